@@ -1,0 +1,1 @@
+"""Benchmarks, fault campaigns and the loss oracle."""

@@ -1,0 +1,1 @@
+"""Per kind of device one codec (pure) and one driver (I/O)."""

@@ -1,0 +1,1 @@
+"""The other end of every cable, written from the manuals alone."""
