@@ -1,0 +1,137 @@
+"""The record (one thing that happened at a door) and the words it may use. Values only, no I/O.
+
+The order of the fields of `Record` is the order of its canonical bytes: it is part of the contract and
+changes only together with `RECORD_VERSION`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+RECORD_VERSION = 1
+
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+"""A site, gateway, door or reader: lower-case letters, digits and hyphens, at most 32; safe in a topic."""
+
+Reference = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+"""An opaque reference such as a credential holder's; never a name, never an ID number."""
+
+HashHex = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+TokenHex = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+BootId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+
+Micros = Annotated[int, Meta(ge=0, le=2**53)]
+"""Microseconds; 2**53 is exact in every JSON reader and lasts until the year 2255."""
+
+Epoch = Annotated[int, Meta(ge=1, le=2**40)]
+Seq = Annotated[int, Meta(ge=1, le=2**48)]
+Count = Annotated[int, Meta(ge=0, le=2**48)]
+
+
+class Kind(StrEnum):
+    """What happened; the closed vocabulary, after IEC 60839-11-1."""
+
+    ACCESS_GRANTED = "access_granted"
+    ACCESS_DENIED = "access_denied"
+    RELEASE_FAILED = "release_failed"  # granted and recorded, but the lock could not be driven
+    READER_LOST = "reader_lost"
+    READER_DEGRADED = "reader_degraded"
+    READER_RESTORED = "reader_restored"
+    LOCK_LOST = "lock_lost"
+    LOCK_DEGRADED = "lock_degraded"
+    LOCK_RESTORED = "lock_restored"
+    JOURNAL_OPENED = "journal_opened"  # the first record of every epoch
+    GATEWAY_STARTED = "gateway_started"
+    GATEWAY_STOPPED = "gateway_stopped"
+    LIST_APPLIED = "list_applied"
+    LIST_REFUSED = "list_refused"
+
+
+class Reason(StrEnum):
+    """Why: one closed table for decisions and one for the events that need a cause."""
+
+    # granted
+    LISTED = "listed"  # the credential is on the access list and valid for this door now
+    VERIFIED_ID = "verified_id"  # any ID card read through a security module is admitted and traced
+    LISTED_UNRECORDED = "listed_unrecorded"  # let in while the journal could not write; recorded afterwards
+    # denied
+    UNKNOWN_CREDENTIAL = "unknown_credential"
+    NO_RIGHT = "no_right"  # on the list, but not for this door
+    NOT_YET_VALID = "not_yet_valid"
+    EXPIRED = "expired"
+    BLOCKED = "blocked"  # reported lost, or withdrawn
+    ASSURANCE_TOO_LOW = "assurance_too_low"
+    DOCUMENT_EXPIRED = "document_expired"
+    UNREADABLE = "unreadable"  # a card was there and could not be read
+    NOT_RECORDABLE = "not_recordable"  # the journal cannot write and the door's policy then sends to a person
+    # epochs
+    NEW_JOURNAL = "new_journal"
+    DAMAGED_JOURNAL = "damaged_journal"  # the former file was set aside
+    # devices and lists
+    UNPLUGGED = "unplugged"
+    NO_ANSWER = "no_answer"
+    DEVICE_FAULT = "device_fault"
+    ANSWERS_AGAIN = "answers_again"
+    LOST_DRIVE = "lost_drive"  # the lock board could not take the command
+    BAD_FILE = "bad_file"
+
+
+class ClockQuality(StrEnum):
+    SYNCED = "synced"
+    HELD = "held"  # was synchronised in this boot, is not now
+    UNKNOWN = "unknown"
+
+
+class Direction(StrEnum):
+    IN = "in"
+    OUT = "out"
+
+
+class AssuranceLevel(StrEnum):
+    """How hard the credential is to copy (trust.md R-40); only L3 is a verified identity."""
+
+    L0 = "L0"
+    L1 = "L1"
+    L2 = "L2"
+    L3 = "L3"
+
+
+CredentialWord = Annotated[str, Meta(pattern=r"^[a-z_]{1,24}$")]
+
+
+class Credential(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What was presented, without saying whose it is."""
+
+    kind: CredentialWord
+    token: TokenHex
+    assurance: AssuranceLevel
+    hint: Annotated[str, Meta(max_length=4)] | None = None
+
+
+class Record(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One row of a gateway's journal (architecture: the record)."""
+
+    v: int
+    gateway: Name
+    epoch: Epoch
+    seq: Seq
+    kind: Kind
+    at: Micros  # UTC since 1970
+    boot: BootId
+    uptime_us: Micros  # monotonic since boot, sleep included
+    clock: ClockQuality
+    prev: HashHex
+    door: Name | None = None
+    reader: Name | None = None
+    direction: Direction | None = None
+    credential: Credential | None = None
+    holder: Reference | None = None
+    category: Reference | None = None
+    reason: Reason | None = None
+    list_version: Count | None = None
+    list_age_s: Count | None = None
+    links: Seq | None = None  # the decision, in the same epoch, that this record belongs to
+    identity: HashHex | None = None  # hash of the sealed envelope's ciphertext
