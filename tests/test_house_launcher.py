@@ -1,4 +1,4 @@
-"""The parts of ./liuhen that decide: what is current, what must be installed, what is said if it cannot be."""
+"""The parts of ./liuhen that decide: what is current, what must be installed, what is said on failure."""
 
 import fcntl
 import importlib.machinery
