@@ -71,8 +71,7 @@ class Reason(StrEnum):
     NEW_JOURNAL = "new_journal"
     DAMAGED_JOURNAL = "damaged_journal"  # the former file was set aside
     # devices and lists
-    UNPLUGGED = "unplugged"
-    NO_ANSWER = "no_answer"
+    NO_ANSWER = "no_answer"  # unplugged, without power or silent
     DEVICE_FAULT = "device_fault"
     ANSWERS_AGAIN = "answers_again"
     LOST_DRIVE = "lost_drive"  # the lock board could not take the command

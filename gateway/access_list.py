@@ -1,0 +1,85 @@
+"""The access list: which credential may open which doors, and when. A frozen value, made from a file's bytes.
+
+The list holds tokens, opaque holder references and categories; no names and no numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from gateway.errors import AccessListError
+from messages.model import Count, Micros, Reference, TokenHex
+
+LIST_FORMAT = 1
+MAX_LIST_BYTES = 64 * 1024 * 1024
+MAX_ENTRIES = 100_000
+EVERY_DOOR = "*"
+
+
+class Entry(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """One credential's rights; times are UTC microseconds, `until_us` is exclusive, None is without end."""
+
+    token: TokenHex
+    holder: Reference
+    category: Reference
+    doors: tuple[Annotated[str, Meta(pattern=r"^(\*|[a-z0-9][a-z0-9-]{0,31})$")], ...]
+    from_us: Micros | None = None
+    until_us: Micros | None = None
+    blocked: bool = False
+
+    def admits_to(self, door: str) -> bool:
+        return EVERY_DOOR in self.doors or door in self.doors
+
+
+class _ListFile(Struct, frozen=True, forbid_unknown_fields=True):
+    v: int
+    version: Count
+    issued_us: Micros
+    entries: Annotated[list[Entry], Meta(max_length=MAX_ENTRIES)]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessList:
+    version: int = 0
+    issued_us: int = 0
+    entries: dict[str, Entry] = field(default_factory=dict, repr=False)
+
+    def find(self, token: str) -> Entry | None:
+        return self.entries.get(token)
+
+    def age_s(self, now_us: int) -> int:
+        """Seconds since the list was issued; 0 where the clock stands before that."""
+        return max(0, (now_us - self.issued_us) // 1_000_000)
+
+
+def parse_access_list(data: bytes) -> AccessList:
+    """Raises AccessListError naming the place; a list is taken whole or not at all."""
+    if len(data) > MAX_LIST_BYTES:
+        raise AccessListError(f"{len(data)} bytes; an access list has at most {MAX_LIST_BYTES}")
+    try:
+        parsed = msgspec.json.decode(data, type=_ListFile)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise AccessListError(f"not an access list: {error}") from None
+    if parsed.v != LIST_FORMAT:
+        raise AccessListError(f"$.v: format {parsed.v}; this program knows {LIST_FORMAT}")
+    entries = {entry.token: entry for entry in parsed.entries}
+    if len(entries) != len(parsed.entries):
+        raise AccessListError("$.entries: a token stands there twice")
+    return AccessList(parsed.version, parsed.issued_us, entries)
+
+
+def load_access_list(path: Path) -> AccessList:
+    """Raises AccessListError that names the file and what is wrong in it."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise AccessListError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        return parse_access_list(data)
+    except AccessListError as error:
+        raise AccessListError(f"{path}: {error}") from None

@@ -1,0 +1,148 @@
+"""Command line of the gateway: arguments and signals, no logic."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drivers.base import CredentialKind
+from drivers.errors import DriverError
+from gateway.errors import GatewayError
+from gateway.journal_reader import JournalReader
+from gateway.settings import Settings, load_settings
+from messages.model import Record
+
+SettingsFile = Annotated[
+    Path, typer.Option("--settings", "-s", help="the gateway's TOML file", envvar="LIUHEN_GATEWAY_SETTINGS")
+]
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="The gateway of one building: decides at the door, records, reports. 楼栋网关",
+)
+journal_app = typer.Typer(no_args_is_help=True, help="Look into this gateway's journal. 本机流水")
+app.add_typer(journal_app, name="journal")
+
+_FOLLOW_S = 0.5
+
+
+@app.command()
+def run(settings: SettingsFile) -> None:
+    """Runs the gateway until Ctrl-C or SIGTERM; SIGHUP reads the access list again."""
+    from gateway.clock import SystemClock
+    from gateway.daemon import Daemon
+
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    daemon = Daemon(_load(settings), SystemClock())
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: daemon.stop())
+    signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=daemon.reload_list).start())
+    daemon.start()
+    print("ready", flush=True)
+    daemon.wait()
+
+
+@app.command()
+def check(settings: SettingsFile) -> None:
+    """Says whether the gateway could start with these settings, without starting it."""
+    from gateway.access_list import load_access_list
+    from gateway.tokens import load_site_key
+
+    loaded = _load(settings)
+    load_site_key(loaded.gateway.site_key_file)
+    access_list = load_access_list(loaded.gateway.access_list)
+    print(
+        f"{settings}: good: {len(loaded.readers)} readers, {len(loaded.lock_boards)} lock boards,"
+        f" {len(loaded.doors)} doors; access list {access_list.version} with"
+        f" {len(access_list.entries)} credentials"
+    )
+    if loaded.journal.keep_acknowledged_days < RESTORE_DAYS:
+        print(
+            f"journal.keep_acknowledged_days: {loaded.journal.keep_acknowledged_days} is short: a centre"
+            f" restored from a backup asks for older records again; {RESTORE_DAYS} is usual"
+        )
+
+
+RESTORE_DAYS = 7
+
+
+@app.command()
+def token(settings: SettingsFile) -> None:
+    """Reads a credential's number from standard input (never an argument) and prints its token."""
+    from gateway.tokens import load_site_key, tokeniser
+
+    tokenise = tokeniser(load_site_key(_load(settings).gateway.site_key_file))
+    number = sys.stdin.readline().strip().upper()
+    if not number:
+        raise GatewayError(
+            "no number on standard input; lay the card on a reader, or type it and press Enter"
+        )
+    print(tokenise(CredentialKind.ID_CARD, number))
+
+
+@journal_app.command("list")
+def journal_list(
+    settings: SettingsFile, last: Annotated[int, typer.Option(min=1, max=100_000, help="how many")] = 20
+) -> None:
+    """The newest records, oldest first."""
+    for record in _reader(settings).newest(last):
+        print(describe(record))
+
+
+@journal_app.command("follow")
+def journal_follow(settings: SettingsFile) -> None:
+    """Records as they are written, until Ctrl-C."""
+    reader = _reader(settings)
+    at = reader.newest_id()
+    while True:
+        records, at = reader.after(at)
+        for record in records:
+            print(describe(record), flush=True)
+        if not records:
+            time.sleep(_FOLLOW_S)  # the journal is a file: there is nothing to be woken by
+
+
+@journal_app.command("verify")
+def journal_verify(settings: SettingsFile) -> None:
+    """Walks the whole chain; names each record that is missing, altered or misplaced. Exit code 1 if any."""
+    checked, flaws = _reader(settings).verify()
+    for flaw in flaws:
+        print(f"epoch {flaw.epoch} record {flaw.seq}: {flaw.what}")
+    print(f"{checked} records checked, {len(flaws)} flaws")
+    raise typer.Exit(1 if flaws else 0)
+
+
+def describe(record: Record) -> str:
+    """One line for a person at the gateway: no token, no holder."""
+    at = datetime.fromtimestamp(record.at / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    parts = [f"{record.epoch}/{record.seq}", f"{at}Z", record.kind, record.door, record.reader, record.reason]
+    return "  ".join(part for part in parts if part)
+
+
+def _reader(settings: Path) -> JournalReader:
+    return JournalReader(_load(settings).journal.path)
+
+
+def _load(path: Path) -> Settings:
+    return load_settings(path)
+
+
+def main() -> None:
+    """Console script `liuhen-gateway`: an error a person can mend is one message and exit code 2."""
+    try:
+        app()
+    except (GatewayError, DriverError) as error:
+        print(f"liuhen-gateway: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

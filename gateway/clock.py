@@ -1,0 +1,56 @@
+"""The one place that reads the machine's clocks; everything else is handed a `Clock`."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from pathlib import Path
+from typing import Protocol
+
+from messages.model import ClockQuality
+
+_ADJTIMEX_BYTES = 512  # struct timex takes 208 on 64-bit Linux; zeroed means "read only"
+_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+_QUALITY_EVERY_S = 10.0
+
+
+class Clock(Protocol):
+    @property
+    def boot(self) -> str:
+        """16 hex digits, new at every start of the machine."""
+
+    def now_us(self) -> int:
+        """UTC since 1970, microseconds; may jump."""
+
+    def uptime_us(self) -> int:
+        """Microseconds since boot, sleep included; never jumps."""
+
+    def quality(self) -> ClockQuality: ...
+
+
+class SystemClock:
+    def __init__(self) -> None:
+        self.boot = Path("/proc/sys/kernel/random/boot_id").read_text().replace("-", "")[:16]
+        self._libc = ctypes.CDLL(None)
+        self._quality = ClockQuality.UNKNOWN
+        self._asked_s = float("-inf")
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1_000
+
+    def uptime_us(self) -> int:
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000
+
+    def quality(self) -> ClockQuality:
+        """Asks the kernel at most every ten seconds; once synchronised, a lost source is `held`."""
+        now_s = time.monotonic()
+        if now_s - self._asked_s >= _QUALITY_EVERY_S:
+            self._asked_s = now_s
+            self._quality = self._ask_kernel()
+        return self._quality
+
+    def _ask_kernel(self) -> ClockQuality:
+        answer = self._libc.adjtimex(ctypes.create_string_buffer(_ADJTIMEX_BYTES))
+        if 0 <= answer < _TIME_ERROR:
+            return ClockQuality.SYNCED
+        return ClockQuality.UNKNOWN if self._quality is ClockQuality.UNKNOWN else ClockQuality.HELD

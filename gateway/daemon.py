@@ -1,0 +1,173 @@
+"""The daemon: puts the parts together, one thread a device, one deciding thread, one for the uplink.
+
+No logic of doors or records here; what each part does is in its own module.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
+from zoneinfo import ZoneInfo
+
+from drivers.catalogue import LOCK_BOARDS, READERS
+
+from drivers.base import DeviceChanged, DeviceState, Indication, LockDriver, ReaderDriver, ReaderEvent
+from gateway.access_list import load_access_list
+from gateway.clock import Clock
+from gateway.controller import AccessPoint, Acknowledged, Controller, ListRefused, NewList, Stop
+from gateway.errors import AccessListError
+from gateway.journal import Head, Journal
+from gateway.journal_reader import JournalReader
+from gateway.settings import DoorPart, Settings
+from gateway.tokens import load_site_key, tokeniser
+from gateway.uplink import Report, Uplink
+from messages.wire import WIRE_VERSION, About, DoorAbout
+
+log = logging.getLogger(__name__)
+
+_RESTART_S = 1.0
+_JOIN_S = 3.0
+"""A device that does not let go within this is left behind: the process ends anyway."""
+
+
+class Daemon:
+    """One building's gateway. `start`, then `wait`; `stop` may be called from a signal handler."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        """Opens the journal and reads key and list. Raises GatewayError or drivers' ConfigurationError."""
+        self._settings = settings
+        self._clock = clock
+        self._stopped = threading.Event()
+        devices = (*settings.lock_boards, *settings.readers)
+        self._devices = {part.name: DeviceState.RECOVERING.value for part in devices}
+        self._threads: list[threading.Thread] = []
+        tokenise = tokeniser(load_site_key(settings.gateway.site_key_file))
+        first_list = load_access_list(settings.gateway.access_list)
+        self._readers: dict[str, ReaderDriver] = {
+            part.name: READERS[part.driver].make(part.name, part.options, tokenise)
+            for part in settings.readers
+        }
+        self._lock_boards: dict[str, LockDriver] = {
+            part.name: LOCK_BOARDS[part.driver].make(part.name, part.options) for part in settings.lock_boards
+        }
+        self._journal = Journal(settings.journal.path, settings.gateway.name, clock)
+        self._journal_reader = JournalReader(settings.journal.path)
+        self.controller = Controller(
+            journal=self._journal,
+            clock=clock,
+            points={reader: self._point(door) for door in settings.doors for reader in door.readers},
+            indicate=self._indicate,
+            announce=self._announce,
+            zone=ZoneInfo(settings.gateway.timezone),
+            keep_acknowledged_days=settings.journal.keep_acknowledged_days,
+        )
+        self.controller.inbox.put(NewList(first_list))
+        self._uplink = self._make_uplink()
+
+    def start(self) -> None:
+        for name, board in self._lock_boards.items():
+            self._thread(name, partial(board.run, self._from_device))
+        for name, reader in self._readers.items():
+            self._thread(name, partial(reader.run, self._from_device))
+        self._thread("uplink", self._uplink.run)
+        self._deciding = threading.Thread(target=self._decide, name="decisions")
+        gc.collect()
+        gc.freeze()  # what is here now stays: the collector need not look at 50,000 credentials again
+        self._deciding.start()
+
+    def wait(self) -> None:
+        """Blocks until `stop`, then brings every part to its end; the last record is GATEWAY_STOPPED."""
+        self._stopped.wait()
+        for reader in self._readers.values():
+            reader.stop()
+        for board in self._lock_boards.values():
+            board.stop()
+        self.controller.inbox.put(Stop())
+        self._deciding.join()
+        self._uplink.stop()
+        for thread in self._threads:
+            thread.join(_JOIN_S)
+        self._journal_reader.close()
+        self._journal.close()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def reload_list(self) -> None:
+        """Takes the access list file again; a bad one is refused and the former stays in force."""
+        try:
+            fresh = load_access_list(self._settings.gateway.access_list)
+        except AccessListError as error:
+            log.error("the access list was not taken, the former one stays in force: %s", error)
+            self.controller.inbox.put(ListRefused())
+            return
+        log.info("access list %d with %d credentials", fresh.version, len(fresh.entries))
+        self.controller.inbox.put(NewList(fresh))
+
+    def _point(self, door: DoorPart) -> AccessPoint:
+        board = self._lock_boards[door.lock.board]
+        return AccessPoint(
+            door=door.name,
+            direction=door.direction,
+            policy=door.policy,
+            lock_board=door.lock.board,
+            release=partial(board.release, door.lock.channel, door.pulse_s),
+            admit_listed_unrecorded=door.when_not_recordable == "admit_listed",
+        )
+
+    def _make_uplink(self) -> Uplink:
+        gateway = self._settings.gateway
+        doors = [DoorAbout(door.name, door.label, list(door.readers)) for door in self._settings.doors]
+        return Uplink(
+            settings=self._settings.mqtt,
+            site=gateway.site,
+            gateway=gateway.name,
+            about=About(WIRE_VERSION, f"liuhen {version('liuhen')}", gateway.label, doors),
+            reader=self._journal_reader,
+            clock=self._clock,
+            report=lambda: Report(self.controller.access_list.version, dict(self._devices)),
+            licensed=lambda epoch, through: self.controller.inbox.put(Acknowledged(epoch, through)),
+        )
+
+    def _from_device(self, event: ReaderEvent) -> None:
+        if isinstance(event, DeviceChanged):
+            self._devices[event.device] = event.state.value
+        self.controller.inbox.put(event)
+
+    def _announce(self, head: Head) -> None:
+        self._uplink.announce(head)
+
+    def _indicate(self, reader: str, signal: Indication) -> None:
+        self._readers[reader].indicate(signal)
+
+    def _decide(self) -> None:
+        """Without decisions there is no gateway: if this thread falls, the process does, and is restarted."""
+        try:
+            self.controller.run()
+        except Exception:
+            log.critical("the deciding thread fell; the gateway stops", exc_info=True)
+            self.stop()
+            raise
+
+    def _thread(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=self._keep_going, args=(name, work), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _keep_going(self, name: str, work: Callable[[], None]) -> None:
+        """One bad part stays one bad part: it is begun again, and says so."""
+        while not self._stopped.is_set():
+            try:
+                work()
+            except Exception:  # a thread's outermost frame: whatever it was, only this part fell
+                log.exception("%s fell; begun again in %.0f s", name, _RESTART_S)
+                self._report_lost(name)
+                self._stopped.wait(_RESTART_S)
+
+    def _report_lost(self, name: str) -> None:
+        if name in self._devices:
+            self._from_device(DeviceChanged(name, DeviceState.LOST, "its driver fell"))

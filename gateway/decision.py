@@ -1,0 +1,76 @@
+"""decide(): may this credential pass this door now, and why. Pure: no I/O, no clock, always a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from drivers.base import Assurance
+from gateway.access_list import Entry
+from messages.model import Reason
+
+
+class Admission(StrEnum):
+    """Who a door admits."""
+
+    LISTED = "listed"  # credentials on the access list
+    VERIFIED_ID = "verified_id"  # any valid identity document read through a security module
+
+
+@dataclass(frozen=True, slots=True)
+class DoorPolicy:
+    admits: frozenset[Admission] = frozenset({Admission.LISTED})
+    minimum_assurance: Assurance = Assurance.L0
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a decision needs to know of a credential; `today` is the site's local date."""
+
+    assurance: Assurance
+    valid_from: date | None
+    valid_until: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    granted: bool
+    reason: Reason
+    entry: Entry | None = None
+
+
+def decide(
+    presented: Presented, entry: Entry | None, door: str, policy: DoorPolicy, *, now_us: int, today: date
+) -> Decision:
+    """The list decides first. A blocked credential opens nothing; otherwise, whoever the list does not let
+    in may still pass as anybody would with a verified identity document, where the door admits that."""
+    if entry is not None and entry.blocked:
+        return Decision(granted=False, reason=Reason.BLOCKED, entry=entry)
+    if presented.assurance < policy.minimum_assurance:
+        return Decision(granted=False, reason=Reason.ASSURANCE_TOO_LOW, entry=entry)
+    refusal = _refused_by_list(entry, door, policy, now_us)
+    if refusal is None:
+        return Decision(granted=True, reason=Reason.LISTED, entry=entry)
+    if Admission.VERIFIED_ID in policy.admits and presented.assurance is Assurance.L3:
+        valid = _document_valid(presented, today)
+        reason = Reason.VERIFIED_ID if valid else Reason.DOCUMENT_EXPIRED
+        return Decision(granted=valid, reason=reason, entry=entry)
+    return Decision(granted=False, reason=refusal, entry=entry)
+
+
+def _refused_by_list(entry: Entry | None, door: str, policy: DoorPolicy, now_us: int) -> Reason | None:
+    if entry is None:
+        return Reason.UNKNOWN_CREDENTIAL
+    if Admission.LISTED not in policy.admits or not entry.admits_to(door):
+        return Reason.NO_RIGHT
+    if entry.from_us is not None and now_us < entry.from_us:
+        return Reason.NOT_YET_VALID
+    if entry.until_us is not None and now_us >= entry.until_us:
+        return Reason.EXPIRED
+    return None
+
+
+def _document_valid(presented: Presented, today: date) -> bool:
+    begun = presented.valid_from is None or presented.valid_from <= today
+    return begun and (presented.valid_until is None or today <= presented.valid_until)

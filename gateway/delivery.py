@@ -1,0 +1,162 @@
+"""Which records of one epoch are still to be sent, on their way, or committed at the centre: pure.
+
+Two lanes share the records: `fresh` ones go out as they happen, older ones in blocks. Nothing counts as
+delivered until the centre says so in an acknowledgement; what it does not name within `RESEND_AFTER_S` of
+being sent, or had to have seen before something sent later, is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from gateway.ranges import Range, Ranges
+from messages.wire import EpochAck
+
+BLOCK_RECORDS = 100
+"""Joined bytes of about 50 KB: large enough to make the MQTT client irrelevant, small enough to be polite."""
+
+SINGLY_UP_TO = BLOCK_RECORDS
+"""A hole of at most one block is sent again record by record, so that one poison record stands alone."""
+
+FRESH_RECORDS = 10
+WINDOW_BLOCKS = 32
+WINDOW_FRESH = 64
+FRESH_LAG = 500
+"""When so many fresh records wait for the lane, they are a backlog."""
+
+RESEND_AFTER_S = 10.0
+OVERTAKEN_AFTER_S = 1.0
+"""A block is given up as lost this long after it was sent, once one sent later has been committed."""
+
+
+class Lane(Enum):
+    FRESH = "fresh"
+    BACKLOG = "backlog"
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """Records sent in one message and not yet named by the centre."""
+
+    first: int
+    last: int
+    lane: Lane
+    sent_s: float
+
+
+class EpochDelivery:
+    """`oldest`..`head` are the records held; `through` is what the centre has of them without a hole."""
+
+    def __init__(self, epoch: int, oldest: int, head: int) -> None:
+        self.epoch = epoch
+        self.oldest = oldest
+        self.head = head
+        self.through = oldest - 1
+        self._fresh_from = head + 1  # everything before is, or was, the backlog's
+        self._pending = Ranges.of([(oldest, head)])
+        self._again = Ranges()  # sent once already: small holes of these go out singly
+        self._flights: list[Flight] = []
+
+    @property
+    def backlog(self) -> int:
+        """Records waiting to be sent."""
+        return self._pending.total() + self.head - self._fresh_from + 1
+
+    @property
+    def complete(self) -> bool:
+        return self.through >= self.head
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._flights)
+
+    def appended(self, head: int) -> None:
+        self.head = head
+        if self.head - self._fresh_from >= FRESH_LAG:
+            self._pending |= Ranges.of([(self._fresh_from, self.head)])
+            self._fresh_from = self.head + 1
+
+    def next_fresh(self, now_s: float) -> Range | None:
+        """The records to publish at once, as they happened; None when there are none or the lane is full."""
+        if self._fresh_from > self.head or self._flying(Lane.FRESH) >= WINDOW_FRESH:
+            return None
+        first, last = self._fresh_from, min(self.head, self._fresh_from + FRESH_RECORDS - 1)
+        self._fresh_from = last + 1
+        return self._take_off(first, last, Lane.FRESH, now_s)
+
+    def next_block(self, now_s: float) -> Range | None:
+        """The next older records; None when there are none or the window is full."""
+        if not self._pending or self._flying(Lane.BACKLOG) >= WINDOW_BLOCKS:
+            return None
+        first, end = self._pending.parts[0]
+        last = min(end, first + BLOCK_RECORDS - 1)
+        if end - first < SINGLY_UP_TO and self._again.overlaps(first, first):
+            last = first
+        self._pending -= Ranges(((first, last),))
+        return self._take_off(first, last, Lane.BACKLOG, now_s)
+
+    def acknowledged(self, ack: EpochAck, now_s: float) -> None:
+        """Takes the centre's word, also when it has less than it once had (restored from a backup)."""
+        committed = Ranges.of([(1, ack.seen)]) - Ranges.of(_honest(ack.missing))
+        self.through = min(ack.through, self.head)
+        aloft = [f for f in self._flights if not committed.covers(f.first, f.last)]
+        newest_s = self._newest_block_arrived(aloft)
+        self._flights = [f for f in aloft if not _overtaken(f, newest_s, now_s)]
+        self._queue_what_is_neither_there_nor_on_its_way(committed)
+
+    def overdue(self, now_s: float) -> None:
+        """Gives up what the centre has not named for too long."""
+        late = [f for f in self._flights if now_s - f.sent_s >= RESEND_AFTER_S]
+        if late:
+            self._give_up(late)
+
+    def connection_lost(self) -> None:
+        """What was on its way may have gone with the connection."""
+        self._give_up(self._flights)
+        self._pending |= Ranges.of([(self._fresh_from, self.head)])
+        self._fresh_from = self.head + 1
+
+    def pruned(self, oldest: int) -> None:
+        """Records before `oldest` are gone; they had been acknowledged."""
+        self.oldest = max(self.oldest, oldest)
+
+    def _newest_block_arrived(self, aloft: list[Flight]) -> float:
+        still = {f.first for f in aloft}
+        blocks = (f.sent_s for f in self._flights if f.lane is Lane.BACKLOG and f.first not in still)
+        return max(blocks, default=float("-inf"))
+
+    def _queue_what_is_neither_there_nor_on_its_way(self, committed: Ranges) -> None:
+        held = Ranges.of([(self.oldest, self._fresh_from - 1)])
+        flying = Ranges.of((f.first, f.last) for f in self._flights)
+        waiting = held - committed - flying
+        self._again |= waiting - self._pending
+        self._pending = waiting
+        self._again -= committed
+
+    def _give_up(self, flights: list[Flight]) -> None:
+        lost = Ranges.of((f.first, f.last) for f in flights)
+        given_up = {f.first for f in flights}
+        self._flights = [f for f in self._flights if f.first not in given_up]
+        self._pending |= lost
+        self._again |= lost
+
+    def _take_off(self, first: int, last: int, lane: Lane, now_s: float) -> Range:
+        self._flights.append(Flight(first, last, lane, now_s))
+        return first, last
+
+    def _flying(self, lane: Lane) -> int:
+        return sum(f.lane is lane for f in self._flights)
+
+
+def _honest(ranges: Iterable[Range]) -> list[Range]:
+    return [(first, last) for first, last in ranges if first <= last]
+
+
+def _overtaken(flight: Flight, newest_s: float, now_s: float) -> bool:
+    return (
+        flight.lane is Lane.BACKLOG
+        and flight.sent_s < newest_s
+        and now_s - flight.sent_s >= OVERTAKEN_AFTER_S
+    )

@@ -1,0 +1,110 @@
+"""The file under the journal: who owns it, whether it is sound, whether commits in it are durable."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import sqlite3
+from pathlib import Path
+from typing import IO
+
+from sqlite_utils import Database
+
+from gateway.errors import JournalRefused
+from gateway.journal_schema import KNOWN_STEPS, steps
+
+log = logging.getLogger(__name__)
+
+_SYNCHRONOUS_FULL = 2
+_BUSY_MS = 5_000
+
+
+def lock(path: Path) -> IO[bytes]:
+    """One daemon a journal. The lock falls with the process, however that ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = path.with_name(path.name + ".lock").open("wb")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        raise JournalRefused(
+            f"{path}: another gateway process uses this journal; stop it first, or give this one its own"
+            " [journal] path"
+        ) from None
+    return handle
+
+
+def open_for_writing(path: Path, gateway: str) -> sqlite3.Connection:
+    """A connection whose commits are durable, with today's tables, owned by `gateway`.
+
+    Raises sqlite3.DatabaseError for a damaged file, JournalRefused for one that must not be used.
+    """
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        _make_durable(connection, path)
+        _refuse_damage(connection)
+        _bring_up_to_date(connection, path)
+        _refuse_foreign(connection, path, gateway)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """A connection that neither writes nor checkpoints (trust.md R-03)."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def set_aside(path: Path, stamp: str) -> Path:
+    """Moves a damaged journal out of the way; nothing is deleted."""
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _make_durable(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    level = connection.execute("PRAGMA synchronous").fetchone()[0]
+    if mode != "wal" or level != _SYNCHRONOUS_FULL:
+        raise JournalRefused(
+            f"{path}: this storage gives journal_mode={mode} and synchronous={level} instead of wal and"
+            f" {_SYNCHRONOUS_FULL}; put the journal on a local disk"
+        )
+
+
+def _refuse_damage(connection: sqlite3.Connection) -> None:
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise sqlite3.DatabaseError(found)
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
+    db = Database(connection)
+    unknown = {step.name for step in steps.applied(db)} - KNOWN_STEPS
+    if unknown:
+        raise JournalRefused(
+            f"{path}: written by a newer version of this program ({', '.join(sorted(unknown))});"
+            " install that version, or give this one a new [journal] path"
+        )
+    steps.apply(db)
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: Path, gateway: str) -> None:
+    owner = connection.execute("SELECT gateway FROM owner").fetchone()
+    if owner is None:
+        connection.execute("INSERT INTO owner VALUES (?)", (gateway,))
+    elif owner[0] != gateway:
+        raise JournalRefused(
+            f"{path}: this is the journal of gateway {owner[0]!r}, the settings say {gateway!r};"
+            " mend [gateway] name, or give this gateway its own [journal] path"
+        )

@@ -1,0 +1,177 @@
+"""Reading the journal, for the uplink and for people: stored bytes as they are, and verification."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.errors import JournalUnavailable
+from gateway.journal_file import open_for_reading
+from messages.chain import GENESIS, record_hash
+from messages.errors import MessageError
+from messages.model import Record
+from messages.wire import MAX_EPOCHS, EpochHead, decode_record
+
+_PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """One place where the stored chain does not hold."""
+
+    epoch: int
+    seq: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    epoch: int
+    first_id: int
+    end_id: int  # first id after this epoch
+
+
+class JournalReader:
+    """A read-only view of a journal that may be written meanwhile. Not to be shared between threads.
+
+    Every method raises JournalUnavailable when the file cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._connection = open_for_reading(path)
+        except sqlite3.Error as error:
+            raise JournalUnavailable(f"{path}: cannot be opened for reading ({error})") from error
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def epoch_heads(self) -> list[EpochHead]:
+        """Oldest and newest record held of each of the newest epochs, the newest epoch last."""
+        heads = []
+        for epoch in self._epochs()[-MAX_EPOCHS:]:
+            held = self._one(
+                "SELECT min(id), max(id) FROM records WHERE id >= ? AND id < ?", epoch.first_id, epoch.end_id
+            )
+            if held[0] is not None:
+                oldest, newest = held[0] - epoch.first_id + 1, held[1] - epoch.first_id + 1
+                heads.append(EpochHead(epoch.epoch, oldest, newest, self.hash_of(epoch.epoch, newest) or ""))
+        return heads
+
+    def joined(self, epoch: int, first: int, last: int) -> tuple[bytes, int]:
+        """Stored records `first`..`last` joined by commas in SQLite, and how many there were."""
+        offset = self._first_id(epoch) - 1
+        count, bodies = self._one(
+            "SELECT count(*), CAST(group_concat(body, ',') AS BLOB) FROM"
+            " (SELECT CAST(body AS TEXT) AS body FROM records WHERE id BETWEEN ? AND ? ORDER BY id)",
+            offset + first,
+            offset + last,
+        )
+        return bodies or b"", count
+
+    def hash_of(self, epoch: int, seq: int) -> str | None:
+        """Hash of a stored record, None when it is not here."""
+        row = self._one("SELECT body FROM records WHERE id = ?", self._first_id(epoch) + seq - 1)
+        return None if row is None else record_hash(row[0])
+
+    def newest(self, count: int) -> list[Record]:
+        """The newest `count` records, oldest first; a body that cannot be read is left out."""
+        rows = self._all("SELECT id, body FROM records ORDER BY id DESC LIMIT ?", count)
+        return list(_readable(reversed(rows)))
+
+    def after(self, record_id: int) -> tuple[list[Record], int]:
+        """Readable records stored after `record_id`, and the id to go on from."""
+        rows = self._all("SELECT id, body FROM records WHERE id > ? ORDER BY id LIMIT ?", record_id, _PAGE)
+        return list(_readable(rows)), rows[-1][0] if rows else record_id
+
+    def newest_id(self) -> int:
+        return int(self._one("SELECT coalesce(max(id), 0) FROM records")[0])
+
+    def verify(self) -> tuple[int, list[Flaw]]:
+        """Walks every epoch: how many records, and each place where one is missing, altered or misplaced."""
+        checked, flaws = 0, []
+        for epoch in self._epochs():
+            walk = _ChainWalk(epoch)
+            for record_id, body in self._walk(epoch):
+                walk.take(record_id, body)
+                checked += 1
+            flaws += walk.flaws
+        return checked, flaws
+
+    def _walk(self, epoch: _Epoch) -> Iterator[tuple[int, bytes]]:
+        at = epoch.first_id
+        while rows := self._all(
+            "SELECT id, body FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+            at,
+            epoch.end_id,
+            _PAGE,
+        ):
+            yield from rows
+            at = rows[-1][0] + 1
+
+    def _epochs(self) -> list[_Epoch]:
+        rows = self._all("SELECT epoch, first_id FROM epochs ORDER BY first_id")
+        ends = [row[1] for row in rows[1:]] + [2**62]
+        return [_Epoch(row[0], row[1], end) for row, end in zip(rows, ends, strict=True)]
+
+    def _first_id(self, epoch: int) -> int:
+        row = self._one("SELECT first_id FROM epochs WHERE epoch = ?", epoch)
+        if row is None:
+            raise JournalUnavailable(f"{self._path}: there is no epoch {epoch} in this journal")
+        return int(row[0])
+
+    def _one(self, sql: str, *values: int) -> Any:
+        """The first row, None where there is none."""
+        rows = self._all(sql, *values)
+        return rows[0] if rows else None
+
+    def _all(self, sql: str, *values: int) -> list[Any]:
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise JournalUnavailable(f"{self._path}: cannot be read ({error})") from error
+
+
+class _ChainWalk:
+    """Checks one epoch's records as they come; pruned records at its beginning are no flaw."""
+
+    def __init__(self, epoch: _Epoch) -> None:
+        self._epoch = epoch
+        self._next_id: int | None = None
+        self._prev: str | None = None
+        self.flaws: list[Flaw] = []
+
+    def take(self, record_id: int, body: bytes) -> None:
+        seq = record_id - self._epoch.first_id + 1
+        if self._next_id not in (None, record_id):
+            self._flaw(seq, f"{record_id - (self._next_id or 0)} records before it are missing")
+        self._check(seq, body)
+        self._next_id = record_id + 1
+        self._prev = record_hash(body)
+
+    def _check(self, seq: int, body: bytes) -> None:
+        try:
+            record = decode_record(body)
+        except MessageError as error:
+            self._flaw(seq, f"cannot be read: {error}")
+            return
+        if (record.epoch, record.seq) != (self._epoch.epoch, seq):
+            self._flaw(seq, "stands at another's place")
+        expected = GENESIS if seq == 1 else self._prev
+        if expected is not None and record.prev != expected:
+            self._flaw(seq, "does not follow the record before it: one of the two was altered")
+
+    def _flaw(self, seq: int, what: str) -> None:
+        self.flaws.append(Flaw(self._epoch.epoch, seq, what))
+
+
+def _readable(rows: Iterable[tuple[int, bytes]]) -> Iterator[Record]:
+    for _, body in rows:
+        try:
+            yield decode_record(body)
+        except MessageError:
+            continue  # `verify` is where damage is shown

@@ -1,0 +1,32 @@
+"""The journal's tables, as numbered steps. A step and the note that it was taken commit together.
+
+`records.id` is the record's place in the file. Each epoch knows the id of its first record, so a record's
+sequence number is `id - first_id + 1`, and appending touches one page of one table and no index.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+steps = Migrations("journal")
+
+
+@steps()
+def m001_records(db: Database) -> None:
+    db.table("owner").create({"gateway": str}, strict=True)
+    db.table("epochs").create(
+        {"epoch": int, "first_id": int, "opened_at_us": int, "reason": str}, pk="epoch", strict=True
+    )
+    db.table("records").create({"id": int, "body": bytes}, pk="id", not_null={"body"}, strict=True)
+
+
+@steps()
+def m002_acknowledgements(db: Database) -> None:
+    """What the centre had committed by when: acknowledged records stay some days from then."""
+    db.table("acknowledgements").create(
+        {"epoch": int, "hour": int, "through": int, "at_us": int}, pk=("epoch", "hour"), strict=True
+    )
+
+
+KNOWN_STEPS = frozenset({"m001_records", "m002_acknowledgements"})
