@@ -32,6 +32,7 @@ journal_app = typer.Typer(no_args_is_help=True, help="Look into this gateway's j
 app.add_typer(journal_app, name="journal")
 
 _FOLLOW_S = 0.5
+RESTORE_DAYS = 7
 
 
 @app.command()
@@ -73,9 +74,6 @@ def check(settings: SettingsFile) -> None:
         )
 
 
-RESTORE_DAYS = 7
-
-
 @app.command()
 def token(settings: SettingsFile) -> None:
     """Reads a credential's number from standard input (never an argument) and prints its token."""
@@ -84,9 +82,7 @@ def token(settings: SettingsFile) -> None:
     tokenise = tokeniser(load_site_key(_load(settings).gateway.site_key_file))
     number = sys.stdin.readline().strip().upper()
     if not number:
-        raise GatewayError(
-            "no number on standard input; lay the card on a reader, or type it and press Enter"
-        )
+        raise GatewayError("no number on standard input; type it and press Enter")
     print(tokenise(CredentialKind.ID_CARD, number))
 
 
