@@ -1,0 +1,220 @@
+"""liuhen-sim: serve a scene, lay cards by hand, make things go wrong. Arguments and words only.
+
+Shows references of people, never their names or numbers, though both are invented.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from firmware_sim.control import MAX_WAIT_S, Control
+from firmware_sim.errors import RequestError, SimulatorError, SimulatorGone
+from firmware_sim.faults import CATALOGUE
+from firmware_sim.scene import load_scene
+from firmware_sim.simulator import PATIENCE_S, Simulator
+
+DIRECTORY_VARIABLE = "LIUHEN_SIM_DIR"
+_CHECK_EVERY_S = 1.0  # how soon a simulator that failed by itself is noticed
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 done, 1 refused or the door stayed shut, 2 wrong usage."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except SimulatorError as error:
+        print(f"liuhen-sim: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has left
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="liuhen-sim", description="Simulated ID-card readers and lock boards, and people who use them."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], words: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=words, description=words)
+        command.add_argument(
+            "--dir",
+            type=Path,
+            default=os.environ.get(DIRECTORY_VARIABLE),
+            help=f"the simulator's directory (or set {DIRECTORY_VARIABLE})",
+        )
+        command.set_defaults(command=run)
+        return command
+
+    serve = add("serve", _serve, "Build the devices of a scene and run them until Ctrl-C.")
+    serve.add_argument("scene", type=Path, metavar="SCENE.toml")
+    lay = add("lay", _lay, "Lay a card on a reader, wait for the door, take the card away.")
+    lay.add_argument("reader", metavar="READER")
+    lay.add_argument("person", metavar="PERSON", help="a reference such as P0007, see `liuhen-sim people`")
+    lay.add_argument(
+        "--hold", type=float, default=0.0, metavar="SECONDS", help="leave the card at least this long"
+    )
+    lay.add_argument(
+        "--patience", type=float, default=PATIENCE_S, metavar="SECONDS", help="wait this long for the door"
+    )
+    remove = add("remove", _remove, "Take away the card that lies on a reader.")
+    remove.add_argument("reader", metavar="READER")
+    fault = add("fault", _fault, "Make something go wrong, for some uses or until cleared.")
+    fault.add_argument("device", metavar="DEVICE")
+    fault.add_argument("name", metavar="NAME", choices=sorted(CATALOGUE), help="see `liuhen-sim faults`")
+    fault.add_argument("parameters", nargs="*", metavar="KEY=VALUE")
+    fault.add_argument("--count", type=int, help="only for the next COUNT uses")
+    clear = add("clear", _clear, "Switch faults off: all, those of a device, or one.")
+    clear.add_argument("device", nargs="?", metavar="DEVICE")
+    clear.add_argument("name", nargs="?", metavar="NAME")
+    unplug = add("unplug", _unplug, "Pull a device's plug.")
+    unplug.add_argument("device", metavar="DEVICE")
+    replug = add("replug", _replug, "Plug a device in again.")
+    replug.add_argument("device", metavar="DEVICE")
+    replug.add_argument("--name", help="under this name instead of its own")
+    add("people", _people, "List the people whose cards can be laid.")
+    add("faults", _faults, "List what can go wrong.")
+    add("status", _status, "Show what every device is doing, as JSON.")
+    events = add("events", _events, "Show what happened, as JSON lines.")
+    events.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
+    events.add_argument("--after", type=int, default=0, metavar="NUMBER", help="only events numbered above")
+    return parser
+
+
+def _directory(options: argparse.Namespace) -> Path:
+    if not options.dir:
+        raise SimulatorGone(f"which simulator? name its directory with --dir, or set {DIRECTORY_VARIABLE}")
+    return Path(options.dir)
+
+
+def _control(options: argparse.Namespace) -> Control:
+    return Control(_directory(options))
+
+
+def _serve(options: argparse.Namespace) -> int:
+    simulator = Simulator(load_scene(options.scene), _directory(options))
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(
+        signal.SIG_BLOCK, ends
+    )  # before any thread starts: all of them leave the end to us
+    with simulator:
+        print(f"simulator serves {simulator.directory}; stop it with Ctrl-C", flush=True)
+        for name, device in simulator.status()["devices"].items():
+            print(f"  {device['kind']:<10} {name:<20} {device['address']}", flush=True)
+        while simulator.failure is None and signal.sigtimedwait(ends, _CHECK_EVERY_S) is None:
+            pass
+    if simulator.failure is not None:
+        print(f"liuhen-sim: the simulator failed: {simulator.failure!r}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _lay(options: argparse.Namespace) -> int:
+    with _control(options) as control:
+        swipe = control.swipe(
+            options.reader, options.person, patience_s=options.patience, hold_s=options.hold
+        )
+    if swipe["opened"]:
+        print(f"door opened after {(swipe['relay_on_ns'] - swipe['presented_ns']) / 1e9:.1f} s")
+        return 0
+    if swipe["was_open"]:
+        print("the door was open already, and its relay was not told again")
+    elif swipe["read_sent_ns"] is None:
+        print("the door stayed shut: nobody read the card")
+    else:
+        print("the door stayed shut")
+    return 1
+
+
+def _remove(options: argparse.Namespace) -> int:
+    with _control(options) as control:
+        control.remove(options.reader)
+    return 0
+
+
+def _fault(options: argparse.Namespace) -> int:
+    parameters = _parameters(options.name, options.parameters)
+    with _control(options) as control:
+        control.fault(options.device, options.name, count=options.count, **parameters)
+    return 0
+
+
+def _parameters(fault: str, words: Sequence[str]) -> Mapping[str, int | float | str]:
+    parameters: dict[str, int | float | str] = {}
+    known = CATALOGUE[fault].parameters
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key not in known:
+            raise RequestError(
+                f"{word!r}: fault {fault} takes {', '.join(f'{name}=...' for name in known) or 'nothing'}"
+            )
+        try:
+            parameters[key] = int(value, 0) if known[key].kind is int else known[key].kind(value)
+        except ValueError:
+            raise RequestError(f"{word!r}: expects {known[key].kind.__name__}") from None
+    return parameters
+
+
+def _clear(options: argparse.Namespace) -> int:
+    with _control(options) as control:
+        names = control.clear(options.device, options.name)
+    print("cleared: " + (", ".join(names) or "nothing was on"))
+    return 0
+
+
+def _unplug(options: argparse.Namespace) -> int:
+    with _control(options) as control:
+        control.unplug(options.device)
+    return 0
+
+
+def _replug(options: argparse.Namespace) -> int:
+    with _control(options) as control:
+        print(control.replug(options.device, options.name))
+    return 0
+
+
+def _people(options: argparse.Namespace) -> int:
+    with _control(options) as control:
+        for person in control.people():
+            print(f"{person['ref']}  {person['layout']}{'' if person['enrolled'] else '  not enrolled'}")
+    return 0
+
+
+def _faults(_options: argparse.Namespace) -> int:
+    for name, fault in CATALOGUE.items():
+        print(f"{name:<18} {', '.join(sorted(fault.devices)):<20} {fault.meaning}")
+        for key, parameter in fault.parameters.items():
+            default = "" if parameter.default is None else f" (default {parameter.default})"
+            print(f"{'':<18}   {key}={parameter.kind.__name__}: {parameter.meaning}{default}")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    with _control(options) as control:
+        print(json.dumps(control.status(), indent=2))
+    return 0
+
+
+def _events(options: argparse.Namespace) -> int:
+    after = options.after
+    with _control(options) as control:
+        while True:
+            events = control.events(after, wait_s=MAX_WAIT_S if options.follow else 0.0)
+            for event in events:
+                print(json.dumps(event), flush=True)
+                after = event["n"]
+            if not events and not options.follow:
+                return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

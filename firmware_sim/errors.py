@@ -1,0 +1,23 @@
+"""What can go wrong in the simulator, split by who must act.
+
+SimulatorError            catch this, nothing wider
+├── SceneError            the scene or its directory is wrong: its author acts; the simulator does not start
+├── RequestError          a request cannot be met: whoever asked acts; the simulator goes on
+└── SimulatorGone         nobody answers in that directory: start the simulator, or name the right directory
+"""
+
+
+class SimulatorError(Exception):
+    """Base of everything the simulator raises on purpose."""
+
+
+class SceneError(SimulatorError):
+    """The scene cannot be built as written."""
+
+
+class RequestError(SimulatorError):
+    """A request names something that is not there, or asks for what cannot be done now."""
+
+
+class SimulatorGone(SimulatorError):
+    """The simulator does not run, or stopped during the request."""
