@@ -1,0 +1,28 @@
+"""`python -m bench NAME`: benchmarks and campaigns. Each prints a table and writes JSON."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+NAMES = {
+    "swipe": "from the card's last byte to the relay's first, beside one bare commit",
+    "backlog": "100,000 records from a gateway's disk into the centre's commit, while people swipe",
+    "fleet": "ingest from fifty gateways at once, in blocks and one by one",
+    "kill": "kill -9 on gateway, broker and centre under swipes, and the oracle",
+}
+
+
+def main() -> int:
+    name, *words = sys.argv[1:] or ["--help"]
+    if name in NAMES:
+        result: int = importlib.import_module(f"bench.{name}").main(words)
+        return result
+    print("usage: ./liuhen bench NAME [--help]\n")
+    for known, what in NAMES.items():
+        print(f"  {known:<10} {what}")
+    return 0 if name in ("--help", "-h") else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

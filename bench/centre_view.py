@@ -1,0 +1,53 @@
+"""What the centre has committed, read from its database beside the running service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Row, select
+
+from bench.oracle import Entry
+from central.store.engine import open_reader, reading
+from central.store.tables import gateway, record, segment
+
+
+class CentreView:
+    """Raises central's StoreUnavailable where the database cannot be read."""
+
+    def __init__(self, database: Path) -> None:
+        self._engine = open_reader(f"sqlite:///{database}")
+
+    def entries(self) -> list[Entry]:
+        """Every record about a credential."""
+        query = (
+            select(gateway.c.name, record)
+            .join_from(record, gateway)
+            .where(record.c.token.is_not(None))
+            .order_by(record.c.gateway_id, record.c.epoch, record.c.seq)
+        )
+        with reading(self._engine) as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
+    def through(self) -> dict[tuple[str, int], int]:
+        """Committed without a hole up to, by gateway and epoch."""
+        query = select(gateway.c.name, segment.c.epoch, segment.c.last).join_from(segment, gateway)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.where(segment.c.first == 1)).all()
+        return {(name, epoch): last for name, epoch, last in rows}
+
+    def broken_chains(self) -> list[str]:
+        """One sentence for each place where a stored chain does not hold."""
+        raise AssertionError
+
+
+def _entry(row: Row[tuple[object, ...]]) -> Entry:
+    return Entry(
+        gateway=row.name,
+        epoch=row.epoch,
+        seq=row.seq,
+        door=row.door,
+        token=row.token.hex(),
+        granted=row.kind == "access_granted",
+        uptime_us=row.uptime_us,
+        boot=row.boot.hex(),
+    )

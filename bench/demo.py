@@ -1,0 +1,120 @@
+"""The demo: an estate with simulated readers and people, for a person to look at or (`--check`) for itself.
+
+`python -m bench.demo`; `./liuhen demo` sets up what it needs first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import threading
+import webbrowser
+from dataclasses import replace
+from pathlib import Path
+
+from bench.estate import Estate, Plan
+from bench.judge import judge, settle
+from bench.processes import ProcessFailed
+from central.errors import CentralError
+
+_LOOK = Plan(people=200, swipes_per_minute=24, unknown_share=0.05, admits=("listed", "verified_id"))
+_CHECK = replace(_LOOK, swipes_per_minute=90, admits=("listed",))
+_CHECK_S = 60.0
+_SETTLE_S = 30.0
+_LOOK_PORT = 8470
+
+
+def main() -> None:
+    arguments = _arguments()
+    folder = arguments.folder or Path(tempfile.mkdtemp(prefix="liuhen-demo-"))
+    ending = _ending()
+    plan = _CHECK if arguments.check else replace(_LOOK, centre_port=arguments.port)
+    plan = replace(plan, embedded_broker=arguments.embedded_broker)
+    _say("Liuhen 留痕: every entry leaves a trace, and so does every look-up. 凡进必留痕，凡查亦留痕")
+    try:
+        with Estate(folder, plan) as estate:
+            if arguments.check:
+                passed = _check(estate, arguments.seconds, ending)
+            else:
+                passed = _look(estate, ending, browser=not arguments.no_browser)
+    except (ProcessFailed, CentralError) as error:
+        _say(f"the demo could not run: {error}")
+        passed = False
+    _say(f"everything has ended; what it left is one folder: {folder}")
+    sys.exit(0 if passed else 1)
+
+
+def _look(estate: Estate, ending: threading.Event, *, browser: bool) -> bool:
+    reader = estate.plan.buildings[0].doors[0][0]
+    _say(f"""
+  the page      {estate.address}
+  the broker    {estate.broker.name} on 127.0.0.1:{estate.broker.port}
+  everything    {estate.folder}
+
+  Lay a card on a reader by hand, in another terminal 另开一个终端，手动刷卡:
+      ./liuhen sim --dir {estate.ports} lay {reader} P0007
+  Who there is, and the readers:
+      ./liuhen sim --dir {estate.ports} people
+      ./liuhen sim --dir {estate.ports} status
+  What the gateway of the building wrote, and whether its chain holds:
+      ./liuhen gateway journal list   --settings {estate.gateway_settings("east")}
+      ./liuhen gateway journal verify --settings {estate.gateway_settings("east")}
+
+  Readers take two seconds to wake up; the first people come then. Ctrl-C ends everything.""")
+    if browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        webbrowser.open(estate.address)
+    ending.wait()
+    _say("\nending ...")
+    return True
+
+
+def _check(estate: Estate, seconds: float, ending: threading.Event) -> bool:
+    _say(f"people swipe for {seconds:.0f} s at two gateways with three doors each; then all is compared")
+    if ending.wait(seconds):
+        _say("stopped before the end: nothing was compared")
+        return False
+    estate.control.set_community_rate(0)
+    settled = settle(estate, _SETTLE_S)
+    verdict = judge(estate)
+    for line in verdict.lines():
+        _say(line)
+    if not settled:
+        _say(f"the centre was not complete {_SETTLE_S:.0f} s after the last swipe")
+    passed = settled and not verdict.findings and verdict.openings > 0
+    _say("PASS" if passed else "FAIL")
+    return passed
+
+
+def _ending() -> threading.Event:
+    ending = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, lambda *_: ending.set())
+    return ending
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./liuhen demo", description="Runs the whole system with simulated readers and people. 演示"
+    )
+    parser.add_argument("--check", action="store_true", help="no person needed: swipe, compare, PASS or FAIL")
+    parser.add_argument("--seconds", type=float, default=_CHECK_S, help="how long --check lets people swipe")
+    parser.add_argument(
+        "--port", type=int, default=_LOOK_PORT, help=f"of the page (default {_LOOK_PORT}; 0: any)"
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="where to keep everything (default: a new folder in /tmp)"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="do not open the page")
+    parser.add_argument("--embedded-broker", action="store_true", help="even where Mosquitto is installed")
+    return parser.parse_args()
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""The kill campaign: kill -9 at random moments on gateway, broker and centre, under swipes, then the oracle.
+
+`python -m bench kill`. It passes only if every door that opened has its record at the centre exactly once.
+`--sabotage` runs the same against a system with a known defect, which the oracle then has to find.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from bench.estate import Estate, Plan
+from bench.judge import Verdict, judge, settle
+from bench.report import save, show
+from bench.saboteurs import SABOTAGE
+from firmware_sim.control import Control
+
+_PEOPLE = 20_000
+"""So many that hardly anybody comes twice: each opening can then be matched with its own record."""
+
+_WIPE_SHARE = 0.25
+_ROUND_S = (0.15, 1.2)
+_PATIENCE_S = 2.0
+_SETTLE_S = 90.0
+_FIRST_SWIPES_S = 3.0
+
+
+@dataclass
+class Campaign:
+    """One run: which process falls when is drawn from the seed."""
+
+    estate: Estate
+    rounds: int
+    chance: Random
+    kills: Counter[str] = field(default_factory=Counter)
+    killed_ns: dict[str, list[int]] = field(default_factory=dict)
+
+    def run(self) -> Verdict:
+        ending = threading.Event()
+        cards = itertools.cycle(person.ref for person in self.estate.people())
+        swipers = [
+            threading.Thread(
+                target=_swipe_until, args=(ending, self.estate.ports, door, cards, self.chance.random())
+            )
+            for building in self.estate.plan.buildings
+            for door, _ in building.doors
+        ]
+        for swiper in swipers:
+            swiper.start()
+        try:
+            ending.wait(_FIRST_SWIPES_S)
+            for number in range(1, self.rounds + 1):
+                self._round()
+                if number % 25 == 0:
+                    print(f"{number} rounds: {dict(self.kills)}", flush=True)
+        finally:
+            ending.set()
+            for swiper in swipers:
+                swiper.join()
+        settled = settle(self.estate, _SETTLE_S)
+        return judge(self.estate, self.killed_ns, settled=settled)
+
+    def _round(self) -> None:
+        victim = self.chance.choice(["gateway", "broker", "centre"])
+        pause = threading.Event()
+        pause.wait(self.chance.uniform(*_ROUND_S))
+        self.kills[victim] += 1
+        if victim == "broker":
+            self._kill_broker()
+        elif victim == "centre":
+            self.estate.centre.kill()
+            self.estate.centre.start()
+        else:
+            self._kill_gateway(self.chance.choice(self.estate.plan.buildings).name)
+
+    def _kill_broker(self) -> None:
+        self.estate.broker.kill()
+        if self.chance.random() < _WIPE_SHARE:
+            self.kills["broker wiped"] += 1
+            self.estate.broker.wipe()
+        self.estate.broker.start()
+
+    def _kill_gateway(self, name: str) -> None:
+        self.killed_ns.setdefault(name, []).append(time.monotonic_ns())
+        self.estate.gateways[name].kill()
+        self.estate.gateways[name].start()
+
+
+def _swipe_until(
+    ending: threading.Event, ports: Path, door: str, cards: itertools.cycle[str], seed: float
+) -> None:
+    """One stream of people at one door; the card is gone soon after the door opened."""
+    chance = Random(seed)
+    control = Control(ports)
+    while not ending.wait(chance.uniform(0.02, 0.3)):
+        control.swipe(door, next(cards), patience_s=_PATIENCE_S)
+
+
+def main(words: list[str]) -> int:
+    arguments = _arguments(words)
+    folder = arguments.folder or Path(tempfile.mkdtemp(prefix="liuhen-kill-"))
+    plan = Plan(
+        people=_PEOPLE,
+        profile="instant",
+        pulse_s=1.0,
+        command_gap_s=0.0,
+        keep_acknowledged_days=0,  # what is acknowledged is deleted at once: a wrong licence cannot hide
+        state_every_s=5.0,
+        **SABOTAGE[arguments.sabotage],
+    )
+    started = time.monotonic()
+    with Estate(folder, plan) as estate:
+        campaign = Campaign(estate, arguments.rounds, Random(arguments.seed))
+        verdict = campaign.run()
+    for line in verdict.lines():
+        print(line)
+    figures = {
+        "rounds": arguments.rounds,
+        "seed": arguments.seed,
+        "sabotage": arguments.sabotage,
+        "kills": dict(campaign.kills),
+        "seconds": round(time.monotonic() - started, 1),
+        **verdict.figures(),
+    }
+    show("Kill campaign", ("what", "how many"), [(k, v) for k, v in figures.items() if k != "kills"])
+    save(f"kill-{arguments.sabotage}", figures)
+    print(f"everything is in {folder}")
+    return _verdict(verdict, expect_loss=arguments.sabotage != "none")
+
+
+def _verdict(verdict: Verdict, *, expect_loss: bool) -> int:
+    if expect_loss:
+        found = any(finding.what == "lost" for finding in verdict.findings)
+        print("PASS: the sabotage was found" if found else "FAIL: the sabotage was not found")
+        return 0 if found else 1
+    passed = verdict.complete and not verdict.findings and verdict.openings > 0
+    print("PASS" if passed else "FAIL")
+    return 0 if passed else 1
+
+
+def _arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./liuhen bench kill", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=20_261_123)
+    parser.add_argument("--sabotage", choices=sorted(SABOTAGE), default="none")
+    parser.add_argument("--folder", type=Path)
+    return parser.parse_args(words)

@@ -1,0 +1,44 @@
+"""A journal that already holds many records, as after an outage: made by the gateway's own journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gateway.clock import SystemClock
+from gateway.facts import Fact
+from gateway.journal import Journal
+from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason
+
+_TOGETHER = 500
+_PEOPLE = 1_000
+
+
+def fill(path: Path, gateway: str, door: str, count: int) -> None:
+    """Appends `count` ordinary entries to the journal at `path`."""
+    clock = SystemClock()
+    journal = Journal(path, gateway, clock)
+    try:
+        for start in range(0, count, _TOGETHER):
+            numbers = range(start, min(start + _TOGETHER, count))
+            journal.append([entry(clock, door, number) for number in numbers])
+    finally:
+        journal.close()
+
+
+def entry(clock: SystemClock, door: str, number: int) -> Fact:
+    person = number % _PEOPLE
+    return Fact(
+        kind=Kind.ACCESS_GRANTED,
+        at_us=clock.now_us(),
+        uptime_us=clock.uptime_us(),
+        clock=clock.quality(),
+        door=door,
+        reader=door,
+        direction=Direction.IN,
+        credential=Credential("id_card", f"{person:032x}", AssuranceLevel.L3),
+        holder=f"h-{person:05d}",
+        category="resident",
+        reason=Reason.LISTED,
+        list_version=1,
+        list_age_s=60,
+    )
