@@ -1,7 +1,7 @@
 """A backlog through the whole system: from a real gateway's disk over Mosquitto into the centre's commit.
 
-`python -m bench backlog`. Meanwhile people swipe at the same gateway: how long their records take to be committed
-and acknowledged is the live figure. Beside it the engine's own bulk insert.
+`python -m bench backlog`. Meanwhile people swipe at the same gateway: how long their records take to be
+committed and acknowledged is the live figure. Beside it the engine's own bulk insert.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LIMIT_S = 120.0
 
 @dataclass
 class _Watch:
-    """Listens to the acknowledgements like the gateway does, and notes when each sequence number was named."""
+    """Listens to the acknowledgements like the gateway does, and notes when each record was named."""
 
     port: int
     named: list[tuple[float, Ack]] = field(default_factory=list)

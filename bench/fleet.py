@@ -1,7 +1,7 @@
-"""Ingest from fifty gateways at once: in blocks as after an outage, and one record a message as they happen.
+"""Ingest from fifty gateways at once: in blocks as after an outage, and one record a message.
 
-`python -m bench fleet`. Committed means: the centre's acknowledgement named it. Beside it, in the same run, the
-engine's own bulk insert of the same number of rows of a record's size.
+`python -m bench fleet`. Committed means: the centre's acknowledgement named it. Beside it, in one run, the
+engine's own bulk insert of as many rows.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main(words: list[str]) -> int:
     blocks: list[Outcome] = []
     singles: list[Outcome] = []
     bare: list[float] = []
-    with _centre_alone(folder) as estate:
+    with _CentreAlone(folder) as estate:
         for number in range(_ROUNDS):
             bare.append(bulk_insert(folder / f"bare-{number}.db", arguments.in_blocks))
             blocks.append(_round(estate, number, arguments.gateways, arguments.in_blocks, singly=False))
@@ -41,7 +41,7 @@ def main(words: list[str]) -> int:
     return 0
 
 
-class _centre_alone:
+class _CentreAlone:
     """Broker and centre of an estate without its gateways."""
 
     def __init__(self, folder: Path) -> None:

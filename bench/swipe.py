@@ -1,6 +1,6 @@
-"""Swipe to unlock: from the last byte of the card's frame to the first byte of the relay's, on real processes.
+"""Swipe to unlock: from the last byte of the card's frame to the first of the relay's, on real processes.
 
-`python -m bench swipe`. Beside it, in the same run and on the same disk, what one bare SQLite FULL commit costs.
+`python -m bench swipe`. Beside it, in one run and on the same disk, what one bare SQLite FULL commit costs.
 Three states: broker and centre away, everything idle, and while a backlog is being drained.
 """
 

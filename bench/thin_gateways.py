@@ -1,7 +1,7 @@
 """Many gateways in one thread, for load: prepared records, the gateway's own delivery rules, bare MQTT 3.1.1.
 
 A real gateway is a process; fifty of them would measure this machine's scheduler instead of the centre. What
-is thin is the client: packets are joined by hand, because fifty MQTT libraries would cost more than the centre.
+is thin is the client: packets are joined by hand, as fifty MQTT libraries would cost more than the centre.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ThinGateway:
         """Sends whatever the delivery rules allow now; returns how many records that were."""
         spans = self._spans(now_s)
         if spans:
-            self.socket.sendall(b"".join(self._publish(leaf, *span) for leaf, span in spans))
+            self.socket.sendall(b"".join(self._publish(leaf, *span) for leaf, span in self._cut(spans)))
         return sum(last - first + 1 for _, (first, last) in spans)
 
     def happen(self, count: int, now_s: float) -> None:
@@ -83,6 +83,14 @@ class ThinGateway:
         found += ((Leaf.BACKLOG, span) for span in iter(lambda: self.delivery.next_block(now_s), None))
         found += ((Leaf.JOURNAL, span) for span in iter(lambda: self.delivery.next_fresh(now_s), None))
         return found
+
+    def _cut(self, spans: list[tuple[Leaf, tuple[int, int]]]) -> Iterator[tuple[Leaf, tuple[int, int]]]:
+        """One record a message where that is what is measured."""
+        for leaf, (first, last) in spans:
+            if self.singly:
+                yield from ((leaf, (seq, seq)) for seq in range(first, last + 1))
+            else:
+                yield leaf, (first, last)
 
     def _publish(self, leaf: Leaf, first: int, last: int) -> bytes:
         self._mid = self._mid % 65_535 + 1
