@@ -1,0 +1,87 @@
+"""The command `liuhen-central`: arguments, wiring and exit codes; no logic.
+
+Heavy modules are imported only by the command that needs them.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from central.errors import CentralError
+from central.settings import Settings, load_settings
+
+app = typer.Typer(
+    help="The visitor-tracking service: takes records in, keeps them and answers for them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+SettingsFile = Annotated[Path, typer.Option("--settings", help="TOML file; see central.example.toml")]
+
+_WRONG = 1
+_UNUSABLE = 2
+
+
+@app.command()
+def serve(settings: SettingsFile) -> None:
+    """Take records in and show them, until SIGTERM or Ctrl-C."""
+    from central.server import serve as run
+
+    _log_to_stderr()
+    try:
+        run(_load(settings))
+    except CentralError as error:
+        _give_up(error)
+
+
+@app.command()
+def check(settings: SettingsFile) -> None:
+    """Say whether the settings can be used, and change nothing."""
+    found = _load(settings)
+    print(f"{settings}: good; database {found.database.path or 'by url'}, pages on {found.listen.host}")
+
+
+@app.command()
+def verify(settings: SettingsFile) -> None:
+    """Walk every chain in the database; one line for each gateway and epoch, exit 1 where something is wrong."""
+    from central.store.chains import verify_all
+    from central.store.engine import open_reader
+
+    try:
+        with_findings = False
+        for line, good in verify_all(open_reader(_load(settings).database.address)):
+            print(line)
+            with_findings |= not good
+    except CentralError as error:
+        _give_up(error)
+    if with_findings:
+        raise typer.Exit(_WRONG)
+
+
+def main() -> None:
+    app()
+
+
+def _load(path: Path) -> Settings:
+    try:
+        return load_settings(path)
+    except CentralError as error:
+        _give_up(error)
+
+
+def _give_up(error: CentralError) -> NoReturn:
+    print(error, file=sys.stderr)
+    raise typer.Exit(_UNUSABLE)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)

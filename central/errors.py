@@ -1,0 +1,39 @@
+"""What can go wrong at the centre, split by who must act.
+
+CentralError                 catch this, nothing wider
+├── SettingsError            the operator must correct the settings file; never retried
+├── StoreRefused             the operator must act on the database (too new, unsafe, damaged); never retried
+├── StoreUnavailable         the database could not be read or written just now; retried after a growing delay
+├── CannotListen             the operator must free or change the address of the pages
+└── BadQuestion              the caller must ask differently: an argument is missing, unknown or out of bounds
+"""
+
+from __future__ import annotations
+
+
+class CentralError(Exception):
+    """Anything the centre reports as its own."""
+
+
+class SettingsError(CentralError):
+    """The settings file cannot be used; the text holds one line for each thing that is wrong."""
+
+
+class StoreRefused(CentralError):
+    """The database must not be used as it is; the text says why and what to do."""
+
+
+class StoreUnavailable(CentralError):
+    """The database did not take or give what was asked of it; nothing has been stored."""
+
+
+class CannotListen(CentralError):
+    """The address for pages and API is not to be had."""
+
+
+class BadQuestion(CentralError):
+    """`field` is the argument at fault; the text says the rule and never repeats the value."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field

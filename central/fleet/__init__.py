@@ -1,0 +1,1 @@
+"""Gateways: what they say of themselves, how complete their records are, how their devices are."""

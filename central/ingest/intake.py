@@ -1,0 +1,221 @@
+"""A batch of messages into the database, within one transaction of the caller. Knows no MQTT connection.
+
+`examine` is pure and done before the transaction begins; `take_in` writes and says what may be acknowledged
+once the caller has committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from sqlalchemy import Connection, select, update
+
+from central.fleet.reports import note_about, note_state
+from central.ingest.ledger import EpochLedger, GatewayLedger, Ledger
+from central.ingest.segments import Break, Segment, meets
+from central.ingest.setaside import Place, SetAside
+from central.ingest.verify import Arrived, Refused, Taken, Trouble, take_apart
+from central.store.engine import insert_many
+from central.store.records import Row, row_of
+from central.store.tables import quarantine, record
+from messages.errors import MessageError
+from messages.topics import GatewayTopic, Leaf, parse_topic
+from messages.wire import MAX_EPOCHS, About, Ack, EpochHead, State, decode
+
+
+@dataclass(slots=True)
+class Examined:
+    """One message, understood as far as it can be without the database."""
+
+    topic: str
+    place: GatewayTopic | None = None
+    taken: Taken | None = None
+    report: State | About | None = None
+    refused: Refused | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a transaction did; `acks` by gateway hold only once it is committed."""
+
+    acks: dict[GatewayTopic, Ack] = field(default_factory=dict)
+    stored: int = 0
+
+
+def examine(topic: str, payload: bytes) -> Examined:
+    """Never raises: whatever is wrong becomes `refused`."""
+    try:
+        place = parse_topic(topic)
+    except MessageError as error:
+        return Examined(topic, refused=Refused(payload, str(error)))
+    try:
+        match place.leaf:
+            case Leaf.JOURNAL | Leaf.BACKLOG:
+                return Examined(topic, place, taken=take_apart(place.gateway, payload))
+            case Leaf.STATE:
+                return Examined(topic, place, report=decode(payload, State))
+            case Leaf.ABOUT:
+                return Examined(topic, place, report=decode(payload, About))
+    except MessageError as error:
+        return Examined(topic, place, refused=Refused(payload, str(error)))
+    return Examined(topic, place, refused=Refused(payload, "not a topic on which gateways speak"))
+
+
+def take_in(connection: Connection, batch: Sequence[Examined], now_us: int) -> Outcome:
+    """Raises whatever the database raises; then nothing of the batch is stored."""
+    return _Transaction(connection, batch, now_us).run()
+
+
+class _Transaction:
+    def __init__(self, connection: Connection, batch: Sequence[Examined], now_us: int) -> None:
+        self._connection = connection
+        self._batch = batch
+        self._now_us = now_us
+        self._aside = SetAside(connection, now_us)
+        places = (e.place for e in batch if e.place)
+        self._ledger = Ledger(connection, ((p.site, p.gateway) for p in places), now_us)
+        self._rows: list[Row] = []
+        self._odd: list[tuple[int, int, Break]] = []
+
+    def run(self) -> Outcome:
+        touched: dict[GatewayTopic, GatewayLedger] = {}
+        for examined in self._batch:
+            owner = self._ledger.get(examined.place) if examined.place else None
+            self._take(examined, owner)
+            if examined.place and owner:
+                address = GatewayTopic(examined.place.site, examined.place.gateway, Leaf.ACK)
+                touched[address] = owner
+        if self._rows:
+            insert_many(self._connection, record, self._rows)
+        self._mark_odd()
+        self._ledger.save()
+        acks = {address: owner.acknowledgement() for address, owner in touched.items()}
+        return Outcome(acks, len(self._rows))
+
+    def _take(self, examined: Examined, owner: GatewayLedger | None) -> None:
+        if examined.refused:
+            self._refuse(owner, examined.topic, examined.refused)
+        if owner is None:
+            return
+        if examined.taken:
+            self._take_records(owner, examined.topic, examined.taken)
+        if isinstance(examined.report, State):
+            self._take_state(owner, examined.report)
+        elif isinstance(examined.report, About):
+            note_about(self._connection, owner.id, examined.report, self._now_us)
+
+    def _refuse(self, owner: GatewayLedger | None, topic: str, refused: Refused) -> None:
+        self._aside.keep(owner.id if owner else None, topic, refused.body, refused.reason)
+        if owner:
+            self._aside.find(owner.id, refused.trouble)
+
+    # --- records ---------------------------------------------------------------------------------------
+
+    def _take_records(self, owner: GatewayLedger, topic: str, taken: Taken) -> None:
+        for refused in taken.refused:
+            self._refuse(owner, topic, refused)
+        for run in taken.runs():
+            entry = owner.epoch(taken.epoch)
+            first = run[0].seq
+            new = entry.coverage.uncovered(first, run[-1].seq)
+            if sum(b - a + 1 for a, b in new) < len(run):
+                self._compare(owner, topic, taken.epoch, entry, _outside(run, new))
+            for a, b in new:
+                self._settle_run(owner, topic, taken.epoch, entry, run[a - first : b - first + 1])
+
+    def _settle_run(
+        self, owner: GatewayLedger, topic: str, epoch: int, entry: EpochLedger, run: Sequence[Arrived]
+    ) -> None:
+        """A run of which nothing is known yet: rows, segment, and what is wrong with it."""
+        breaks = [Break(b.seq, b.prev) for a, b in pairwise(run) if not meets(a.hash, b.prev)]
+        breaks += entry.coverage.add(Segment(run[0].seq, run[-1].seq, run[0].prev, run[-1].hash))
+        for broken in breaks:
+            self._aside.find(owner.id, Trouble.CHAIN_BREAK, epoch, broken.seq)
+            self._odd.append((owner.id, epoch, broken))
+        for arrived in run:
+            if arrived.record is not None:
+                self._rows.append(row_of(owner.id, arrived.record, arrived.hash))
+            else:
+                self._set_aside(owner, topic, epoch, arrived, settled=True)
+                self._aside.find(owner.id, Trouble.POISON, epoch, arrived.seq)
+        entry.fresh.update((arrived.seq, arrived.hash) for arrived in run)
+
+    def _compare(
+        self, owner: GatewayLedger, topic: str, epoch: int, entry: EpochLedger, again: Sequence[Arrived]
+    ) -> None:
+        """What is settled already: the same is nothing new, something else is never written over it."""
+        known = self._settled_hashes(owner.id, epoch, again[0].seq, again[-1].seq) | entry.fresh
+        for arrived in again:
+            if known.get(arrived.seq, arrived.hash) != arrived.hash:
+                self._set_aside(owner, topic, epoch, arrived, settled=False)
+                self._aside.find(owner.id, Trouble.CONFLICT, epoch, arrived.seq)
+
+    def _settled_hashes(self, gateway_id: int, epoch: int, first: int, last: int) -> dict[int, bytes]:
+        known: dict[int, bytes] = {}
+        for table in (quarantine, record):
+            there = (table.c.gateway_id == gateway_id) & (table.c.epoch == epoch)
+            there &= table.c.seq.between(first, last)
+            if table is quarantine:
+                there &= quarantine.c.settled == 1
+            found = self._connection.execute(select(table.c.seq, table.c.hash).where(there))
+            known.update((seq, digest) for seq, digest in found)
+        return known
+
+    def _set_aside(
+        self, owner: GatewayLedger, topic: str, epoch: int, arrived: Arrived, *, settled: bool
+    ) -> None:
+        place = Place(epoch, arrived.seq)
+        reason = arrived.reason or "another record is stored at this place"
+        self._aside.keep(owner.id, topic, arrived.body, reason, place=place, settled=settled)
+
+    def _mark_odd(self) -> None:
+        """A `prev` that is not the hash of the record before it cannot be made again: it is kept."""
+        for gateway_id, epoch, broken in self._odd:
+            there = (record.c.gateway_id == gateway_id) & (record.c.epoch == epoch)
+            there &= record.c.seq == broken.seq
+            self._connection.execute(update(record).where(there).values(odd_prev=broken.prev))
+
+    # --- state -----------------------------------------------------------------------------------------
+
+    def _take_state(self, owner: GatewayLedger, state: State) -> None:
+        if not state.online and state.session != owner.session:
+            return  # the will of a connection that a newer one has replaced
+        note_state(self._connection, owner.id, state, self._now_us)
+        owner.session = state.session
+        if not state.epochs:
+            return
+        for head in state.epochs:
+            self._take_head(owner, head)
+        for epoch in _dropped(owner, state.epochs):
+            self._ledger.no_longer_held(owner, epoch)
+            self._lose(owner, epoch, owner.heads[epoch][0])
+
+    def _take_head(self, owner: GatewayLedger, head: EpochHead) -> None:
+        self._ledger.report_head(owner, head)
+        self._lose(owner, head.epoch, head.oldest - 1)
+        ends = (s.last_hash for s in owner.epoch(head.epoch).coverage.segments if s.last == head.head)
+        if next(ends, bytes.fromhex(head.hash)) != bytes.fromhex(head.hash):
+            self._aside.find(owner.id, Trouble.CONFLICT, head.epoch, head.head)
+
+    def _lose(self, owner: GatewayLedger, epoch: int, last: int) -> None:
+        for first, _ in owner.epoch(epoch).coverage.lose([(1, last)]):
+            self._aside.find(owner.id, Trouble.LOST, epoch, first)
+
+
+def _outside(run: Sequence[Arrived], parts: Iterable[tuple[int, int]]) -> Sequence[Arrived]:
+    new = {seq for first, last in parts for seq in range(first, last + 1)}
+    return [arrived for arrived in run if arrived.seq not in new]
+
+
+def _dropped(owner: GatewayLedger, heads: Sequence[EpochHead]) -> list[int]:
+    """Older epochs that were not named although there was room for them."""
+    listed = {head.epoch for head in heads}
+    room = len(heads) < MAX_EPOCHS
+    known = {*owner.epochs, *owner.heads} - listed
+    return [
+        epoch
+        for epoch in sorted(known)
+        if epoch < max(listed) and (room or epoch > min(listed)) and not owner.settled_for_good(epoch)
+    ]

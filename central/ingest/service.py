@@ -1,0 +1,275 @@
+"""Takes messages from the broker and settles them: commits first, acknowledges after.
+
+paho's thread only puts messages into a queue; one worker thread drains it in batches, one transaction a batch.
+What the broker confirmed proves nothing, and what was not acknowledged comes again: so nothing here is kept
+across a crash, and a batch that cannot be stored is simply tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from sqlalchemy import Engine
+
+from central.errors import StoreUnavailable
+from central.ingest.intake import Examined, Outcome, examine, take_in
+from central.ingest.verify import Refused
+from central.settings import MqttPart
+from central.store.engine import writing
+from messages.topics import CENTRE_STATE, Leaf, from_gateways
+from messages.wire import WIRE_VERSION, CentreState, encode
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH_MESSAGES: Final = 500
+MAX_BATCH_BYTES: Final = 1_000_000
+"""About 2,000 records: where larger transactions no longer gain anything."""
+
+RECEIVE_MAXIMUM: Final = 200
+"""Messages that the broker may have under way to us unacknowledged: the bound of our memory."""
+
+MAX_QUEUE: Final = 2_000
+"""Only messages that were sent without quality of service can fill it; they are dropped then."""
+
+SESSION_EXPIRY_S: Final = 3_600
+KEEPALIVE_S: Final = 30
+_QOS: Final = 1
+_FAILED: Final = 0x80
+_FIRST_RETRY_S: Final = 0.2
+_LONGEST_RETRY_S: Final = 10.0
+_IDLE_S: Final = 0.5
+
+_SUBSCRIPTIONS: Final = tuple(
+    (from_gateways(leaf), _QOS) for leaf in (Leaf.JOURNAL, Leaf.BACKLOG, Leaf.STATE, Leaf.ABOUT)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message and what is needed to confirm it to the broker, within the connection that brought it."""
+
+    topic: str
+    payload: bytes
+    mid: int
+    qos: int
+    connection: int
+
+
+@dataclass(frozen=True, slots=True)
+class IngestStatus:
+    broker_connected: bool
+    database_trouble: str | None
+    queue_depth: int
+    records_stored: int  # since start
+
+
+class IngestService:
+    """`start`, then it runs until `stop`; a missing broker or database only means that records wait."""
+
+    def __init__(self, engine: Engine, settings: MqttPart) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._inbox: queue.Queue[Delivery | None] = queue.Queue(MAX_QUEUE)
+        self._stopping = threading.Event()
+        self._connection = 0  # counts up at every connect
+        self._connected = False
+        self._trouble: str | None = None
+        self._stored = 0
+        self._dropped = 0
+        self._batch: Sequence[Delivery] = ()
+        self._suspects: deque[Delivery] = deque()
+        self._unread: Delivery | None = None
+        self._client = self._make_client()
+        self._worker = threading.Thread(target=self._run, name="ingest", daemon=True)
+
+    def start(self) -> None:
+        self._worker.start()
+        version5 = self._settings.protocol == "5"
+        self._client.connect_async(
+            self._settings.host,
+            self._settings.port,
+            keepalive=KEEPALIVE_S,
+            clean_start=False if version5 else mqtt.MQTT_CLEAN_START_FIRST_ONLY,
+            properties=_connect_properties() if version5 else None,
+        )
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """Ends within a second or two; what is not yet committed stays unacknowledged and comes again."""
+        self._stopping.set()
+        self._wake()
+        if self._connected:
+            said = self._client.publish(CENTRE_STATE, _centre_state(online=False), qos=_QOS, retain=True)
+            said.wait_for_publish(timeout=0.5)
+        self._client.disconnect()
+        self._client.loop_stop()
+        self._worker.join(timeout=1.0)
+
+    def status(self) -> IngestStatus:
+        return IngestStatus(self._connected, self._trouble, self._inbox.qsize(), self._stored)
+
+    # --- where a record becomes acknowledged -----------------------------------------------------------
+
+    def settle(self, batch: Sequence[Delivery]) -> None:
+        """The order of these two is the promise: nothing is acknowledged that is not committed."""
+        outcome = self.commit(batch)
+        self.acknowledge(batch, outcome)
+
+    def commit(self, batch: Sequence[Delivery]) -> Outcome:
+        """One transaction. Raises StoreUnavailable, and then nothing of the batch is stored."""
+        examined = [self._examine(delivery) for delivery in batch]
+        with writing(self._engine) as connection:
+            outcome = take_in(connection, examined, time.time_ns() // 1_000)
+        self._stored += outcome.stored
+        return outcome
+
+    def acknowledge(self, batch: Sequence[Delivery], outcome: Outcome) -> None:
+        """To the broker each message of this connection, to each gateway what is now committed of it."""
+        for delivery in batch:
+            if delivery.qos > 0 and delivery.connection == self._connection:
+                self._client.ack(delivery.mid, delivery.qos)
+        if self._connected:
+            for address, ack in outcome.acks.items():
+                self._client.publish(str(address), encode(ack), qos=_QOS, retain=True)
+
+    # --- the worker ------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """The thread's outermost frame: after a fault of the program each message is tried alone."""
+        while not self._stopping.is_set():
+            try:
+                self._work()
+            except Exception:
+                log.exception("ingest: a fault of this program; the messages at hand are tried one by one")
+                self._suspect(self._batch)
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            self._batch = [self._suspects.popleft()] if self._suspects else self._next_batch()
+            if self._batch:
+                self._settle_until_done(self._batch)
+
+    def _suspect(self, batch: Sequence[Delivery]) -> None:
+        """A message on which the program fails alone is set aside unread, so that it stops nobody else."""
+        if len(batch) > 1:
+            self._suspects.extend(batch)
+        elif batch and batch[0] != self._unread:
+            self._unread = batch[0]
+            self._suspects.appendleft(batch[0])
+
+    def _examine(self, delivery: Delivery) -> Examined:
+        if delivery == self._unread:
+            return Examined(delivery.topic, refused=Refused(delivery.payload, "this program fails on it"))
+        return examine(delivery.topic, delivery.payload)
+
+    def _next_batch(self) -> list[Delivery]:
+        """Waits for one message and takes what else is there, up to the limits."""
+        batch: list[Delivery] = []
+        size = 0
+        try:
+            delivery = self._inbox.get(timeout=_IDLE_S)
+            while delivery is not None:
+                batch.append(delivery)
+                size += len(delivery.payload)
+                if len(batch) >= MAX_BATCH_MESSAGES or size >= MAX_BATCH_BYTES:
+                    break
+                delivery = self._inbox.get_nowait()
+        except queue.Empty:
+            return batch
+        return batch
+
+    def _settle_until_done(self, batch: Sequence[Delivery]) -> None:
+        delay_s = _FIRST_RETRY_S
+        while not self._stopping.is_set():
+            try:
+                self.settle(batch)
+            except StoreUnavailable as error:
+                log.error("ingest: %s; nothing is acknowledged, trying again in %.1f s", error, delay_s)
+                self._trouble = str(error)
+                self._stopping.wait(delay_s * random.uniform(0.5, 1.0))
+                delay_s = min(2 * delay_s, _LONGEST_RETRY_S)
+            else:
+                if self._trouble:
+                    log.info("ingest: the database takes records again")
+                self._trouble = None
+                return
+
+    def _wake(self) -> None:
+        try:
+            self._inbox.put_nowait(None)
+        except queue.Full:
+            log.debug("ingest: the worker is busy and need not be woken")
+
+    # --- the broker ------------------------------------------------------------------------------------
+
+    def _make_client(self) -> mqtt.Client:
+        version5 = self._settings.protocol == "5"
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._settings.client_id,
+            protocol=MQTTProtocolVersion.MQTTv5 if version5 else MQTTProtocolVersion.MQTTv311,
+            clean_session=None if version5 else False,
+            manual_ack=True,
+        )
+        client.will_set(CENTRE_STATE, _centre_state(online=False), qos=_QOS, retain=True)
+        client.reconnect_delay_set(min_delay=random.uniform(0.5, 1.5), max_delay=15)  # type: ignore[arg-type]
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        return client
+
+    def _on_connect(self, client: mqtt.Client, _u: Any, _f: Any, code: ReasonCode, _p: Any) -> None:
+        address = f"{self._settings.host}:{self._settings.port}"
+        if code.is_failure:
+            log.error("ingest: the broker at %s refuses: %s; see [mqtt]", address, code)
+            return
+        self._connection += 1
+        client.subscribe(list(_SUBSCRIPTIONS))
+
+    def _on_subscribe(self, client: mqtt.Client, _u: Any, _m: int, codes: list[ReasonCode], _p: Any) -> None:
+        """Only now is anyone there to acknowledge: gateways begin to send when they read it."""
+        if any(code.value >= _FAILED for code in codes):
+            log.error("ingest: the broker refuses subscriptions; allow liuhen/v1/# to this client")
+            return
+        self._connected = True
+        log.info("ingest: connected to the broker")
+        client.publish(CENTRE_STATE, _centre_state(online=True), qos=_QOS, retain=True)
+
+    def _on_disconnect(self, _c: Any, _u: Any, _f: Any, code: ReasonCode, _p: Any) -> None:
+        if self._connected and not self._stopping.is_set():
+            log.warning("ingest: connection to the broker lost (%s); records wait at the gateways", code)
+        self._connected = False
+
+    def _on_message(self, _c: Any, _u: Any, message: mqtt.MQTTMessage) -> None:
+        delivery = Delivery(message.topic, message.payload, message.mid, message.qos, self._connection)
+        try:
+            self._inbox.put_nowait(delivery)
+        except queue.Full:
+            self._dropped += 1
+            if self._dropped == 1 or self._dropped % MAX_QUEUE == 0:
+                log.error("ingest: more messages than allowed; %d dropped, unacknowledged", self._dropped)
+
+
+def _connect_properties() -> Properties:
+    properties = Properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = SESSION_EXPIRY_S
+    properties.ReceiveMaximum = RECEIVE_MAXIMUM
+    return properties
+
+
+def _centre_state(*, online: bool) -> bytes:
+    return encode(CentreState(v=WIRE_VERSION, online=online))

@@ -1,0 +1,128 @@
+"""A payload that claims to hold records, taken apart: pure, total, never raises.
+
+What is understood becomes an `Arrived` with its record; what is not, but whose place is known, an `Arrived`
+without one (it is set aside under its place, so that the chain's head never stalls); the rest is `Refused`,
+its place stays open and is asked for again. A gateway sends small holes record by record, so that one bad
+record ends up alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import sha256
+
+from central.ingest.segments import UNKNOWN_PREV
+from messages.errors import MessageError
+from messages.model import Record
+from messages.wire import Block, decode_block, decode_place, decode_record, unreadable_single
+
+_MAX_EPOCH = 2**40
+_MAX_SEQ = 2**48
+
+
+class Trouble(StrEnum):
+    """What a finding says is wrong."""
+
+    CHAIN_BREAK = "chain_break"
+    CONFLICT = "conflict"  # two different records for one place
+    POISON = "poison"  # not understood
+    LOST = "lost"  # the gateway no longer has it
+    WRONG_GATEWAY = "wrong_gateway"  # one gateway's topic, another one's record
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Something that belongs at `seq`. `body` and `reason` are kept where `record` is None."""
+
+    seq: int
+    prev: bytes
+    hash: bytes
+    record: Record | None
+    body: bytes
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Bytes without a place in the chain."""
+
+    body: bytes
+    reason: str
+    trouble: Trouble = Trouble.POISON
+
+
+@dataclass(slots=True)
+class Taken:
+    """One payload: what it holds of `epoch`, in ascending order without repeats, and what is refused."""
+
+    epoch: int = 0
+    arrived: list[Arrived] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+    def runs(self) -> list[Sequence[Arrived]]:
+        """`arrived` cut where numbers are not adjacent."""
+        if not self.arrived or self.arrived[-1].seq - self.arrived[0].seq == len(self.arrived) - 1:
+            return [self.arrived] if self.arrived else []
+        starts = [i for i, a in enumerate(self.arrived) if i == 0 or self.arrived[i - 1].seq != a.seq - 1]
+        return [self.arrived[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)]
+
+
+def take_apart(gateway: str, payload: bytes) -> Taken:
+    """What a `journal` or `backlog` message of `gateway` holds."""
+    try:
+        block = decode_block(payload)
+    except MessageError as error:
+        return _no_block(payload, str(error))
+    taken = Taken(block.epoch)
+    for at, raw in enumerate(block.records):
+        _take_one(taken, gateway, block, block.first + at, bytes(raw))
+    return taken
+
+
+def _take_one(taken: Taken, gateway: str, block: Block, seq: int, body: bytes) -> None:
+    try:
+        record = decode_record(body)
+    except MessageError as error:
+        taken_as = _unknown(gateway, block, seq, body, str(error))
+    else:
+        taken_as = _known(gateway, block, seq, body, record)
+    if isinstance(taken_as, Arrived):
+        taken.arrived.append(taken_as)
+    else:
+        taken.refused.append(taken_as)
+
+
+def _known(gateway: str, block: Block, seq: int, body: bytes, record: Record) -> Arrived | Refused:
+    if record.gateway != gateway:
+        return Refused(body, "record: another gateway's", Trouble.WRONG_GATEWAY)
+    if record.epoch == block.epoch and record.seq == seq:
+        return Arrived(seq, bytes.fromhex(record.prev), sha256(body).digest(), record, body)
+    return _misplaced(block, seq, body, "record: not at the place that its block says")
+
+
+def _unknown(gateway: str, block: Block, seq: int, body: bytes, reason: str) -> Arrived | Refused:
+    try:
+        place = decode_place(body)
+    except MessageError:
+        return _misplaced(block, seq, body, reason)
+    if place.gateway != gateway:
+        return Refused(body, reason, Trouble.WRONG_GATEWAY)
+    if (place.epoch, place.seq) == (block.epoch, seq):
+        return Arrived(seq, bytes.fromhex(place.prev), sha256(body).digest(), None, body, reason)
+    return _misplaced(block, seq, body, reason)
+
+
+def _misplaced(block: Block, seq: int, body: bytes, reason: str) -> Arrived | Refused:
+    """Alone in its block it is set aside where the block says; among others it is asked for again, alone."""
+    if block.count == 1:
+        return Arrived(seq, UNKNOWN_PREV, sha256(body).digest(), None, body, reason)
+    return Refused(body, reason)
+
+
+def _no_block(payload: bytes, reason: str) -> Taken:
+    epoch, seq, body = unreadable_single(payload) or (0, 0, payload)
+    if not (1 <= epoch <= _MAX_EPOCH and 1 <= seq <= _MAX_SEQ):
+        return Taken(refused=[Refused(payload, reason)])
+    return Taken(epoch, [Arrived(seq, UNKNOWN_PREV, sha256(body).digest(), None, body, reason)])

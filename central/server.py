@@ -1,0 +1,94 @@
+"""One process of the centre: ingest beside API and pages, from start to clean end. Wiring, no logic."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from sqlalchemy import Engine
+
+from central.app import create_app
+from central.errors import CannotListen
+from central.ingest.service import IngestService
+from central.settings import ListenPart, MqttPart, Settings
+from central.store.engine import migrate, open_reader, open_writer
+
+log = logging.getLogger(__name__)
+
+MakeIngest = Callable[[Engine, MqttPart], IngestService]
+
+_SHUTDOWN_S = 1
+"""An open event stream would otherwise keep the server from ever stopping."""
+
+
+class _Server(uvicorn.Server):
+    """Tells the event streams to end before uvicorn waits for them."""
+
+    def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        self._stopping.set()
+        super().handle_exit(sig, frame)  # type: ignore[arg-type]
+
+
+def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
+    """Runs until SIGTERM or Ctrl-C. Raises CentralError when it cannot start.
+
+    `make_ingest` is there for the fault campaigns, which need an ingest that keeps its promises badly.
+    """
+    listener = _listen(settings.listen)
+    with contextlib.ExitStack() as open_things:
+        open_things.callback(listener.close)
+        writer = open_writer(settings.database.address)
+        open_things.callback(writer.dispose)
+        migrate(writer)
+        reader = open_reader(settings.database.address)
+        open_things.callback(reader.dispose)
+        ingest = make_ingest(writer, settings.mqtt)
+        stopping = threading.Event()
+        app = create_app(settings, reader, ingest.status, stopping)
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=_SHUTDOWN_S,
+        )
+        ingest.start()
+        open_things.callback(ingest.stop)
+        host, port = listener.getsockname()[:2]
+        print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)  # noqa: T201
+        with _signals_only_stop_the_server():
+            _Server(config, stopping).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def _signals_only_stop_the_server() -> Iterator[None]:
+    """uvicorn raises what it was sent once more when it has stopped: we are still cleaning up then."""
+    signals = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda *_: None) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _listen(part: ListenPart) -> socket.socket:
+    try:
+        return socket.create_server(
+            (part.host, part.port), family=socket.AF_INET6 if ":" in part.host else socket.AF_INET, backlog=256
+        )
+    except OSError as error:
+        raise CannotListen(
+            f"[listen] {part.host}:{part.port} cannot be listened to ({error.strerror});"
+            " stop the program that uses it, or write another port (0: any free one)"
+        ) from error

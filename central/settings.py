@@ -1,0 +1,135 @@
+"""Settings: one TOML file, read once into frozen objects. Everything wrong in it is named by its full path.
+
+Below the start everyone is handed their piece; nobody else reads settings.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from central.errors import SettingsError
+
+
+def _loopback(host: str) -> str:
+    try:
+        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise ValueError(
+            "only this machine may be listened to, because the pages know no accounts yet and would show"
+            " entries to anyone; write host = \"127.0.0.1\" and reach it through an SSH tunnel"
+        )
+    return host
+
+
+def _known_zone(zone: str) -> str:
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("no such time zone; write one such as \"Asia/Shanghai\"") from None
+    return zone
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ListenPart(_Part):
+    host: Annotated[str, AfterValidator(_loopback)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    """0: a free port, named at start."""
+
+
+class DatabasePart(_Part):
+    """Either a SQLite file or the address of a PostgreSQL database."""
+
+    path: Path | None = None
+    url: Annotated[str, Field(pattern=r"^(sqlite|postgresql\+psycopg)://")] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> DatabasePart:
+        if (self.path is None) == (self.url is None):
+            raise ValueError("write either path or url")
+        return self
+
+    @property
+    def address(self) -> str:
+        return self.url if self.url is not None else f"sqlite:///{self.path}"
+
+
+class MqttPart(_Part):
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 1883
+    protocol: Literal["5", "3.1.1"] = "5"
+    client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] = "liuhen-central"
+    """Each process needs its own: two with the same one throw each other out."""
+
+
+class ConsolePart(_Part):
+    timezone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Shanghai"
+    language: Literal["zh", "en"] = "zh"
+
+
+class Settings(_Part):
+    database: DatabasePart
+    listen: ListenPart = ListenPart()
+    mqtt: MqttPart = MqttPart()
+    console: ConsolePart = ConsolePart()
+
+
+def load_settings(path: Path) -> Settings:
+    """Reads and checks a settings file; a relative [database] path is taken from where the file lies.
+
+    Raises SettingsError with one line for each thing that is wrong: key, what is wrong, what to write.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = Settings.model_validate(data)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror}); name it with --settings") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from error
+    except ValidationError as error:
+        raise SettingsError("\n".join(f"{path}: {line}" for line in explain(error))) from None
+    return _with_database_beside(settings, path)
+
+
+def explain(error: ValidationError) -> list[str]:
+    """One line a fault: the key's full path, and what to write. Values are not repeated: a url may hold a password."""
+    lines = []
+    for fault in error.errors(include_url=False, include_input=False):
+        *parts, key = [str(part) for part in fault["loc"]] or ["the file"]
+        where = f"[{'.'.join(parts)}] {key}" if parts else key
+        lines.append(f"{where}: {_what(fault['type'], fault['msg'], parts)}")
+    return lines
+
+
+def _what(kind: str, text: str, parts: list[str]) -> str:
+    if kind == "extra_forbidden":
+        return f"no such key; known here: {', '.join(_keys_of(parts))}"
+    if kind == "missing":
+        return "is missing; see central.example.toml"
+    return text.removeprefix("Value error, ")
+
+
+def _keys_of(parts: list[str]) -> list[str]:
+    part: type[BaseModel] = Settings
+    for name in parts:
+        inner = part.model_fields[name].annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            part = inner
+    return list(part.model_fields)
+
+
+def _with_database_beside(settings: Settings, file: Path) -> Settings:
+    if settings.database.path is None:
+        return settings
+    database = settings.database.model_copy(update={"path": file.parent.resolve() / settings.database.path})
+    return settings.model_copy(update={"database": database})

@@ -1,0 +1,91 @@
+"""A record as a row and back. Pure: no statements.
+
+The row holds every field but `prev`; together with the hash of the record before it gives the canonical bytes
+again, because `messages.wire.decode_record` lets nothing in whose bytes are not canonical.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from messages.model import (
+    RECORD_VERSION,
+    AssuranceLevel,
+    ClockQuality,
+    Credential,
+    Direction,
+    Kind,
+    Reason,
+    Record,
+)
+
+Row = tuple[Any, ...]
+
+
+def row_of(gateway_id: int, record: Record, digest: bytes, odd_prev: bytes | None = None) -> Row:
+    """The columns of `tables.record` without `id`, in order."""
+    credential = record.credential
+    return (
+        gateway_id,
+        record.epoch,
+        record.seq,
+        record.kind,
+        record.at,
+        bytes.fromhex(record.boot),
+        record.uptime_us,
+        record.clock,
+        record.door,
+        record.reader,
+        record.direction,
+        credential and credential.kind,
+        credential and bytes.fromhex(credential.token),
+        credential and credential.assurance,
+        credential and credential.hint,
+        record.holder,
+        record.category,
+        record.reason,
+        record.list_version,
+        record.list_age_s,
+        record.links,
+        None if record.identity is None else bytes.fromhex(record.identity),
+        odd_prev,
+        digest,
+    )
+
+
+def record_of(row: Any, gateway: str, prev: bytes) -> Record:
+    """The record of a row of `tables.record`; `prev` is the hash of the record before it.
+
+    Raises ValueError where a column holds a word that this program does not know: the row was altered.
+    """
+    return Record(
+        v=RECORD_VERSION,
+        gateway=gateway,
+        epoch=row.epoch,
+        seq=row.seq,
+        kind=Kind(row.kind),
+        at=row.at,
+        boot=row.boot.hex(),
+        uptime_us=row.uptime_us,
+        clock=ClockQuality(row.clock),
+        prev=prev.hex(),
+        door=row.door,
+        reader=row.reader,
+        direction=row.direction and Direction(row.direction),
+        credential=_credential_of(row),
+        holder=row.holder,
+        category=row.category,
+        reason=row.reason and Reason(row.reason),
+        list_version=row.list_version,
+        list_age_s=row.list_age_s,
+        links=row.links,
+        identity=None if row.identity is None else row.identity.hex(),
+    )
+
+
+def _credential_of(row: Any) -> Credential | None:
+    if row.credential is None:
+        return None
+    return Credential(
+        kind=row.credential, token=row.token.hex(), assurance=AssuranceLevel(row.assurance), hint=row.hint
+    )

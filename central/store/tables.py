@@ -1,0 +1,173 @@
+"""The tables of the centre's database, for SQLite and PostgreSQL alike. Values only, no statements.
+
+Times are microseconds since 1970 (UTC). Closed vocabularies are kept as their words. `migrations/` makes the
+same tables step by step; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+Whole = BigInteger().with_variant(Integer(), "sqlite")
+"""64 bits in both engines; on SQLite the word INTEGER makes the primary key the row id."""
+
+NO_PLACE: Final = 0
+"""In `finding`: no epoch or sequence number; NULLs would defeat the unique key."""
+
+metadata = MetaData()
+
+gateway = Table(
+    "gateway",
+    metadata,
+    Column("id", Whole, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("first_heard_at", Whole, nullable=False),
+    # its last state
+    Column("state_at", Whole),  # by the gateway's clock
+    Column("state_received_at", Whole),  # by ours
+    Column("online", Integer),
+    Column("boot", Text),
+    Column("session", Text),
+    Column("acked", Whole),
+    Column("list_version", Whole),
+    Column("devices", Text),  # JSON object: device -> condition
+    Column("journal", Text),
+    # what it says it is
+    Column("about_received_at", Whole),
+    Column("software", Text),
+    Column("label", Text),
+    Column("doors", Text),  # JSON array of {door, label, readers}
+    UniqueConstraint("site", "name", name="gateway_by_name"),
+    sqlite_strict=True,
+)
+
+def _gateway_id(*, nullable: bool = False) -> Column[int]:
+    return Column("gateway_id", Whole, ForeignKey("gateway.id"), nullable=nullable)
+
+
+record = Table(
+    "record",
+    metadata,
+    Column("id", Whole, primary_key=True),  # order of arrival
+    _gateway_id(),
+    Column("epoch", Whole, nullable=False),
+    Column("seq", Whole, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", Whole, nullable=False),
+    Column("boot", LargeBinary, nullable=False),  # 8 bytes
+    Column("uptime_us", Whole, nullable=False),
+    Column("clock", Text, nullable=False),
+    Column("door", Text),
+    Column("reader", Text),
+    Column("direction", Text),
+    Column("credential", Text),  # its kind
+    Column("token", LargeBinary),  # 16 bytes
+    Column("assurance", Text),
+    Column("hint", Text),
+    Column("holder", Text),
+    Column("category", Text),
+    Column("reason", Text),
+    Column("list_version", Whole),
+    Column("list_age_s", Whole),
+    Column("links", Whole),
+    Column("identity", LargeBinary),  # hash of the sealed envelope
+    Column("odd_prev", LargeBinary),  # `prev` where it is not the hash of the record before: a chain break
+    Column("hash", LargeBinary, nullable=False),  # SHA-256 of the canonical bytes
+    UniqueConstraint("gateway_id", "epoch", "seq", name="record_by_place"),
+    Index("record_by_door", "gateway_id", "door", "at"),
+    sqlite_strict=True,
+)
+"""Canonical bytes are not kept: they are made again from these columns and the hash of the record before."""
+
+segment = Table(
+    "segment",
+    metadata,
+    _gateway_id(),
+    Column("epoch", Whole, nullable=False),
+    Column("first", Whole, nullable=False),
+    Column("last", Whole, nullable=False),
+    Column("first_prev", LargeBinary, nullable=False),
+    Column("last_hash", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("gateway_id", "epoch", "first"),
+    sqlite_with_rowid=False,
+    sqlite_strict=True,
+)
+"""Runs without a hole of what is settled: stored, or set aside under its place."""
+
+epoch_head = Table(
+    "epoch_head",
+    metadata,
+    _gateway_id(),
+    Column("epoch", Whole, nullable=False),
+    Column("oldest", Whole, nullable=False),
+    Column("head", Whole, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("held", Integer, nullable=False),  # 0: no longer in the gateway's journal
+    PrimaryKeyConstraint("gateway_id", "epoch"),
+    sqlite_with_rowid=False,
+    sqlite_strict=True,
+)
+"""What a gateway last said it holds of each epoch."""
+
+lost_range = Table(
+    "lost_range",
+    metadata,
+    _gateway_id(),
+    Column("epoch", Whole, nullable=False),
+    Column("first", Whole, nullable=False),
+    Column("last", Whole, nullable=False),
+    Column("declared_at", Whole, nullable=False),
+    PrimaryKeyConstraint("gateway_id", "epoch", "first"),
+    sqlite_with_rowid=False,
+    sqlite_strict=True,
+)
+"""Records that never came and that the gateway no longer has."""
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Whole, primary_key=True),
+    _gateway_id(nullable=True),
+    Column("topic", Text, nullable=False),
+    Column("received_at", Whole, nullable=False),
+    Column("epoch", Whole),
+    Column("seq", Whole),
+    Column("settled", Integer, nullable=False),  # 1: stands for the record at its place
+    Column("reason", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),  # SHA-256 of the payload
+    Column("key", LargeBinary, nullable=False),  # SHA-256 of topic, place and payload
+    Column("count", Whole, nullable=False),
+    UniqueConstraint("key", name="quarantine_by_key"),
+    Index("quarantine_by_place", "gateway_id", "epoch", "seq"),
+    sqlite_strict=True,
+)
+
+finding = Table(
+    "finding",
+    metadata,
+    Column("id", Whole, primary_key=True),
+    _gateway_id(),
+    Column("kind", Text, nullable=False),
+    Column("epoch", Whole, nullable=False),
+    Column("seq", Whole, nullable=False),
+    Column("first_seen", Whole, nullable=False),
+    Column("count", Whole, nullable=False),
+    UniqueConstraint("gateway_id", "kind", "epoch", "seq", name="finding_once"),
+    sqlite_strict=True,
+)
