@@ -60,7 +60,7 @@ class AccessList:
 def parse_access_list(data: bytes) -> AccessList:
     """Raises AccessListError naming the place; a list is taken whole or not at all."""
     if len(data) > MAX_LIST_BYTES:
-        raise AccessListError(f"{len(data)} bytes; an access list has at most {MAX_LIST_BYTES}")
+        raise AccessListError(f"too long; an access list has at most {MAX_LIST_BYTES} bytes")
     try:
         parsed = msgspec.json.decode(data, type=_ListFile)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
@@ -76,7 +76,8 @@ def parse_access_list(data: bytes) -> AccessList:
 def load_access_list(path: Path) -> AccessList:
     """Raises AccessListError that names the file and what is wrong in it."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_LIST_BYTES + 1)
     except OSError as error:
         raise AccessListError(f"{path}: cannot be read ({error.strerror})") from error
     try:

@@ -53,9 +53,8 @@ def decide(
     if refusal is None:
         return Decision(granted=True, reason=Reason.LISTED, entry=entry)
     if Admission.VERIFIED_ID in policy.admits and presented.assurance is Assurance.L3:
-        valid = _document_valid(presented, today)
-        reason = Reason.VERIFIED_ID if valid else Reason.DOCUMENT_EXPIRED
-        return Decision(granted=valid, reason=reason, entry=entry)
+        flaw = _document_flaw(presented, today)
+        return Decision(granted=flaw is None, reason=flaw or Reason.VERIFIED_ID, entry=entry)
     return Decision(granted=False, reason=refusal, entry=entry)
 
 
@@ -71,6 +70,10 @@ def _refused_by_list(entry: Entry | None, door: str, policy: DoorPolicy, now_us:
     return None
 
 
-def _document_valid(presented: Presented, today: date) -> bool:
-    begun = presented.valid_from is None or presented.valid_from <= today
-    return begun and (presented.valid_until is None or today <= presented.valid_until)
+def _document_flaw(presented: Presented, today: date) -> Reason | None:
+    """A document is valid on its first and on its last day; None where nothing is wrong with it."""
+    if presented.valid_from is not None and today < presented.valid_from:
+        return Reason.NOT_YET_VALID
+    if presented.valid_until is not None and today > presented.valid_until:
+        return Reason.DOCUMENT_EXPIRED
+    return None

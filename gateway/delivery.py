@@ -8,7 +8,7 @@ being sent, or had to have seen before something sent later, is sent again.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from gateway.ranges import Range, Ranges
@@ -73,7 +73,8 @@ class EpochDelivery:
         return len(self._flights)
 
     def appended(self, head: int) -> None:
-        self.head = head
+        """Records up to `head` are held; word of it may come late, after a newer head was read."""
+        self.head = max(self.head, head)
         if self.head - self._fresh_from >= FRESH_LAG:
             self._pending |= Ranges.of([(self._fresh_from, self.head)])
             self._fresh_from = self.head + 1
@@ -119,8 +120,14 @@ class EpochDelivery:
         self._fresh_from = self.head + 1
 
     def pruned(self, oldest: int) -> None:
-        """Records before `oldest` are gone; they had been acknowledged."""
+        """Records before `oldest` are gone; they had been acknowledged. Nothing asks for them again."""
         self.oldest = max(self.oldest, oldest)
+        gone = Ranges.of([(1, self.oldest - 1)])
+        self._pending -= gone
+        self._again -= gone
+        self._flights = [
+            replace(f, first=max(f.first, self.oldest)) for f in self._flights if f.last >= self.oldest
+        ]
 
     def _newest_block_arrived(self, aloft: list[Flight]) -> float:
         still = {f.first for f in aloft}
