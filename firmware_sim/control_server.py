@@ -159,9 +159,8 @@ class ControlServer:
         try:
             with socket_path(self._directory) as path:
                 self._make_room(path)
-                os.fchmod(
-                    self._listener.fileno(), _MODE
-                )  # the file is born with the mode of the unbound socket
+                # Private from its first moment: the file is born with the mode of the unbound socket.
+                os.fchmod(self._listener.fileno(), _MODE)
                 self._listener.bind(path)
                 self._bound = True
             (self._directory / SOCKET_NAME).chmod(_MODE)

@@ -77,10 +77,12 @@ class LineHub:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread and waits for it. Ports stay as they are: unplug them before."""
+        """Ends the thread, if it was started, and waits for it. Ports stay as they are."""
         if self._thread.is_alive():
             self.call(self._stop)
             self._thread.join()
+        elif self._thread.ident is None:
+            self._shut()
 
     @property
     def alive(self) -> bool:
@@ -134,11 +136,14 @@ class LineHub:
         except Exception as error:  # noqa: BLE001 - outermost frame: the thread ends, and everyone is told
             self.failure = error
         finally:
-            with self._closed:
-                self._stopping = True
-                self._selector.close()
-                os.close(self._wake_fd)
-            self._refuse_calls()
+            self._shut()
+
+    def _shut(self) -> None:
+        with self._closed:
+            self._stopping = True
+            self._selector.close()
+            os.close(self._wake_fd)
+        self._refuse_calls()
 
     def _stop(self) -> None:
         self._stopping = True

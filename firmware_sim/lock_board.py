@@ -21,7 +21,7 @@ class Spacing(Enum):
 
     DOCUMENTED = "CH{n}: {state}\r\n"
     TIGHT = "CH{n}:{state}\r\n"
-    WIDE = "CH{n} : {state} \r\n"
+    WIDE = "CH{n} : {state:<3}\r\n"
     LOWER = "ch{n}:\t{state}\r\n"
 
 

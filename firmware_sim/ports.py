@@ -66,10 +66,18 @@ class PtyPort:
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self._name = os.ttyname(self._slave)
+        try:
+            self._point_at(link)
+        except OSError:
+            os.close(self._master)
+            os.close(self._slave)
+            raise
+
+    def _point_at(self, link: Path) -> None:
         fresh = link.with_name(f".{link.name}.new")
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(self._name)
-        fresh.replace(link)
+        fresh.replace(link)  # no moment without the name, if another run left it behind
 
     @property
     def address(self) -> str:

@@ -78,6 +78,7 @@ class Simulator:
             self._plug_all()
         except BaseException:
             self._unplug_all()
+            self._hub.stop()
             self._control.close()
             self._events.close()
             raise
@@ -316,9 +317,11 @@ class Simulator:
             "lost_bytes": line.lost_bytes + line.wire.overrun,
         }
         if isinstance(line.device, SamModule):
+            about["ignored_bytes"] = line.device.swallowed
             about["state"] = line.device.state(time.monotonic()).value
             about["card"] = None if line.device.card is None else line.device.card.ref
         elif isinstance(line.device, LockBoard):
+            about["ignored_bytes"] = line.device.ignored
             about["relays"] = list(line.device.relays)
         return about
 
