@@ -25,6 +25,12 @@ log = logging.getLogger(__name__)
 _PRUNE_RECORDS = 500
 """Deleted in one transaction: a few milliseconds at most between two swipes."""
 
+_REST_PER_REOPENING = 9
+"""After a failure the file is checked before it is written to again, and doors wait for that: of the deciding
+thread's time at most a tenth goes into trying."""
+
+_LONGEST_REST_US = 30_000_000
+
 _DAY_US = 86_400_000_000
 _HOUR_US = 3_600_000_000
 
@@ -57,6 +63,8 @@ class Journal:
         self._clock = clock
         self._lock = journal_file.lock(path)
         self._connection: sqlite3.Connection | None = None
+        self._reopening_us = 0  # how long the last one took
+        self._rest_until_us = 0
         try:
             self.head = self._open()
         except BaseException:
@@ -71,7 +79,7 @@ class Journal:
             body = encode_record(record)
             head = Head(head.epoch, record.seq, record_hash(body), head.first_id)
             rows.append((head.record_id, body))
-        self._commit(rows)
+        self._commit([("INSERT INTO records VALUES (?, ?)", rows)])
         seqs = list(range(self.head.seq + 1, head.seq + 1))
         self.head = head
         return seqs
@@ -79,11 +87,17 @@ class Journal:
     def acknowledge(self, epoch: int, through: int) -> None:
         """Notes that the centre has committed `epoch` up to `through`; one row an hour.
 
-        Called only after the centre's hash was found equal to ours: that is the licence to delete.
+        Called only after the centre's hash was found equal to ours: that is the licence to delete. A centre
+        that now has less than it once had (restored from a backup) takes its former licences back.
         """
         now_us = self._clock.now_us()
         row = (epoch, now_us // _HOUR_US, through, now_us)
-        self._write("INSERT OR REPLACE INTO acknowledgements VALUES (?, ?, ?, ?)", row)
+        self._commit(
+            [
+                ("DELETE FROM acknowledgements WHERE epoch = ? AND through > ?", [(epoch, through)]),
+                ("INSERT OR REPLACE INTO acknowledgements VALUES (?, ?, ?, ?)", [row]),
+            ]
+        )
 
     def prune(self, keep_acknowledged_days: int) -> int:
         """Deletes some hundred records acknowledged longer ago than that; the newest record always stays.
@@ -91,12 +105,15 @@ class Journal:
         Returns how many were deleted; call again until it is none.
         """
         before_us = self._clock.now_us() - keep_acknowledged_days * _DAY_US
-        licensed = self._write(
+        licensed = self._read(
             "SELECT e.first_id, e.first_id + max(a.through) - 1 FROM acknowledgements a"
             " JOIN epochs e USING (epoch) WHERE a.at_us <= ? GROUP BY e.epoch ORDER BY e.first_id",
             (before_us,),
-        ).fetchall()
-        return sum(self._delete(first, min(last, self.head.record_id - 1)) for first, last in licensed)
+        )
+        deleted = sum(self._delete(first, min(last, self.head.record_id - 1)) for first, last in licensed)
+        if not deleted:
+            self._forget_acknowledgements(before_us)
+        return deleted
 
     def close(self) -> None:
         self._drop_connection()
@@ -110,29 +127,64 @@ class Journal:
             "DELETE FROM records WHERE id IN"
             " (SELECT id FROM records WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?)",
             (first_id, last_id, _PRUNE_RECORDS),
-        ).rowcount
+        )
 
-    def _commit(self, rows: list[tuple[int, bytes]]) -> None:
-        """The commit that a door waits for."""
-        connection = self._connection or self._reopen()
+    def _forget_acknowledgements(self, before_us: int) -> None:
+        """Of those that have long licensed a deletion, the newest of each epoch says it all."""
+        self._write(
+            "DELETE FROM acknowledgements WHERE at_us <= ? AND hour < (SELECT max(hour)"
+            " FROM acknowledgements n WHERE n.epoch = acknowledgements.epoch AND n.at_us <= ?)",
+            (before_us, before_us),
+        )
+
+    def _commit(self, work: Sequence[tuple[str, Sequence[tuple[object, ...]]]]) -> None:
+        """One transaction: each statement for each of its rows. A door may be waiting for it."""
+        connection = self._connection or self._reopen_unless_resting()
         try:
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("INSERT INTO records VALUES (?, ?)", rows)
+            for sql, rows in work:
+                connection.executemany(sql, rows)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise self._unavailable(error) from error
 
-    def _write(self, sql: str, values: tuple[int, ...]) -> sqlite3.Cursor:
-        connection = self._connection or self._reopen()
+    def _write(self, sql: str, values: tuple[int, ...]) -> int:
+        """One statement in its own transaction; how many rows it touched."""
+        connection = self._connection or self._reopen_unless_resting()
         try:
-            return connection.execute(sql, values)
+            return connection.execute(sql, values).rowcount
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
+
+    def _read(self, sql: str, values: tuple[int, ...]) -> list[tuple[int, int]]:
+        connection = self._connection or self._reopen_unless_resting()
+        try:
+            return connection.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: sqlite3.Error) -> JournalUnavailable:
         """After a failed commit nothing about the connection can be trusted: it is closed, never retried."""
         self._drop_connection()
+        self._rest()
         return JournalUnavailable(f"{self.path}: not stored ({error})")
+
+    def _rest(self) -> None:
+        rest_us = min(self._reopening_us * _REST_PER_REOPENING, _LONGEST_REST_US)
+        self._rest_until_us = self._clock.uptime_us() + rest_us
+
+    def _reopen_unless_resting(self) -> sqlite3.Connection:
+        begun_us = self._clock.uptime_us()
+        if begun_us < self._rest_until_us:
+            raise JournalUnavailable(f"{self.path}: not stored (tried in vain a moment ago)")
+        try:
+            connection = self._reopen()
+        except JournalUnavailable:
+            self._reopening_us = self._clock.uptime_us() - begun_us
+            self._rest()
+            raise
+        self._reopening_us = self._clock.uptime_us() - begun_us
+        return connection
 
     def _reopen(self) -> sqlite3.Connection:
         """Takes the file up again after a failure; what it has beyond our head never counted as stored."""
@@ -160,21 +212,40 @@ class Journal:
 
     def _open(self) -> Head:
         try:
-            self._connection = journal_file.open_for_writing(self.path, self._gateway)
-            found = self._newest_record()
-        except sqlite3.DatabaseError as error:
-            return self._begin_again_beside_the_damage(error)
-        return found or self._open_epoch(Reason.NEW_JOURNAL, after_epoch=0)
+            return self._open_as_it_is()
+        except sqlite3.Error as error:
+            self._drop_connection()
+            if not journal_file.is_damage(error):
+                raise self._refused(error) from error
+            damage = error
+        try:
+            return self._begin_again_beside(damage)
+        except sqlite3.Error as error:
+            raise self._refused(error) from error
 
-    def _begin_again_beside_the_damage(self, error: sqlite3.DatabaseError) -> Head:
-        self._drop_connection()
-        if isinstance(error, sqlite3.OperationalError):
-            raise JournalRefused(f"{self.path}: cannot be opened ({error}); check the folder and its rights")
-        stamp = str(self._clock.now_us() // 1_000_000)
-        aside = journal_file.set_aside(self.path, stamp)
-        log.error("journal %s is damaged (%s); set aside as %s, a new epoch begins", self.path, error, aside)
+    def _open_as_it_is(self) -> Head:
         self._connection = journal_file.open_for_writing(self.path, self._gateway)
-        return self._open_epoch(Reason.DAMAGED_JOURNAL, after_epoch=0)
+        former = self._connection.execute("SELECT coalesce(max(epoch), 0) FROM epochs").fetchone()[0]
+        return self._newest_record() or self._open_epoch(Reason.NEW_JOURNAL, after_epoch=former)
+
+    def _begin_again_beside(self, damage: sqlite3.Error) -> Head:
+        former = journal_file.highest_epoch(self.path)
+        stamp = str(self._clock.now_us() // 1_000_000)
+        try:
+            aside = journal_file.set_aside(self.path, stamp)
+        except OSError as error:
+            raise JournalRefused(
+                f"{self.path}: damaged ({damage}), and cannot be set aside ({error.strerror});"
+                " check the folder's rights"
+            ) from error
+        log.error("journal %s is damaged (%s); set aside as %s, a new epoch begins", self.path, damage, aside)
+        self._connection = journal_file.open_for_writing(self.path, self._gateway)
+        return self._open_epoch(Reason.DAMAGED_JOURNAL, after_epoch=former)
+
+    def _refused(self, error: sqlite3.Error) -> JournalRefused:
+        return JournalRefused(
+            f"{self.path}: cannot be opened ({error}); check the disk's free space, the folder and its rights"
+        )
 
     def _newest_record(self) -> Head | None:
         """Raises sqlite3.DatabaseError where the newest record is not what its place says."""

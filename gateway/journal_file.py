@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import logging
 import sqlite3
+from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import IO
 
@@ -18,11 +20,35 @@ log = logging.getLogger(__name__)
 _SYNCHRONOUS_FULL = 2
 _BUSY_MS = 5_000
 
+_PRIMARY_CODE = 0xFF
+_MACHINE_AT_FAULT = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_AUTH,
+    }
+)
+_HIGHEST_EPOCH = 2**39
+"""Far beyond any date, and leaves the next epochs room below what a record may say."""
+
 
 def lock(path: Path) -> IO[bytes]:
     """One daemon a journal. The lock falls with the process, however that ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = path.with_name(path.name + ".lock").open("wb")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.with_name(path.name + ".lock").open("wb")
+    except OSError as error:
+        raise JournalRefused(
+            f"{path}: no journal can be kept there ({error.strerror});"
+            " mend [journal] path or the folder's rights"
+        ) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -59,9 +85,29 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file itself is at fault, and not the machine around it (disk full, rights, locks)."""
+    code = getattr(error, "sqlite_errorcode", None)  # our own findings carry none
+    return code is None or code & _PRIMARY_CODE not in _MACHINE_AT_FAULT
+
+
+def highest_epoch(path: Path) -> int:
+    """The newest epoch that a damaged journal still tells of, 0 where it tells of none."""
+    try:
+        with closing(open_for_reading(path)) as connection:
+            found = connection.execute(
+                "SELECT max(epoch) FROM epochs WHERE epoch BETWEEN 1 AND ?", (_HIGHEST_EPOCH,)
+            ).fetchone()[0]
+    except sqlite3.Error as error:
+        log.warning("journal %s: its epochs cannot be read any more (%s)", path, error)
+        return 0
+    return int(found or 0)
+
+
 def set_aside(path: Path, stamp: str) -> Path:
-    """Moves a damaged journal out of the way; nothing is deleted."""
-    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    """Moves a damaged journal out of the way; nothing is deleted, nor an earlier one written over."""
+    names = (f"{path.name}.damaged-{stamp}" + (f"-{n}" if n else "") for n in count())
+    aside = next(a for a in map(path.with_name, names) if not a.exists())
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
         if part.exists():
