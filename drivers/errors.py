@@ -18,12 +18,16 @@ class ConfigurationError(DriverError):
 
 
 class DeviceUnavailable(DriverError):
-    """The device cannot be used now; `port` says where, `cause` what was seen there."""
+    """The device cannot be used now; `port` says where, `cause` what was seen there.
 
-    def __init__(self, port: str, cause: str) -> None:
+    `gone`: there is nothing at the port any more (unplugged, or nobody listens), rather than something wrong.
+    """
+
+    def __init__(self, port: str, cause: str, *, gone: bool = False) -> None:
         super().__init__(f"{port}: {cause}")
         self.port = port
         self.cause = cause
+        self.gone = gone
 
 
 class ProtocolViolation(DriverError):

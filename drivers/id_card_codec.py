@@ -1,0 +1,136 @@
+"""From the 256-byte text of an identity document to what an entrance needs of it (readers.md 2). Pure.
+
+What we may not keep is never decoded: sex, ethnicity, birth date, address, issuer and photo stay bytes in a
+buffer that its owner overwrites. The name is not decoded either as long as nothing can seal it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from drivers.errors import ProtocolViolation
+from drivers.id_number import born_on, check_citizen_number, check_permanent_number
+
+TEXT_SIZE = 256
+PHOTO_SIZE = 1024
+_LENGTHS_SIZE = 4  # of text and photo, two bytes each
+READ_SIZE = _LENGTHS_SIZE + TEXT_SIZE + PHOTO_SIZE
+
+_FLAG_AT = 248
+_VALID_FROM = slice(188, 204)
+_VALID_UNTIL = slice(204, 220)
+_WITHOUT_END = "长期"
+_DATE = re.compile(r"[0-9]{8}")
+_HIGH_SURROGATES = range(0xD8, 0xDC)  # the upper byte of a code unit tells what it is
+_LOW_SURROGATES = range(0xDC, 0xE0)
+_SURROGATES = frozenset((*_HIGH_SURROGATES, *_LOW_SURROGATES))
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    number: slice
+    check: Callable[[str], str]
+    ends: frozenset[int]
+    """Where text fields end: there a character of two code units may have been cut in half."""
+
+
+_CITIZEN_NUMBER = slice(122, 158)
+_LAYOUTS = {
+    " ": _Layout(_CITIZEN_NUMBER, check_citizen_number, frozenset({30, 122, 188})),
+    "J": _Layout(_CITIZEN_NUMBER, check_citizen_number, frozenset({30, 122, 188})),
+    "Y": _Layout(_CITIZEN_NUMBER, check_citizen_number, frozenset({30, 122})),
+    "I": _Layout(slice(122, 152), check_permanent_number, frozenset({120, 188})),
+}
+_AS_RESIDENT = {"0": " ", "\0": " "}  # seen instead of the space
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class IdCard:
+    """What leaves the codec. Shows nothing of itself, so that no log or traceback can."""
+
+    number: str
+    valid_from: date
+    valid_until: date | None  # None: without end
+
+    def __repr__(self) -> str:
+        return "IdCard(...)"
+
+
+def parse_read_reply(data: bytearray) -> IdCard:
+    """Takes the data of a good `30 01` reply: two lengths, text, photo (readers.md 1.6).
+
+    Raises ProtocolViolation. The caller overwrites `data`; nothing here keeps a reference to it.
+    """
+    if len(data) != READ_SIZE:
+        raise ProtocolViolation("the card's data has the wrong size")
+    sizes = int.from_bytes(data[0:2], "big"), int.from_bytes(data[2:4], "big")
+    if sizes != (TEXT_SIZE, PHOTO_SIZE):
+        raise ProtocolViolation("the card's data has the wrong lengths of text and photo")
+    with memoryview(data) as view:
+        return parse_text(view[_LENGTHS_SIZE : _LENGTHS_SIZE + TEXT_SIZE])
+
+
+def parse_text(block: memoryview) -> IdCard:
+    """Takes the text block, by the layout that its flag names.
+
+    Raises ProtocolViolation, always without a word of the card in it.
+    """
+    if len(block) != TEXT_SIZE:
+        raise ProtocolViolation("the card's text is not 256 bytes")
+    flag = _decode(block[_FLAG_AT : _FLAG_AT + 2])
+    layout = _LAYOUTS.get(_AS_RESIDENT.get(flag, flag))
+    if layout is None:
+        raise ProtocolViolation("the card is of a type that is not known here")
+    _refuse_broken_characters(block, layout.ends)
+    number = layout.check(_decode(block[layout.number]).rstrip(" \0"))
+    valid_from = _date(_decode(block[_VALID_FROM]).rstrip(" \0"))
+    valid_until = _end(_decode(block[_VALID_UNTIL]).rstrip(" \0"))
+    _refuse_impossible_order(number, valid_from, valid_until)
+    return IdCard(number, valid_from, valid_until)
+
+
+def _decode(field: memoryview) -> str:
+    # straight from the buffer: a copy as bytes could not be overwritten; what is broken fails its check later
+    return str(field, "utf-16-le", "replace")
+
+
+def _date(text: str) -> date:
+    if _DATE.fullmatch(text) is None:
+        raise ProtocolViolation("the card's validity is not a date")
+    try:
+        return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    except ValueError:
+        raise ProtocolViolation("the card's validity is a day that no calendar has") from None
+
+
+def _end(text: str) -> date | None:
+    return None if text == _WITHOUT_END else _date(text)
+
+
+def _refuse_impossible_order(number: str, valid_from: date, valid_until: date | None) -> None:
+    # against the document's own dates, not against a clock: a gateway's clock may be wrong
+    if valid_until is not None and valid_until < valid_from:
+        raise ProtocolViolation("the card's validity ends before it begins")
+    if number[0].isdigit() and born_on(number) > valid_from:
+        raise ProtocolViolation("the card's holder is younger than the card")
+
+
+def _refuse_broken_characters(block: memoryview, field_ends: frozenset[int]) -> None:
+    """A half of a surrogate pair anywhere but at a field's end means that the text was damaged."""
+    if _SURROGATES.isdisjoint(block[1::2]):  # nearly always, and ten times faster than the walk
+        return
+    pending = False
+    for at, high in enumerate(block[1::2]):
+        if high in _LOW_SURROGATES:
+            if not pending:
+                raise ProtocolViolation("the card's text is damaged")
+            pending = False
+        elif pending:
+            raise ProtocolViolation("the card's text is damaged")
+        elif high in _HIGH_SURROGATES:
+            pending = 2 * at + 2 not in field_ends
+    if pending:
+        raise ProtocolViolation("the card's text is damaged")

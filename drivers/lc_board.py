@@ -1,0 +1,253 @@
+"""Driver of an LC / LCUS relay board: releases at once, ends every pulse itself, keeps the port.
+
+The board has no watchdog and confirms nothing: what it should be doing is kept here, and written again when
+the board may have forgotten. Knows no doors.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import closing
+from dataclasses import dataclass
+
+from drivers.base import Emit
+from drivers.errors import ConfigurationError, DeviceUnavailable
+from drivers.health import Health
+from drivers.lc_codec import BAUDRATE, QUERY, RelayState, StatusParser, set_relay
+from drivers.settings import LcRelaySettings
+from drivers.transport import Transport, open_transport
+
+log = logging.getLogger(__name__)
+
+MIN_PULSE_S = 1.0  # trust.md R-38: shorter ones do not let a person in,
+MAX_PULSE_S = 30.0  # longer ones leave a door open that nobody watches
+ANSWER_LIMIT_S = 0.5  # for the lines of a status query: eight take 0.1 s
+REPEAT_S = 2.0  # a relay that does not follow is told again this often, after one repeat at once
+IDLE_S = 3600.0  # nothing is due: only bytes, a loss or a wake-up end the wait
+
+_RELAY = "relay"
+
+
+@dataclass(slots=True)
+class _Channel:
+    """What one relay should do and what it was told last; `written` None: not known, write again."""
+
+    number: int
+    until_s: float | None = None
+    written: bool | None = None
+
+    def wanted(self, now: float) -> bool:
+        return self.until_s is not None and now < self.until_s
+
+    def is_due(self, now: float) -> bool:
+        return self.written is not self.wanted(now)
+
+
+class LcBoard:
+    """A `LockDriver`."""
+
+    def __init__(self, name: str, settings: LcRelaySettings) -> None:
+        self.name = name
+        self._settings = settings
+        self._lock = threading.Lock()  # guards all below; held for one write at most
+        self._channels = {number: _Channel(number) for number in range(1, settings.channels + 1)}
+        self._transport: Transport | None = None
+        self._broken: DeviceUnavailable | None = None  # seen by a caller of `release`, for the own thread
+        self._last_command_s = 0.0
+        self._ask_at_s: float | None = None  # a status query is due then
+        self._asked_s: float | None = None  # one waits for its lines since then,
+        self._heard: dict[int, bool] = {}  # of which these came
+        self._mismatches = 0
+        self._stopping = threading.Event()
+
+    def run(self, emit: Emit) -> None:
+        health = Health("lock board", self.name, emit)
+        while not self._stopping.is_set():
+            try:
+                with closing(open_transport(self._settings.port, BAUDRATE)) as transport:
+                    try:
+                        self._keep(transport, health)
+                    finally:
+                        self._let_go()  # before it is closed: no caller may write to a closed port
+            except DeviceUnavailable as error:
+                health.lost(error.cause, gone=error.gone)
+            if not self._stopping.is_set():
+                self._stopping.wait(health.retry_in_s())
+        self._say_what_is_left()
+
+    def release(self, channel: int, pulse_s: float) -> None:
+        """Switches the relay on, from the caller's own thread where the board's pause allows it.
+
+        A second call during a pulse prolongs it. Raises DeviceUnavailable, or ConfigurationError if channel
+        or pulse cannot be.
+        """
+        if channel not in self._channels:
+            raise ConfigurationError(f"lock board {self.name} has no channel {channel}: see its 'channels'")
+        if not MIN_PULSE_S <= pulse_s <= MAX_PULSE_S:
+            raise ConfigurationError(f"a pulse of {pulse_s} s: write {MIN_PULSE_S:g} to {MAX_PULSE_S:g} s")
+        with self._lock:
+            transport = self._usable()
+            now = time.monotonic()
+            relay = self._channels[channel]
+            relay.until_s = max(relay.until_s or 0.0, now + pulse_s)
+            relay.written = None  # also when it is on already: a repeat costs nothing and may be needed
+            if self._gap_left(now) <= 0:
+                self._write_for_a_caller(transport, relay, now)
+            transport.wake()  # the own thread has a new end of a pulse to wait for
+
+    def stop(self) -> None:
+        self._stopping.set()
+        with self._lock:
+            if self._transport is not None:
+                self._transport.wake()
+
+    # --- under the lock ------------------------------------------------------------------------------------
+
+    def _usable(self) -> Transport:
+        if self._transport is None or self._stopping.is_set():
+            raise DeviceUnavailable(self._settings.port, f"lock board {self.name} is not connected now")
+        self._raise_if_broken()
+        return self._transport
+
+    def _raise_if_broken(self) -> None:
+        if self._broken is not None:
+            raise DeviceUnavailable(self._broken.port, self._broken.cause, gone=self._broken.gone)
+
+    def _due(self, now: float) -> list[_Channel]:
+        """Relays to be written, people who wait first."""
+        due = [relay for relay in self._channels.values() if relay.is_due(now)]
+        return sorted(due, key=lambda relay: not relay.wanted(now))
+
+    def _gap_left(self, now: float) -> float:
+        return self._last_command_s + self._settings.command_gap_s - now
+
+    def _write_for_a_caller(self, transport: Transport, relay: _Channel, now: float) -> None:
+        """A release that failed is over for its caller; the own thread takes the port up again."""
+        try:
+            self._write(transport, relay, now)
+        except DeviceUnavailable as error:
+            relay.until_s = None
+            self._broken = error
+            transport.wake()
+            raise
+
+    def _write(self, transport: Transport, relay: _Channel, now: float) -> None:
+        wanted = relay.wanted(now)
+        relay.written = None  # until it is written it is not known
+        transport.write(set_relay(relay.number, on=wanted))
+        relay.written = wanted
+        if not wanted:
+            relay.until_s = None
+        self._last_command_s = time.monotonic()
+        self._asked_s = None  # an answer on its way speaks of what was before
+        if self._settings.status_query:
+            self._ask_at_s = self._last_command_s
+
+    # --- the own thread ------------------------------------------------------------------------------------
+
+    def _keep(self, transport: Transport, health: Health) -> None:
+        """Serves the board until stopped. Raises DeviceUnavailable."""
+        parser = StatusParser()
+        transport.flush_input()
+        self._begin(transport)
+        ready = False
+        while not self._stopping.is_set():
+            with self._lock:
+                pause_s = self._serve(transport)
+                settled = not self._due(time.monotonic())
+            if settled and not ready:
+                ready = True
+                health.recovering("takes commands")
+                health.ready(f"relays 1 to {len(self._channels)} at {self._settings.port}")
+            states = parser.feed(transport.read(pause_s))
+            self._hear(states, health)
+        self._switch_all_off(transport)
+
+    def _begin(self, transport: Transport) -> None:
+        with self._lock:
+            for relay in self._channels.values():
+                relay.written = None  # a board that was away has forgotten
+            self._broken = None
+            self._ask_at_s = self._asked_s = None
+            self._mismatches = 0
+            self._last_command_s = time.monotonic() - self._settings.command_gap_s
+            self._transport = transport
+
+    def _serve(self, transport: Transport) -> float:
+        """Writes what is due and may be written now; returns for how long nothing more is."""
+        self._raise_if_broken()
+        while self._gap_left(now := time.monotonic()) <= 0:
+            if due := self._due(now):
+                self._write(transport, due[0], now)
+            elif self._ask_at_s is not None and now >= self._ask_at_s:
+                transport.write(QUERY)
+                self._ask_at_s = None
+                self._asked_s = self._last_command_s = now
+                self._heard.clear()
+            else:
+                break
+        return self._pause(now)
+
+    def _pause(self, now: float) -> float:
+        ends = [now + IDLE_S]
+        if self._due(now):
+            ends.append(now + self._gap_left(now))
+        ends += [relay.until_s for relay in self._channels.values() if relay.wanted(now) and relay.until_s]
+        if self._ask_at_s is not None:
+            ends.append(max(self._ask_at_s, now + self._gap_left(now)))
+        if self._asked_s is not None:
+            ends.append(self._asked_s + ANSWER_LIMIT_S)
+        return max(0.0, min(ends) - now)
+
+    def _hear(self, states: list[RelayState], health: Health) -> None:
+        """Does the board do what it was told? Only boards that answer can be asked."""
+        with self._lock:
+            if self._asked_s is None:
+                return
+            self._heard.update({state.channel: state.on for state in states})
+            now = time.monotonic()
+            if not self._channels.keys() <= self._heard.keys() and now - self._asked_s < ANSWER_LIMIT_S:
+                return
+            self._asked_s = None
+            cause = self._judge(now)
+        if not cause:
+            health.fine(_RELAY)
+        elif self._mismatches > 1:
+            health.degraded(_RELAY, cause)
+        else:
+            health.blip(cause)
+
+    def _judge(self, now: float) -> str:
+        """What is wrong, if anything; relays that do otherwise are told again, for their state is unknown."""
+        wrong = [
+            relay for relay in self._channels.values() if self._heard.get(relay.number) is not relay.written
+        ]
+        if not wrong:
+            self._mismatches = 0
+            return ""
+        self._mismatches += 1
+        self._ask_at_s = now if self._mismatches == 1 else now + REPEAT_S
+        for relay in wrong:
+            relay.written = None
+        if not self._heard:
+            return "no answer to the status query; if this board has none, set status_query = false"
+        return f"relay {wrong[0].number} does not follow"
+
+    def _switch_all_off(self, transport: Transport) -> None:
+        with self._lock:
+            self._transport = None  # from here on nobody else writes
+        for relay in sorted(self._channels.values(), key=lambda relay: relay.written is False):
+            relay.until_s = None
+            time.sleep(max(0.0, self._gap_left(time.monotonic())))  # the board's own pause
+            self._write(transport, relay, time.monotonic())
+
+    def _let_go(self) -> None:
+        with self._lock:
+            self._transport = None
+
+    def _say_what_is_left(self) -> None:
+        for relay in self._channels.values():
+            if relay.written is not False:
+                log.warning("lock board %s: stopped while relay %d may be on", self.name, relay.number)
