@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 
 NAMES = {
@@ -14,6 +15,7 @@ NAMES = {
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended too
     name, *words = sys.argv[1:] or ["--help"]
     if name in NAMES:
         result: int = importlib.import_module(f"bench.{name}").main(words)

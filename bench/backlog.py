@@ -31,7 +31,7 @@ _BUILDING = Building(
     "east", "东楼", (("east-unit-1", "1 单元门"), ("east-unit-2", "2 单元门"), ("east-garage", "车库门"))
 )
 _ROUNDS = 5
-_READER = "poll_s = 0.01\npresence_s = 0.01"
+_READER = "poll_s = 0.02\npresence_s = 0.05"
 _LIMIT_S = 120.0
 
 
@@ -74,7 +74,7 @@ class _Watch:
         return None
 
     def _on_message(self, _c: object, _u: object, message: mqtt.MQTTMessage) -> None:
-        self.named.append((time.time(), decode(message.payload, Ack)))
+        self.named.append((time.time(), decode(bytes(message.payload), Ack)))
         self.changed.set()
 
 

@@ -189,7 +189,12 @@ class Estate:
     def _gateway_text(self, building: Building) -> str:
         parts = [
             _GATEWAY.format(
-                site=SITE, building=building, plan=self.plan, broker=self.broker, ports=self.ports
+                site=SITE,
+                building=building,
+                channels=len(building.doors),
+                plan=self.plan,
+                broker=self.broker,
+                ports=self.ports,
             )
         ]
         admits = ", ".join(f'"{word}"' for word in self.plan.admits)
@@ -271,6 +276,7 @@ state_every_s = {plan.state_every_s}
 name = "{building.board}"
 driver = "lc_relay"
 port = "{ports}/{building.board}"
+channels = {channels}
 command_gap_s = {plan.command_gap_s}
 """
 

@@ -27,9 +27,10 @@ _BUILDING = Building("east", "东楼", (("east-unit-1", "1 单元门"),))
 _RECORD_BYTES = 480
 _ROUNDS = 5
 _BACKLOG = 400_000
-_READER = "poll_s = 0.01\npresence_s = 0.01"
+_READER = "poll_s = 0.02\npresence_s = 0.05"
 _MILLISECOND = 1e3
 _WARM_UP = 50
+_DRAIN_S = 300.0
 
 
 @dataclass
@@ -102,7 +103,7 @@ def _while_draining(estate: Estate, cards: Iterator[str]) -> Series:
     estate.broker.start()
     estate.centre.start()
     drained = threading.Event()
-    watcher = threading.Thread(target=lambda: (settle(estate, 300), drained.set()))
+    watcher = threading.Thread(target=_tell_when_settled, args=(estate, drained))
     watcher.start()
     times: list[float] = []
     with closing(Control(estate.ports)) as control:
@@ -111,6 +112,11 @@ def _while_draining(estate: Estate, cards: Iterator[str]) -> Series:
     watcher.join()
     series.swipes.append(times)
     return series
+
+
+def _tell_when_settled(estate: Estate, drained: threading.Event) -> None:
+    settle(estate, _DRAIN_S)
+    drained.set()
 
 
 def _swipes(estate: Estate, cards: Iterator[str], count: int) -> list[float]:
