@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,12 +25,15 @@ SettingsFile = Annotated[
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,  # they can show the values of variables
     help="The gateway of one building: decides at the door, records, reports. 楼栋网关",
 )
 journal_app = typer.Typer(no_args_is_help=True, help="Look into this gateway's journal. 本机流水")
 app.add_typer(journal_app, name="journal")
 
 _FOLLOW_S = 0.5
+_LOOK_S = 0.5
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RESTORE_DAYS = 7
 
 
@@ -44,13 +46,22 @@ def run(settings: SettingsFile) -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     daemon = Daemon(_load(settings), SystemClock())
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, lambda *_: daemon.stop())
-    signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=daemon.reload_list).start())
+    # Waited for, not handled: a handler could interrupt this thread while it holds the very lock it needs.
+    # Every thread that is started from here on leaves them alone too.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     daemon.start()
     print("ready", flush=True)
+    while not daemon.wait_for_stop(0.0):
+        received = signal.sigtimedwait(_SIGNALS, _LOOK_S)
+        if received is not None and received.si_signo == signal.SIGHUP:
+            daemon.reload_list()
+        elif received is not None:
+            daemon.stop()
     daemon.wait()
+    if daemon.fell:
+        raise typer.Exit(1)
 
 
 @app.command()

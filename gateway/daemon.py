@@ -8,14 +8,15 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
-from drivers.catalogue import LOCK_BOARDS, READERS
-
 from drivers.base import DeviceChanged, DeviceState, Indication, LockDriver, ReaderDriver, ReaderEvent
+from drivers.catalogue import LOCK_BOARDS, READERS
+from drivers.errors import ConfigurationError, DriverError
 from gateway.access_list import load_access_list
 from gateway.clock import Clock
 from gateway.controller import AccessPoint, Acknowledged, Controller, ListRefused, NewList, Stop
@@ -30,8 +31,14 @@ from messages.wire import WIRE_VERSION, About, DoorAbout
 log = logging.getLogger(__name__)
 
 _RESTART_S = 1.0
+_LONGEST_RESTART_S = 60.0
+"""A part that falls again and again is begun again less and less often."""
+
+_HELD_S = 60.0
+"""A part that ran for so long had recovered."""
+
 _JOIN_S = 3.0
-"""A device that does not let go within this is left behind: the process ends anyway."""
+"""Parts that do not let go within this are left behind, all together: the process ends anyway."""
 
 
 class Daemon:
@@ -45,6 +52,8 @@ class Daemon:
         devices = (*settings.lock_boards, *settings.readers)
         self._devices = {part.name: DeviceState.RECOVERING.value for part in devices}
         self._threads: list[threading.Thread] = []
+        self._reloading = threading.Lock()
+        self.fell = False  # the deciding thread ended by itself: whoever supervises must start us again
         tokenise = tokeniser(load_site_key(settings.gateway.site_key_file))
         first_list = load_access_list(settings.gateway.access_list)
         self._readers: dict[str, ReaderDriver] = {
@@ -80,25 +89,38 @@ class Daemon:
         self._deciding.start()
 
     def wait(self) -> None:
-        """Blocks until `stop`, then brings every part to its end; the last record is GATEWAY_STOPPED."""
+        """Blocks until `stop`, then brings every part to its end; the last record is GATEWAY_STOPPED.
+
+        Doors are released until the last read is decided: the lock boards end after the decisions.
+        """
         self._stopped.wait()
         for reader in self._readers.values():
             reader.stop()
-        for board in self._lock_boards.values():
-            board.stop()
         self.controller.inbox.put(Stop())
         self._deciding.join()
+        for board in self._lock_boards.values():
+            board.stop()
         self._uplink.stop()
+        until_s = time.monotonic() + _JOIN_S
         for thread in self._threads:
-            thread.join(_JOIN_S)
-        self._journal_reader.close()
+            thread.join(max(0.0, until_s - time.monotonic()))
+        if not any(thread.is_alive() for thread in self._threads):
+            self._journal_reader.close()
         self._journal.close()
+
+    def wait_for_stop(self, timeout_s: float) -> bool:
+        """Whether `stop` was called, by whomever, within that time; does not end anything yet."""
+        return self._stopped.wait(timeout_s)
 
     def stop(self) -> None:
         self._stopped.set()
 
     def reload_list(self) -> None:
         """Takes the access list file again; a bad one is refused and the former stays in force."""
+        with self._reloading:  # whoever reads last puts last
+            self._reload_list()
+
+    def _reload_list(self) -> None:
         try:
             fresh = load_access_list(self._settings.gateway.access_list)
         except AccessListError as error:
@@ -142,7 +164,10 @@ class Daemon:
         self._uplink.announce(head)
 
     def _indicate(self, reader: str, signal: Indication) -> None:
-        self._readers[reader].indicate(signal)
+        try:
+            self._readers[reader].indicate(signal)
+        except DriverError as error:
+            log.warning("%s cannot show %s: %s", reader, signal, error)
 
     def _decide(self) -> None:
         """Without decisions there is no gateway: if this thread falls, the process does, and is restarted."""
@@ -150,8 +175,8 @@ class Daemon:
             self.controller.run()
         except Exception:
             log.critical("the deciding thread fell; the gateway stops", exc_info=True)
+            self.fell = True
             self.stop()
-            raise
 
     def _thread(self, name: str, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=self._keep_going, args=(name, work), name=name, daemon=True)
@@ -160,14 +185,26 @@ class Daemon:
 
     def _keep_going(self, name: str, work: Callable[[], None]) -> None:
         """One bad part stays one bad part: it is begun again, and says so."""
+        restart_s = _RESTART_S
         while not self._stopped.is_set():
+            begun_s = time.monotonic()
             try:
                 work()
-            except Exception:  # a thread's outermost frame: whatever it was, only this part fell
-                log.exception("%s fell; begun again in %.0f s", name, _RESTART_S)
+                log.log(logging.DEBUG if self._stopped.is_set() else logging.ERROR, "%s has ended", name)
+            except ConfigurationError as error:
+                log.error("%s: %s; mend that and start the gateway again", name, error)
                 self._report_lost(name)
-                self._stopped.wait(_RESTART_S)
+                return
+            except Exception:  # a thread's outermost frame: whatever it was, only this part fell
+                log.exception("%s fell; begun again in %.0f s", name, restart_s)
+            if not self._stopped.is_set():
+                self._report_lost(name)
+            if time.monotonic() - begun_s >= _HELD_S:
+                restart_s = _RESTART_S
+            self._stopped.wait(restart_s)
+            restart_s = min(restart_s * 2, _LONGEST_RESTART_S)
 
     def _report_lost(self, name: str) -> None:
-        if name in self._devices:
+        """Once, until it is heard of again: a driver that keeps falling does not fill the journal."""
+        if self._devices.get(name, DeviceState.LOST) != DeviceState.LOST:
             self._from_device(DeviceChanged(name, DeviceState.LOST, "its driver fell"))

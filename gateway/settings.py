@@ -5,13 +5,13 @@ Below the daemon's start everyone is handed their piece; nobody else reads setti
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from drivers.catalogue import LOCK_BOARDS, READERS, DriverKind
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,46 +23,86 @@ from pydantic import (
 )
 
 from drivers.base import Assurance
+from drivers.catalogue import LOCK_BOARDS, READERS, DriverKind
 from gateway.decision import Admission, DoorPolicy
 from gateway.errors import SettingsError
 from messages.model import Direction
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Label = Annotated[str, Field(min_length=1, max_length=60)]
+MAX_DEVICES = 128
+MAX_READERS_OF_A_DOOR = 16
+
+
+def _a_name(name: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ValueError("is not a name")
+    return name
+
+
+def _not_the_centre(site: str) -> str:
+    if site == "centre":
+        raise ValueError("the centre itself is called so")
+    return site
 
 
 def _known_zone(zone: str) -> str:
     try:
         ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError("no such time zone; write one such as 'Asia/Shanghai'") from None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("no such time zone here") from None
     return zone
 
 
+def _a_path(path: Path) -> Path:
+    if path == Path():
+        raise ValueError("names nothing")
+    return path
+
+
+_NAME_HELP = "a name of lower-case letters, digits and hyphens such as 'east-1', 32 at most"
+Name = Annotated[str, AfterValidator(_a_name), Field(description=_NAME_HELP)]
+Label = Annotated[
+    str, Field(min_length=1, max_length=60, description="what people call it, 60 letters at most")
+]
+FilePath = Annotated[Path, AfterValidator(_a_path), Field(description="the path of a file, in quotes")]
+
+
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    """Descriptions say what to write; they end each message about a wrong value. TOML has types of its own:
+    a number in quotes is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class GatewayPart(_Part):
-    site: Name
+    site: Annotated[Name, AfterValidator(_not_the_centre)]
     name: Name
     label: Label
-    site_key_file: Path
-    access_list: Path
-    timezone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Shanghai"
+    site_key_file: FilePath
+    access_list: FilePath
+    timezone: Annotated[
+        str, AfterValidator(_known_zone), Field(description="a time zone such as 'Asia/Shanghai'")
+    ] = "Asia/Shanghai"
 
 
 class JournalPart(_Part):
-    path: Path
-    keep_acknowledged_days: Annotated[int, Field(ge=0, le=365)] = 7
+    path: FilePath
+    keep_acknowledged_days: Annotated[
+        int, Field(strict=True, ge=0, le=365, description="a number of days from 0 to 365")
+    ] = 7
 
 
 class MqttPart(_Part):
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65_535)] = 1883
-    protocol: Literal["5", "3.1.1"] = "5"
-    state_every_s: Annotated[float, Field(gt=0, le=60)] = 30.0
+    host: Annotated[str, Field(min_length=1, description="the broker's name or address, in quotes")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[
+        int, Field(strict=True, ge=1, le=65_535, description="the broker's port, a number from 1 to 65535")
+    ] = 1883
+    protocol: Annotated[Literal["5", "3.1.1"], Field(description='"5" or "3.1.1", in quotes')] = "5"
+    state_every_s: Annotated[
+        float, Field(strict=True, gt=0, le=60, description="a number of seconds, 60 at most")
+    ] = 30.0
 
 
 class DevicePart(_Part):
@@ -70,7 +110,7 @@ class DevicePart(_Part):
 
     model_config = ConfigDict(frozen=True, extra="allow")
     name: Name
-    driver: str
+    driver: Annotated[str, Field(description="the name of a driver, in quotes")]
     _options: BaseModel = PrivateAttr()
 
     @property
@@ -92,19 +132,30 @@ class DevicePart(_Part):
 
 class LockPart(_Part):
     board: Name
-    channel: Annotated[int, Field(ge=1, le=64)]
+    channel: Annotated[
+        int, Field(strict=True, ge=1, le=64, description="the relay's number on its board, from 1")
+    ]
 
 
 class DoorPart(_Part):
     name: Name
     label: Label
-    readers: Annotated[tuple[Name, ...], Field(min_length=1)]
-    lock: LockPart
-    direction: Direction = Direction.IN
-    pulse_s: Annotated[float, Field(ge=1, le=30)] = 5.0
-    admits: Annotated[frozenset[Admission], Field(min_length=1)] = frozenset({Admission.LISTED})
-    minimum_assurance: Assurance = Assurance.L0
-    when_not_recordable: Literal["admit_listed", "deny"] = "admit_listed"
+    readers: Annotated[
+        tuple[Name, ...],
+        Field(min_length=1, max_length=MAX_READERS_OF_A_DOOR, description="a list of 1 to 16 readers' names"),
+    ]
+    lock: Annotated[LockPart, Field(description="a table { board = ..., channel = ... }")]
+    direction: Annotated[Direction, Field(description='"in" or "out"')] = Direction.IN
+    pulse_s: Annotated[
+        float, Field(strict=True, ge=1, le=30, description="a number of seconds from 1 to 30")
+    ] = 5.0
+    admits: Annotated[
+        frozenset[Admission], Field(min_length=1, description='a list of "listed", "verified_id" or both')
+    ] = frozenset({Admission.LISTED})
+    minimum_assurance: Annotated[Assurance, Field(description='"L0", "L1", "L2" or "L3"')] = Assurance.L0
+    when_not_recordable: Annotated[
+        Literal["admit_listed", "deny"], Field(description='"admit_listed" or "deny"')
+    ] = "admit_listed"
 
     @property
     def policy(self) -> DoorPolicy:
@@ -112,12 +163,19 @@ class DoorPart(_Part):
 
 
 class Settings(_Part):
-    gateway: GatewayPart
-    journal: JournalPart
-    mqtt: MqttPart = MqttPart()
-    readers: tuple[DevicePart, ...]
-    lock_boards: tuple[DevicePart, ...]
-    doors: Annotated[tuple[DoorPart, ...], Field(min_length=1, max_length=64)]
+    gateway: Annotated[GatewayPart, Field(description="a table [gateway]")]
+    journal: Annotated[JournalPart, Field(description="a table [journal]")]
+    mqtt: Annotated[MqttPart, Field(description="a table [mqtt]")] = MqttPart()
+    readers: Annotated[
+        tuple[DevicePart, ...], Field(max_length=MAX_DEVICES, description="tables [[readers]], 128 at most")
+    ]
+    lock_boards: Annotated[
+        tuple[DevicePart, ...],
+        Field(max_length=MAX_DEVICES, description="tables [[lock_boards]], 128 at most"),
+    ]
+    doors: Annotated[
+        tuple[DoorPart, ...], Field(min_length=1, max_length=64, description="1 to 64 tables [[doors]]")
+    ]
 
     @model_validator(mode="after")
     def _everything_fits(self) -> Settings:
@@ -125,6 +183,19 @@ class Settings(_Part):
         if clashes:
             raise ValueError("; ".join(clashes))
         return self
+
+
+_Loc = tuple[int | str, ...]
+_PLAIN = {
+    "missing": "is missing",
+    "model_type": "is not a table",
+    "tuple_type": "is not a list",
+    "frozen_set_type": "is not a list",
+    "too_short": "is empty",
+    "string_type": "is not a text in quotes",
+    "path_type": "is not a text in quotes",
+}
+"""What pydantic says in its own words; the rest of its texts is plain enough."""
 
 
 def load_settings(path: Path) -> Settings:
@@ -136,7 +207,7 @@ def load_settings(path: Path) -> Settings:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{path}: not TOML: {error}") from error
     try:
         settings = Settings.model_validate(data)
@@ -144,6 +215,7 @@ def load_settings(path: Path) -> Settings:
         raise _refusal(path, explain(error, Settings)) from None
     wrong = _devices(settings.readers, "readers", READERS)
     wrong += _devices(settings.lock_boards, "lock_boards", LOCK_BOARDS)
+    wrong += [] if wrong else _beyond_the_board(settings)
     if wrong:
         raise _refusal(path, wrong)
     return _anchored(settings, path.parent)
@@ -180,6 +252,10 @@ def _twice(settings: Settings) -> list[str]:
         "doors": [part.name for part in settings.doors],
     }
     found = [f"{key}: two have the name {name!r}" for key, ns in names.items() for name in _repeated(ns)]
+    found += [
+        f"lock_boards: {name!r} is a reader's name already"
+        for name in sorted({*names["readers"]} & {*names["lock_boards"]})
+    ]
     return found + [f"doors: reader {name!r} belongs to two doors" for name in _repeated(readers)]
 
 
@@ -203,26 +279,56 @@ def _dangling(settings: Settings) -> list[str]:
     return found
 
 
+def _beyond_the_board(settings: Settings) -> list[str]:
+    """Boards whose driver says how many channels they have."""
+    channels = {part.name: getattr(part.options, "channels", None) for part in settings.lock_boards}
+    return [
+        f"doors[{number}].lock.channel: {door.lock.board!r} has channels 1 to {limit}; write one"
+        " of these, or mend the board's own setting"
+        for number, door in enumerate(settings.doors)
+        if (limit := channels[door.lock.board]) is not None and door.lock.channel > limit
+    ]
+
+
 def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """One line for each fault: the key's full path, what is wrong, and what could stand there."""
-    return [_line(fault["loc"], fault["type"], fault["msg"], model) for fault in error.errors()]
+    faults = error.errors()
+    places = [fault["loc"] for fault in faults]
+    return [
+        _line(fault["loc"], fault["type"], fault["msg"], model)
+        for fault in faults
+        if fault["type"] != "too_short" or not _is_consequence(fault["loc"], places)
+    ]
 
 
-def _line(loc: tuple[int | str, ...], kind: str, text: str, model: type[BaseModel]) -> str:
+def _is_consequence(loc: _Loc, places: list[_Loc]) -> bool:
+    """A list looks too short when what it holds is wrong: the items are named, the list need not be."""
+    return any(len(place) > len(loc) and place[: len(loc)] == loc for place in places)
+
+
+def _line(loc: _Loc, kind: str, text: str, model: type[BaseModel]) -> str:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
-    if kind == "missing":
-        return f"{path}: is missing"
     if kind == "extra_forbidden":
-        return f"{path}: is not a setting; known here: {', '.join(_known(loc[:-1], model))}"
-    text = text.removeprefix("Value error, ")
-    return f"{path}: {text}" if path else text
+        known = sorted(_model_at(loc[:-1], model).model_fields)
+        return f"{path}: is not a setting; known here: {', '.join(known)}"
+    found = _PLAIN.get(kind) or text.removeprefix("Value error, ")
+    help_text = _what_to_write(loc, model)
+    line = f"{found}; write {help_text}" if help_text else found
+    return f"{path}: {line}" if path else line
 
 
-def _known(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
+def _model_at(loc: _Loc, model: type[BaseModel]) -> type[BaseModel]:
     for part in loc:
-        if isinstance(part, str):
-            model = _inner_model(model.model_fields[part].annotation) or model
-    return sorted(model.model_fields)
+        if part in model.model_fields:
+            model = _inner_model(model.model_fields[str(part)].annotation) or model
+    return model
+
+
+def _what_to_write(loc: _Loc, model: type[BaseModel]) -> str | None:
+    """The description of the innermost setting that `loc` leads to."""
+    names = [part for part in loc if isinstance(part, str)]
+    field = _model_at(tuple(names[:-1]), model).model_fields.get(names[-1]) if names else None
+    return field.description if field else None
 
 
 def _inner_model(annotation: object) -> type[BaseModel] | None:

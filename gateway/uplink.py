@@ -12,20 +12,32 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.clock import Clock
-from gateway.delivery import EpochDelivery
-from gateway.errors import JournalUnavailable
+from gateway.delivery import WINDOW_BLOCKS, WINDOW_FRESH
+from gateway.dispatch import Dispatch
 from gateway.journal import Head
 from gateway.journal_reader import JournalReader
 from gateway.settings import MqttPart
 from messages.errors import MessageError
 from messages.topics import CENTRE_STATE, GatewayTopic, Leaf
-from messages.wire import WIRE_VERSION, About, Ack, CentreState, EpochAck, State, decode, encode, join_block
+from messages.wire import (
+    MAX_PAYLOAD_BYTES,
+    WIRE_VERSION,
+    About,
+    Ack,
+    CentreState,
+    State,
+    decode,
+    encode,
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +47,18 @@ BLOCK_PAUSE_S = 0.002
 ACK_WAIT_S = 1.0
 """After a connect the centre is given this long to say what it has, before older records are sent again."""
 
+MAX_QUEUED = WINDOW_BLOCKS + WINDOW_FRESH + 8
+"""Messages in paho's memory: full windows and some states, also where a broker takes nothing."""
+
 _TICK_S = 0.5
+_GOODBYE_S = 1.0
+_KEEPALIVE_S = 30
+_REDIAL_S = 1.0
+_LONGEST_REDIAL_S = 30.0
+"""A broker that is not there or refuses is asked less and less often."""
+
 _QOS = 1
 _FAILED = 0x80
-_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,40 +92,71 @@ class Uplink:
         self._clock = clock
         self._report = report
         self._licensed = licensed
-        self._session = secrets.token_hex(8)
-        self._deliveries: dict[int, EpochDelivery] = {}
-        self._head: Head | None = None
+        self._client_id = f"liuhen-{site}-{gateway}"
         self._changed = threading.Condition()
-        self._inbox: list[tuple[str, object]] = []
-        self._connected = False
-        self._centre_away = False
+        self._news: dict[str, object] = {}
+        self._head: Head | None = None
         self._stopping = False
         self._backlog_from_s = 0.0
         self._next_block_s = 0.0
         self._next_state_s = 0.0
-        self._mismatch_logged = False
-        self._client = self._make_client(f"liuhen-{site}-{gateway}")
+        self._redial_s = _REDIAL_S
 
     def announce(self, head: Head) -> None:
-        """A commit has moved the head. Returns at once."""
-        self._head = head
-        self._tell("head", None)
+        """A commit has moved the head. Returns at once, and costs no memory however often it is called."""
+        with self._changed:
+            self._head = head
+            self._changed.notify()
 
     def stop(self) -> None:
-        self._tell("stop", None)
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
 
     def run(self) -> None:
-        """Delivers until `stop`; a missing broker or centre only means that records wait."""
-        for held in self._reader.epoch_heads():
-            self._deliveries[held.epoch] = EpochDelivery(held.epoch, held.oldest, held.head)
-        self._client.connect_async(self._settings.host, self._settings.port, keepalive=30)
+        """Delivers until `stop`; a missing broker or centre only means that records wait.
+
+        Raises JournalUnavailable when it cannot even begin; may be called again after any exception.
+        """
+        self._dispatch = Dispatch(self._reader, self._licensed)
+        self._news = {}
+        self._dial()
+        try:
+            while not self._stopping:
+                if time.monotonic() >= self._dial_at_s:
+                    self._dial()
+                self._take_news()
+                if self._connected:
+                    self._send()
+        finally:
+            self._hang_up()
+
+    def _dial(self) -> None:
+        """A client serves one connection: nothing that it still had queued can reach into the next one."""
+        self._connected = False
+        self._centre_away = False
+        self._dial_at_s = float("inf")
+        self._session = secrets.token_hex(8)
+        self._client = self._make_client()
+        self._client.connect_async(
+            self._settings.host,
+            self._settings.port,
+            keepalive=_KEEPALIVE_S,
+            properties=self._connect_properties(),
+        )
         self._client.loop_start()
-        while not self._stopping:
-            for what, value in self._news():
-                self._take(what, value)
-            if self._connected and not self._stopping:
-                self._send()
-        self._say_goodbye()
+
+    def _take_news(self) -> None:
+        """Waits until something was told or is due."""
+        with self._changed:
+            if not self._news and self._head is None and not self._stopping:
+                self._changed.wait(timeout=self._pause_s())
+            news, self._news = self._news, {}
+            head, self._head = self._head, None
+        if head is not None:
+            self._dispatch.appended(head)
+        for what, value in news.items():
+            self._take(what, value)
 
     def _take(self, what: str, value: object) -> None:
         match what, value:
@@ -115,10 +166,8 @@ class Uplink:
                 self._centre_said(value)
             case "connected", _:
                 self._on_line()
-            case "disconnected", _:
+            case "ended", _:
                 self._off_line()
-            case "stop", _:
-                self._stopping = True
 
     def _send(self) -> None:
         now_s = time.monotonic()
@@ -126,48 +175,16 @@ class Uplink:
             self._publish_state(now_s)
         if self._centre_away:
             return
-        current = self._current()
-        while current and (span := current.next_fresh(now_s)):
-            self._publish(Leaf.JOURNAL, current, *span)
+        while block := self._dispatch.next_fresh(now_s):
+            self._client.publish(self._topics[Leaf.JOURNAL], block, qos=_QOS)
         if now_s >= max(self._next_block_s, self._backlog_from_s):
             self._send_block(now_s)
 
     def _send_block(self, now_s: float) -> None:
-        for delivery in self._deliveries.values():
-            delivery.overdue(now_s)
-            if span := delivery.next_block(now_s):
-                self._publish(Leaf.BACKLOG, delivery, *span)
-                self._next_block_s = now_s + BLOCK_PAUSE_S
-                return
-        self._next_block_s = now_s + _TICK_S
-
-    def _publish(self, leaf: Leaf, delivery: EpochDelivery, first: int, last: int) -> None:
-        try:
-            bodies, count = self._reader.joined(delivery.epoch, first, last)
-        except JournalUnavailable as error:
-            log.warning("uplink: %s", error)
-            return
-        if count == last - first + 1:
-            block = join_block(delivery.epoch, first, count, bodies)
-            self._client.publish(self._topics[leaf], block, qos=_QOS)
-        else:
-            self._left_by_pruning(delivery)
-
-    def _left_by_pruning(self, delivery: EpochDelivery) -> None:
-        """Some of these were acknowledged and pruned meanwhile; the rest is asked of the journal again."""
-        for held in self._reader.epoch_heads():
-            if held.epoch == delivery.epoch:
-                delivery.pruned(held.oldest)
-
-    def _current(self) -> EpochDelivery | None:
-        head = self._head
-        if head is None:
-            return None
-        delivery = self._deliveries.get(head.epoch)
-        if delivery is None:
-            delivery = self._deliveries[head.epoch] = EpochDelivery(head.epoch, 1, head.seq)
-        delivery.appended(head.seq)
-        return delivery
+        block = self._dispatch.next_block(now_s)
+        if block is not None:
+            self._client.publish(self._topics[Leaf.BACKLOG], block, qos=_QOS)
+        self._next_block_s = now_s + (_TICK_S if block is None else BLOCK_PAUSE_S)
 
     def _acknowledged(self, payload: bytes) -> None:
         try:
@@ -175,35 +192,8 @@ class Uplink:
         except MessageError as error:
             log.warning("uplink: an acknowledgement cannot be taken: %s", error)
             return
-        self._backlog_from_s = 0.0
-        now_s = time.monotonic()
-        for epoch_ack in ack.epochs:
-            delivery = self._deliveries.get(epoch_ack.epoch)
-            if delivery is not None:
-                delivery.acknowledged(epoch_ack, now_s)
-                self._license(epoch_ack)
-        self._next_block_s = 0.0
-
-    def _license(self, ack: EpochAck) -> None:
-        """Deletion is licensed only for a hash that equals our own."""
-        if ack.through == 0 or ack.hash is None:
-            return
-        try:
-            own = self._reader.hash_of(ack.epoch, ack.through)
-        except JournalUnavailable as error:
-            log.warning("uplink: %s", error)
-            return
-        if own == ack.hash:
-            self._licensed(ack.epoch, ack.through)
-            self._mismatch_logged = False
-        elif own is not None and not self._mismatch_logged:
-            self._mismatch_logged = True
-            log.error(
-                "uplink: the centre's hash of record %d of epoch %d is not ours; nothing is deleted."
-                " Compare `liuhen-gateway journal verify` here with `liuhen-central verify` there",
-                ack.through,
-                ack.epoch,
-            )
+        self._dispatch.acknowledged(ack, time.monotonic())
+        self._backlog_from_s = self._next_block_s = 0.0
 
     def _centre_said(self, payload: bytes) -> None:
         try:
@@ -215,13 +205,14 @@ class Uplink:
             log.info("uplink: the centre is %s", "away; records wait here" if away else "there")
         self._centre_away = away
         if away:
-            self._recall()
+            self._dispatch.recall()
         else:
             self._await_ack()
 
     def _on_line(self) -> None:
         log.info("uplink: connected to %s:%d", self._settings.host, self._settings.port)
         self._connected = True
+        self._redial_s = _REDIAL_S
         self._client.subscribe([(self._topics[Leaf.ACK], _QOS), (CENTRE_STATE, _QOS)])
         self._client.publish(self._topics[Leaf.ABOUT], encode(self._about), qos=_QOS, retain=True)
         self._await_ack()
@@ -230,76 +221,82 @@ class Uplink:
         if self._connected:
             log.warning("uplink: connection lost; records wait here")
         self._connected = False
-        self._centre_away = False
-        self._recall()
-
-    def _recall(self) -> None:
-        for delivery in self._deliveries.values():
-            delivery.connection_lost()
+        self._dispatch.recall()
+        self._dial_at_s = time.monotonic() + self._redial_s
+        self._redial_s = min(self._redial_s * 2, _LONGEST_REDIAL_S)
 
     def _await_ack(self) -> None:
         self._next_state_s = 0.0
         self._backlog_from_s = time.monotonic() + ACK_WAIT_S
 
     def _publish_state(self, now_s: float) -> None:
-        self._next_state_s = now_s + self._settings.state_every_s
-        current, report = self._current(), self._report()
+        report = self._report()
         state = State(
             v=WIRE_VERSION,
             online=True,
             boot=self._clock.boot,
             session=self._session,
             at=self._clock.now_us(),
-            epochs=self._reader.epoch_heads(),
-            acked=current.through if current else 0,
+            epochs=self._dispatch.heads(),
+            acked=self._dispatch.acked,
             list_version=report.list_version,
             devices=report.devices,
             journal="ok",
         )
-        self._client.publish(self._topics[Leaf.STATE], encode(state), qos=_QOS, retain=True)
+        queued = self._client.publish(self._topics[Leaf.STATE], encode(state), qos=_QOS, retain=True)
+        again = queued.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE
+        self._next_state_s = now_s + (_TICK_S if again else self._settings.state_every_s)
 
     def _gone(self) -> bytes:
         return encode(State(v=WIRE_VERSION, online=False, boot=self._clock.boot, session=self._session))
 
-    def _say_goodbye(self) -> None:
+    def _hang_up(self) -> None:
         if self._connected:
             last = self._client.publish(self._topics[Leaf.STATE], self._gone(), qos=_QOS, retain=True)
-            last.wait_for_publish(timeout=1.0)
+            if last.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
+                _wait_for(last)
         self._client.disconnect()
         self._client.loop_stop()
 
     def _tell(self, what: str, value: object) -> None:
+        """From paho's thread. Of each kind of news only the newest counts, so they need no more room."""
         with self._changed:
-            self._inbox.append((what, value))
+            self._news.pop(what, None)
+            self._news[what] = value
             self._changed.notify()
 
-    def _news(self) -> list[tuple[str, object]]:
-        """What others told since the last time; waits until something is due."""
-        with self._changed:
-            if not self._inbox:
-                self._changed.wait(timeout=self._pause_s())
-            news, self._inbox = self._inbox, []
-            return news
-
     def _pause_s(self) -> float:
+        """Half a second at most; overdue messages and dead devices are noticed in that time."""
         if not self._connected or self._centre_away:
             return _TICK_S
-        return min(_TICK_S, max(0.0, self._next_block_s - time.monotonic()))
+        due_s = min(max(self._next_block_s, self._backlog_from_s), self._next_state_s)
+        return min(_TICK_S, max(0.0, due_s - time.monotonic()))
 
-    def _make_client(self, client_id: str) -> mqtt.Client:
+    def _connect_properties(self) -> Properties | None:
+        """Nobody has to send us more at once than the longest message there is."""
+        if self._settings.protocol != "5":
+            return None
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.MaximumPacketSize = MAX_PAYLOAD_BYTES * 2
+        return properties
+
+    def _make_client(self) -> mqtt.Client:
         version5 = self._settings.protocol == "5"
-        client = mqtt.Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
-            client_id=client_id,
+            client_id=self._client_id,
             protocol=MQTTProtocolVersion.MQTTv5 if version5 else MQTTProtocolVersion.MQTTv311,
             clean_session=None if version5 else True,
+            reconnect_on_failure=False,
         )
         client.will_set(self._topics[Leaf.STATE], self._gone(), qos=_QOS, retain=True)
-        client.reconnect_delay_set(min_delay=1, max_delay=30)
+        client.max_queued_messages_set(MAX_QUEUED)
+        client.reconnect_delay_set(min_delay=int(_REDIAL_S), max_delay=int(_LONGEST_REDIAL_S))
         client.on_connect = self._on_connect
-        client.on_disconnect = lambda *_: self._tell("disconnected", None)
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_publish = self._on_publish
+        client.on_end = lambda: self._tell("ended", None)
         return client
 
     def _on_connect(self, _c: object, _u: object, _f: object, code: ReasonCode, _p: object) -> None:
@@ -308,9 +305,33 @@ class Uplink:
         else:
             self._tell("connected", None)
 
+    def _on_subscribe(self, _c: object, _u: object, _m: int, codes: list[ReasonCode], _p: object) -> None:
+        refused = [code for code in codes if code.is_failure]
+        if refused:
+            log.error("uplink: the broker lets us not hear the centre: %s; check its access list", refused[0])
+
     def _on_message(self, _c: object, _u: object, message: mqtt.MQTTMessage) -> None:
         self._tell("centre" if message.topic == CENTRE_STATE else "ack", message.payload)
 
     def _on_publish(self, _c: object, _u: object, _m: int, code: ReasonCode, _p: object) -> None:
         if code.value >= _FAILED:
             log.error("uplink: the broker refused a message: %s; check its access list", code)
+
+
+class _Client(mqtt.Client):
+    """paho's client, whose network thread does not end unheard, whatever a broker made it stumble over."""
+
+    on_end: Callable[[], None]
+
+    def loop_forever(self, *args: Any, **kwargs: Any) -> MQTTErrorCode:
+        try:
+            return super().loop_forever(*args, **kwargs)
+        finally:
+            self.on_end()
+
+
+def _wait_for(message: mqtt.MQTTMessageInfo) -> None:
+    try:
+        message.wait_for_publish(timeout=_GOODBYE_S)
+    except (RuntimeError, ValueError) as error:
+        log.info("uplink: the broker did not hear that we go: %s", error)
