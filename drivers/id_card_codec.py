@@ -26,6 +26,7 @@ _WITHOUT_END = "长期"
 _DATE = re.compile(r"[0-9]{8}")
 _HIGH_SURROGATES = range(0xD8, 0xDC)  # the upper byte of a code unit tells what it is
 _LOW_SURROGATES = range(0xDC, 0xE0)
+_PADDING = frozenset(b" \0")
 _SURROGATES = frozenset((*_HIGH_SURROGATES, *_LOW_SURROGATES))
 
 
@@ -33,16 +34,19 @@ _SURROGATES = frozenset((*_HIGH_SURROGATES, *_LOW_SURROGATES))
 class _Layout:
     number: slice
     check: Callable[[str], str]
-    ends: frozenset[int]
-    """Where text fields end: there a character of two code units may have been cut in half."""
+    texts: tuple[slice, ...]
+    """Fields of free text: never decoded, but damage in them means that the card was not read right."""
 
 
 _CITIZEN_NUMBER = slice(122, 158)
+_NAME, _ADDRESS, _ISSUER = slice(0, 30), slice(52, 122), slice(158, 188)
+_LATIN_NAME_REST = slice(220, 242)
+_RESIDENT = _Layout(_CITIZEN_NUMBER, check_citizen_number, (_NAME, _ADDRESS, _ISSUER))
 _LAYOUTS = {
-    " ": _Layout(_CITIZEN_NUMBER, check_citizen_number, frozenset({30, 122, 188})),
-    "J": _Layout(_CITIZEN_NUMBER, check_citizen_number, frozenset({30, 122, 188})),
-    "Y": _Layout(_CITIZEN_NUMBER, check_citizen_number, frozenset({30, 122})),
-    "I": _Layout(slice(122, 152), check_permanent_number, frozenset({120, 188})),
+    " ": _RESIDENT,
+    "J": _RESIDENT,
+    "Y": _Layout(_CITIZEN_NUMBER, check_citizen_number, (_NAME, _ADDRESS, _LATIN_NAME_REST)),
+    "I": _Layout(slice(122, 152), check_permanent_number, (slice(0, 120), _ISSUER)),
 }
 _AS_RESIDENT = {"0": " ", "\0": " "}  # seen instead of the space
 
@@ -84,7 +88,7 @@ def parse_text(block: memoryview) -> IdCard:
     layout = _LAYOUTS.get(_AS_RESIDENT.get(flag, flag))
     if layout is None:
         raise ProtocolViolation("the card is of a type that is not known here")
-    _refuse_broken_characters(block, layout.ends)
+    _refuse_damaged_texts(block, layout.texts)
     number = layout.check(_decode(block[layout.number]).rstrip(" \0"))
     valid_from = _date(_decode(block[_VALID_FROM]).rstrip(" \0"))
     valid_until = _end(_decode(block[_VALID_UNTIL]).rstrip(" \0"))
@@ -118,19 +122,21 @@ def _refuse_impossible_order(number: str, valid_from: date, valid_until: date | 
         raise ProtocolViolation("the card's holder is younger than the card")
 
 
-def _refuse_broken_characters(block: memoryview, field_ends: frozenset[int]) -> None:
-    """A half of a surrogate pair anywhere but at a field's end means that the text was damaged."""
-    if _SURROGATES.isdisjoint(block[1::2]):  # nearly always, and ten times faster than the walk
-        return
-    pending = False
-    for at, high in enumerate(block[1::2]):
-        if high in _LOW_SURROGATES:
-            if not pending:
-                raise ProtocolViolation("the card's text is damaged")
-            pending = False
-        elif pending:
+def _refuse_damaged_texts(block: memoryview, texts: tuple[slice, ...]) -> None:
+    if _SURROGATES.isdisjoint(block[1::2]) and 0 not in block.cast("H"):
+        return  # nearly always, and ten times faster than the walk
+    for text in texts:
+        if _is_damaged(block[text]):
             raise ProtocolViolation("the card's text is damaged")
-        elif high in _HIGH_SURROGATES:
-            pending = 2 * at + 2 not in field_ends
-    if pending:
-        raise ProtocolViolation("the card's text is damaged")
+
+
+def _is_damaged(field: memoryview) -> bool:
+    """Half a surrogate pair anywhere but at the field's end (cut off there), or a NUL before other text."""
+    pending = padding = False
+    for low, high in zip(field[::2], field[1::2], strict=True):
+        blank = high == 0 and low in _PADDING
+        if (padding and not blank) or (high in _LOW_SURROGATES) is not pending:
+            return True
+        padding = padding or (blank and low == 0)
+        pending = high in _HIGH_SURROGATES
+    return False

@@ -149,7 +149,7 @@ class SamLink:
                 continue
             reply.wipe()
             if result is None:
-                cause = f"answers {reply.status.value:02X} to '{command.name}'"
+                cause = f"answers {reply.status.value:02X} to '{command.name}': stuck, or late"
                 result = Miss(cause, status=reply.status)
         return result
 

@@ -57,6 +57,7 @@ _DAMAGED_REQUEST = frozenset({Status.REQUEST_DAMAGED, Status.REQUEST_LENGTH_WRON
 _NOT_ABOUT_CARDS = frozenset({FIND, SELF_CHECK, RESET})
 _REFUSALS = frozenset({Status.COMMAND_NOT_VALID, Status.NO_PRIVILEGE, Status.UNCLASSIFIED, Status.UNKNOWN})
 _REFUSED_CARD = frozenset({Status.CARD_REFUSED_SAM, Status.SAM_REFUSED_CARD, Status.CARD_TYPE_UNKNOWN})
+_LOST_WHILE_READING = "the reader was lost while it read the card"
 _HOLD_STILL = Status.READ_FAILED.meaning
 
 
@@ -117,6 +118,7 @@ class _Session:
         self._card = _Placement()
         self._last_token: str | None = None
         self._silent = self._failed = 0  # requests in a row: without an answer, with a wrong one
+        self._repeated = False  # the last request was asked twice
         self._next_check_s = self._next_reset_s = 0.0
         self._port = settings.port
         self._link: SamLink
@@ -161,16 +163,15 @@ class _Session:
         elif isinstance(answer, Reply):
             self.health.degraded(_MODULE, answer.status.meaning)
         elif answer.status is not None:
-            self.health.degraded(_MODULE, f"stuck: {answer.cause}")
+            self.health.degraded(_MODULE, answer.cause)
 
     # --- asking -------------------------------------------------------------------------------------------
 
     def _ask(self, command: Command) -> Reply | Miss:
         """Asks, once more if that fails, and keeps account of the line. The caller wipes the reply."""
         answer = self._ask_once(command)
-        if self._failed or self._silent:
-            answer = self._ask_once(command)
-        return answer
+        self._repeated = bool(self._failed or self._silent)
+        return self._ask_once(command) if self._repeated else answer
 
     def _ask_once(self, command: Command) -> Reply | Miss:
         answer = self._link.ask(command)
@@ -223,12 +224,19 @@ class _Session:
         answer = self._ask(FIND)
         if isinstance(answer, Reply) and answer.status is Status.FOUND:
             self._take_card()
-            self._postpone_reset()
         elif isinstance(answer, Reply) and answer.status is Status.NOT_FOUND:
-            self._nothing_found()
+            if self._repeated and self._is_found_already():
+                self._read_selected()
+            else:
+                self._nothing_found()
         elif isinstance(answer, Reply) and answer.status in _REFUSED_CARD:
             self._complain(answer.status.meaning)
         self._stopped.wait(max(0.0, started + self._settings.poll_s - time.monotonic()))
+
+    def _is_found_already(self) -> bool:
+        """Some modules do not find a card twice: if the first answer was lost, it may wait to be selected."""
+        answer = self._ask_once(SELECT)
+        return isinstance(answer, Reply) and answer.status is Status.SUCCESS
 
     def _nothing_found(self) -> None:
         self._card.empty_polls += 1
@@ -239,22 +247,42 @@ class _Session:
             self._card.complained = False
 
     def _take_card(self) -> None:
-        """Selects and reads the card just found; exactly one CardRead or CardUnreadable comes of it."""
+        """Selects and reads the card just found; one CardRead or CardUnreadable comes of its placement."""
         self._card.empty_polls = 0
         try:
-            answer = self._ask(SELECT)
-            if not (isinstance(answer, Reply) and answer.status is Status.SUCCESS):
-                self._complain(answer.status.meaning if isinstance(answer, Reply) else _HOLD_STILL)
-                return
+            refusal = self._select()
+        except DeviceUnavailable:
+            self._complain(_LOST_WHILE_READING)
+            raise
+        if refusal is None:
+            self._read_selected()
+        else:
+            self._complain(refusal)
+
+    def _read_selected(self) -> None:
+        try:
             result = self._read()
         except DeviceUnavailable:
-            self._complain("the reader was lost while it read the card")
+            self._complain(_LOST_WHILE_READING)
             raise
         if isinstance(result, IdCard):
             self._tell_read(result)
         else:
             self._complain(result)
         self._watch_card()
+        self._postpone_reset()
+
+    def _select(self) -> str | None:
+        """None, or why the card could not be selected."""
+        answer = self._ask_once(SELECT)
+        repeated = isinstance(answer, Miss)
+        if repeated:
+            answer = self._ask_once(SELECT)
+        if isinstance(answer, Miss):
+            return _HOLD_STILL
+        if answer.status is Status.SELECT_FAILED and repeated:
+            return None  # a selected card is not selected again: the lost answer may have been a good one
+        return None if answer.status is Status.SUCCESS else answer.status.meaning
 
     def _read(self) -> IdCard | str:
         """The card, or why there is none."""

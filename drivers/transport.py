@@ -333,7 +333,9 @@ class _Rfc2217Line:
     def __init__(self, url: str, baudrate: int, write_limit_s: float) -> None:
         self.port = url
         self._woken = threading.Event()
-        self._serial: Any = serial.serial_for_url(url, baudrate, timeout=0, write_timeout=write_limit_s)
+        port: Any = serial.serial_for_url(url, baudrate, timeout=0)
+        port._socket.settimeout(write_limit_s)  # pyserial offers no limit of its own for this kind
+        self._serial = port
 
     def read_into(self, buffer: bytearray, timeout_s: float) -> int:
         data = self.read(timeout_s)
@@ -358,9 +360,8 @@ class _Rfc2217Line:
 
     def flush_input(self) -> int:
         with _translated(self.port):
-            dropped = int(self._serial.in_waiting)
-            self._serial.reset_input_buffer()
-        return dropped
+            # only what has come here: pyserial's own flush asks the adapter and waits 50 ms for its answer
+            return len(self._serial.read(self._serial.in_waiting))
 
     def set_rate(self, baudrate: int) -> None:
         with _translated(self.port):
