@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from messages.chain import GENESIS
 
@@ -20,8 +22,7 @@ UNKNOWN_PREV = b""
 """`prev` of something unreadable: it meets every neighbour, its finding is another one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """Records `first`..`last`, all settled; hashes are of 32 bytes."""
 
     first: int
@@ -30,8 +31,7 @@ class Segment:
     last_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Break:
+class Break(Struct, frozen=True):
     """Record `seq` names `prev`, which is not the hash of the record before it."""
 
     seq: int

@@ -8,7 +8,6 @@ across a crash, and a batch that cannot be stored is simply tried again.
 from __future__ import annotations
 
 import logging
-import queue
 import random
 import threading
 import time
@@ -25,6 +24,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from sqlalchemy import Engine
 
 from central.errors import StoreUnavailable
+from central.ingest.buffered import BufferedClient
+from central.ingest.inbox import Delivery, Inbox
 from central.ingest.intake import Examined, Outcome, examine, take_in
 from central.ingest.verify import Refused
 from central.settings import MqttPart
@@ -39,10 +40,7 @@ MAX_BATCH_BYTES: Final = 1_000_000
 """About 2,000 records: where larger transactions no longer gain anything."""
 
 RECEIVE_MAXIMUM: Final = 200
-"""Messages that the broker may have under way to us unacknowledged: the bound of our memory."""
-
-MAX_QUEUE: Final = 2_000
-"""Only messages that were sent without quality of service can fill it; they are dropped then."""
+"""Messages that a broker which heeds it may have under way to us unacknowledged; see `inbox`."""
 
 SESSION_EXPIRY_S: Final = 3_600
 KEEPALIVE_S: Final = 30
@@ -55,17 +53,6 @@ _IDLE_S: Final = 0.5
 _SUBSCRIPTIONS: Final = tuple(
     (from_gateways(leaf), _QOS) for leaf in (Leaf.JOURNAL, Leaf.BACKLOG, Leaf.STATE, Leaf.ABOUT)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A message and what is needed to confirm it to the broker, within the connection that brought it."""
-
-    topic: str
-    payload: bytes
-    mid: int
-    qos: int
-    connection: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +69,12 @@ class IngestService:
     def __init__(self, engine: Engine, settings: MqttPart) -> None:
         self._engine = engine
         self._settings = settings
-        self._inbox: queue.Queue[Delivery | None] = queue.Queue(MAX_QUEUE)
+        self._inbox = Inbox()
         self._stopping = threading.Event()
         self._connection = 0  # counts up at every connect
         self._connected = False
         self._trouble: str | None = None
         self._stored = 0
-        self._dropped = 0
         self._batch: Sequence[Delivery] = ()
         self._suspects: deque[Delivery] = deque()
         self._unread: Delivery | None = None
@@ -110,7 +96,7 @@ class IngestService:
     def stop(self) -> None:
         """Ends within a second or two; what is not yet committed stays unacknowledged and comes again."""
         self._stopping.set()
-        self._wake()
+        self._inbox.close()
         if self._connected:
             said = self._client.publish(CENTRE_STATE, _centre_state(online=False), qos=_QOS, retain=True)
             said.wait_for_publish(timeout=0.5)
@@ -119,7 +105,7 @@ class IngestService:
         self._worker.join(timeout=1.0)
 
     def status(self) -> IngestStatus:
-        return IngestStatus(self._connected, self._trouble, self._inbox.qsize(), self._stored)
+        return IngestStatus(self._connected, self._trouble, len(self._inbox), self._stored)
 
     # --- where a record becomes acknowledged -----------------------------------------------------------
 
@@ -176,20 +162,9 @@ class IngestService:
         return examine(delivery.topic, delivery.payload)
 
     def _next_batch(self) -> list[Delivery]:
-        """Waits for one message and takes what else is there, up to the limits."""
-        batch: list[Delivery] = []
-        size = 0
-        try:
-            delivery = self._inbox.get(timeout=_IDLE_S)
-            while delivery is not None:
-                batch.append(delivery)
-                size += len(delivery.payload)
-                if len(batch) >= MAX_BATCH_MESSAGES or size >= MAX_BATCH_BYTES:
-                    break
-                delivery = self._inbox.get_nowait()
-        except queue.Empty:
-            return batch
-        return batch
+        return self._inbox.take(
+            max_messages=MAX_BATCH_MESSAGES, max_bytes=MAX_BATCH_BYTES, timeout_s=_IDLE_S
+        )
 
     def _settle_until_done(self, batch: Sequence[Delivery]) -> None:
         delay_s = _FIRST_RETRY_S
@@ -207,17 +182,11 @@ class IngestService:
                 self._trouble = None
                 return
 
-    def _wake(self) -> None:
-        try:
-            self._inbox.put_nowait(None)
-        except queue.Full:
-            log.debug("ingest: the worker is busy and need not be woken")
-
     # --- the broker ------------------------------------------------------------------------------------
 
     def _make_client(self) -> mqtt.Client:
         version5 = self._settings.protocol == "5"
-        client = mqtt.Client(
+        client = BufferedClient(
             CallbackAPIVersion.VERSION2,
             client_id=self._settings.client_id,
             protocol=MQTTProtocolVersion.MQTTv5 if version5 else MQTTProtocolVersion.MQTTv311,
@@ -255,13 +224,9 @@ class IngestService:
         self._connected = False
 
     def _on_message(self, _c: Any, _u: Any, message: mqtt.MQTTMessage) -> None:
-        delivery = Delivery(message.topic, message.payload, message.mid, message.qos, self._connection)
-        try:
-            self._inbox.put_nowait(delivery)
-        except queue.Full:
-            self._dropped += 1
-            if self._dropped == 1 or self._dropped % MAX_QUEUE == 0:
-                log.error("ingest: more messages than allowed; %d dropped, unacknowledged", self._dropped)
+        self._inbox.put(
+            Delivery(message.topic, message.payload, message.mid, message.qos, self._connection)
+        )
 
 
 def _connect_properties() -> Properties:
