@@ -85,7 +85,9 @@ def _signals_only_stop_the_server() -> Iterator[None]:
 def _listen(part: ListenPart) -> socket.socket:
     try:
         return socket.create_server(
-            (part.host, part.port), family=socket.AF_INET6 if ":" in part.host else socket.AF_INET, backlog=256
+            (part.host, part.port),
+            family=socket.AF_INET6 if ":" in part.host else socket.AF_INET,
+            backlog=256,
         )
     except OSError as error:
         raise CannotListen(

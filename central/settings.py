@@ -24,7 +24,7 @@ def _loopback(host: str) -> str:
     if not local:
         raise ValueError(
             "only this machine may be listened to, because the pages know no accounts yet and would show"
-            " entries to anyone; write host = \"127.0.0.1\" and reach it through an SSH tunnel"
+            ' entries to anyone; write host = "127.0.0.1" and reach it through an SSH tunnel'
         )
     return host
 
@@ -33,7 +33,7 @@ def _known_zone(zone: str) -> str:
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("no such time zone; write one such as \"Asia/Shanghai\"") from None
+        raise ValueError('no such time zone; write one such as "Asia/Shanghai"') from None
     return zone
 
 
@@ -102,7 +102,7 @@ def load_settings(path: Path) -> Settings:
 
 
 def explain(error: ValidationError) -> list[str]:
-    """One line a fault: the key's full path, and what to write. Values are not repeated: a url may hold a password."""
+    """One line a fault: the key's path and what to write, without values: a url may hold a password."""
     lines = []
     for fault in error.errors(include_url=False, include_input=False):
         *parts, key = [str(part) for part in fault["loc"]] or ["the file"]

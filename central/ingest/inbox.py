@@ -1,7 +1,7 @@
 """What has arrived and is not yet settled: a queue between paho's thread and the worker, bounded in bytes.
 
-A full inbox makes the network thread wait, and TCP makes the broker wait. MQTT 5's receive maximum alone is not
-enough: Mosquitto 2.0 sends its whole queue at once when a client that was behind acknowledges again.
+A full inbox makes the network thread wait, and TCP makes the broker wait. MQTT 5's receive maximum alone is
+not enough: Mosquitto 2.0 sends its whole queue at once when a client that was behind acknowledges again.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Inbox:
                 self._changed.notify_all()
 
     def take(self, *, max_messages: int, max_bytes: int, timeout_s: float) -> list[Delivery]:
-        """Waits for one message and takes what else is there, up to the limits; none at a timeout or the end."""
+        """Waits for one message and takes what else is there, up to the limits; none at a timeout."""
         with self._changed:
             if not self._waiting and not self._closed:
                 self._changed.wait(timeout_s)

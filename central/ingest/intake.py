@@ -26,7 +26,6 @@ from messages.errors import MessageError
 from messages.topics import GatewayTopic, Leaf, parse_topic
 from messages.wire import MAX_EPOCHS, About, Ack, EpochHead, State, decode
 
-
 _place_of = lru_cache(maxsize=8_192)(parse_topic)
 """Five topics of each of some thousand gateways; looking up is a tenth of parsing."""
 

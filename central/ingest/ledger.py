@@ -22,7 +22,7 @@ GatewayName = tuple[str, str]
 """Site and name."""
 
 MAX_GATEWAYS = 5_000
-"""Names are free until gateways are enrolled: whoever owns the broker must not fill the database with them."""
+"""Names are free until gateways are enrolled: whoever owns the broker must not fill the database."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,9 @@ class GatewayLedger:
 
     def acknowledgement(self) -> Ack:
         """The newest epochs, but not those that are complete and that the gateway no longer holds."""
-        open_epochs = [number for number in sorted({*self.epochs, *self.heads}) if not self.settled_for_good(number)]
+        open_epochs = [
+            number for number in sorted({*self.epochs, *self.heads}) if not self.settled_for_good(number)
+        ]
         return Ack(v=WIRE_VERSION, epochs=[self._epoch_ack(n) for n in open_epochs[-MAX_EPOCHS:]])
 
     def settled_for_good(self, number: int) -> bool:
@@ -95,7 +97,9 @@ class Ledger:
             .with_for_update()
         )
         wanted = set(names)
-        found = {(g.site, g.name): GatewayLedger(g.id, g.session) for g in known if (g.site, g.name) in wanted}
+        found = {
+            (g.site, g.name): GatewayLedger(g.id, g.session) for g in known if (g.site, g.name) in wanted
+        }
         for name in names:
             if name not in found and (number := self._enter(name)):
                 found[name] = GatewayLedger(number, None)
@@ -105,7 +109,8 @@ class Ledger:
         if len(self._connection.execute(select(gateway.c.id).limit(MAX_GATEWAYS)).all()) >= MAX_GATEWAYS:
             return None
         values = {"site": name[0], "name": name[1], "first_heard_at": self._now_us}
-        return self._connection.execute(insert(gateway).returning(gateway.c.id), values).scalar_one()
+        number: int = self._connection.execute(insert(gateway).returning(gateway.c.id), values).scalar_one()
+        return number
 
     def _load(self) -> None:
         by_id = {ledger.id: ledger for ledger in self.gateways.values()}
@@ -190,7 +195,7 @@ class _Changes:
             if new := self._new[table.name]:
                 connection.execute(insert(table), new)
         if self._grown:
-            values = {"last": bindparam("l"), "last_hash": bindparam("h")}
+            values: dict[str, Any] = {"last": bindparam("l"), "last_hash": bindparam("h")}
             connection.execute(update(segment).where(_at(segment)).values(values), self._grown)
 
 

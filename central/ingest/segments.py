@@ -79,10 +79,7 @@ class Coverage:
     def lose(self, ranges: Iterable[Range]) -> list[Range]:
         """Declares lost what of these ranges is neither settled nor declared yet; says what that was."""
         news = [
-            hole
-            for wanted in ranges
-            for part in gaps(wanted, self.lost)
-            for hole in self.uncovered(*part)
+            hole for wanted in ranges for part in gaps(wanted, self.lost) for hole in self.uncovered(*part)
         ]
         self.lost = sorted([*self.lost, *news])
         return news

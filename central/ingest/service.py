@@ -1,8 +1,8 @@
 """Takes messages from the broker and settles them: commits first, acknowledges after.
 
-paho's thread only puts messages into a queue; one worker thread drains it in batches, one transaction a batch.
-What the broker confirmed proves nothing, and what was not acknowledged comes again: so nothing here is kept
-across a crash, and a batch that cannot be stored is simply tried again.
+paho's thread only puts messages into a queue; one worker thread drains it, one transaction a batch. What the broker
+confirmed proves nothing, and what was not acknowledged comes again: so nothing here is kept across a crash, and a
+batch that cannot be stored is simply tried again.
 """
 
 from __future__ import annotations
@@ -162,9 +162,7 @@ class IngestService:
         return examine(delivery.topic, delivery.payload)
 
     def _next_batch(self) -> list[Delivery]:
-        return self._inbox.take(
-            max_messages=MAX_BATCH_MESSAGES, max_bytes=MAX_BATCH_BYTES, timeout_s=_IDLE_S
-        )
+        return self._inbox.take(max_messages=MAX_BATCH_MESSAGES, max_bytes=MAX_BATCH_BYTES, timeout_s=_IDLE_S)
 
     def _settle_until_done(self, batch: Sequence[Delivery]) -> None:
         delay_s = _FIRST_RETRY_S
@@ -225,12 +223,12 @@ class IngestService:
 
     def _on_message(self, _c: Any, _u: Any, message: mqtt.MQTTMessage) -> None:
         self._inbox.put(
-            Delivery(message.topic, message.payload, message.mid, message.qos, self._connection)
+            Delivery(message.topic, bytes(message.payload), message.mid, message.qos, self._connection)
         )
 
 
 def _connect_properties() -> Properties:
-    properties = Properties(PacketTypes.CONNECT)
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = SESSION_EXPIRY_S
     properties.ReceiveMaximum = RECEIVE_MAXIMUM
     return properties

@@ -86,9 +86,7 @@ class SetAside:
 
     def _counted(self, key: bytes) -> bool:
         here = quarantine.c.key == key
-        again = self._connection.execute(
-            update(quarantine).where(here).values(count=quarantine.c.count + 1)
-        )
+        again = self._connection.execute(update(quarantine).where(here).values(count=quarantine.c.count + 1))
         return again.rowcount > 0
 
     def _room(self, gateway_id: int | None) -> bool:

@@ -56,6 +56,7 @@ gateway = Table(
     sqlite_strict=True,
 )
 
+
 def _gateway_id(*, nullable: bool = False) -> Column[int]:
     return Column("gateway_id", Whole, ForeignKey("gateway.id"), nullable=nullable)
 

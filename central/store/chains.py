@@ -1,0 +1,157 @@
+"""Walks the stored chains: every record's canonical bytes are made again and compared with its hash.
+
+Altered, missing, added and reordered rows are located exactly: a record's bytes hold the hash of the record
+before it, and where a run of records begins and ends is kept apart from the records.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, select
+
+from central.store.engine import reading
+from central.store.records import record_of
+from central.store.tables import NO_PLACE, finding, gateway, lost_range, quarantine, record, segment
+from messages.errors import MessageError
+from messages.wire import encode_record
+
+_ROWS_AT_ONCE: Final = 5_000
+_MOST_NAMED: Final = 20
+"""Places named on one line; the number of all of them stands beside."""
+
+
+class Fault(StrEnum):
+    ALTERED = "altered"  # its bytes do not give its hash
+    GONE = "missing"  # settled once, no row now
+    ADDED = "added"  # a row that nobody settled
+    CUT = "end altered"  # the last record of a run is not the one that came
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFault:
+    epoch: int
+    seq: int
+    fault: Fault
+
+
+def verify_chain(connection: Connection, gateway_id: int, name: str, epoch: int) -> Iterator[ChainFault]:
+    """What is wrong with the rows of one epoch, in order of sequence numbers."""
+    rows = _Rows(connection, gateway_id, epoch)
+    for run in connection.execute(_of(segment, gateway_id, epoch).order_by(segment.c.first)).all():
+        yield from _added(epoch, rows.before(run.first))
+        yield from _walk_run(epoch, run, name, rows)
+    yield from _added(epoch, rows.before(None))
+
+
+def verify_all(engine: Engine) -> Iterator[tuple[str, bool]]:
+    """One line for each gateway and epoch, and whether all is well there. Raises StoreUnavailable."""
+    with reading(engine) as connection:
+        for owner in connection.execute(select(gateway).order_by(gateway.c.site, gateway.c.name)).all():
+            found = _findings(connection, owner.id)
+            for epoch in _epochs(connection, owner.id, found):
+                yield _line(connection, owner, epoch, found[epoch])
+
+
+class _Rows:
+    """The stored and the set-aside records of an epoch in order, one after the other."""
+
+    def __init__(self, connection: Connection, gateway_id: int, epoch: int) -> None:
+        stored = _of(record, gateway_id, epoch).order_by(record.c.seq)
+        self._stored = iter(connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(stored))
+        aside = _of(quarantine, gateway_id, epoch).where(quarantine.c.settled == 1)
+        self._aside = {row.seq: row for row in connection.execute(aside)}
+        self._next = next(self._stored, None)
+
+    def before(self, seq: int | None) -> Iterator[Any]:
+        """The rows up to, but without, `seq`; None: the rest."""
+        while self._next is not None and (seq is None or self._next.seq < seq):
+            yield self._next
+            self._next = next(self._stored, None)
+
+    def at(self, seq: int) -> Any | None:
+        if self._next is not None and self._next.seq == seq:
+            found, self._next = self._next, next(self._stored, None)
+            return found
+        return self._aside.get(seq)
+
+
+def _walk_run(epoch: int, run: Any, name: str, rows: _Rows) -> Iterator[ChainFault]:
+    prev: bytes | None = run.first_prev
+    for seq in range(run.first, run.last + 1):
+        row = rows.at(seq)
+        if row is None:
+            yield ChainFault(epoch, seq, Fault.GONE)
+        elif not _holds(row, name, prev):
+            yield ChainFault(epoch, seq, Fault.ALTERED)
+        # After a fault the chain is taken up as found, so that one altered record is located once.
+        prev = None if row is None else row.hash
+    if prev is not None and prev != run.last_hash:
+        yield ChainFault(epoch, run.last, Fault.CUT)
+
+
+def _holds(row: Any, name: str, prev: bytes | None) -> bool:
+    if "payload" in row._fields:
+        return bool(sha256(row.payload).digest() == row.hash)
+    prev = row.odd_prev or prev
+    if prev is None:
+        return True  # the record before is gone: this one's bytes cannot be made again
+    try:
+        return bool(sha256(encode_record(record_of(row, name, prev))).digest() == row.hash)
+    except (ValueError, MessageError):
+        return False
+
+
+def _added(epoch: int, rows: Iterable[Any]) -> Iterator[ChainFault]:
+    return (ChainFault(epoch, row.seq, Fault.ADDED) for row in rows)
+
+
+def _of(table: Any, gateway_id: int, epoch: int) -> Any:
+    return select(table).where((table.c.gateway_id == gateway_id) & (table.c.epoch == epoch))
+
+
+def _findings(connection: Connection, gateway_id: int) -> dict[int, list[tuple[str, int]]]:
+    found: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    query = select(finding).where(finding.c.gateway_id == gateway_id).order_by(finding.c.kind, finding.c.seq)
+    for row in connection.execute(query):
+        found[row.epoch].append((row.kind.replace("_", " "), row.seq))
+    return found
+
+
+def _epochs(connection: Connection, gateway_id: int, found: Iterable[int]) -> list[int]:
+    epochs = set(found)
+    for table in (segment, record, lost_range):
+        query = select(table.c.epoch).where(table.c.gateway_id == gateway_id).distinct()
+        epochs.update(connection.execute(query).scalars())
+    return sorted(epochs)
+
+
+def _line(connection: Connection, owner: Any, epoch: int, found: list[tuple[str, int]]) -> tuple[str, bool]:
+    where = f"{owner.site}/{owner.name} epoch {epoch}"
+    if epoch == NO_PLACE:
+        return f"{owner.site}/{owner.name} without a place: {_spoken(found)}", False
+    runs = connection.execute(_of(segment, owner.id, epoch).order_by(segment.c.first)).all()
+    faults = [(f.fault, f.seq) for f in verify_chain(connection, owner.id, owner.name, epoch)]
+    wrong = [*((str(fault), seq) for fault, seq in faults), *found]
+    held = ", ".join(f"{run.first}-{run.last}" for run in runs[:_MOST_NAMED]) or "nothing"
+    return f"{where}: {held}; {_spoken(wrong)}", not wrong
+
+
+def _spoken(wrong: list[tuple[str, int]]) -> str:
+    """Like `altered 7, 9; chain break 12`."""
+    if not wrong:
+        return "good"
+    places: dict[str, list[int]] = defaultdict(list)
+    for what, seq in wrong:
+        places[what].append(seq)
+    return "; ".join(f"{what} {_named(seqs)}".rstrip() for what, seqs in places.items())
+
+
+def _named(seqs: list[int]) -> str:
+    named = ", ".join(str(seq) for seq in seqs[:_MOST_NAMED] if seq != NO_PLACE)
+    return f"{named} and {len(seqs) - _MOST_NAMED} more" if len(seqs) > _MOST_NAMED else named
