@@ -1,0 +1,1 @@
+"""What people see: page frame, words in both languages, static files."""

@@ -1,0 +1,70 @@
+"""What the words of records mean, as sentences for people. `N_` marks what `translations/` has to say too."""
+
+from __future__ import annotations
+
+from messages.model import Kind, Reason
+
+
+def N_(text: str) -> str:  # noqa: N802  gettext's own name for "to be translated where it is shown"
+    return text
+
+
+KINDS: dict[str, str] = {
+    Kind.ACCESS_GRANTED: N_("let in"),
+    Kind.ACCESS_DENIED: N_("refused"),
+    Kind.RELEASE_FAILED: N_("the lock did not answer"),
+    Kind.READER_LOST: N_("reader lost"),
+    Kind.READER_DEGRADED: N_("reader disturbed"),
+    Kind.READER_RESTORED: N_("reader ready"),
+    Kind.LOCK_LOST: N_("lock lost"),
+    Kind.LOCK_DEGRADED: N_("lock disturbed"),
+    Kind.LOCK_RESTORED: N_("lock ready"),
+    Kind.JOURNAL_OPENED: N_("a new journal begins"),
+    Kind.GATEWAY_STARTED: N_("gateway started"),
+    Kind.GATEWAY_STOPPED: N_("gateway stopped"),
+    Kind.LIST_APPLIED: N_("new access list"),
+    Kind.LIST_REFUSED: N_("access list refused"),
+}
+
+REASONS: dict[str, str] = {
+    Reason.LISTED: N_("on the access list"),
+    Reason.VERIFIED_ID: N_("verified ID card"),
+    Reason.LISTED_UNRECORDED: N_("on the access list; recorded afterwards"),
+    Reason.UNKNOWN_CREDENTIAL: N_("not on the access list"),
+    Reason.NO_RIGHT: N_("no right to this door"),
+    Reason.NOT_YET_VALID: N_("not valid yet"),
+    Reason.EXPIRED: N_("no longer valid"),
+    Reason.BLOCKED: N_("card is blocked"),
+    Reason.ASSURANCE_TOO_LOW: N_("this kind of card is not enough here"),
+    Reason.DOCUMENT_EXPIRED: N_("the document has expired"),
+    Reason.UNREADABLE: N_("card could not be read"),
+    Reason.NOT_RECORDABLE: N_("could not be recorded"),
+    Reason.NEW_JOURNAL: N_("first start"),
+    Reason.DAMAGED_JOURNAL: N_("the former one is damaged"),
+    Reason.NO_ANSWER: N_("no answer"),
+    Reason.DEVICE_FAULT: N_("fault of the device"),
+    Reason.ANSWERS_AGAIN: N_("answers"),
+    Reason.LOST_DRIVE: N_("the command did not reach it"),
+    Reason.BAD_FILE: N_("the file is not a list"),
+}
+
+CATEGORIES: dict[str, str] = {
+    "resident": N_("resident"),
+    "worker": N_("worker"),
+    "visitor": N_("visitor"),
+}
+
+CONDITIONS: dict[str, str] = {
+    "ok": N_("works"),
+    "degraded": N_("disturbed"),
+    "lost": N_("lost"),
+    "recovering": N_("coming back"),
+}
+
+FINDINGS: dict[str, str] = {
+    "chain_break": N_("chain broken"),
+    "conflict": N_("two different records with one number"),
+    "poison": N_("unreadable records"),
+    "lost": N_("records lost for good"),
+    "wrong_gateway": N_("records of another gateway"),
+}

@@ -1,0 +1,176 @@
+"""How complete each gateway's story is here: up to when nothing is missing, and what is. Reads only.
+
+"Complete to 14:03:05" means: everything that the gateway had recorded by then is in this database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from central.ingest.segments import Coverage, Segment
+from central.store.tables import epoch_head, finding, gateway, lost_range, record, segment
+
+MAX_RANGES_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Records `first`..`last` of an epoch, not here. `lost`: nor at the gateway any more."""
+
+    epoch: int
+    first: int
+    last: int
+    lost: bool
+
+    @property
+    def count(self) -> int:
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    name: str
+    label: str
+    readers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """One gateway. Times are UTC microseconds; `complete_until_us` is None while nothing is known."""
+
+    site: str
+    name: str
+    label: str
+    online: bool
+    heard_us: int | None
+    software: str | None
+    list_version: int | None
+    journal: str | None
+    doors: tuple[Door, ...]
+    devices: dict[str, str]
+    epoch: int | None
+    through: int
+    head: int
+    behind: int
+    complete_until_us: int | None
+    missing: tuple[Missing, ...]
+    findings: dict[str, int]
+
+    @property
+    def complete(self) -> bool:
+        return self.behind == 0 and not any(hole.lost for hole in self.missing)
+
+    def door_label(self, door: str) -> str:
+        return next((known.label for known in self.doors if known.name == door), door)
+
+    def device_label(self, device: str) -> str:
+        """A reader is known by its door, a lock board by its own name."""
+        return next((known.label for known in self.doors if device in known.readers), device)
+
+
+@dataclass(slots=True)
+class _Epoch:
+    number: int
+    coverage: Coverage
+    head: int
+
+    def through(self) -> int:
+        return self.coverage.through()[0]
+
+    def missing(self) -> list[Missing]:
+        lost = set(self.coverage.still_lost())
+        holes = [Missing(self.number, a, b, lost=False) for a, b in self.coverage.missing(self.head)]
+        return holes + [Missing(self.number, a, b, lost=True) for a, b in sorted(lost)]
+
+
+def completeness(
+    connection: Connection, *, site: str | None = None, name: str | None = None
+) -> list[Completeness]:
+    """Of every gateway, or of the one named; by site and name."""
+    query = select(gateway).order_by(gateway.c.site, gateway.c.name)
+    if site is not None:
+        query = query.where(gateway.c.site == site, gateway.c.name == name)
+    rows = connection.execute(query).all()
+    epochs = _epochs(connection, [row.id for row in rows])
+    findings = _findings(connection)
+    return [_of_gateway(connection, row, epochs[row.id], findings[row.id]) for row in rows]
+
+
+def _of_gateway(
+    connection: Connection, row: Row[Any], epochs: Sequence[_Epoch], findings: dict[str, int]
+) -> Completeness:
+    holes = [hole for epoch in epochs for hole in epoch.missing()]
+    newest = epochs[-1] if epochs else None
+    return Completeness(
+        site=row.site,
+        name=row.name,
+        label=row.label or row.name,
+        online=bool(row.online),
+        heard_us=row.state_received_at,
+        software=row.software,
+        list_version=row.list_version,
+        journal=row.journal,
+        doors=tuple(
+            Door(door["door"], door["label"], tuple(door["readers"]))
+            for door in json.loads(row.doors or "[]")
+        ),
+        devices=json.loads(row.devices or "{}"),
+        epoch=newest.number if newest else None,
+        through=newest.through() if newest else 0,
+        head=newest.head if newest else 0,
+        behind=sum(hole.count for hole in holes if not hole.lost),
+        complete_until_us=_complete_until(connection, row, epochs),
+        missing=tuple(holes[:MAX_RANGES_SHOWN]),
+        findings=findings,
+    )
+
+
+def _complete_until(connection: Connection, row: Row[Any], epochs: Sequence[_Epoch]) -> int | None:
+    """Up to the record before the first hole; without a hole, up to when the gateway last spoke."""
+    for epoch in epochs:
+        if epoch.through() < epoch.head:
+            return _at(connection, row.id, epoch.number, epoch.through())
+    if not epochs:
+        return None
+    last_us = _at(connection, row.id, epochs[-1].number, epochs[-1].head)
+    return max((at for at in (last_us, row.state_at) if at is not None), default=None)
+
+
+def _at(connection: Connection, gateway_id: int, epoch: int, seq: int) -> int | None:
+    here = (record.c.gateway_id == gateway_id, record.c.epoch == epoch, record.c.seq == seq)
+    return connection.execute(select(record.c.at).where(*here)).scalar()
+
+
+def _epochs(connection: Connection, ids: Sequence[int]) -> dict[int, list[_Epoch]]:
+    """By gateway, oldest epoch first."""
+    parts: dict[tuple[int, int], list[Segment]] = defaultdict(list)
+    for row in connection.execute(select(segment).where(segment.c.gateway_id.in_(ids))):
+        parts[row.gateway_id, row.epoch].append(Segment(row.first, row.last, row.first_prev, row.last_hash))
+    lost: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
+    for row in connection.execute(select(lost_range).where(lost_range.c.gateway_id.in_(ids))):
+        lost[row.gateway_id, row.epoch].append((row.first, row.last))
+    heads = {
+        (row.gateway_id, row.epoch): row.head
+        for row in connection.execute(select(epoch_head).where(epoch_head.c.gateway_id.in_(ids)))
+    }
+    found: dict[int, list[_Epoch]] = defaultdict(list)
+    for key in sorted({*parts, *lost, *heads}):
+        coverage = Coverage(parts[key], lost[key])
+        found[key[0]].append(_Epoch(key[1], coverage, max(heads.get(key, 0), coverage.seen)))
+    return found
+
+
+def _findings(connection: Connection) -> dict[int, dict[str, int]]:
+    query = select(finding.c.gateway_id, finding.c.kind, func.count()).group_by(
+        finding.c.gateway_id, finding.c.kind
+    )
+    found: dict[int, dict[str, int]] = defaultdict(dict)
+    for gateway_id, kind, count in connection.execute(query):
+        found[gateway_id][kind] = count
+    return found

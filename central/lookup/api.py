@@ -1,0 +1,136 @@
+"""API: entries of a door in a window, and entries as they arrive."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator
+from datetime import datetime, tzinfo
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from central.errors import BadQuestion
+from central.fleet.completeness import completeness
+from central.lookup.entries import MAX_PAGE, Entry, Question, Window, entries_of_door
+from central.lookup.feed import SIGN_OF_LIFE, event, follow
+from central.problems import RESPONSES
+from central.store.questions import Questions
+from central.times import local, micros, utc_text
+
+_NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
+_EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {}}, "description": "one event `entry` for each"}
+}
+
+
+class EntryOut(BaseModel):
+    """One record about a door. Nothing in it says who it was."""
+
+    id: int = Field(description="order of arrival at the centre")
+    at: str = Field(description="UTC", examples=["2026-11-23T06:03:05.120000Z"])
+    local_time: str = Field(description="at the place", examples=["2026-11-23T14:03:05+08:00"])
+    site: str
+    gateway: str
+    door: str | None
+    kind: str = Field(examples=["access_granted"])
+    granted: bool | None = Field(description="null for what is no decision about a credential")
+    direction: str | None
+    reason: str | None = Field(examples=["listed"])
+    category: str | None = Field(examples=["resident"])
+    assurance: str | None = Field(description="L0 and L1 can be copied and are no verified identity")
+    clock: str = Field(description="how good the gateway's clock was: synced, held, unknown")
+
+    @classmethod
+    def of(cls, entry: Entry, zone: tzinfo) -> EntryOut:
+        return cls(
+            id=entry.id,
+            at=utc_text(entry.at_us),
+            local_time=local(entry.at_us, zone).isoformat(timespec="seconds"),
+            site=entry.site,
+            gateway=entry.gateway,
+            door=entry.door,
+            kind=entry.kind,
+            granted=entry.granted,
+            direction=entry.direction,
+            reason=entry.reason,
+            category=entry.category,
+            assurance=entry.assurance,
+            clock=entry.clock,
+        )
+
+
+class EntriesOut(BaseModel):
+    """One page, newest first. An empty page of a door that is not complete proves nothing."""
+
+    entries: list[EntryOut]
+    next_cursor: str | None = Field(description="pass it as `cursor` for the next page; null: this was all")
+    complete: bool = Field(description="the gateway has nothing that is missing here")
+    complete_until: str | None = Field(description="everything the gateway recorded by then is here, UTC")
+
+
+def router(questions: Questions, zone: tzinfo, stopping: threading.Event) -> APIRouter:
+    api = APIRouter(tags=["entries"])
+
+    @api.get("/entries", responses=RESPONSES, summary="Entries of one door in a window, newest first")
+    async def entries(  # noqa: PLR0917  FastAPI passes them by name
+        site: Annotated[str, Query(pattern=_NAME, examples=["riverside"])],
+        gateway: Annotated[str, Query(pattern=_NAME, examples=["east"])],
+        door: Annotated[str, Query(pattern=_NAME, examples=["east-unit-1"])],
+        from_: Annotated[datetime, Query(alias="from", examples=["2026-11-23T00:00:00+08:00"])],
+        until: Annotated[datetime, Query(examples=["2026-11-24T00:00:00+08:00"])],
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+        cursor: Annotated[str | None, Query(max_length=64)] = None,
+    ) -> EntriesOut:
+        window = Window(_moment("from", from_), _moment("until", until))
+        question = Question(site, gateway, door, window, limit, cursor)
+        page, found = await questions.ask(
+            lambda db: (entries_of_door(db, question), completeness(db, site=site, name=gateway))
+        )
+        known = found[0] if found else None
+        until_us = known.complete_until_us if known else None
+        return EntriesOut(
+            entries=[EntryOut.of(entry, zone) for entry in page.entries],
+            next_cursor=page.next_cursor,
+            complete=bool(known and known.complete),
+            complete_until=None if until_us is None else utc_text(until_us),
+        )
+
+    @api.get(
+        "/live",
+        response_class=StreamingResponse,
+        responses=_EVENTS,
+        summary="Entries as they arrive (server-sent events)",
+    )
+    async def live(
+        request: Request,
+        last_event_id: Annotated[str | None, Header(pattern=r"^\d{1,18}$")] = None,
+        after: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+    ) -> StreamingResponse:
+        """Go on after a break with `Last-Event-ID`, as browsers do by themselves. At most the newest 100
+        entries are made up for; for the rest ask for the door's window."""
+        start = int(last_event_id) if last_event_id is not None else after
+
+        async def events() -> AsyncIterator[str]:
+            async for found in follow(questions, start, stopping, request.is_disconnected):
+                yield (
+                    "".join(
+                        event(entry.id, "entry", EntryOut.of(entry, zone).model_dump_json())
+                        for entry in found
+                    )
+                    or SIGN_OF_LIFE
+                )
+
+        return StreamingResponse(
+            events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
+
+    return api
+
+
+def _moment(field: str, at: datetime) -> int:
+    try:
+        return micros(at)
+    except ValueError as error:
+        raise BadQuestion(field, str(error)) from None

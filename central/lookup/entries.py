@@ -1,0 +1,154 @@
+"""Entries of one door in a window, newest first, in pages that stay stable while new ones arrive.
+
+An answer says where, when, what and why. Whose token it was and which holder is not in it, and cannot be
+asked for: questions about people come with their register, and not before (architecture, promise P6).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
+
+from central.errors import BadQuestion
+from central.store.tables import gateway, record
+
+MAX_WINDOW_US: Final = 7 * 86_400 * 1_000_000
+MAX_PAGE: Final = 500
+
+_SHOWN: Final = (
+    record.c.id,
+    record.c.at,
+    record.c.kind,
+    record.c.door,
+    record.c.direction,
+    record.c.reason,
+    record.c.category,
+    record.c.assurance,
+    record.c.clock,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `from_us` up to but without `until_us`, UTC microseconds."""
+
+    from_us: int
+    until_us: int
+
+    def __post_init__(self) -> None:
+        if self.until_us <= self.from_us:
+            raise BadQuestion("until", "lies not after `from`")
+        if self.until_us - self.from_us > MAX_WINDOW_US:
+            raise BadQuestion("until", "a window has at most 7 days; ask for the parts one after the other")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What may be shown of a record. `id` counts up in the order of arrival."""
+
+    id: int
+    at_us: int
+    kind: str
+    door: str | None
+    direction: str | None
+    reason: str | None
+    category: str | None
+    assurance: str | None
+    clock: str
+    site: str
+    gateway: str
+
+    @property
+    def granted(self) -> bool | None:
+        """None for what is no decision about a credential."""
+        return {"access_granted": True, "access_denied": False}.get(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    entries: Sequence[Entry]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    site: str
+    gateway: str
+    door: str
+    window: Window
+    limit: int = 100
+    cursor: str | None = None
+
+
+def entries_of_door(connection: Connection, question: Question) -> Page:
+    """One page. Raises BadQuestion for a cursor that is not one of ours."""
+    conditions = [
+        gateway.c.site == question.site,
+        gateway.c.name == question.gateway,
+        record.c.door == question.door,
+        record.c.at >= question.window.from_us,
+        record.c.at < question.window.until_us,
+    ]
+    if question.cursor is not None:
+        conditions.append(_after(question.cursor))
+    query = _entries().where(*conditions).order_by(record.c.at.desc(), record.c.id.desc())
+    found = [_entry(row) for row in connection.execute(query.limit(question.limit + 1))]
+    page = found[: question.limit]
+    more = len(found) > question.limit
+    return Page(page, _cursor(page[-1]) if more else None)
+
+
+def newest(connection: Connection, count: int) -> list[Entry]:
+    """The `count` entries that arrived last, the newest first."""
+    query = _entries().where(_about_a_door()).order_by(record.c.id.desc()).limit(count)
+    return [_entry(row) for row in connection.execute(query)]
+
+
+def arrived_after(connection: Connection, number: int, count: int) -> list[Entry]:
+    """Up to `count` entries that arrived after the one numbered `number`, in order of arrival."""
+    query = _entries().where(record.c.id > number, _about_a_door()).order_by(record.c.id).limit(count)
+    return [_entry(row) for row in connection.execute(query)]
+
+
+def _entries() -> Any:
+    return select(*_SHOWN, gateway.c.site, gateway.c.name).join_from(record, gateway)
+
+
+def _about_a_door() -> ColumnElement[bool]:
+    return record.c.door.is_not(None)
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(
+        id=row.id,
+        at_us=row.at,
+        kind=row.kind,
+        door=row.door,
+        direction=row.direction,
+        reason=row.reason,
+        category=row.category,
+        assurance=row.assurance,
+        clock=row.clock,
+        site=row.site,
+        gateway=row.name,
+    )
+
+
+def _cursor(entry: Entry) -> str:
+    return base64.urlsafe_b64encode(f"{entry.at_us}.{entry.id}".encode()).decode().rstrip("=")
+
+
+def _after(cursor: str) -> ColumnElement[bool]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        at, number = (int(part) for part in base64.urlsafe_b64decode(padded).decode().split("."))
+    except (ValueError, binascii.Error):
+        raise BadQuestion("cursor", "is none of ours; begin again without it") from None
+    if not (0 <= at < 2**63 and 0 <= number < 2**63):
+        raise BadQuestion("cursor", "is none of ours; begin again without it")
+    return or_(record.c.at < at, and_(record.c.at == at, record.c.id < number))

@@ -1,0 +1,64 @@
+"""What went wrong, as problem details (RFC 9457): one form for every endpoint, without any value repeated."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from central.errors import BadQuestion, StoreUnavailable
+
+PROBLEM = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """Problem details of RFC 9457; `detail` says what is wrong, where, and what to do."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+RESPONSES: dict[int | str, dict[str, object]] = {
+    422: {"model": Problem, "description": "The question cannot be asked like this"},
+    503: {"model": Problem, "description": "The database does not answer just now"},
+}
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(RequestValidationError, _refused)
+    app.add_exception_handler(BadQuestion, _bad_question)
+    app.add_exception_handler(StoreUnavailable, _unavailable)
+    app.add_exception_handler(HTTPException, _http)
+
+
+def problem(status: int, detail: str) -> JSONResponse:
+    title = HTTPStatus(status).phrase
+    return JSONResponse(
+        Problem(title=title, status=status, detail=detail).model_dump(), status, media_type=PROBLEM
+    )
+
+
+async def _refused(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = [f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors()]
+    return problem(422, "; ".join(faults))
+
+
+async def _bad_question(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, BadQuestion)
+    return problem(422, f"{error.field}: {error}")
+
+
+async def _unavailable(_request: Request, _error: Exception) -> JSONResponse:
+    return problem(503, "the database does not answer just now; ask again in a moment")
+
+
+async def _http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, str(error.detail))

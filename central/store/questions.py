@@ -1,0 +1,30 @@
+"""Questions to the database from the web: few threads, each question in one consistent view."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from central.store.engine import READERS, reading
+
+_T = TypeVar("_T")
+
+
+class Questions:
+    """As many threads as there are connections to read with: more would only wait for each other."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="question")
+
+    async def ask(self, question: Callable[[Connection], _T]) -> _T:
+        """Runs `question` beside the event loop. Raises StoreUnavailable."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, question)
+
+    def _read(self, question: Callable[[Connection], _T]) -> _T:
+        with reading(self._engine) as connection:
+            return question(connection)
