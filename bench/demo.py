@@ -55,10 +55,10 @@ def _look(estate: Estate, ending: threading.Event, *, browser: bool) -> bool:
   everything    {estate.folder}
 
   Lay a card on a reader by hand, in another terminal 另开一个终端，手动刷卡:
-      ./liuhen sim --dir {estate.ports} lay {reader} P0007
+      ./liuhen sim lay {reader} P0007 --dir {estate.ports}
   Who there is, and the readers:
-      ./liuhen sim --dir {estate.ports} people
-      ./liuhen sim --dir {estate.ports} status
+      ./liuhen sim people --dir {estate.ports}
+      ./liuhen sim status --dir {estate.ports}
   What the gateway of the building wrote, and whether its chain holds:
       ./liuhen gateway journal list   --settings {estate.gateway_settings("east")}
       ./liuhen gateway journal verify --settings {estate.gateway_settings("east")}
