@@ -19,6 +19,7 @@ BACK_OFF_S = (0.5, 1.0, 2.0)
 """Pauses before opening again; the last one stays: a device that returns must be back within 5 s."""
 HEALTHY_S = 60.0  # after this long without trouble everything is forgotten
 SAME_BLIP_LINES_S = 60.0  # the same small trouble gets a line at most this often, with a count
+QUIET_S = 5.0  # a noisy device is well again after so long without a blip
 NOISY_BLIPS = 20  # so many small troubles within SAME_BLIP_LINES_S are a degraded device
 SETTLE_S = (0.0, 5.0, 10.0, 20.0, 40.0)  # how long a device must be well again, by how often it fell lately
 
@@ -157,6 +158,9 @@ class Health:
 
     def _say_unsaid(self, now: float) -> None:
         for cause, blips in list(self._blips.items()):
+            noisy = self._faults.get(cause)
+            if noisy is not None and now - noisy.seen_s >= QUIET_S:
+                del self._faults[cause]
             if now - blips.logged_s < SAME_BLIP_LINES_S:
                 continue
             if blips.unsaid:

@@ -34,6 +34,8 @@ _SURROGATES = frozenset((*_HIGH_SURROGATES, *_LOW_SURROGATES))
 class _Layout:
     number: slice
     check: Callable[[str], str]
+    born: tuple[slice, slice]
+    """The birth date's digits, in their own field and within the number: compared as bytes, never decoded."""
     texts: tuple[slice, ...]
     """Fields of free text: never decoded, but damage in them means that the card was not read right."""
 
@@ -41,12 +43,14 @@ class _Layout:
 _CITIZEN_NUMBER = slice(122, 158)
 _NAME, _ADDRESS, _ISSUER = slice(0, 30), slice(52, 122), slice(158, 188)
 _LATIN_NAME_REST = slice(220, 242)
-_RESIDENT = _Layout(_CITIZEN_NUMBER, check_citizen_number, (_NAME, _ADDRESS, _ISSUER))
+_BORN = (slice(36, 52), slice(134, 150))
+_BORN_IN_TWO_DIGIT_YEAR = (slice(224, 236), slice(136, 148))
+_RESIDENT = _Layout(_CITIZEN_NUMBER, check_citizen_number, _BORN, (_NAME, _ADDRESS, _ISSUER))
 _LAYOUTS = {
     " ": _RESIDENT,
     "J": _RESIDENT,
-    "Y": _Layout(_CITIZEN_NUMBER, check_citizen_number, (_NAME, _ADDRESS, _LATIN_NAME_REST)),
-    "I": _Layout(slice(122, 152), check_permanent_number, (slice(0, 120), _ISSUER)),
+    "Y": _Layout(_CITIZEN_NUMBER, check_citizen_number, _BORN, (_NAME, _ADDRESS, _LATIN_NAME_REST)),
+    "I": _Layout(slice(122, 152), check_permanent_number, _BORN_IN_TWO_DIGIT_YEAR, (slice(0, 120), _ISSUER)),
 }
 _AS_RESIDENT = {"0": " ", "\0": " "}  # seen instead of the space
 
@@ -90,6 +94,9 @@ def parse_text(block: memoryview) -> IdCard:
         raise ProtocolViolation("the card is of a type that is not known here")
     _refuse_damaged_texts(block, layout.texts)
     number = layout.check(_decode(block[layout.number]).rstrip(" \0"))
+    own, within_number = layout.born
+    if block[own] != block[within_number]:
+        raise ProtocolViolation("the card's birth date is not that of its number")
     valid_from = _date(_decode(block[_VALID_FROM]).rstrip(" \0"))
     valid_until = _end(_decode(block[_VALID_UNTIL]).rstrip(" \0"))
     _refuse_impossible_order(number, valid_from, valid_until)

@@ -36,6 +36,7 @@ class _Channel:
 
     number: int
     until_s: float | None = None
+    pulse_s: float = 0.0  # asked for and not begun: the pulse counts from when the relay was told
     written: bool | None = None
 
     def wanted(self, now: float) -> bool:
@@ -92,6 +93,7 @@ class LcBoard:
             now = time.monotonic()
             relay = self._channels[channel]
             relay.until_s = max(relay.until_s or 0.0, now + pulse_s)
+            relay.pulse_s = max(relay.pulse_s, pulse_s)
             relay.written = None  # also when it is on already: a repeat costs nothing and may be needed
             if self._gap_left(now) <= 0:
                 self._write_for_a_caller(transport, relay, now)
@@ -128,7 +130,7 @@ class LcBoard:
         try:
             self._write(transport, relay, now)
         except DeviceUnavailable as error:
-            relay.until_s = None
+            relay.until_s, relay.pulse_s = None, 0.0
             self._broken = error
             transport.wake()
             raise
@@ -138,9 +140,12 @@ class LcBoard:
         relay.written = None  # until it is written it is not known
         transport.write(set_relay(relay.number, on=wanted))
         relay.written = wanted
-        if not wanted:
-            relay.until_s = None
         self._last_command_s = time.monotonic()
+        if wanted and relay.until_s is not None:
+            relay.until_s = max(relay.until_s, self._last_command_s + relay.pulse_s)
+        else:
+            relay.until_s = None
+        relay.pulse_s = 0.0
         self._asked_s = None  # an answer on its way speaks of what was before
         if self._settings.status_query:
             self._ask_at_s = self._last_command_s

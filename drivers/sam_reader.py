@@ -17,6 +17,7 @@ from drivers.base import (
     CardRemoved,
     CardUnreadable,
     CredentialKind,
+    DeviceState,
     Emit,
     Indication,
     Tokenise,
@@ -151,7 +152,8 @@ class _Session:
                 return found[1]
             if self._stopped.is_set():
                 return None
-            self.health.lost(_no_answer_at(rates), gone=False)
+            if self.health.state is not DeviceState.LOST:  # lost for another reason: it may be starting up
+                self.health.lost(_no_answer_at(rates), gone=False)
             self._stopped.wait(SCAN_PAUSE_S)
         raise DeviceUnavailable(self._port, _no_answer_at(rates))
 
@@ -319,7 +321,10 @@ class _Session:
         )
 
     def _watch_card(self) -> None:
-        """Waits until the selected card is lifted: it is asked for an item, and may well not have it."""
+        """Waits until the selected card is lifted: it is asked for an item, and may well not have it.
+
+        Whether it is gone says the next find: a module that restarted finds it again where it lay.
+        """
         misses = 0
         while misses < MISSES_UNTIL_REMOVED and not self._stopped.wait(self._settings.presence_s):
             answer = self._ask(READ_NEWEST_ADDRESS)
@@ -328,11 +333,6 @@ class _Session:
                 answer.wipe()
             elif answer.status is not None:
                 misses += 1
-        if misses >= MISSES_UNTIL_REMOVED:
-            self._card.complained = False
-            self._card.token = None
-            if self._card.told:
-                self._tell_removed()
 
     def _look_under_the_carpet(self) -> None:
         """A card may lie there selected, which find does not show: after a reset it is found.

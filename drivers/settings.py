@@ -40,5 +40,6 @@ class LcRelaySettings(_Part):
 
     port: Port
     channels: Annotated[int, Field(ge=1, le=8)] = 1
-    command_gap_s: Annotated[float, Field(ge=0, le=1.0)] = 0.1  # closer ones get lost in the board
+    command_gap_s: Annotated[float, Field(ge=0, le=1.0)] = 0.12
+    """The board loses commands less than 0.1 s apart; the rest is what adapters add and take."""
     status_query: bool = False  # True only for boards that answer FF

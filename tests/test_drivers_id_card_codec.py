@@ -97,6 +97,8 @@ WRONG = {
     "without end as the begin": invented_block(valid_from="长期"),
     "ends before it begins": invented_block(valid_from="20200101", valid_until="20191231"),
     "holder born after the card was issued": invented_block(valid_from="19900306"),
+    "birth date other than in the number": invented_block(born="19900308"),
+    "birth date that no calendar has": invented_block(born="19900230"),
     "number of 15 digits": invented_block(number="000000900307001"),
     "255 bytes": invented_block()[:-1],
 }
