@@ -226,7 +226,7 @@ class Journal:
     def _open_as_it_is(self) -> Head:
         self._connection = journal_file.open_for_writing(self.path, self._gateway)
         former = self._connection.execute("SELECT coalesce(max(epoch), 0) FROM epochs").fetchone()[0]
-        return self._newest_record() or self._open_epoch(Reason.NEW_JOURNAL, after_epoch=former)
+        return self._newest_record() or self._open_epoch(Reason.NEW_JOURNAL, former)
 
     def _begin_again_beside(self, damage: sqlite3.Error) -> Head:
         former = journal_file.highest_epoch(self.path)
@@ -240,7 +240,7 @@ class Journal:
             ) from error
         log.error("journal %s is damaged (%s); set aside as %s, a new epoch begins", self.path, damage, aside)
         self._connection = journal_file.open_for_writing(self.path, self._gateway)
-        return self._open_epoch(Reason.DAMAGED_JOURNAL, after_epoch=former)
+        return self._open_epoch(Reason.DAMAGED_JOURNAL, former)
 
     def _refused(self, error: sqlite3.Error) -> JournalRefused:
         return JournalRefused(
@@ -265,11 +265,13 @@ class Journal:
             raise sqlite3.DatabaseError("the newest record stands at another's place")
         return Head(epoch, record.seq, record_hash(body), first_id)
 
-    def _open_epoch(self, reason: Reason, after_epoch: int) -> Head:
-        """An epoch is numbered by the second it was opened in, so that a lost file does not repeat one."""
+    def _open_epoch(self, reason: Reason, former: int) -> Head:
+        """An epoch is numbered by the second it was opened in, so that a lost file does not repeat one; and
+        after every epoch known here, as the clock may stand in the past."""
         connection = self._connection
         assert connection is not None
-        epoch = max(self._clock.now_us() // 1_000_000, after_epoch + 1, 1)
+        former = max(former, journal_file.noted_epoch(self._lock))
+        epoch = max(self._clock.now_us() // 1_000_000, former + 1)
         first_id = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM records").fetchone()[0]
         fact = Fact(
             kind=Kind.JOURNAL_OPENED,
@@ -283,4 +285,5 @@ class Journal:
         connection.execute("INSERT INTO epochs VALUES (?, ?, ?, ?)", (epoch, first_id, fact.at_us, reason))
         connection.execute("INSERT INTO records VALUES (?, ?)", (first_id, body))
         connection.execute("COMMIT")
+        journal_file.note_epoch(self._lock, epoch)
         return Head(epoch, 1, record_hash(body), first_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import sqlite3
 from contextlib import closing
 from itertools import count
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 _SYNCHRONOUS_FULL = 2
 _BUSY_MS = 5_000
+
+_NOTE_BYTES = 20
 
 _PRIMARY_CODE = 0xFF
 _MACHINE_AT_FAULT = frozenset(
@@ -43,7 +46,7 @@ def lock(path: Path) -> IO[bytes]:
     """One daemon a journal. The lock falls with the process, however that ends."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.with_name(path.name + ".lock").open("wb")
+        handle = path.with_name(path.name + ".lock").open("a+b")
     except OSError as error:
         raise JournalRefused(
             f"{path}: no journal can be kept there ({error.strerror});"
@@ -60,6 +63,19 @@ def lock(path: Path) -> IO[bytes]:
     return handle
 
 
+def noted_epoch(lock_file: IO[bytes]) -> int:
+    """The newest epoch as noted beside the journal, for when the journal itself can no longer be read."""
+    lock_file.seek(0)
+    noted = lock_file.read(_NOTE_BYTES)
+    return int(noted) if noted.isdigit() and int(noted) <= _HIGHEST_EPOCH else 0
+
+
+def note_epoch(lock_file: IO[bytes], epoch: int) -> None:
+    lock_file.truncate(0)
+    lock_file.write(b"%d" % epoch)
+    lock_file.flush()
+
+
 def open_for_writing(path: Path, gateway: str) -> sqlite3.Connection:
     """A connection whose commits are durable, with today's tables, owned by `gateway`.
 
@@ -69,8 +85,12 @@ def open_for_writing(path: Path, gateway: str) -> sqlite3.Connection:
     try:
         _make_durable(connection, path)
         _refuse_damage(connection)
+        _try_to_write(connection, path)
         _bring_up_to_date(connection, path)
         _refuse_foreign(connection, path, gateway)
+    except UnicodeDecodeError as error:  # SQLite quotes what it found, and that was no text
+        connection.close()
+        raise sqlite3.DatabaseError("damaged tables") from error
     except BaseException:
         connection.close()
         raise
@@ -98,7 +118,7 @@ def highest_epoch(path: Path) -> int:
             found = connection.execute(
                 "SELECT max(epoch) FROM epochs WHERE epoch BETWEEN 1 AND ?", (_HIGHEST_EPOCH,)
             ).fetchone()[0]
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         log.warning("journal %s: its epochs cannot be read any more (%s)", path, error)
         return 0
     return int(found or 0)
@@ -132,6 +152,18 @@ def _refuse_damage(connection: sqlite3.Connection) -> None:
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise sqlite3.DatabaseError(found)
+
+
+def _try_to_write(connection: sqlite3.Connection, path: Path) -> None:
+    """A spoilt header can forbid writing to a file that we may well write to."""
+    try:
+        connection.execute("BEGIN")
+        connection.execute("PRAGMA user_version = 0")  # nothing uses it
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_READONLY and os.access(path, os.W_OK):
+            raise sqlite3.DatabaseError("its header forbids writing") from error
+        raise
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:

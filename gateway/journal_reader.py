@@ -143,7 +143,7 @@ class JournalReader:
     def _all(self, sql: str, *values: int) -> list[Any]:
         try:
             return self._connection.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the second: a damaged file, quoted by SQLite
             raise JournalUnavailable(f"{self._path}: cannot be read ({error})") from error
 
 

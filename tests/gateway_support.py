@@ -1,0 +1,111 @@
+"""Helpers of the gateway's tests: a clock to turn, facts to record, a real broker, waits with a deadline."""
+
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from gateway.facts import Fact
+from gateway.journal import Journal
+from messages.model import ClockQuality, Kind, Reason
+
+T = TypeVar("T")
+
+DEADLINE_S = 20.0
+_LOOK_S = 0.01
+
+DAY_US = 86_400_000_000
+EPOCH_S = 1_700_000_000
+GATEWAY = "east-1"
+
+
+class TurnedClock:
+    """Stands where the test puts it."""
+
+    def __init__(self, now_s: int = EPOCH_S) -> None:
+        self.boot = "0123456789abcdef"
+        self.now = now_s * 1_000_000
+        self.uptime = 5_000_000
+
+    def now_us(self) -> int:
+        return self.now
+
+    def uptime_us(self) -> int:
+        return self.uptime
+
+    def quality(self) -> ClockQuality:
+        return ClockQuality.SYNCED
+
+
+def a_fact(
+    kind: Kind = Kind.ACCESS_GRANTED, reason: Reason | None = Reason.LISTED, door: str = "lobby"
+) -> Fact:
+    return Fact(
+        kind=kind, at_us=EPOCH_S * 1_000_000, uptime_us=7, clock=ClockQuality.SYNCED, door=door, reason=reason
+    )
+
+
+@contextmanager
+def opened(path: Path, clock: TurnedClock | None = None, gateway: str = GATEWAY) -> Iterator[Journal]:
+    journal = Journal(path, gateway, clock or TurnedClock())
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+def until(found: Callable[[], T | None], what: str, deadline_s: float = DEADLINE_S) -> T:
+    """What `found` returns as soon as it is neither None nor False; fails after the deadline."""
+    end_s = time.monotonic() + deadline_s
+    pause = threading.Event()
+    while not (result := found()):
+        assert time.monotonic() < end_s, f"waited {deadline_s} s in vain for {what}"
+        pause.wait(_LOOK_S)
+    return result
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Mosquitto:
+    """A broker of our own on a free port; it forgets everything when it stops, as Mosquitto's defaults do."""
+
+    def __init__(self, folder: Path, settings: str = "") -> None:
+        self.port = free_port()
+        self._settings = folder / "mosquitto.conf"
+        self._settings.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\n{settings}", encoding="utf-8"
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        program = shutil.which("mosquitto", path="/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin")
+        assert program is not None, "mosquitto is not installed: apt install mosquitto"
+        self._process = subprocess.Popen(
+            [program, "-c", self._settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        until(self._takes_connections, "the broker")
+
+    def stop(self, *, kill: bool = False) -> None:
+        if self._process is not None:
+            if kill:
+                self._process.kill()
+            else:
+                self._process.terminate()
+            self._process.wait(DEADLINE_S)
+            self._process = None
+
+    def _takes_connections(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except ConnectionRefusedError:
+            return False
+        return True

@@ -1,0 +1,103 @@
+"""Access lists: taken whole or not at all."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.access_list import MAX_LIST_BYTES, AccessList, load_access_list, parse_access_list
+from gateway.errors import AccessListError
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+
+
+def an_entry(**changes: Any) -> dict[str, Any]:
+    return {"token": TOKEN, "holder": "h-7", "category": "resident", "doors": ["lobby"], **changes}
+
+
+def a_list(*entries: dict[str, Any], **changes: Any) -> bytes:
+    return json.dumps({"v": 1, "version": 5, "issued_us": 9_000_000, "entries": entries, **changes}).encode()
+
+
+def test_a_listed_token_is_found_with_its_rights() -> None:
+    found = parse_access_list(a_list(an_entry(doors=["*"], until_us=3), an_entry(token="f" * 32))).find(TOKEN)
+    assert found is not None
+    assert (found.holder, found.category, found.until_us, found.blocked) == ("h-7", "resident", 3, False)
+    assert found.admits_to("any-door")
+
+
+def test_another_token_is_not_found() -> None:
+    assert parse_access_list(a_list(an_entry())).find("e" * 32) is None
+
+
+def test_a_right_for_one_door_is_none_for_another() -> None:
+    found = parse_access_list(a_list(an_entry())).find(TOKEN)
+    assert found is not None
+    assert found.admits_to("lobby")
+    assert not found.admits_to("lobb")
+
+
+@pytest.mark.parametrize(
+    ("now_us", "age_s"), [(9_000_000, 0), (10_999_999, 1), (69_000_000, 60), (0, 0)], ids=str
+)
+def test_a_list_tells_its_age_and_is_never_younger_than_new(now_us: int, age_s: int) -> None:
+    assert parse_access_list(a_list()).age_s(now_us) == age_s
+
+
+def test_before_any_list_nobody_is_on_it() -> None:
+    assert AccessList().find(TOKEN) is None
+    assert AccessList().version == 0
+
+
+def test_a_list_does_not_show_its_entries_when_it_is_printed() -> None:
+    assert TOKEN not in repr(parse_access_list(a_list(an_entry())))
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        pytest.param(b"", "not an access list", id="empty file"),
+        pytest.param(b"\xff\xfe", "not an access list", id="not text"),
+        pytest.param(b"[" * 100_000, "not an access list", id="endlessly nested"),
+        pytest.param(a_list(v=2), "$.v: format 2; this program knows 1", id="newer format"),
+        pytest.param(a_list(version=-1), "$.version", id="negative version"),
+        pytest.param(a_list(extra=1), "extra", id="unknown field"),
+        pytest.param(a_list(an_entry(token="XYZ")), "$.entries[0].token", id="not a token"),
+        pytest.param(a_list(an_entry(), an_entry(token=7)), "$.entries[1].token", id="token of another type"),
+        pytest.param(a_list(an_entry(holder="Zhang San")), "$.entries[0].holder", id="a name as reference"),
+        pytest.param(a_list(an_entry(doors=["Lobby"])), "$.entries[0].doors[0]", id="door with a capital"),
+        pytest.param(a_list(an_entry(name="somebody")), "name", id="a field for a name"),
+        pytest.param(a_list(an_entry(until_us=1.5)), "$.entries[0].until_us", id="half a microsecond"),
+        pytest.param(a_list(an_entry(), an_entry(holder="h-8")), "a token stands there twice", id="twice"),
+    ],
+)
+def test_a_bad_list_is_refused_and_its_place_is_named(data: bytes, place: str) -> None:
+    with pytest.raises(AccessListError) as refused:
+        parse_access_list(data)
+    assert place in str(refused.value)
+    assert "Zhang San" not in str(refused.value)
+    assert TOKEN not in str(refused.value)
+
+
+def test_a_list_beyond_every_measure_is_refused_without_being_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "list.json"
+    with path.open("wb") as file:
+        file.truncate(MAX_LIST_BYTES * 4)
+    with pytest.raises(AccessListError, match="an access list has at most 67108864 bytes"):
+        load_access_list(path)
+
+
+def test_a_list_is_loaded_from_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "list.json"
+    path.write_bytes(a_list(an_entry()))
+    assert load_access_list(path).version == 5
+
+
+def test_a_missing_file_and_a_bad_one_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "list.json"
+    with pytest.raises(AccessListError, match=r"list\.json: cannot be read \(No such file or directory\)"):
+        load_access_list(path)
+    path.write_bytes(a_list(v=2))
+    with pytest.raises(AccessListError, match=r"list\.json: \$\.v: format 2"):
+        load_access_list(path)
