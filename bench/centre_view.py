@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from central.store.chains import verify_all
 from sqlalchemy import Row, select
 
 from bench.oracle import Entry
+from central.store.chains import verify_all
 from central.store.engine import open_reader, reading
 from central.store.tables import gateway, record, segment
 

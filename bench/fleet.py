@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.bare import bulk_insert
 from bench.estate import SITE, Estate, Plan
-from bench.prefill import entry
+from bench.prefill import PREPARED_EPOCH, prepared
 from bench.report import quantile, save, show, spread
 from bench.thin_gateways import Outcome, ThinGateway, run
-from gateway.clock import SystemClock
-from gateway.facts import record_of
-from messages.chain import GENESIS, record_hash
-from messages.wire import encode_record
 
 _ROUNDS = 5
 _BROKER = "max_queued_messages 0\nmax_inflight_messages 200\n"
-_SITE_EPOCH = 1_700_000_000
 
 
 def main(words: list[str]) -> int:
@@ -31,13 +26,15 @@ def main(words: list[str]) -> int:
     folder = Path(tempfile.mkdtemp(prefix="liuhen-fleet-"))
     blocks: list[Outcome] = []
     singles: list[Outcome] = []
+    offered: list[Outcome] = []
     bare: list[float] = []
     with _CentreAlone(folder) as estate:
         for number in range(_ROUNDS):
             bare.append(bulk_insert(folder / f"bare-{number}.db", arguments.in_blocks))
             blocks.append(_round(estate, number, arguments.gateways, arguments.in_blocks, singly=False))
             singles.append(_round(estate, number, arguments.gateways, arguments.one_by_one, singly=True))
-    _show(blocks, singles, bare)
+            offered.append(_offered(estate, number, arguments.gateways, arguments.one_by_one, arguments.rate))
+    _show(blocks, singles, offered, bare, arguments.rate)
     return 0
 
 
@@ -57,40 +54,50 @@ class _CentreAlone:
 
 
 def _round(estate: Estate, number: int, gateways: int, records: int, *, singly: bool) -> Outcome:
-    kind = "single" if singly else "block"
-    fleet = [
-        ThinGateway(SITE, f"{kind}-{number}-{n}", _SITE_EPOCH, bodies, singly)
-        for n in range(gateways)
-        for bodies in [prepared(f"{kind}-{number}-{n}", records // gateways)]
-    ]
+    """As fast as it goes."""
+    fleet = _fleet(f"{'single' if singly else 'block'}-{number}", gateways, records, singly=singly)
+    return _run(estate, fleet, pace=(lambda _: records) if singly else None)
+
+
+def _offered(estate: Estate, number: int, gateways: int, records: int, rate: int) -> Outcome:
+    """Records happen one by one at `rate` a second, evenly over all gateways."""
+    fleet = _fleet(f"live-{number}", gateways, records, singly=True)
+    return _run(estate, fleet, pace=lambda elapsed_s: 1 + int(elapsed_s * rate / gateways))
+
+
+def _run(estate: Estate, fleet: Sequence[ThinGateway], pace: Callable[[float], int] | None) -> Outcome:
     for gateway in fleet:
         gateway.connect(estate.broker.port)
     try:
-        return run(fleet, pace=(lambda _: records) if singly else None)
+        return run(fleet, pace)
     finally:
         for gateway in fleet:
             gateway.socket.close()
 
 
-def prepared(name: str, count: int) -> Sequence[bytes]:
-    """A chain of ordinary records of a gateway `name`, as bytes."""
-    clock, prev, bodies = SystemClock(), GENESIS, []
-    for seq in range(1, count + 1):
-        fact = entry(clock, "unit-1", seq)
-        body = encode_record(record_of(fact, name, clock.boot, epoch=_SITE_EPOCH, seq=seq, prev=prev))
-        prev = record_hash(body)
-        bodies.append(body)
-    return bodies
+def _fleet(name: str, gateways: int, records: int, *, singly: bool) -> list[ThinGateway]:
+    names = [f"{name}-{number}" for number in range(gateways)]
+    return [
+        ThinGateway(SITE, name, PREPARED_EPOCH, prepared(name, records // gateways), singly) for name in names
+    ]
 
 
-def _show(blocks: Sequence[Outcome], singles: Sequence[Outcome], bare: Sequence[float]) -> None:
+def _show(
+    blocks: Sequence[Outcome],
+    singles: Sequence[Outcome],
+    offered: Sequence[Outcome],
+    bare: Sequence[float],
+    rate: int,
+) -> None:
     rows, figures = [], {}
     for name, rates in (
         ("in blocks, records/s", [o.rate for o in blocks]),
         ("one by one, records/s", [o.rate for o in singles]),
         ("bare bulk insert, rows/s", list(bare)),
         ("blocks : bare", [o.rate / b for o, b in zip(blocks, bare, strict=True)]),
-        ("one by one, p95 to commit, ms", [quantile(o.latencies_s, 0.95) * 1e3 for o in singles]),
+        (f"{rate:,}/s offered one by one: records/s", [o.rate for o in offered]),
+        (f"{rate:,}/s offered: p50 to commit, ms", [quantile(o.latencies_s, 0.5) * 1e3 for o in offered]),
+        (f"{rate:,}/s offered: p95 to commit, ms", [quantile(o.latencies_s, 0.95) * 1e3 for o in offered]),
     ):
         figures[name] = rates
         rows.append((name, *spread(rates)))
@@ -103,4 +110,5 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--gateways", type=int, default=50)
     parser.add_argument("--in-blocks", type=int, default=100_000, help="records a round")
     parser.add_argument("--one-by-one", type=int, default=20_000, help="records a round")
+    parser.add_argument("--rate", type=int, default=8_000, help="records a second that happen one by one")
     return parser.parse_args(words)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.clock import SystemClock
-from gateway.facts import Fact
+from gateway.facts import Fact, record_of
 from gateway.journal import Journal
+from messages.chain import GENESIS, record_hash
 from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason
+from messages.wire import encode_record
 
 _TOGETHER = 500
 _PEOPLE = 1_000
+PREPARED_EPOCH = 1_700_000_000
 
 
 def fill(path: Path, gateway: str, door: str, count: int) -> None:
@@ -23,6 +26,17 @@ def fill(path: Path, gateway: str, door: str, count: int) -> None:
             journal.append([entry(clock, door, number) for number in numbers])
     finally:
         journal.close()
+
+
+def prepared(name: str, count: int) -> list[bytes]:
+    """A chain of `count` ordinary records of a gateway `name`, as canonical bytes."""
+    clock, prev, bodies = SystemClock(), GENESIS, []
+    for seq in range(1, count + 1):
+        fact = entry(clock, "unit-1", seq)
+        body = encode_record(record_of(fact, name, clock.boot, epoch=PREPARED_EPOCH, seq=seq, prev=prev))
+        prev = record_hash(body)
+        bodies.append(body)
+    return bodies
 
 
 def entry(clock: SystemClock, door: str, number: int) -> Fact:
