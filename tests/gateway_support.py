@@ -1,6 +1,8 @@
 """Helpers of the gateway's tests: a clock to turn, facts to record, a real broker, waits with a deadline."""
 
+import resource
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -57,6 +59,19 @@ def opened(path: Path, clock: TurnedClock | None = None, gateway: str = GATEWAY)
         yield journal
     finally:
         journal.close()
+
+
+@contextmanager
+def files_limited_to(size: int) -> Iterator[None]:
+    """No file grows beyond `size` bytes: real write errors, as of a full disk."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+        signal.signal(signal.SIGXFSZ, ignored)
 
 
 def until(found: Callable[[], T | None], what: str, deadline_s: float = DEADLINE_S) -> T:

@@ -1,18 +1,16 @@
 """The journal: what it promises about sequence, chain, durability, refusals, damage, failure and deletion."""
 
 import random
-import resource
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from gateway_support import DAY_US, EPOCH_S, TurnedClock, a_fact, opened
+from gateway_support import DAY_US, EPOCH_S, TurnedClock, a_fact, files_limited_to, opened
 
 from gateway import journal_file
 from gateway.errors import JournalRefused, JournalUnavailable
@@ -300,19 +298,6 @@ def test_flipped_bits_never_keep_the_gateway_from_starting(tmp_path: Path) -> No
 
 
 # Failure: not stored, and made up for.
-
-
-@contextmanager
-def files_limited_to(size: int) -> Iterator[None]:
-    """No file grows beyond `size` bytes: real write errors, as of a full disk."""
-    former = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, former)
-        signal.signal(signal.SIGXFSZ, ignored)
 
 
 def test_a_commit_that_fails_counts_as_not_stored_and_the_numbers_are_used_again(path: Path) -> None:

@@ -1,0 +1,434 @@
+"""The controller over a real journal: what is recorded, in which order, and when doors are released."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from gateway_support import EPOCH_S, TurnedClock, files_limited_to, until
+
+from drivers.base import (
+    Assurance,
+    CardRead,
+    CardRemoved,
+    CardUnreadable,
+    CredentialKind,
+    DeviceChanged,
+    DeviceState,
+    Indication,
+)
+from drivers.errors import DeviceUnavailable
+from gateway import controller as controller_module
+from gateway.access_list import AccessList, Entry
+from gateway.controller import (
+    AccessPoint,
+    Acknowledged,
+    Controller,
+    ListRefused,
+    NewList,
+    Stop,
+)
+from gateway.decision import Admission, DoorPolicy
+from gateway.journal import Head, Journal
+from gateway.journal_reader import JournalReader
+from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason, Record
+
+S = 1_000_000_000
+LISTED, BLOCKED, STRANGER = "a" * 32, "b" * 32, "c" * 32
+ENTRIES = {
+    LISTED: Entry(LISTED, "h-7", "resident", ("*",)),
+    BLOCKED: Entry(BLOCKED, "h-8", "resident", ("*",), blocked=True),
+}
+LIST = AccessList(5, (EPOCH_S - 90) * 1_000_000, ENTRIES)
+
+
+class Board:
+    """A lock board that, when a door is released, looks whether the record is already on the disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.committed_before: list[Record] = []
+        self.released = 0
+        self.broken = False
+        self.can_look = True
+
+    def release(self) -> None:
+        if self.broken:
+            raise DeviceUnavailable("/dev/ttyUSB9", "it does not answer")
+        self.released += 1
+        if not self.can_look:
+            return
+        with closing(JournalReader(self._path)) as reader:
+            self.committed_before.append(reader.newest(1)[0])
+
+
+class House:
+    """A building with two doors, its journal and what everybody was shown and told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "journal.db"
+        self.clock = TurnedClock()
+        self.journal = Journal(self.path, "east-1", self.clock)
+        self.board = Board(self.path)
+        self.shown: list[tuple[str, Indication]] = []
+        self.announced: list[Head] = []
+        both = DoorPolicy(frozenset(Admission))
+        lobby = AccessPoint("lobby", Direction.IN, both, "lobby-board", self.board.release)
+        garage = replace(lobby, door="garage", direction=Direction.OUT, admit_listed_unrecorded=False)
+        self.controller = Controller(
+            journal=self.journal,
+            clock=self.clock,
+            points={"lobby-in": lobby, "garage-out": garage},
+            indicate=lambda reader, signal: self.shown.append((reader, signal)),
+            announce=self.announced.append,
+            zone=ZoneInfo("Asia/Shanghai"),
+            keep_acknowledged_days=0,
+        )
+        self.controller.access_list = LIST
+
+    def reads(self, *tokens: str, reader: str = "lobby-in", at_s: float = 0.0, level: str = "L0") -> None:
+        self.controller.handle([read(token, reader=reader, at_s=at_s, level=level) for token in tokens])
+
+    def records(self) -> list[Record]:
+        """Without the one that opened the journal."""
+        with closing(JournalReader(self.path)) as reader:
+            checked, flaws = reader.verify()
+            assert flaws == []
+            return reader.newest(checked)[1:]
+
+    def reasons(self) -> list[Reason | None]:
+        return [record.reason for record in self.records()]
+
+
+def read(
+    token: str, *, reader: str = "lobby-in", at_s: float = 0.0, level: str = "L0", until: date | None = None
+) -> CardRead:
+    return CardRead(reader, CredentialKind.ID_CARD, token, Assurance(level), int(at_s * S), None, until)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path)
+    yield house
+    house.journal.close()
+
+
+@contextmanager
+def no_room(house: House) -> Iterator[None]:
+    """Nothing can be written: as on a full disk."""
+    house.board.can_look = False
+    with files_limited_to(1):
+        yield
+    house.board.can_look = True
+
+
+# One swipe.
+
+
+def test_a_door_is_released_only_after_its_record_is_committed(house: House) -> None:
+    for number in range(20):
+        house.reads(LISTED, at_s=10 * number)
+        assert house.board.committed_before[-1] == house.records()[-1]
+    assert [record.seq for record in house.board.committed_before] == list(range(2, 22))
+    assert {record.kind for record in house.board.committed_before} == {Kind.ACCESS_GRANTED}
+
+
+def test_a_granted_read_is_recorded_with_everything_that_is_known_of_it(house: House) -> None:
+    house.reads(LISTED, level="L3")
+    (record,) = house.records()
+    assert (record.kind, record.reason) == (Kind.ACCESS_GRANTED, Reason.LISTED)
+    assert (record.door, record.reader, record.direction) == ("lobby", "lobby-in", Direction.IN)
+    assert record.credential == Credential("id_card", LISTED, AssuranceLevel.L3)
+    assert (record.holder, record.category) == ("h-7", "resident")
+    assert (record.list_version, record.list_age_s) == (5, 90)
+    assert record.at == EPOCH_S * 1_000_000
+    assert house.shown == [("lobby-in", Indication.GRANTED)]
+    assert house.announced == [house.journal.head]
+
+
+@pytest.mark.parametrize(
+    ("token", "level", "reason", "holder"),
+    [(STRANGER, "L0", Reason.UNKNOWN_CREDENTIAL, None), (BLOCKED, "L3", Reason.BLOCKED, "h-8")],
+    ids=["unknown", "blocked"],
+)
+def test_a_denied_read_is_recorded_and_never_releases(
+    house: House, token: str, level: str, reason: Reason, holder: str | None
+) -> None:
+    house.reads(token, level=level)
+    (record,) = house.records()
+    assert (record.kind, record.reason, record.holder) == (Kind.ACCESS_DENIED, reason, holder)
+    assert house.board.committed_before == []
+    assert house.shown == [("lobby-in", Indication.DENIED)]
+
+
+def test_anybody_with_a_verified_document_is_admitted_and_traced(house: House) -> None:
+    house.reads(STRANGER, level="L3")
+    (record,) = house.records()
+    assert (record.reason, record.holder) == (Reason.VERIFIED_ID, None)
+    assert len(house.board.committed_before) == 1
+
+
+@pytest.mark.parametrize(
+    ("now", "granted"),
+    [("2026-03-01T15:59:59Z", True), ("2026-03-01T16:00:00Z", False)],
+    ids=["the last second of the day in Shanghai", "midnight in Shanghai"],
+)
+def test_a_document_ends_at_the_sites_midnight(house: House, now: str, granted: bool) -> None:
+    house.clock.now = int(datetime.fromisoformat(now).timestamp()) * 1_000_000
+    house.controller.handle([read(STRANGER, level="L3", until=date(2026, 3, 1))])
+    assert (house.records()[0].kind is Kind.ACCESS_GRANTED) is granted
+
+
+def test_an_unreadable_card_is_recorded_and_asked_for_again(house: House) -> None:
+    house.controller.handle([CardUnreadable("lobby-in", "the card was taken away too soon")])
+    (record,) = house.records()
+    assert (record.kind, record.reason, record.door) == (Kind.ACCESS_DENIED, Reason.UNREADABLE, "lobby")
+    assert record.credential is None
+    assert house.shown == [("lobby-in", Indication.TRY_AGAIN)]
+
+
+def test_a_lying_card_is_one_presentation(house: House) -> None:
+    for tenth in range(100):
+        house.reads(LISTED, at_s=tenth / 10)
+    house.controller.handle([CardRemoved("lobby-in")])
+    assert house.reasons() == [Reason.LISTED]
+    assert len(house.board.committed_before) == 1
+    house.reads(LISTED, at_s=20)
+    assert len(house.board.committed_before) == 2
+
+
+def test_readers_that_belong_to_no_door_do_nothing(house: House) -> None:
+    house.reads(LISTED, reader="spare")
+    house.controller.handle([CardUnreadable("spare", "torn")])
+    assert house.records() == []
+
+
+def test_reads_that_wait_together_share_a_commit_and_keep_their_order(house: House) -> None:
+    commits: list[str] = []
+    assert house.journal._connection is not None
+    house.journal._connection.set_trace_callback(commits.append)
+    tokens = [f"{number:032x}" for number in range(30)]
+    house.reads(*tokens)
+    assert commits.count("COMMIT") == 1
+    assert [r.credential.token for r in house.records() if r.credential] == tokens
+
+
+def test_of_reads_that_share_a_commit_none_is_released_before_all_are_stored(house: House) -> None:
+    events = [
+        read(LISTED),
+        read(LISTED, reader="garage-out"),
+        read(STRANGER, at_s=1),
+        read(STRANGER, reader="garage-out", level="L3", at_s=1),
+    ]
+    house.controller.handle(events)
+    assert [record.seq for record in house.board.committed_before] == [5, 5, 5]
+    assert house.reasons() == [
+        Reason.LISTED,
+        Reason.LISTED,
+        Reason.UNKNOWN_CREDENTIAL,
+        Reason.VERIFIED_ID,
+    ]
+    assert house.shown == [
+        ("lobby-in", Indication.GRANTED),
+        ("garage-out", Indication.GRANTED),
+        ("lobby-in", Indication.DENIED),
+        ("garage-out", Indication.GRANTED),
+    ]
+
+
+def test_a_lock_that_fails_is_recorded_with_the_decision_it_belongs_to(house: House) -> None:
+    house.board.broken = True
+    house.reads(STRANGER, LISTED)
+    denied, granted, failed = house.records()
+    assert (failed.kind, failed.reason, failed.door) == (Kind.RELEASE_FAILED, Reason.LOST_DRIVE, "lobby")
+    assert failed.links == granted.seq
+    assert denied.kind is Kind.ACCESS_DENIED
+    assert house.shown == [("lobby-in", Indication.DENIED)]
+    assert house.announced[-1].seq == failed.seq
+
+
+# Lists and devices.
+
+
+def test_a_new_list_decides_from_the_next_read_on_also_within_one_round(house: House) -> None:
+    fresh = AccessList(6, EPOCH_S * 1_000_000, {})
+    house.controller.handle([read(LISTED), NewList(fresh), read(LISTED, at_s=9)])
+    granted, applied, denied = house.records()
+    assert (granted.reason, granted.list_version) == (Reason.LISTED, 5)
+    assert (applied.kind, applied.list_version, applied.list_age_s) == (Kind.LIST_APPLIED, 6, 0)
+    assert (denied.reason, denied.list_version) == (Reason.UNKNOWN_CREDENTIAL, 6)
+
+
+def test_a_refused_list_is_recorded_and_the_former_one_decides(house: House) -> None:
+    house.controller.handle([ListRefused(), read(LISTED)])
+    refused, granted = house.records()
+    assert (refused.kind, refused.reason, refused.list_version) == (Kind.LIST_REFUSED, Reason.BAD_FILE, 5)
+    assert granted.reason is Reason.LISTED
+
+
+@pytest.mark.parametrize(
+    ("state", "reader_kind", "lock_kind", "reason"),
+    [
+        (DeviceState.LOST, Kind.READER_LOST, Kind.LOCK_LOST, Reason.NO_ANSWER),
+        (DeviceState.DEGRADED, Kind.READER_DEGRADED, Kind.LOCK_DEGRADED, Reason.DEVICE_FAULT),
+        (DeviceState.OK, Kind.READER_RESTORED, Kind.LOCK_RESTORED, Reason.ANSWERS_AGAIN),
+    ],
+    ids=str,
+)
+def test_a_device_is_recorded_at_every_door_it_serves(
+    house: House, state: DeviceState, reader_kind: Kind, lock_kind: Kind, reason: Reason
+) -> None:
+    house.controller.handle(
+        [DeviceChanged("garage-out", state, "cause"), DeviceChanged("lobby-board", state, "cause")]
+    )
+    assert [(r.kind, r.door, r.reader, r.reason) for r in house.records()] == [
+        (reader_kind, "garage", "garage-out", reason),
+        (lock_kind, "lobby", None, reason),
+        (lock_kind, "garage", None, reason),
+    ]
+
+
+def test_a_device_that_is_being_opened_is_not_news(house: House) -> None:
+    house.controller.handle([DeviceChanged("lobby-in", DeviceState.RECOVERING, "opening")])
+    assert house.records() == []
+    assert house.announced == []
+
+
+# When nothing can be recorded.
+
+
+def test_without_a_journal_each_door_does_what_was_declared_and_it_is_made_up_for(house: House) -> None:
+    with no_room(house):
+        house.reads(LISTED)
+        assert house.shown[-1] == ("lobby-in", Indication.GRANTED)
+        house.reads(LISTED, reader="garage-out", at_s=1)
+        assert house.shown[-1] == ("garage-out", Indication.DENIED)
+        house.reads(STRANGER, level="L3", at_s=2)
+        assert house.shown[-1] == ("lobby-in", Indication.DENIED)
+        house.reads(BLOCKED, at_s=3)
+        assert house.shown[-1] == ("lobby-in", Indication.DENIED)
+    assert house.records() == []
+    house.reads(LISTED, at_s=60)
+    assert [(record.kind, record.reason) for record in house.records()] == [
+        (Kind.ACCESS_GRANTED, Reason.LISTED_UNRECORDED),
+        (Kind.ACCESS_DENIED, Reason.NOT_RECORDABLE),
+        (Kind.ACCESS_DENIED, Reason.NOT_RECORDABLE),
+        (Kind.ACCESS_DENIED, Reason.BLOCKED),
+        (Kind.ACCESS_GRANTED, Reason.LISTED),
+    ]
+    assert [record.door for record in house.records()] == ["lobby", "garage", "lobby", "lobby", "lobby"]
+
+
+def test_a_door_let_go_without_a_journal_is_really_released(house: House) -> None:
+    with no_room(house):
+        house.reads(LISTED)
+        assert house.board.released == 1
+        house.reads(STRANGER, level="L3", at_s=9)
+        house.reads(LISTED, reader="garage-out")
+        assert house.board.released == 1
+
+
+def test_a_lock_that_fails_without_a_journal_is_made_up_for_too(house: House) -> None:
+    house.board.broken = True
+    with no_room(house):
+        house.reads(LISTED)
+    house.controller.handle([ListRefused()])
+    assert [(r.kind, r.reason) for r in house.records()][:2] == [
+        (Kind.ACCESS_GRANTED, Reason.LISTED_UNRECORDED),
+        (Kind.RELEASE_FAILED, Reason.LOST_DRIVE),
+    ]
+    assert house.shown == []
+
+
+def test_news_of_devices_and_lists_waits_for_the_journal(house: House) -> None:
+    with no_room(house):
+        house.controller.handle([DeviceChanged("lobby-in", DeviceState.LOST, "cause"), NewList(LIST)])
+    house.reads(LISTED)
+    assert [record.kind for record in house.records()] == [
+        Kind.READER_LOST,
+        Kind.LIST_APPLIED,
+        Kind.ACCESS_GRANTED,
+    ]
+
+
+def test_what_waits_for_the_journal_is_limited_and_the_newest_stay(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.controller._unrecorded = type(house.controller._unrecorded)(maxlen=5)
+    monkeypatch.setattr(controller_module, "MAX_UNRECORDED", 5)
+    with no_room(house):
+        for number in range(8):
+            house.reads(f"{number:032x}", at_s=number * 10)
+    assert "more than 5 records wait for the journal: the oldest are lost" in caplog.text
+    house.controller.handle([ListRefused()])
+    tokens = [record.credential.token for record in house.records() if record.credential]
+    assert tokens == [f"{number:032x}" for number in range(3, 8)]
+
+
+def test_neither_tokens_nor_holders_are_logged(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    house.board.broken = True
+    house.reads(LISTED)
+    with no_room(house):
+        house.reads(STRANGER, BLOCKED, LISTED, at_s=50)
+    house.reads(LISTED, at_s=99)
+    assert caplog.text
+    assert not any(word in caplog.text for word in (LISTED, BLOCKED, STRANGER, "h-7", "h-8"))
+
+
+# The thread.
+
+
+@contextmanager
+def running(house: House) -> Iterator[None]:
+    thread = threading.Thread(target=house.controller.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        house.controller.inbox.put(Stop())
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_a_run_begins_and_ends_with_a_record_and_does_all_that_came_before_the_end(house: House) -> None:
+    for number in range(200):
+        house.controller.inbox.put(read(f"{number:032x}"))
+    with running(house):
+        pass
+    kinds = [record.kind for record in house.records()]
+    assert kinds[0] is Kind.GATEWAY_STARTED
+    assert kinds[-1] is Kind.GATEWAY_STOPPED
+    assert kinds[1:-1] == [Kind.ACCESS_DENIED] * 200
+    assert house.announced[-1].seq == 203
+
+
+def test_what_could_not_be_recorded_is_made_up_for_without_another_event(house: House) -> None:
+    with running(house):
+        until(lambda: len(house.announced) == 1, "the start")
+        with no_room(house):
+            house.controller.inbox.put(read(LISTED))
+            until(lambda: house.shown, "the release")
+        until(lambda: len(house.announced) > 1, "the record")
+        assert house.reasons()[-1] is Reason.LISTED_UNRECORDED
+
+
+def test_acknowledged_records_are_pruned_between_events(house: House) -> None:
+    with running(house):
+        for number in range(30):
+            house.controller.inbox.put(read(f"{number:032x}"))
+        until(lambda: house.journal.head.seq == 32, "the records")
+        house.controller.inbox.put(Acknowledged(house.journal.head.epoch, 20))
+        until(lambda: oldest(house) == 21, "the pruning")
+        house.controller.inbox.put(Acknowledged(house.journal.head.epoch, 32))
+        until(lambda: oldest(house) == 32, "the rest of it")
+
+
+def oldest(house: House) -> int:
+    with closing(sqlite3.connect(f"file:{house.path}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("SELECT min(id) FROM records").fetchone()[0])
