@@ -97,6 +97,9 @@ class Uplink:
         self._news: dict[str, object] = {}
         self._head: Head | None = None
         self._stopping = False
+        self._connected = False
+        self._centre_away = False
+        self._dial_at_s = 0.0
         self._backlog_from_s = 0.0
         self._next_block_s = 0.0
         self._next_state_s = 0.0

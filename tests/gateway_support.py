@@ -12,9 +12,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
 from gateway.facts import Fact
 from gateway.journal import Journal
 from messages.model import ClockQuality, Kind, Reason
+from messages.topics import CENTRE_STATE, GatewayTopic, Leaf, parse_topic
+from messages.wire import (
+    WIRE_VERSION,
+    Ack,
+    Block,
+    CentreState,
+    EpochAck,
+    State,
+    decode,
+    decode_block,
+    encode,
+)
 
 T = TypeVar("T")
 
@@ -124,3 +139,55 @@ class Mosquitto:
         except ConnectionRefusedError:
             return False
         return True
+
+
+class Centre:
+    """The other end, scripted: hears everything one gateway says, and says what the test wants."""
+
+    def __init__(self, port: int, site: str = "north", gateway: str = GATEWAY) -> None:
+        self._topics = {leaf: str(GatewayTopic(site, gateway, leaf)) for leaf in Leaf}
+        self._heard: list[tuple[Leaf, bytes]] = []
+        self._subscribed = threading.Event()
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.on_message = lambda _c, _u, message: self._heard.append(
+            (parse_topic(message.topic).leaf, bytes(message.payload))
+        )
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.connect("127.0.0.1", port)
+        self._client.subscribe(f"liuhen/v1/{site}/{gateway}/+", qos=1)
+        self._client.loop_start()
+        assert self._subscribed.wait(DEADLINE_S)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def heard(self, leaf: Leaf) -> list[bytes]:
+        return [payload for heard_leaf, payload in self._heard if heard_leaf is leaf]
+
+    def forget(self) -> None:
+        self._heard.clear()
+
+    def blocks(self, *leaves: Leaf) -> list[Block]:
+        return [decode_block(payload) for leaf in leaves for payload in self.heard(leaf)]
+
+    def states(self) -> list[State]:
+        return [decode(payload, State) for payload in self.heard(Leaf.STATE)]
+
+    def records(self) -> dict[tuple[int, int], bytes]:
+        """Every record heard, by epoch and number."""
+        return {
+            (block.epoch, block.first + index): bytes(raw)
+            for block in self.blocks(Leaf.JOURNAL, Leaf.BACKLOG)
+            for index, raw in enumerate(block.records)
+        }
+
+    def says(self, leaf: Leaf, payload: bytes) -> None:
+        self._client.publish(self._topics[leaf], payload, qos=1, retain=True).wait_for_publish(DEADLINE_S)
+
+    def acknowledges(self, *epochs: EpochAck) -> None:
+        self.says(Leaf.ACK, encode(Ack(WIRE_VERSION, list(epochs))))
+
+    def is_there(self, *, online: bool) -> None:
+        payload = encode(CentreState(WIRE_VERSION, online))
+        self._client.publish(CENTRE_STATE, payload, qos=1, retain=True).wait_for_publish(DEADLINE_S)
