@@ -6,22 +6,30 @@ changes only together with `RECORD_VERSION`.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 RECORD_VERSION = 1
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+NAME = r"[a-z0-9][a-z0-9-]{0,31}"
+REFERENCE = r"[A-Za-z0-9._-]{1,64}"
+HASH = r"[0-9a-f]{64}"
+TOKEN = r"[0-9a-f]{32}"  # noqa: S105  its form, not a secret
+BOOT = r"[0-9a-f]{16}"
+
+Name = Annotated[str, Meta(pattern=rf"^{NAME}\Z")]
 """A site, gateway, door or reader: lower-case letters, digits and hyphens, at most 32; safe in a topic."""
 
-Reference = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+Reference = Annotated[str, Meta(pattern=rf"^{REFERENCE}\Z")]
 """An opaque reference such as a credential holder's; never a name, never an ID number."""
 
-HashHex = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-TokenHex = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
-BootId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")]
+HashHex = Annotated[str, Meta(pattern=rf"^{HASH}\Z")]
+TokenHex = Annotated[str, Meta(pattern=rf"^{TOKEN}\Z")]
+BootId = Annotated[str, Meta(pattern=rf"^{BOOT}\Z")]
 
 Micros = Annotated[int, Meta(ge=0, le=2**53)]
 """Microseconds; 2**53 is exact in every JSON reader and lasts until the year 2255."""
@@ -98,39 +106,78 @@ class AssuranceLevel(StrEnum):
     L3 = "L3"
 
 
-CredentialWord = Annotated[str, Meta(pattern=r"^[a-z_]{1,24}$")]
-
-
 class Credential(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What was presented, without saying whose it is."""
 
-    kind: CredentialWord
-    token: TokenHex
+    kind: str  # lower-case letters and underscores
+    token: str  # TokenHex
     assurance: AssuranceLevel
     hint: Annotated[str, Meta(max_length=4)] | None = None
 
 
 class Record(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One row of a gateway's journal (architecture: the record)."""
+    """One row of a gateway's journal (architecture: the record).
+
+    Spellings are checked by `misspelt`, not while decoding: most words come again and again, and a regular
+    expression for each of ten fields would cost four times what all the rest of decoding does.
+    """
 
     v: int
-    gateway: Name
+    gateway: str  # Name
     epoch: Epoch
     seq: Seq
     kind: Kind
     at: Micros  # UTC since 1970
-    boot: BootId
+    boot: str  # BootId
     uptime_us: Micros  # monotonic since boot, sleep included
     clock: ClockQuality
-    prev: HashHex
-    door: Name | None = None
-    reader: Name | None = None
+    prev: str  # HashHex
+    door: str | None = None  # Name
+    reader: str | None = None  # Name
     direction: Direction | None = None
     credential: Credential | None = None
-    holder: Reference | None = None
-    category: Reference | None = None
+    holder: str | None = None  # Reference
+    category: str | None = None  # Reference
     reason: Reason | None = None
     list_version: Count | None = None
     list_age_s: Count | None = None
     links: Seq | None = None  # the decision, in the same epoch, that this record belongs to
-    identity: HashHex | None = None  # hash of the sealed envelope's ciphertext
+    identity: str | None = None  # HashHex of the sealed envelope's ciphertext
+
+
+_REMEMBERED = 16_384
+"""Words remembered as well spelt: names and boots of a district, holders of some buildings."""
+
+_is_name = lru_cache(_REMEMBERED)(re.compile(NAME).fullmatch)
+_is_reference = lru_cache(_REMEMBERED)(re.compile(REFERENCE).fullmatch)
+_is_boot = lru_cache(_REMEMBERED)(re.compile(BOOT).fullmatch)
+_is_hash = re.compile(HASH).fullmatch
+_is_token = re.compile(TOKEN).fullmatch
+_is_credential_kind = lru_cache(64)(re.compile(r"[a-z_]{1,24}").fullmatch)
+
+
+def misspelt(record: Record) -> str | None:
+    """The path of the first field whose text is not of its form, None when all are."""
+    if not _is_name(record.gateway):
+        return "$.gateway"
+    if not _is_boot(record.boot):
+        return "$.boot"
+    if not _is_hash(record.prev):
+        return "$.prev"
+    if record.door is not None and not _is_name(record.door):
+        return "$.door"
+    if record.reader is not None and not _is_name(record.reader):
+        return "$.reader"
+    if record.holder is not None and not _is_reference(record.holder):
+        return "$.holder"
+    if record.category is not None and not _is_reference(record.category):
+        return "$.category"
+    if record.identity is not None and not _is_hash(record.identity):
+        return "$.identity"
+    return None if record.credential is None else _misspelt_credential(record.credential)
+
+
+def _misspelt_credential(credential: Credential) -> str | None:
+    if not _is_credential_kind(credential.kind):
+        return "$.credential.kind"
+    return None if _is_token(credential.token) else "$.credential.token"

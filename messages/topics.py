@@ -11,11 +11,10 @@ from enum import StrEnum
 from typing import Final
 
 from messages.errors import MessageError
+from messages.model import NAME
 
 ROOT: Final = "liuhen/v1"
 CENTRE_STATE: Final = f"{ROOT}/centre/state"
-
-_NAME = r"[a-z0-9][a-z0-9-]{0,31}"
 
 
 class Leaf(StrEnum):
@@ -26,7 +25,7 @@ class Leaf(StrEnum):
     ACK = "ack"  # centre, retained: the only licence to delete
 
 
-_TOPIC = re.compile(rf"{ROOT}/(?!centre/)({_NAME})/({_NAME})/({'|'.join(Leaf)})")
+_TOPIC = re.compile(rf"{ROOT}/(?!centre/)({NAME})/({NAME})/({'|'.join(Leaf)})")
 
 
 @dataclass(frozen=True, slots=True)

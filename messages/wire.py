@@ -23,6 +23,7 @@ from messages.model import (
     Name,
     Record,
     Seq,
+    misspelt,
 )
 
 WIRE_VERSION: Final = 1
@@ -142,6 +143,8 @@ def decode_record(body: bytes) -> Record:
         raise MessageError(f"record: {_rule(error)}") from None
     if record.v != RECORD_VERSION:
         raise MessageError(f"record version {record.v}; this program knows {RECORD_VERSION}")
+    if (field := misspelt(record)) is not None:
+        raise MessageError(f"record: not of its form - at `{field}`")
     if _encoder.encode(record) != body:
         raise MessageError("record: not in canonical form")
     return record
