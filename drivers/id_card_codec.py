@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from drivers.errors import ProtocolViolation
-from drivers.id_number import born_on, check_citizen_number, check_permanent_number
+from drivers.id_number import born_on, calendar_day, check_citizen_number, check_permanent_number
 
 TEXT_SIZE = 256
 PHOTO_SIZE = 1024
@@ -23,11 +23,10 @@ _FLAG_AT = 248
 _VALID_FROM = slice(188, 204)
 _VALID_UNTIL = slice(204, 220)
 _WITHOUT_END = "长期"
-_DATE = re.compile(r"[0-9]{8}")
 _HIGH_SURROGATES = range(0xD8, 0xDC)  # the upper byte of a code unit tells what it is
 _LOW_SURROGATES = range(0xDC, 0xE0)
 _PADDING = frozenset(b" \0")
-_SURROGATES = frozenset((*_HIGH_SURROGATES, *_LOW_SURROGATES))
+_SURROGATES = re.compile(rb"[\xd8-\xdf]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +108,10 @@ def _decode(field: memoryview) -> str:
 
 
 def _date(text: str) -> date:
-    if _DATE.fullmatch(text) is None:
-        raise ProtocolViolation("the card's validity is not a date")
-    try:
-        return date(int(text[:4]), int(text[4:6]), int(text[6:]))
-    except ValueError:
-        raise ProtocolViolation("the card's validity is a day that no calendar has") from None
+    day = calendar_day(text)
+    if day is None:
+        raise ProtocolViolation("the card's validity is not a day that a calendar has")
+    return day
 
 
 def _end(text: str) -> date | None:
@@ -130,8 +127,11 @@ def _refuse_impossible_order(number: str, valid_from: date, valid_until: date | 
 
 
 def _refuse_damaged_texts(block: memoryview, texts: tuple[slice, ...]) -> None:
-    if _SURROGATES.isdisjoint(block[1::2]) and 0 not in block.cast("H"):
-        return  # nearly always, and ten times faster than the walk
+    low, high = bytearray(block[::2]), bytearray(block[1::2])
+    suspicious = 0 in low or _SURROGATES.search(high)  # seldom; the walk below takes ten times as long
+    low[:] = high[:] = bytes(len(low))
+    if not suspicious:
+        return
     for text in texts:
         if _is_damaged(block[text]):
             raise ProtocolViolation("the card's text is damaged")

@@ -16,6 +16,7 @@ from drivers.errors import ProtocolViolation
 _CITIZEN = re.compile(r"[0-9]{17}[0-9X]")
 _LEGACY = re.compile(r"[0-9]{15}")
 _PERMANENT_2017 = re.compile(r"[A-Z]{3}[0-9]{12}")
+_CHECKSUM_OF_GOOD = 1
 _MRZ_WEIGHTS = (7, 3, 1)
 _BORN_IN_18XX = frozenset({"996", "997", "998", "999"})  # sequence numbers kept for people over a hundred
 
@@ -28,7 +29,7 @@ def check_citizen_number(text: str) -> str:
     number = text.upper()
     if _CITIZEN.fullmatch(number) is None:
         raise ProtocolViolation("the ID number is not 17 digits and a check character")
-    if not mod_11_2.is_valid(number):
+    if mod_11_2.checksum(number) != _CHECKSUM_OF_GOOD:
         raise ProtocolViolation("the ID number's check character is wrong")
     born_on(number)
     return number
@@ -44,7 +45,7 @@ def check_permanent_number(text: str) -> str:
         raise ProtocolViolation("the permanent residence number is not 3 letters and 12 digits")
     if mrz_check_digit(number[:-1]) != number[-1]:
         raise ProtocolViolation("the permanent residence number's check digit is wrong")
-    if not any(_calendar_day(century + number[7:13]) for century in ("19", "20")):
+    if not any(calendar_day(century + number[7:13]) for century in ("19", "20")):
         raise ProtocolViolation("the permanent residence number holds a birth date that no calendar has")
     return number
 
@@ -60,7 +61,7 @@ def from_legacy(text: str) -> str:
 
 def born_on(number: str) -> date:
     """The birth date within an 18-character number."""
-    day = _calendar_day(number[6:14])
+    day = calendar_day(number[6:14])
     if day is None:
         raise ProtocolViolation("the ID number holds a birth date that no calendar has")
     return day
@@ -72,8 +73,11 @@ def mrz_check_digit(text: str) -> str:
     return str(sum(value * _MRZ_WEIGHTS[at % 3] for at, value in enumerate(values)) % 10)
 
 
-def _calendar_day(text: str) -> date | None:
+def calendar_day(text: str) -> date | None:
+    """The day that YYYYMMDD names; None if it is none."""
+    if len(text) != len("YYYYMMDD") or not (text.isascii() and text.isdigit()):
+        return None  # the parser below would take weeks as well
     try:
-        return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
+        return date.fromisoformat(text)
     except ValueError:
         return None
