@@ -1,5 +1,6 @@
 """Helpers of the gateway's tests: a clock to turn, facts to record, a real broker, waits with a deadline."""
 
+import json
 import resource
 import shutil
 import signal
@@ -191,3 +192,64 @@ class Centre:
     def is_there(self, *, online: bool) -> None:
         payload = encode(CentreState(WIRE_VERSION, online))
         self._client.publish(CENTRE_STATE, payload, qos=1, retain=True).wait_for_publish(DEADLINE_S)
+
+
+SITE_KEY = bytes(range(32))
+DOOR = "north-lobby"  # of the tests' settings
+READER = "lobby-in"
+BOARD = "lobby-board"
+
+
+def access_list(*tokens: str, version: int = 1) -> str:
+    entries = [
+        {"token": token, "holder": f"holder-{number}", "category": "resident", "doors": ["*"]}
+        for number, token in enumerate(tokens)
+    ]
+    return json.dumps({"v": 1, "version": version, "issued_us": EPOCH_S * 1_000_000, "entries": entries})
+
+
+def install(
+    folder: Path,
+    *tokens: str,
+    reader_port: str = "/dev/serial/by-id/no-reader",
+    board_port: str = "/dev/serial/by-id/no-board",
+    mqtt_port: int = 1,
+    admits: str = '["listed"]',
+) -> Path:
+    """A gateway's folder with everything that it needs; returns the path of its settings."""
+    key = folder / "site.key"
+    key.write_text(SITE_KEY.hex(), encoding="ascii")
+    key.chmod(0o600)
+    (folder / "list.json").write_text(access_list(*tokens), encoding="utf-8")
+    settings = folder / "gateway.toml"
+    settings.write_text(
+        f"""
+[gateway]
+site = "north"
+name = "{GATEWAY}"
+label = "Building 1"
+site_key_file = "site.key"
+access_list = "list.json"
+[journal]
+path = "data/journal.db"
+[mqtt]
+port = {mqtt_port}
+[[readers]]
+name = "{READER}"
+driver = "sam_v"
+port = "{reader_port}"
+[[lock_boards]]
+name = "{BOARD}"
+driver = "lc_relay"
+port = "{board_port}"
+[[doors]]
+name = "{DOOR}"
+label = "Lobby"
+readers = ["{READER}"]
+lock = {{ board = "{BOARD}", channel = 1 }}
+pulse_s = 1.0
+admits = {admits}
+""",
+        encoding="utf-8",
+    )
+    return settings
