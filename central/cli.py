@@ -49,7 +49,7 @@ def check(settings: SettingsFile) -> None:
 
 @app.command()
 def verify(settings: SettingsFile) -> None:
-    """Walk every chain in the database: a line for each gateway and epoch, exit 1 where something is wrong."""
+    """Walk every stored chain: a line for each gateway and epoch, exit 1 where something is wrong."""
     from central.store.chains import verify_all
     from central.store.engine import open_reader
 

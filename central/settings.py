@@ -43,7 +43,7 @@ class _Part(BaseModel):
 
 class ListenPart(_Part):
     host: Annotated[str, AfterValidator(_loopback)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    port: Annotated[int, Field(strict=True, ge=0, le=65_535)] = 8080
     """0: a free port, named at start."""
 
 
@@ -66,7 +66,7 @@ class DatabasePart(_Part):
 
 class MqttPart(_Part):
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65_535)] = 1883
+    port: Annotated[int, Field(strict=True, ge=1, le=65_535)] = 1883
     protocol: Literal["5", "3.1.1"] = "5"
     client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] = "liuhen-central"
     """Each process needs its own: two with the same one throw each other out."""

@@ -1,8 +1,8 @@
 """A paho client that reads its socket in large pieces.
 
 paho asks the socket for one byte, then for another one or two, then for the rest of each packet. Every such
-call hands the interpreter to the worker thread and waits to get it back: with single records that was most of the
-time. paho's loop already knows sockets that hold bytes back (TLS, WebSocket): `pending` tells it so.
+call hands the interpreter to the worker thread and waits to get it back: with single records that was most of
+the time. paho's loop already knows sockets that hold bytes back (TLS, WebSocket): `pending` tells it so.
 """
 
 from __future__ import annotations

@@ -78,10 +78,11 @@ class Coverage:
 
     def lose(self, ranges: Iterable[Range]) -> list[Range]:
         """Declares lost what of these ranges is neither settled nor declared yet; says what that was."""
-        news = [
-            hole for wanted in ranges for part in gaps(wanted, self.lost) for hole in self.uncovered(*part)
-        ]
-        self.lost = sorted([*self.lost, *news])
+        news: list[Range] = []
+        for wanted in ranges:
+            found = [hole for part in gaps(wanted, self.lost) for hole in self.uncovered(*part)]
+            self.lost = sorted([*self.lost, *found])
+            news += found
         return news
 
     @property
