@@ -145,14 +145,15 @@ class _Session:
     def _probe(self, transport: Transport) -> SamNumber | None:
         fixed = None if self._settings.rate == "auto" else self._settings.rate
         rates = rates_to_try(fixed, self.rate, sets_rate=transport.sets_rate)
-        for _ in range(SCANS_PER_OPEN):
+        for scan in range(SCANS_PER_OPEN):
             found = self._link.find_rate(rates)
             if found is not None:
                 self.rate = found[0]
                 return found[1]
             if self._stopped.is_set():
                 return None
-            if self.health.state is not DeviceState.LOST:  # lost for another reason: it may be starting up
+            may_be_waking_up = scan == 0 and self.rate is None
+            if self.health.state is not DeviceState.LOST and not may_be_waking_up:
                 self.health.lost(_no_answer_at(rates), gone=False)
             self._stopped.wait(SCAN_PAUSE_S)
         raise DeviceUnavailable(self._port, _no_answer_at(rates))
