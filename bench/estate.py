@@ -59,7 +59,7 @@ class Plan:
     swipes_per_minute: float = 0.0
     unknown_share: float = 0.0
     pulse_s: float = 3.0
-    command_gap_s: float = 0.1
+    command_gap_s: float = 0.12
     reader_extra: str = ""  # more settings for every reader
     admits: tuple[str, ...] = ("listed",)
     keep_acknowledged_days: int = 7

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from central.errors import BadQuestion
 from central.store.tables import gateway, record
@@ -113,6 +113,11 @@ def arrived_after(connection: Connection, number: int, count: int) -> list[Entry
     """Up to `count` entries that arrived after the one numbered `number`, in order of arrival."""
     query = _entries().where(record.c.id > number, _about_a_door()).order_by(record.c.id).limit(count)
     return [_entry(row) for row in connection.execute(query)]
+
+
+def newest_id(connection: Connection) -> int:
+    """The number of the record that arrived last, 0 before the first."""
+    return connection.execute(select(func.max(record.c.id))).scalar() or 0
 
 
 def _entries() -> Any:
