@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -31,7 +32,7 @@ def main() -> None:
     arguments = _arguments()
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="liuhen-demo-"))
     ending = _ending()
-    plan = _CHECK if arguments.check else replace(_LOOK, centre_port=arguments.port)
+    plan = _CHECK if arguments.check else replace(_LOOK, centre_port=_this_or_any(arguments.port))
     plan = replace(plan, embedded_broker=arguments.embedded_broker)
     _say("Liuhen 留痕: every entry leaves a trace, and so does every look-up. 凡进必留痕，凡查亦留痕")
     try:
@@ -86,6 +87,15 @@ def _check(estate: Estate, seconds: float, ending: threading.Event) -> bool:
     passed = settled and not verdict.findings and verdict.openings > 0
     _say("PASS" if passed else "FAIL")
     return passed
+
+
+def _this_or_any(port: int) -> int:
+    """A second demo beside the first takes any free port for its page."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return 0
+    return port
 
 
 def _ending() -> threading.Event:
