@@ -52,7 +52,8 @@ def run(settings: SettingsFile) -> None:
     # Every thread that is started from here on leaves them alone too.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     daemon.start()
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")  # one piece also when nothing is buffered: the log may share the file
+    sys.stdout.flush()
     while not daemon.wait_for_stop(0.0):
         received = signal.sigtimedwait(_SIGNALS, _LOOK_S)
         if received is not None and received.si_signo == signal.SIGHUP:
