@@ -72,7 +72,8 @@ class ListRefused:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """The centre has committed `epoch` through `through`, and its hash was found equal to ours."""
+    """The centre has committed `epoch` through `through`, and its hash was found equal to ours; with through
+    0 it has nothing of it (any more)."""
 
     epoch: int
     through: int

@@ -56,18 +56,16 @@ class Dispatch:
 
     def next_fresh(self, now_s: float) -> bytes | None:
         """The next records as they happened, ready to be published; None when there is nothing to send."""
-        while self._current and (span := self._current.next_fresh(now_s)):
-            if block := self._block(self._current, span):
-                return block
-        return None
+        span = self._current.next_fresh(now_s) if self._current else None
+        return self._block(self._current, span) if self._current and span else None
 
     def next_block(self, now_s: float) -> bytes | None:
         """The next older records; None when there are none, or enough are on their way."""
         for delivery in list(self._deliveries.values()):
             delivery.overdue(now_s)
-            while span := delivery.next_block(now_s):
-                if block := self._block(delivery, span):
-                    return block
+            span = delivery.next_block(now_s)
+            if span and (block := self._block(delivery, span)):
+                return block
         return None
 
     def acknowledged(self, ack: Ack, now_s: float) -> None:
@@ -99,7 +97,7 @@ class Dispatch:
         held = {head.epoch: head for head in self.heads()}
         if delivery.epoch in held:
             delivery.pruned(held[delivery.epoch].oldest)
-        elif held:
+        elif held:  # else it cannot be read just now
             del self._deliveries[delivery.epoch]
 
     def _license(self, ack: EpochAck, head: int) -> None:

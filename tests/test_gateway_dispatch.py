@@ -1,0 +1,155 @@
+"""What goes to the centre next, over a real journal of one or two epochs; no connection here."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from gateway_support import EPOCH_S, TurnedClock, a_fact, opened
+
+from gateway.delivery import RESEND_AFTER_S
+from gateway.dispatch import Dispatch
+from gateway.journal import Head, Journal
+from gateway.journal_reader import JournalReader
+from messages.model import Reason
+from messages.wire import WIRE_VERSION, Ack, Block, EpochAck, decode_block
+
+SECOND = EPOCH_S + 100
+
+
+class Office:
+    """A journal of 150 records in a first epoch and 30 in a second, and the dispatch over it."""
+
+    def __init__(self, journal: Journal, reader: JournalReader) -> None:
+        self.journal = journal
+        self.reader = reader
+        self.licensed: list[tuple[int, int]] = []
+        self.dispatch = Dispatch(reader, lambda epoch, through: self.licensed.append((epoch, through)))
+
+    def blocks(self, now_s: float = 0.0) -> list[tuple[int, int, int]]:
+        return _spans(lambda: self.dispatch.next_block(now_s))
+
+    def fresh(self, now_s: float = 0.0) -> list[tuple[int, int, int]]:
+        return _spans(lambda: self.dispatch.next_fresh(now_s))
+
+    def acknowledge(self, *epochs: tuple[int, int, str | None]) -> None:
+        acks = [EpochAck(epoch, through, digest, through, []) for epoch, through, digest in epochs]
+        self.dispatch.acknowledged(Ack(WIRE_VERSION, acks), 0.0)
+
+    def delete(self, first_id: int, last_id: int) -> None:
+        with closing(sqlite3.connect(self.journal.path)) as connection, connection:
+            connection.execute("DELETE FROM records WHERE id BETWEEN ? AND ?", (first_id, last_id))
+
+
+def _spans(take: Callable[[], bytes | None]) -> list[tuple[int, int, int]]:
+    blocks: list[Block] = [decode_block(payload) for payload in iter(take, None)]
+    return [(block.epoch, block.first, block.first + block.count - 1) for block in blocks]
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    clock = TurnedClock()
+    with opened(tmp_path / "journal.db", clock) as journal:
+        journal.append([a_fact()] * 149)
+        clock.now = SECOND * 1_000_000
+        journal.head = journal._open_epoch(Reason.DAMAGED_JOURNAL, EPOCH_S)
+        journal.append([a_fact()] * 29)
+        with closing(JournalReader(journal.path)) as reader:
+            yield Office(journal, reader)
+
+
+def test_the_older_epoch_goes_first_and_each_block_stays_in_its_epoch(office: Office) -> None:
+    assert office.blocks() == [(EPOCH_S, 1, 100), (EPOCH_S, 101, 150), (SECOND, 1, 30)]
+    assert office.fresh() == []
+
+
+def test_new_records_belong_to_the_newest_epoch(office: Office) -> None:
+    office.journal.append([a_fact()] * 2)
+    office.dispatch.appended(office.journal.head)
+    assert office.fresh() == [(SECOND, 31, 32)]
+
+
+def test_an_epoch_that_begins_while_we_run_is_delivered_too(office: Office) -> None:
+    office.journal._clock.now += 9_000_000  # type: ignore[attr-defined]
+    office.journal.head = office.journal._open_epoch(Reason.DAMAGED_JOURNAL, SECOND)
+    office.journal.append([a_fact()])
+    office.dispatch.appended(office.journal.head)
+    assert office.blocks()[-1] == (SECOND + 9, 1, 2)
+
+
+def test_what_the_state_says_as_acknowledged_is_the_newest_epochs(office: Office) -> None:
+    assert office.dispatch.acked == 0
+    office.acknowledge((EPOCH_S, 150, None), (SECOND, 12, None))
+    assert office.dispatch.acked == 12
+
+
+def test_each_epoch_is_licensed_by_its_own_hash(office: Office) -> None:
+    hashes = {epoch: office.reader.hash_of(epoch, 20) for epoch in (EPOCH_S, SECOND)}
+    office.acknowledge((EPOCH_S, 20, hashes[SECOND]), (SECOND, 20, hashes[SECOND]))
+    assert office.licensed == [(SECOND, 20)]
+
+
+def test_a_number_beyond_an_epoch_does_not_reach_into_the_next_one(office: Office) -> None:
+    """Record 160 of the first epoch would lie where the tenth of the second does."""
+    office.acknowledge((EPOCH_S, 160, office.reader.hash_of(SECOND, 10)))
+    assert office.licensed == []
+
+
+def test_an_acknowledgement_without_a_hash_licenses_nothing(office: Office) -> None:
+    office.acknowledge((EPOCH_S, 20, None))
+    assert office.licensed == []
+
+
+def test_an_epoch_that_was_pruned_away_is_not_asked_for_any_more(office: Office) -> None:
+    office.delete(1, 150)
+    assert office.blocks() == [(SECOND, 1, 30)]
+    assert [head.epoch for head in office.dispatch.heads()] == [SECOND]
+    assert office.blocks(RESEND_AFTER_S) == [(SECOND, seq, seq) for seq in range(1, 31)]
+
+
+def test_a_partly_pruned_block_leaves_its_rest_to_be_sent(office: Office) -> None:
+    office.delete(1, 40)
+    assert (EPOCH_S, 1, 100) not in office.blocks()
+    sent = {span[1:] for span in office.blocks(RESEND_AFTER_S) if span[0] == EPOCH_S}
+    assert min(sent)[0] == 41
+
+
+def test_a_record_missing_in_the_middle_holds_up_no_other(office: Office) -> None:
+    office.delete(50, 50)
+    got: set[int] = set()
+    for round_ in range(30):
+        now_s = round_ * RESEND_AFTER_S
+        got |= {seq for epoch, a, b in office.blocks(now_s) if epoch == EPOCH_S for seq in range(a, b + 1)}
+        seen = max(got, default=0)
+        missing = [(seq, seq) for seq in range(1, seen) if seq not in got]
+        through = missing[0][0] - 1 if missing else seen
+        ack = EpochAck(EPOCH_S, through, None, seen, missing[:64])
+        office.dispatch.acknowledged(Ack(WIRE_VERSION, [ack]), now_s)
+    assert got == set(range(1, 151)) - {50}
+
+
+def test_a_journal_that_cannot_be_read_gives_nothing_and_is_tried_again(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(sqlite3.connect(office.journal.path)) as connection:
+        connection.execute("ALTER TABLE records RENAME TO elsewhere")
+        assert office.blocks() == []
+        assert office.dispatch.heads() == []
+        office.acknowledge((EPOCH_S, 20, "a" * 64))
+        connection.execute("ALTER TABLE elsewhere RENAME TO records")
+    assert "cannot be read" in caplog.text
+    assert office.blocks(RESEND_AFTER_S)[0][0] == EPOCH_S
+    assert office.licensed == []
+
+
+def test_what_was_on_its_way_is_recalled_from_every_epoch(office: Office) -> None:
+    first = office.blocks()
+    assert office.blocks() == []
+    office.dispatch.recall()
+    assert {span[0] for span in office.blocks()} == {span[0] for span in first}
+
+
+def test_a_head_of_an_epoch_that_was_not_known_is_taken(office: Office) -> None:
+    office.dispatch.appended(Head(SECOND + 50, 7, "a" * 64, 900))
+    assert office.dispatch.acked == 0
