@@ -1,0 +1,192 @@
+"""Pictures of the page in both languages, both colour schemes and two widths, and of its rarer states.
+
+`python -m bench.shots [folder]`; `./liuhen shots` sets up what it needs first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Error as BrowserFailed
+
+from bench.estate import BUILDINGS, SITE, Estate, Plan
+from bench.prefill import PREPARED_EPOCH, prepared
+from bench.processes import ProcessFailed
+from central.errors import CentralError
+from messages.chain import record_hash
+from messages.topics import GatewayTopic, Leaf
+from messages.wire import WIRE_VERSION, About, DoorAbout, EpochHead, State, encode, join_block
+
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_FLAGS = (
+    "--no-sandbox",  # root has no other way
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_WIDTHS = {1280: 900, 390: 844}
+_WIDE = 600
+"""Narrower pages are taken at their full length: what stands beside the entries stands below them there."""
+
+_Language = Literal["zh", "en"]
+_Scheme = Literal["light", "dark"]
+_LANGUAGES: tuple[_Language, ...] = ("zh", "en")
+_SCHEMES: tuple[_Scheme, ...] = ("light", "dark")
+
+_PLAN = Plan(people=40, swipes_per_minute=200, unknown_share=0.1, profile="instant", state_every_s=1.0)
+_ENOUGH_ROWS = 14
+_LIMIT_S = 60.0
+
+_NORTH = "north"
+_HELD, _OLDEST = 180, 9
+_COMES = ((1, 4), (12, 13))
+
+
+class Camera:
+    """Takes the page's picture as a person with these wishes sees it, and names the file after them."""
+
+    def __init__(self, browser: Browser, folder: Path) -> None:
+        self._browser = browser
+        self._folder = folder
+
+    def take(  # noqa: PLR0917  one call a picture
+        self,
+        state: str,
+        address: str,
+        language: _Language,
+        scheme: _Scheme,
+        width: int,
+        meanwhile: Callable[[Page], None] = lambda _: None,
+    ) -> None:
+        """`meanwhile` happens to the loaded page before the picture is taken."""
+        view = self._browser.new_context(
+            viewport={"width": width, "height": _WIDTHS[width]}, color_scheme=scheme, device_scale_factor=1
+        )
+        page = view.new_page()
+        page.goto(f"{address}/?lang={language}")
+        page.wait_for_selector(".gateway")
+        meanwhile(page)
+        path = self._folder / f"{state}-{language}-{scheme}-{width}.png"
+        page.screenshot(path=path, full_page=width < _WIDE)
+        view.close()
+        print(path, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="./liuhen shots", description="Pictures of the page. 页面截图")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("out/shots"))
+    folder: Path = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix="liuhen-shots-") as kept, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS))
+            camera = Camera(browser, folder)
+            _empty(Path(kept) / "empty", camera)
+            _alive(Path(kept) / "alive", camera)
+            browser.close()
+    except (ProcessFailed, CentralError, BrowserFailed) as error:
+        sys.exit(f"no pictures: {error}")
+
+
+def _empty(folder: Path, camera: Camera) -> None:
+    """A centre to which nobody has spoken yet."""
+    estate = Estate(folder, replace(_PLAN, buildings=()))
+    with ExitStack() as running:
+        for child in (estate.broker, estate.centre):
+            running.callback(child.stop)
+            child.start()
+        for language in _LANGUAGES:
+            camera.take("empty", estate.address, language, "light", 1280)
+        camera.take("empty", estate.address, "zh", "dark", 390)
+
+
+def _alive(folder: Path, camera: Camera) -> None:
+    with Estate(folder, _PLAN) as estate:
+        _wait("entries", lambda: _rows(estate) >= _ENOUGH_ROWS)
+        with estate.control as control:
+            control.set_community_rate(0)
+        _wait("the rest", lambda: all(_gateway(estate, place.name)["complete"] for place in BUILDINGS))
+        for language in _LANGUAGES:
+            for scheme in _SCHEMES:
+                for width in _WIDTHS:
+                    camera.take("live", estate.address, language, scheme, width)
+        _break(estate)
+        for language in _LANGUAGES:
+            camera.take("trouble", estate.address, language, "light", 1280)
+        camera.take("trouble", estate.address, "zh", "dark", 390)
+        camera.take("lost", estate.address, "zh", "light", 1280, lambda page: _lose(estate, page))
+
+
+def _break(estate: Estate) -> None:
+    """A building that owes records and has lost some, another gone dark, and a reader without its cable."""
+    east, west = BUILDINGS
+    _send_with_holes(estate)
+    _wait("the holes", lambda: len(_gateway(estate, _NORTH)["missing"]) > 1)
+    with estate.control as control:
+        control.unplug(east.doors[1][0])
+    _wait("the lost reader", lambda: "lost" in _gateway(estate, east.name)["devices"].values())
+    estate.gateways[west.name].kill()
+    _wait("the dark building", lambda: not _gateway(estate, west.name)["online"])
+
+
+def _send_with_holes(estate: Estate) -> None:
+    """A third building's gateway says what it holds; parts of it never come, and others it no longer has."""
+    bodies = prepared(_NORTH, _HELD)
+    head = EpochHead(PREPARED_EPOCH, _OLDEST, _HELD, record_hash(bodies[-1]))
+    now_us = time.time_ns() // 1_000
+    state = State(WIRE_VERSION, True, "0" * 16, "1" * 16, at=now_us, epochs=[head], devices={"unit-1": "ok"})  # noqa: FBT003
+    about = About(WIRE_VERSION, "0.1.0", "北楼", [DoorAbout("unit-1", "单元门", ["unit-1"])])
+    blocks = [join_block(PREPARED_EPOCH, a, b - a + 1, b",".join(bodies[a - 1 : b])) for a, b in _COMES]
+    said = [(Leaf.ABOUT, encode(about)), (Leaf.STATE, encode(state))]
+    said += [(Leaf.BACKLOG, block) for block in blocks]
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", estate.broker.port)
+    client.loop_start()
+    for leaf, payload in said:
+        client.publish(str(GatewayTopic(SITE, _NORTH, leaf)), payload, qos=1).wait_for_publish(_LIMIT_S)
+    client.disconnect()
+    client.loop_stop()
+
+
+def _lose(estate: Estate, page: Page) -> None:
+    estate.centre.kill()
+    page.wait_for_selector("#offline:not([hidden])")
+
+
+def _gateway(estate: Estate, name: str) -> dict[str, Any]:
+    """What the centre says of it; without anything as long as it has not heard of it."""
+    answer = httpx.get(f"{estate.address}/api/v1/gateways/{SITE}/{name}")
+    found: dict[str, Any] = answer.json() if answer.is_success else {"missing": []}
+    return found
+
+
+def _rows(estate: Estate) -> int:
+    return httpx.get(f"{estate.address}/").text.count('<li id="entry-')
+
+
+def _wait(what: str, until: Callable[[], bool]) -> None:
+    waiting = threading.Event()
+    end_s = time.monotonic() + _LIMIT_S
+    while not until():
+        if time.monotonic() > end_s:
+            raise ProcessFailed(f"{what} did not come within {_LIMIT_S:.0f} s")
+        waiting.wait(0.1)
+
+
+if __name__ == "__main__":
+    main()
