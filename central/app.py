@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import Message, Receive, Scope, Send
 
 from central import problems
 from central.console import pages
@@ -20,6 +23,8 @@ from central.ingest.service import IngestStatus
 from central.lookup import api as lookup_api
 from central.settings import Settings
 from central.store.questions import Questions
+
+log = logging.getLogger(__name__)
 
 API = "/api/v1"
 _CONSOLE = Path(__file__).parent / "console"
@@ -35,12 +40,14 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": (
+        "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
+    ),
 }
-_POLICY = (
-    "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-)
-_LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+_OUR_NAMES = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 """A page from elsewhere must not reach us through a name that it made point here."""
+
+_MISDIRECTED = 421
 
 _DESCRIPTION = """\
 Entries by door and window, how complete each gateway's records are, and whether the centre is well.
@@ -57,7 +64,7 @@ def create_app(
     stopping: threading.Event,
 ) -> FastAPI:
     """`stopping` ends the event streams, which the server would otherwise wait for."""
-    app = FastAPI(
+    app = _GuardedApp(
         title="Liuhen 留痕",
         version=version("liuhen"),
         description=_DESCRIPTION,
@@ -71,17 +78,33 @@ def create_app(
     app.include_router(lookup_api.router(questions, zone, stopping), prefix=API)
     app.include_router(pages.router(questions, settings.console, stopping), include_in_schema=False)
     for path, folder in _ASSETS.items():
-        app.mount(path, StaticFiles(directory=folder, check_dir=False), name=path)
+        if folder.is_dir():
+            app.mount(path, StaticFiles(directory=folder), name=path)
+        else:
+            log.warning("%s is missing: the page will not move by itself; run ./liuhen once", folder)
     problems.install(app)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=_LOCAL_HOSTS)
-    app.middleware("http")(_protect)
     return app
 
 
-async def _protect(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await go_on(request)
-    response.headers.update(_HEADERS)
-    response.headers.setdefault("Content-Security-Policy", _POLICY)
-    if not request.url.path.startswith(("/assets/", "/static/")):
-        response.headers["Cache-Control"] = "no-store"
-    return response
+class _GuardedApp(FastAPI):
+    """Answers only to its own names, and gives every answer, faults included, what browsers must heed."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _guard(scope["path"], MutableHeaders(scope=message))
+            await send(message)
+
+        if scope["type"] == "http" and not _OUR_NAMES.fullmatch(Headers(scope=scope).get("host", "")):
+            refusal = problems.problem(
+                _MISDIRECTED, "this name is not ours; write localhost or 127.0.0.1 in the address"
+            )
+            await refusal(scope, receive, guarded)
+        else:
+            await super().__call__(scope, receive, guarded)
+
+
+def _guard(path: str, headers: MutableHeaders) -> None:
+    headers.update(_HEADERS)
+    static = path.startswith(("/assets/", "/static/"))
+    headers["Cache-Control"] = "no-cache" if static else "no-store"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -24,9 +26,14 @@ class Problem(BaseModel):
     detail: str
 
 
-RESPONSES: dict[int | str, dict[str, object]] = {
-    422: {"model": Problem, "description": "The question cannot be asked like this"},
-    503: {"model": Problem, "description": "The database does not answer just now"},
+def documented(description: str) -> dict[str, Any]:
+    """How an endpoint says in the OpenAPI document that it answers with a problem."""
+    return {"description": description, "content": {PROBLEM: {"schema": Problem.model_json_schema()}}}
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    422: documented("The question cannot be asked like this"),
+    503: documented("The database does not answer just now"),
 }
 
 
@@ -35,13 +42,12 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(BadQuestion, _bad_question)
     app.add_exception_handler(StoreUnavailable, _unavailable)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _broken)  # answered here, then raised again for the server's log
 
 
-def problem(status: int, detail: str) -> JSONResponse:
-    title = HTTPStatus(status).phrase
-    return JSONResponse(
-        Problem(title=title, status=status, detail=detail).model_dump(), status, media_type=PROBLEM
-    )
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    return JSONResponse(body.model_dump(), status, headers, media_type=PROBLEM)
 
 
 async def _refused(_request: Request, error: Exception) -> JSONResponse:
@@ -61,4 +67,8 @@ async def _unavailable(_request: Request, _error: Exception) -> JSONResponse:
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, str(error.detail))
+    return problem(error.status_code, str(error.detail), error.headers)
+
+
+async def _broken(_request: Request, _error: Exception) -> JSONResponse:
+    return problem(500, "the centre has a fault of its own; what happened stands in its log")
