@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -17,7 +17,7 @@ from central.console import words
 from central.console.catalogue import Catalogue, load_catalogues
 from central.fleet.completeness import Completeness, completeness
 from central.lookup.entries import Entry, newest
-from central.lookup.feed import SIGN_OF_LIFE, event, follow
+from central.lookup.feed import as_events, follow
 from central.settings import ConsolePart
 from central.store.questions import Questions
 from central.times import local
@@ -48,17 +48,19 @@ def router(questions: Questions, settings: ConsolePart, stopping: threading.Even
 
     @pages.get("/parts/entries")
     async def entries_stream(
-        request: Request, after: Annotated[int, Query(ge=0, le=2**62)], lang: Language = None
+        request: Request,
+        after: Annotated[int, Query(ge=0, le=2**62)],
+        last_event_id: Annotated[str | None, Header(pattern=r"^\d{1,18}$")] = None,
+        lang: Language = None,
     ) -> StreamingResponse:
-        async def rows() -> AsyncIterator[str]:
-            async for found in follow(questions, after, stopping, request.is_disconnected):
-                if not found:
-                    yield SIGN_OF_LIFE
-                    continue
-                gateways = await questions.ask(completeness)
-                yield "".join(event(e.id, "entry", view(lang).row(e, gateways)) for e in found)
+        start = int(last_event_id) if last_event_id is not None else after
+        found = follow(questions, start, stopping, request.is_disconnected)
 
-        return StreamingResponse(rows(), media_type="text/event-stream")
+        async def as_rows(entries: Sequence[Entry]) -> list[str]:
+            gateways = await questions.ask(completeness)
+            return [view(lang).row(entry, gateways) for entry in entries]
+
+        return StreamingResponse(as_events(found, as_rows), media_type="text/event-stream")
 
     return pages
 
@@ -82,6 +84,7 @@ class _View:
         self._environment.globals |= {
             "language": language,
             "rows_kept": ROWS,
+            "troubles": words.TROUBLES,
             "kind_words": _words(catalogue, words.KINDS),
             "reason_words": _words(catalogue, words.REASONS),
             "category_words": _words(catalogue, words.CATEGORIES),

@@ -48,6 +48,17 @@ REASONS: dict[str, str] = {
     Reason.BAD_FILE: N_("the file is not a list"),
 }
 
+TROUBLES = frozenset(
+    {
+        Kind.RELEASE_FAILED,
+        Kind.READER_LOST,
+        Kind.READER_DEGRADED,
+        Kind.LOCK_LOST,
+        Kind.LOCK_DEGRADED,
+    }
+)
+"""What somebody should see to."""
+
 CATEGORIES: dict[str, str] = {
     "resident": N_("resident"),
     "worker": N_("worker"),
@@ -65,6 +76,6 @@ FINDINGS: dict[str, str] = {
     "chain_break": N_("chain broken"),
     "conflict": N_("two different records with one number"),
     "poison": N_("unreadable records"),
-    "lost": N_("records lost for good"),
+    "lost": N_("stretches that were lost"),
     "wrong_gateway": N_("records of another gateway"),
 }

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from central.errors import StoreUnavailable
 from central.fleet.completeness import Completeness, completeness
 from central.ingest.service import IngestStatus
-from central.problems import RESPONSES, Problem
+from central.problems import RESPONSES, documented
 from central.store.questions import Questions
 from central.times import utc_text
 
@@ -52,7 +52,8 @@ class GatewayOut(BaseModel):
     through: int = Field(description="records 1 to this one of the newest epoch are committed")
     head: int = Field(description="the newest record that the gateway has told of")
     behind: int = Field(description="how many records are still to come")
-    missing: list[MissingRange]
+    missing: list[MissingRange] = Field(description="the first 20 of them")
+    missing_ranges: int = Field(description="how many there are")
     findings: dict[str, int] = Field(description="integrity findings by kind")
     doors: list[DoorOut]
     devices: dict[str, str] = Field(description="readers and lock boards: ok, degraded, lost, recovering")
@@ -78,6 +79,7 @@ class GatewayOut(BaseModel):
                 MissingRange(epoch=hole.epoch, first=hole.first, last=hole.last, lost=hole.lost)
                 for hole in found.missing
             ],
+            missing_ranges=found.missing_ranges,
             findings=found.findings,
             doors=[DoorOut(name=door.name, label=door.label) for door in found.doors],
             devices=found.devices,
@@ -106,7 +108,7 @@ def router(questions: Questions, ingest_status: Callable[[], IngestStatus]) -> A
 
     @api.get(
         "/gateways/{site}/{gateway}",
-        responses={**RESPONSES, 404: {"model": Problem, "description": "No such gateway has ever spoken"}},
+        responses={**RESPONSES, 404: documented("No such gateway has ever spoken")},
         summary="One gateway and how complete its records are",
     )
     async def gateway(site: SiteName, gateway: GatewayName) -> GatewayOut:

@@ -42,7 +42,8 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """One gateway. Times are UTC microseconds; `complete_until_us` is None while nothing is known."""
+    """One gateway. Times are UTC microseconds; `complete_until_us` is None while nothing is known. `missing`
+    are the first MAX_RANGES_SHOWN of `missing_ranges`."""
 
     site: str
     name: str
@@ -60,18 +61,19 @@ class Completeness:
     behind: int
     complete_until_us: int | None
     missing: tuple[Missing, ...]
+    missing_ranges: int
     findings: dict[str, int]
 
     @property
     def complete(self) -> bool:
-        return self.behind == 0 and not any(hole.lost for hole in self.missing)
+        return self.missing_ranges == 0
 
     def door_label(self, door: str) -> str:
         return next((known.label for known in self.doors if known.name == door), door)
 
-    def device_label(self, device: str) -> str:
-        """A reader is known by its door, a lock board by its own name."""
-        return next((known.label for known in self.doors if device in known.readers), device)
+    def reader_label(self, device: str) -> str | None:
+        """A reader is known by its door; None for what is no door's reader, such as a lock board."""
+        return next((known.label for known in self.doors if device in known.readers), None)
 
 
 @dataclass(slots=True)
@@ -84,9 +86,9 @@ class _Epoch:
         return self.coverage.through()[0]
 
     def missing(self) -> list[Missing]:
-        lost = set(self.coverage.still_lost())
-        holes = [Missing(self.number, a, b, lost=False) for a, b in self.coverage.missing(self.head)]
-        return holes + [Missing(self.number, a, b, lost=True) for a, b in sorted(lost)]
+        awaited = [Missing(self.number, a, b, lost=False) for a, b in self.coverage.missing(self.head)]
+        gone = [Missing(self.number, a, b, lost=True) for a, b in self.coverage.still_lost()]
+        return sorted(awaited + gone, key=lambda hole: hole.first)
 
 
 def completeness(
@@ -127,24 +129,30 @@ def _of_gateway(
         behind=sum(hole.count for hole in holes if not hole.lost),
         complete_until_us=_complete_until(connection, row, epochs),
         missing=tuple(holes[:MAX_RANGES_SHOWN]),
+        missing_ranges=len(holes),
         findings=findings,
     )
 
 
 def _complete_until(connection: Connection, row: Row[Any], epochs: Sequence[_Epoch]) -> int | None:
     """Up to the record before the first hole; without a hole, up to when the gateway last spoke."""
-    for epoch in epochs:
+    for at, epoch in enumerate(epochs):
         if epoch.through() < epoch.head:
-            return _at(connection, row.id, epoch.number, epoch.through())
-    if not epochs:
-        return None
-    last_us = _at(connection, row.id, epochs[-1].number, epochs[-1].head)
-    return max((at for at in (last_us, row.state_at) if at is not None), default=None)
+            return _last_at(connection, row.id, epochs[: at + 1])
+    last_us = _last_at(connection, row.id, epochs)
+    return max((at for at in (last_us, row.state_at if epochs else None) if at is not None), default=None)
 
 
-def _at(connection: Connection, gateway_id: int, epoch: int, seq: int) -> int | None:
-    here = (record.c.gateway_id == gateway_id, record.c.epoch == epoch, record.c.seq == seq)
-    return connection.execute(select(record.c.at).where(*here)).scalar()
+def _last_at(connection: Connection, gateway_id: int, epochs: Sequence[_Epoch]) -> int | None:
+    """When the last record of these epochs that is here was made, holes not passed over. What was lost or
+    set aside has no time of its own: the one before it counts."""
+    for epoch in reversed(epochs):
+        here = (record.c.gateway_id == gateway_id, record.c.epoch == epoch.number)
+        last = select(record.c.at).where(*here, record.c.seq <= epoch.through())
+        at: int | None = connection.execute(last.order_by(record.c.seq.desc()).limit(1)).scalar()
+        if at is not None:
+            return at
+    return None
 
 
 def _epochs(connection: Connection, ids: Sequence[int]) -> dict[int, list[_Epoch]]:

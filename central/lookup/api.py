@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Annotated, Any
 
@@ -14,14 +14,15 @@ from pydantic import BaseModel, Field
 from central.errors import BadQuestion
 from central.fleet.completeness import completeness
 from central.lookup.entries import MAX_PAGE, Entry, Question, Window, entries_of_door
-from central.lookup.feed import SIGN_OF_LIFE, event, follow
+from central.lookup.feed import as_events, follow
 from central.problems import RESPONSES
 from central.store.questions import Questions
 from central.times import local, micros, utc_text
 
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
 _EVENTS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {}}, "description": "one event `entry` for each"}
+    **RESPONSES,
+    200: {"content": {"text/event-stream": {}}, "description": "one event `entry` for each"},
 }
 
 
@@ -66,7 +67,9 @@ class EntriesOut(BaseModel):
 
     entries: list[EntryOut]
     next_cursor: str | None = Field(description="pass it as `cursor` for the next page; null: this was all")
-    complete: bool = Field(description="the gateway has nothing that is missing here")
+    complete: bool = Field(
+        description="nothing of the gateway is missing here, and what it recorded up to `until` is here"
+    )
     complete_until: str | None = Field(description="everything the gateway recorded by then is here, UTC")
 
 
@@ -93,7 +96,7 @@ def router(questions: Questions, zone: tzinfo, stopping: threading.Event) -> API
         return EntriesOut(
             entries=[EntryOut.of(entry, zone) for entry in page.entries],
             next_cursor=page.next_cursor,
-            complete=bool(known and known.complete),
+            complete=bool(known and known.complete and until_us and until_us >= window.until_us),
             complete_until=None if until_us is None else utc_text(until_us),
         )
 
@@ -109,22 +112,14 @@ def router(questions: Questions, zone: tzinfo, stopping: threading.Event) -> API
         after: Annotated[int | None, Query(ge=0, le=2**62)] = None,
     ) -> StreamingResponse:
         """Go on after a break with `Last-Event-ID`, as browsers do by themselves. At most the newest 100
-        entries are made up for; for the rest ask for the door's window."""
+        entries are made up for, also while a backlog arrives; for the rest ask for the door's window. An
+        event `again` says that the number comes from another database: begin anew."""
         start = int(last_event_id) if last_event_id is not None else after
+        found = follow(questions, start, stopping, request.is_disconnected)
+        return StreamingResponse(as_events(found, as_json), media_type="text/event-stream")
 
-        async def events() -> AsyncIterator[str]:
-            async for found in follow(questions, start, stopping, request.is_disconnected):
-                yield (
-                    "".join(
-                        event(entry.id, "entry", EntryOut.of(entry, zone).model_dump_json())
-                        for entry in found
-                    )
-                    or SIGN_OF_LIFE
-                )
-
-        return StreamingResponse(
-            events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-        )
+    async def as_json(entries: Sequence[Entry]) -> list[str]:
+        return [EntryOut.of(entry, zone).model_dump_json() for entry in entries]
 
     return api
 

@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import Connection
 
 from central.errors import StoreUnavailable
-from central.lookup.entries import Entry, arrived_after, newest, newest_id
+from central.lookup.entries import Entry, arrived_after, newest_id
 from central.store.questions import Questions
 
 LOOK_EVERY_S = 0.3
-MAX_AT_ONCE = 100
 MAX_REPLAYED = 100
-"""A reader that comes back after long does not get everything that it missed, only the newest."""
+"""Whoever comes back after long, or while a backlog pours in, gets only the newest: nobody reads thousands
+a second."""
 
 COMMENT_EVERY_S = 10.0
 """Something is sent even when nobody swipes, so that a broken connection is noticed on both sides."""
+
+
+RETRY_MS = 1_000
+"""How long a browser waits before it takes up a broken stream again."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one look found: entries in order of arrival, none of them as a sign of life.
+
+    `number` is where to go on. `begin_again`: the reader's own number is higher than any here, so it comes
+    from another database and means nothing.
+    """
+
+    number: int
+    entries: Sequence[Entry] = ()
+    begin_again: bool = False
 
 
 async def follow(
@@ -27,45 +46,51 @@ async def follow(
     after: int | None,
     stopping: threading.Event,
     gone: Callable[[], Awaitable[bool]],
-) -> AsyncIterator[Sequence[Entry]]:
-    """Yields entries as they arrive after the one numbered `after` (None: from now on); empty ones as a
-    sign of life. Ends when the centre stops or the other side has gone."""
-    at = await questions.ask(lambda db: _start(newest(db, MAX_REPLAYED + 1), after))
+) -> AsyncIterator[News]:
+    """Yields what arrives after the record numbered `after` (None: from now on). Ends when the centre stops
+    or the other side has gone."""
+    at = after
     silent_s = 0.0
     while not stopping.is_set() and not await gone():
-        try:
-            found = await questions.ask(partial(_next, after=at))
-        except StoreUnavailable:
-            found = []  # said by the health endpoint; the feed goes on when the database does
-        if found:
-            at, silent_s = found[-1].id, 0.0
-            yield found
-        elif silent_s >= COMMENT_EVERY_S:
-            silent_s = 0.0
-            yield ()
-        if len(found) < MAX_AT_ONCE:
-            await asyncio.sleep(LOOK_EVERY_S)
-            silent_s += LOOK_EVERY_S
+        with contextlib.suppress(StoreUnavailable):  # the health endpoint says it; the feed goes on after it
+            news = await questions.ask(partial(_look, after=at))
+            at = news.number
+            if news.entries or news.begin_again or silent_s >= COMMENT_EVERY_S:
+                silent_s = 0.0
+                yield news
+        await asyncio.sleep(LOOK_EVERY_S)
+        silent_s += LOOK_EVERY_S
 
 
-def _next(connection: Connection, after: int) -> list[Entry]:
-    """What arrived, but while a backlog pours in only the newest: nobody reads thousands a second."""
-    start = max(after, newest_id(connection) - MAX_REPLAYED)
-    return arrived_after(connection, start, MAX_AT_ONCE)
+def _look(connection: Connection, after: int | None) -> News:
+    last = newest_id(connection)
+    if after is None:
+        return News(last)
+    if after > last:
+        return News(last, begin_again=True)
+    entries = arrived_after(connection, max(after, last - MAX_REPLAYED), MAX_REPLAYED)
+    return News(entries[-1].id if entries else after, entries)
 
 
-def _start(recent: Sequence[Entry], after: int | None) -> int:
-    """The number to go on from: no further back than what is replayed."""
-    if not recent:
-        return 0
-    oldest = recent[-1].id if len(recent) > MAX_REPLAYED else 0
-    return recent[0].id if after is None else max(after, oldest)
+async def as_events(
+    found: AsyncIterator[News], show: Callable[[Sequence[Entry]], Awaitable[list[str]]]
+) -> AsyncIterator[str]:
+    """The feed as server-sent events: `entry` with what `show` makes of each, and `again`. It ends when
+    `show` cannot read the database: the browser comes back and asks for what it has not seen."""
+    yield f"retry: {RETRY_MS}\n\n"
+    async for news in found:
+        if news.begin_again:
+            yield _event(news.number, "again", "begin anew")
+        elif not news.entries:
+            yield ": still here\n\n"
+        else:
+            try:
+                shown = await show(news.entries)
+            except StoreUnavailable:
+                return
+            yield "".join(_event(e.id, "entry", text) for e, text in zip(news.entries, shown, strict=True))
 
 
-def event(number: int, name: str, lines: str) -> str:
-    """One server-sent event; `lines` may have several lines."""
-    data = "".join(f"data: {line}\n" for line in lines.splitlines())
+def _event(number: int, name: str, text: str) -> str:
+    data = "".join(f"data: {line}\n" for line in text.splitlines())
     return f"id: {number}\nevent: {name}\n{data}\n"
-
-
-SIGN_OF_LIFE = ": still here\n\n"
