@@ -13,6 +13,8 @@ import sys
 import tempfile
 import threading
 import webbrowser
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,9 +23,19 @@ from bench.judge import judge, settle
 from bench.processes import ProcessFailed
 from central.errors import CentralError
 
-_LOOK = Plan(people=200, swipes_per_minute=24, unknown_share=0.05, admits=("listed", "verified_id"))
-_CHECK = replace(_LOOK, swipes_per_minute=90, admits=("listed",))
+_LOOK = Plan(
+    people=200,
+    unknown_share=0.05,
+    admits=("listed", "verified_id"),
+    listed_only=("east-garage", "west-garage"),
+)
+_LOOK_RATE = 24
+_CHECK_RATE = 90
+"""Swipes a minute over all doors."""
+
 _CHECK_S = 60.0
+_AWAKE_S = 20.0
+_SAY_EVERY_S = 15.0
 _SETTLE_S = 30.0
 _LOOK_PORT = 8470
 
@@ -32,7 +44,7 @@ def main() -> None:
     arguments = _arguments()
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="liuhen-demo-"))
     ending = _ending()
-    plan = _CHECK if arguments.check else replace(_LOOK, centre_port=_this_or_any(arguments.port))
+    plan = _LOOK if arguments.check else replace(_LOOK, centre_port=_this_or_any(arguments.port))
     plan = replace(plan, embedded_broker=arguments.embedded_broker)
     _say("Liuhen 留痕: every entry leaves a trace, and so does every look-up. 凡进必留痕，凡查亦留痕")
     try:
@@ -49,7 +61,7 @@ def main() -> None:
 
 
 def _look(estate: Estate, ending: threading.Event, *, browser: bool) -> bool:
-    reader = estate.plan.buildings[0].doors[0][0]
+    reader, residents_only = estate.plan.buildings[0].doors[0][0], estate.plan.listed_only[0]
     _say(f"""
   the page      {estate.address}
   the broker    {estate.broker.name} on 127.0.0.1:{estate.broker.port}
@@ -57,6 +69,8 @@ def _look(estate: Estate, ending: threading.Event, *, browser: bool) -> bool:
 
   Lay a card on a reader by hand, in another terminal 另开一个终端，手动刷卡:
       ./liuhen sim lay {reader} P0007 --dir {estate.ports}
+  And one that is refused, a visitor at a residents' door 再刷一张会被拒绝的:
+      ./liuhen sim lay {residents_only} P0201 --dir {estate.ports}
   Who there is, and the readers:
       ./liuhen sim people --dir {estate.ports}
       ./liuhen sim status --dir {estate.ports}
@@ -64,7 +78,8 @@ def _look(estate: Estate, ending: threading.Event, *, browser: bool) -> bool:
       ./liuhen gateway journal list   --settings {estate.gateway_settings("east")}
       ./liuhen gateway journal verify --settings {estate.gateway_settings("east")}
 
-  Readers take two seconds to wake up; the first people come then. Ctrl-C ends everything.""")
+  Readers take some seconds to wake up; then people come. Ctrl-C ends everything.""")
+    _let_people_come(estate, _LOOK_RATE)
     if browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         webbrowser.open(estate.address)
     ending.wait()
@@ -74,10 +89,14 @@ def _look(estate: Estate, ending: threading.Event, *, browser: bool) -> bool:
 
 def _check(estate: Estate, seconds: float, ending: threading.Event) -> bool:
     _say(f"people swipe for {seconds:.0f} s at two gateways with three doors each; then all is compared")
-    if ending.wait(seconds):
-        _say("stopped before the end: nothing was compared")
-        return False
-    estate.control.set_community_rate(0)
+    _let_people_come(estate, _CHECK_RATE)
+    for left_s in _countdown(seconds):
+        _say(f"  {left_s:.0f} s left")
+        if ending.wait(min(left_s, _SAY_EVERY_S)):
+            _say("stopped before the end: nothing was compared")
+            return False
+    with closing(estate.control) as control:
+        control.set_community_rate(0)
     settled = settle(estate, _SETTLE_S)
     verdict = judge(estate)
     for line in verdict.lines():
@@ -87,6 +106,20 @@ def _check(estate: Estate, seconds: float, ending: threading.Event) -> bool:
     passed = settled and not verdict.findings and verdict.openings > 0
     _say("PASS" if passed else "FAIL")
     return passed
+
+
+def _let_people_come(estate: Estate, per_minute: float) -> None:
+    if not estate.wait_for_devices(_AWAKE_S):
+        _say("some readers or locks do not work yet; the page shows which")
+    with closing(estate.control) as control:
+        control.set_community_rate(per_minute)
+
+
+def _countdown(seconds: float) -> Iterator[float]:
+    left_s = seconds
+    while left_s > 0:
+        yield left_s
+        left_s -= _SAY_EVERY_S
 
 
 def _this_or_any(port: int) -> int:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import secrets
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+
+import httpx
 
 from bench.broker import Broker
 from bench.processes import Child
@@ -62,6 +65,7 @@ class Plan:
     command_gap_s: float = 0.12
     reader_extra: str = ""  # more settings for every reader
     admits: tuple[str, ...] = ("listed",)
+    listed_only: tuple[str, ...] = ()  # doors that admit nobody else, whatever `admits` says
     keep_acknowledged_days: int = 7
     centre_port: int = 0
     embedded_broker: bool = False
@@ -153,6 +157,18 @@ class Estate:
         """Everyone who is on the access lists."""
         return make_people(self.plan.people, self.plan.seed)
 
+    def wait_for_devices(self, limit_s: float) -> bool:
+        """Until the centre has heard that every reader and lock board works; False if that takes too long."""
+        waiting = threading.Event()
+        until_s = time.monotonic() + limit_s
+        while time.monotonic() < until_s:
+            gateways = httpx.get(f"{self.address}/api/v1/gateways").json()
+            states = [state for gateway in gateways for state in gateway["devices"].values()]
+            if len(gateways) == len(self.plan.buildings) and set(states) == {"ok"}:
+                return True
+            waiting.wait(0.2)
+        return False
+
     def token_of(self, person: Person) -> str:
         return tokeniser(self.site_key)(CredentialKind.ID_CARD, person.id_number)
 
@@ -197,7 +213,6 @@ class Estate:
                 ports=self.ports,
             )
         ]
-        admits = ", ".join(f'"{word}"' for word in self.plan.admits)
         for channel, (name, label) in enumerate(building.doors, start=1):
             parts.append(
                 _DOOR.format(
@@ -207,11 +222,15 @@ class Estate:
                     board=building.board,
                     channel=channel,
                     pulse_s=self.plan.pulse_s,
-                    admits=admits,
+                    admits=self._admits(name),
                     reader_extra=self.plan.reader_extra,
                 )
             )
         return "".join(parts)
+
+    def _admits(self, door: str) -> str:
+        words = ("listed",) if door in self.plan.listed_only else self.plan.admits
+        return ", ".join(f'"{word}"' for word in words)
 
     def _scene(self) -> Path:
         return self.folder / "scene.toml"

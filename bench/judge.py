@@ -47,8 +47,15 @@ class Verdict:
         return [
             *shown,
             (
-                f"{len(self.swipes)} swipes, {self.openings} openings, {len(self.entries)} records at the"
-                f" centre, {len(self.findings)} findings"
+                f"{len(self.swipes)} cards laid, {sum(s.read for s in self.swipes)} read,"
+                f" {len(self.entries)} of these recorded at the centre:"
+                f" {sum(e.granted for e in self.entries)} let in, {self.openings} openings,"
+                f" {sum(not e.granted for e in self.entries)} refused"
+            ),
+            (
+                "nothing lost, nothing twice, both chains whole"
+                if not self.findings
+                else f"{len(self.findings)} findings"
             ),
         ]
 

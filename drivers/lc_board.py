@@ -62,6 +62,7 @@ class LcBoard:
         self._heard: dict[int, bool] = {}  # of which these came
         self._mismatches = 0
         self._stopping = threading.Event()
+        self._was_there = False
 
     def run(self, emit: Emit) -> None:
         health = Health("lock board", self.name, emit)
@@ -179,6 +180,7 @@ class LcBoard:
             self._mismatches = 0
             self._last_command_s = time.monotonic() - self._settings.command_gap_s
             self._transport = transport
+            self._was_there = True
 
     def _serve(self, transport: Transport) -> float:
         """Writes what is due and may be written now; returns for how long nothing more is."""
@@ -253,6 +255,8 @@ class LcBoard:
             self._transport = None
 
     def _say_what_is_left(self) -> None:
+        if not self._was_there:
+            return
         for relay in self._channels.values():
             if relay.written is not False:
                 log.warning("lock board %s: stopped while relay %d may be on", self.name, relay.number)

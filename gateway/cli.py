@@ -14,6 +14,7 @@ import typer
 
 from drivers.base import CredentialKind
 from drivers.errors import DriverError
+from gateway.access_list import EVERY_DOOR, AccessList
 from gateway.errors import GatewayError
 from gateway.journal_reader import JournalReader
 from gateway.settings import Settings, load_settings
@@ -35,6 +36,7 @@ _FOLLOW_S = 0.5
 _LOOK_S = 0.5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RESTORE_DAYS = 7
+MAX_NAMED = 10
 
 
 @app.command()
@@ -79,11 +81,43 @@ def check(settings: SettingsFile) -> None:
         f" {len(loaded.doors)} doors; access list {access_list.version} with"
         f" {len(access_list.entries)} credentials"
     )
+    for doubt in (*_absent_ports(loaded), *_useless_entries(loaded, access_list)):
+        print(f"mind: {doubt}")
     if loaded.journal.keep_acknowledged_days < RESTORE_DAYS:
         print(
             f"journal.keep_acknowledged_days: {loaded.journal.keep_acknowledged_days} is short: a centre"
             f" restored from a backup asks for older records again; {RESTORE_DAYS} is usual"
         )
+
+
+def _absent_ports(settings: Settings) -> list[str]:
+    """The gateway would start, and wait for them."""
+    devices = (*settings.readers, *settings.lock_boards)
+    ports = {device.name: str(getattr(device.options, "port", "")) for device in devices}
+    return [
+        f"{name}: nothing is plugged in at {port}; see what `ls -l /dev/serial/by-id` lists"
+        for name, port in ports.items()
+        if port.startswith("/") and not Path(port).exists()
+    ]
+
+
+def _useless_entries(settings: Settings, access_list: AccessList) -> list[str]:
+    """What may be a typing error that shuts somebody out; a site's list may also serve other gateways."""
+    doors = {door.name for door in settings.doors}
+    entries = access_list.entries.values()
+    elsewhere = sorted({name for entry in entries for name in entry.doors} - doors - {EVERY_DOOR})
+    never = sum(
+        entry.from_us is not None and entry.until_us is not None and entry.until_us <= entry.from_us
+        for entry in entries
+    )
+    found = []
+    if elsewhere:
+        found.append(
+            f"the access list also names doors that are not here: {', '.join(elsewhere[:MAX_NAMED])}"
+        )
+    if never:
+        found.append(f"the access list has entries that never hold, until_us is not after from_us: {never}")
+    return found
 
 
 @app.command()

@@ -335,8 +335,8 @@ _READER_KINDS: Mapping[DeviceState, tuple[Kind, Reason]] = {
     DeviceState.DEGRADED: (Kind.READER_DEGRADED, Reason.DEVICE_FAULT),
     DeviceState.LOST: (Kind.READER_LOST, Reason.NO_ANSWER),
 }
-_LOCK_KINDS: Mapping[DeviceState, tuple[Kind, Reason]] = {
-    DeviceState.OK: (Kind.LOCK_RESTORED, Reason.ANSWERS_AGAIN),
+_LOCK_KINDS: Mapping[DeviceState, tuple[Kind, Reason | None]] = {
+    DeviceState.OK: (Kind.LOCK_RESTORED, None),  # boards take commands; most of them answer nothing
     DeviceState.DEGRADED: (Kind.LOCK_DEGRADED, Reason.DEVICE_FAULT),
     DeviceState.LOST: (Kind.LOCK_LOST, Reason.NO_ANSWER),
 }

@@ -158,6 +158,7 @@ class Daemon:
     def _from_device(self, event: ReaderEvent) -> None:
         if isinstance(event, DeviceChanged):
             self._devices[event.device] = event.state.value
+            self._uplink.report_soon()
         self.controller.inbox.put(event)
 
     def _announce(self, head: Head) -> None:

@@ -22,6 +22,7 @@ _SYNCHRONOUS_FULL = 2
 _BUSY_MS = 5_000
 
 _NOTE_BYTES = 20
+_PRIVATE = 0o600
 
 _PRIMARY_CODE = 0xFF
 _MACHINE_AT_FAULT = frozenset(
@@ -46,6 +47,7 @@ def lock(path: Path) -> IO[bytes]:
     """One daemon a journal. The lock falls with the process, however that ends."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=_PRIVATE)  # SQLite gives its log the same rights; tokens are nobody else's business
         handle = path.with_name(path.name + ".lock").open("a+b")
     except OSError as error:
         raise JournalRefused(

@@ -215,7 +215,7 @@ def load_settings(path: Path) -> Settings:
         raise _refusal(path, explain(error, Settings)) from None
     wrong = _devices(settings.readers, "readers", READERS)
     wrong += _devices(settings.lock_boards, "lock_boards", LOCK_BOARDS)
-    wrong += [] if wrong else _beyond_the_board(settings)
+    wrong += [] if wrong else [*_beyond_the_board(settings), *_one_port_twice(settings)]
     if wrong:
         raise _refusal(path, wrong)
     return _anchored(settings, path.parent)
@@ -288,6 +288,18 @@ def _beyond_the_board(settings: Settings) -> list[str]:
         for number, door in enumerate(settings.doors)
         if (limit := channels[door.lock.board]) is not None and door.lock.channel > limit
     ]
+
+
+def _one_port_twice(settings: Settings) -> list[str]:
+    used: dict[str, str] = {}
+    found = []
+    for device in (*settings.readers, *settings.lock_boards):
+        port = getattr(device.options, "port", None)
+        if port in used:
+            found.append(f"{device.name}: port {port} is that of {used[port]}; give each its own")
+        elif port is not None:
+            used[port] = device.name
+    return found
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:

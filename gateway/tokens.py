@@ -21,11 +21,13 @@ def load_site_key(path: Path) -> bytes:
         text = path.read_text(encoding="ascii").strip()
         mode = stat.S_IMODE(path.stat().st_mode)
         key = bytes.fromhex(text)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise SettingsError(
-            f"gateway.site_key_file: {path} cannot be used ({type(error).__name__});"
-            " put the site's key there, 64 hex digits, as the centre gave it"
+            f"gateway.site_key_file: {path} cannot be read ({error.strerror}); all gateways of a site share"
+            " one key of 64 hex digits. The first is made with: openssl rand -hex 32"
         ) from None
+    except ValueError:
+        raise SettingsError(f"gateway.site_key_file: {path} holds something else than hex digits") from None
     if len(key) != SITE_KEY_BYTES:
         raise SettingsError(
             f"gateway.site_key_file: {path} holds {len(key)} bytes; a site key has {SITE_KEY_BYTES}"

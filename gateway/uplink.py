@@ -50,6 +50,9 @@ ACK_WAIT_S = 1.0
 MAX_QUEUED = WINDOW_BLOCKS + WINDOW_FRESH + 8
 """Messages in paho's memory: full windows and some states, also where a broker takes nothing."""
 
+_TOGETHER_S = 0.3
+"""Readers on one cable fall and come back together."""
+
 _TICK_S = 0.5
 _GOODBYE_S = 1.0
 _KEEPALIVE_S = 30
@@ -98,6 +101,7 @@ class Uplink:
         self._head: Head | None = None
         self._stopping = False
         self._connected = False
+        self._silence_logged = False
         self._centre_away = False
         self._dial_at_s = 0.0
         self._backlog_from_s = 0.0
@@ -110,6 +114,10 @@ class Uplink:
         with self._changed:
             self._head = head
             self._changed.notify()
+
+    def report_soon(self) -> None:
+        """A device has changed its state; several changes at once make one message."""
+        self._tell("devices", None)
 
     def stop(self) -> None:
         with self._changed:
@@ -167,6 +175,8 @@ class Uplink:
                 self._acknowledged(value)
             case "centre", bytes():
                 self._centre_said(value)
+            case "devices", _:
+                self._next_state_s = min(self._next_state_s, time.monotonic() + _TOGETHER_S)
             case "connected", _:
                 self._on_line()
             case "ended", _:
@@ -207,14 +217,14 @@ class Uplink:
         if away != self._centre_away:
             log.info("uplink: the centre is %s", "away; records wait here" if away else "there")
         self._centre_away = away
-        if away:
-            self._dispatch.recall()
-        else:
+        self._dispatch.recall()  # what was sent before it came may have reached nobody
+        if not away:
             self._await_ack()
 
     def _on_line(self) -> None:
         log.info("uplink: connected to %s:%d", self._settings.host, self._settings.port)
         self._connected = True
+        self._silence_logged = False
         self._redial_s = _REDIAL_S
         self._client.subscribe([(self._topics[Leaf.ACK], _QOS), (CENTRE_STATE, _QOS)])
         self._client.publish(self._topics[Leaf.ABOUT], encode(self._about), qos=_QOS, retain=True)
@@ -262,7 +272,7 @@ class Uplink:
         self._client.loop_stop()
 
     def _tell(self, what: str, value: object) -> None:
-        """From paho's thread. Of each kind of news only the newest counts, so they need no more room."""
+        """From any thread. Of each kind of news only the newest counts, so they need no more room."""
         with self._changed:
             self._news.pop(what, None)
             self._news[what] = value
@@ -296,6 +306,7 @@ class Uplink:
         client.max_queued_messages_set(MAX_QUEUED)
         client.reconnect_delay_set(min_delay=int(_REDIAL_S), max_delay=int(_LONGEST_REDIAL_S))
         client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_publish = self._on_publish
@@ -307,6 +318,17 @@ class Uplink:
             log.error("uplink: %s:%d refuses: %s", self._settings.host, self._settings.port, code)
         else:
             self._tell("connected", None)
+
+    def _on_connect_fail(self, _c: object, _u: object) -> None:
+        """Said once for each time that the broker is away."""
+        if not self._silence_logged:
+            self._silence_logged = True
+            log.warning(
+                "uplink: nobody answers at %s:%d; records wait here. Is the broker running, and are [mqtt]"
+                " host and port right?",
+                self._settings.host,
+                self._settings.port,
+            )
 
     def _on_subscribe(self, _c: object, _u: object, _m: int, codes: list[ReasonCode], _p: object) -> None:
         refused = [code for code in codes if code.is_failure]

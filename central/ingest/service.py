@@ -73,6 +73,7 @@ class IngestService:
         self._stopping = threading.Event()
         self._connection = 0  # counts up at every connect
         self._connected = False
+        self._silence_logged = False
         self._trouble: str | None = None
         self._stored = 0
         self._batch: Sequence[Delivery] = ()
@@ -195,6 +196,7 @@ class IngestService:
         client.reconnect_delay_set(min_delay=random.uniform(0.5, 1.5), max_delay=15)  # type: ignore[arg-type]
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
+        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         return client
@@ -205,6 +207,7 @@ class IngestService:
             log.error("ingest: the broker at %s refuses: %s; see [mqtt]", address, code)
             return
         self._connection += 1
+        self._silence_logged = False
         client.subscribe(list(_SUBSCRIPTIONS))
 
     def _on_subscribe(self, client: mqtt.Client, _u: Any, _m: int, codes: list[ReasonCode], _p: Any) -> None:
@@ -215,6 +218,17 @@ class IngestService:
         self._connected = True
         log.info("ingest: connected to the broker")
         client.publish(CENTRE_STATE, _centre_state(online=True), qos=_QOS, retain=True)
+
+    def _on_connect_fail(self, _c: Any, _u: Any) -> None:
+        """Said once for each time that the broker is away."""
+        if not self._silence_logged:
+            self._silence_logged = True
+            address = f"{self._settings.host}:{self._settings.port}"
+            log.warning(
+                "ingest: no broker answers at %s; gateways keep their records. Is it running, and are [mqtt]"
+                " host and port right?",
+                address,
+            )
 
     def _on_disconnect(self, _c: Any, _u: Any, _f: Any, code: ReasonCode, _p: Any) -> None:
         if self._connected and not self._stopping.is_set():
