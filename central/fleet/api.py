@@ -32,7 +32,7 @@ class MissingRange(BaseModel):
 
 
 class DoorOut(BaseModel):
-    name: str
+    door: str
     label: str
 
 
@@ -81,7 +81,7 @@ class GatewayOut(BaseModel):
             ],
             missing_ranges=found.missing_ranges,
             findings=found.findings,
-            doors=[DoorOut(name=door.name, label=door.label) for door in found.doors],
+            doors=[DoorOut(door=door.name, label=door.label) for door in found.doors],
             devices=found.devices,
             journal=found.journal,
             list_version=found.list_version,

@@ -66,7 +66,7 @@ class Completeness:
 
     @property
     def complete(self) -> bool:
-        return self.missing_ranges == 0
+        return self.epoch is not None and self.missing_ranges == 0
 
     def door_label(self, door: str) -> str:
         return next((known.label for known in self.doors if known.name == door), door)

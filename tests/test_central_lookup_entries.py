@@ -1,0 +1,216 @@
+"""Entries of a door in a window: the right ones, in stable pages, and nothing that says who it was."""
+
+import base64
+import random
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from central_support import GATEWAY, SITE, START_US
+from central_web_support import DOORLESS, Chain, Filled, a_filled
+
+from central.errors import BadQuestion
+from central.lookup.entries import (
+    MAX_WINDOW_US,
+    Entry,
+    Page,
+    Question,
+    Window,
+    arrived_after,
+    entries_of_door,
+    newest,
+    newest_id,
+)
+from central.store.engine import reading
+from messages.model import Direction, Kind
+
+DOOR = "door-1"
+ALL = Window(START_US - 1_000_000_000, START_US + 1_000_000_000)
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Iterator[Filled]:
+    with a_filled(tmp_path) as opened:
+        yield opened
+
+
+def asked(filled: Filled, question: Question) -> Page:
+    with reading(filled.reader) as connection:
+        return entries_of_door(connection, question)
+
+
+def question(*, window: Window = ALL, limit: int = 100, cursor: str | None = None) -> Question:
+    return Question(SITE, GATEWAY, DOOR, window, limit, cursor)
+
+
+def seconds(page: Page) -> list[int]:
+    return [(entry.at_us - START_US) // 1_000_000 for entry in page.entries]
+
+
+def put(filled: Filled, chain: Chain, *offsets_s: int, **changes: object) -> None:
+    """One entry at the door for each offset, in this order of arrival."""
+    first = len(chain.bodies) + 1
+    for offset_s in offsets_s:
+        chain.grow(at=START_US + offset_s * 1_000_000, **{"door": DOOR, **changes})
+    filled.take(chain.block(first))
+
+
+def test_the_newest_comes_first_whatever_the_order_of_arrival(filled: Filled) -> None:
+    put(filled, Chain(), 3, 1, 2)
+    assert seconds(asked(filled, question())) == [3, 2, 1]
+
+
+def test_other_doors_gateways_and_sites_are_left_out(filled: Filled) -> None:
+    put(filled, Chain(), 1)
+    put(filled, Chain(epoch=2), 2, door="door-2")
+    for site, name in ((SITE, "west-1"), ("oak-lane", GATEWAY)):
+        elsewhere = Chain(name)
+        elsewhere.grow(door=DOOR)
+        filled.take(elsewhere.block(), gateway=name, site=site)
+    assert seconds(asked(filled, question())) == [1]
+
+
+def test_a_window_begins_with_its_first_moment_and_ends_before_its_last(filled: Filled) -> None:
+    put(filled, Chain(), 1, 2, 3, 4)
+    window = Window(START_US + 2_000_000, START_US + 4_000_000)
+    assert seconds(asked(filled, question(window=window))) == [3, 2]
+
+
+@pytest.mark.parametrize(
+    ("until_us", "what"),
+    [
+        pytest.param(START_US, "lies not after", id="empty"),
+        pytest.param(START_US - 1, "lies not after", id="backwards"),
+        pytest.param(START_US + MAX_WINDOW_US + 1, "at most 7 days", id="a microsecond too long"),
+    ],
+)
+def test_a_window_that_cannot_be_asked_for_is_refused(until_us: int, what: str) -> None:
+    with pytest.raises(BadQuestion, match=what) as refused:
+        Window(START_US, until_us)
+    assert refused.value.field == "until"
+
+
+def test_seven_days_may_be_asked_for() -> None:
+    assert Window(START_US, START_US + MAX_WINDOW_US).until_us - START_US == 7 * 86_400 * 1_000_000
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 24, 25, 26])
+def test_pages_hold_each_entry_once_also_where_many_share_one_moment(filled: Filled, limit: int) -> None:
+    put(filled, Chain(), *[5] * 12, *[6] * 8, *[4] * 5)
+    found, cursor = [], None
+    for _ in range(30):
+        page = asked(filled, question(limit=limit, cursor=cursor))
+        assert len(page.entries) <= limit
+        found += [(entry.at_us, entry.id) for entry in page.entries]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert len(found) == len(set(found)) == 25
+    assert found == sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_arrives_between_two_pages_neither_doubles_nor_hides_anything(filled: Filled, seed: int) -> None:
+    chance = random.Random(seed)
+    chain = Chain()
+    put(filled, chain, *(chance.randrange(8) for _ in range(40)))
+    before = {entry.id for entry in asked(filled, question()).entries}
+    found: list[int] = []
+    cursor = None
+    while True:
+        page = asked(filled, question(limit=chance.randint(1, 7), cursor=cursor))
+        found += [entry.id for entry in page.entries]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+        if len(chain.bodies) < 100:
+            put(filled, chain, *(chance.randrange(8) for _ in range(chance.randrange(4))))
+    assert len(found) == len(set(found))
+    assert before <= set(found)
+
+
+def test_a_page_that_is_just_full_promises_no_other(filled: Filled) -> None:
+    put(filled, Chain(), 1, 2)
+    assert asked(filled, question(limit=2)).next_cursor is None
+    assert asked(filled, question(limit=1)).next_cursor is not None
+
+
+def encoded(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        *("", "=", "x", "not a cursor", "é", "%00", "A" * 63, encoded("1"), encoded("1.2.3"), encoded("a.b")),
+        *(encoded(text) for text in ("-1.5", "1.-5", f"{2**63}.1", f"1.{2**63}", "1.5e3")),
+    ],
+)
+def test_a_cursor_that_is_none_of_ours_is_refused_with_what_to_do(filled: Filled, cursor: str) -> None:
+    with pytest.raises(BadQuestion, match="begin again without it") as refused:
+        asked(filled, question(cursor=cursor))
+    assert refused.value.field == "cursor"
+
+
+def test_a_decision_says_whether_it_was_granted_and_nothing_else_does(filled: Filled) -> None:
+    chain = Chain()
+    put(filled, chain, 3)
+    put(filled, chain, 2, kind=Kind.ACCESS_DENIED)
+    put(filled, chain, 1, kind=Kind.READER_LOST)
+    assert [entry.granted for entry in asked(filled, question()).entries] == [True, False, None]
+
+
+def test_an_entry_holds_what_was_recorded_and_no_more_than_may_be_shown(filled: Filled) -> None:
+    put(filled, Chain(), 1, direction=Direction.OUT)
+    [entry] = asked(filled, question()).entries
+    assert entry == Entry(
+        id=1,
+        at_us=START_US + 1_000_000,
+        kind="access_granted",
+        door=DOOR,
+        direction="out",
+        reason="listed",
+        category="resident",
+        assurance="L3",
+        clock="synced",
+        site=SITE,
+        gateway=GATEWAY,
+    )
+    assert {field.name for field in fields(Entry)} == {
+        *("id", "at_us", "kind", "door", "direction", "reason", "category", "assurance", "clock"),
+        *("site", "gateway"),
+    }
+
+
+def test_the_newest_are_those_that_arrived_last_and_are_about_a_door(filled: Filled) -> None:
+    chain = Chain()
+    put(filled, chain, 9, 8, 7)
+    chain.grow(**DOORLESS)
+    filled.take(chain.block(4))
+    with reading(filled.reader) as connection:
+        assert [entry.id for entry in newest(connection, 2)] == [3, 2]
+        assert [entry.id for entry in arrived_after(connection, 1, 10)] == [2, 3]
+        assert [entry.id for entry in arrived_after(connection, 1, 1)] == [2]
+        assert newest_id(connection) == 4
+
+
+def test_before_the_first_record_there_is_nothing(filled: Filled) -> None:
+    with reading(filled.reader) as connection:
+        assert (newest(connection, 5), newest_id(connection)) == ([], 0)
+    assert asked(filled, question()) == Page([], None)
+
+
+def test_a_page_is_found_through_the_index_and_not_by_sorting(filled: Filled) -> None:
+    put(filled, Chain(), 1)
+    statements: list[str] = []
+    with reading(filled.reader) as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.set_trace_callback(statements.append)
+        entries_of_door(connection, question(cursor=encoded("1.1")))
+        driver.set_trace_callback(None)
+        [select] = [text for text in statements if text.startswith("SELECT")]
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {select}")]
+    assert any("record_by_door" in step for step in plan)
+    assert not any("TEMP B-TREE" in step for step in plan)
