@@ -1,5 +1,6 @@
 """The program as people and systemd run it: its commands, its signals, its exit codes and its log."""
 
+import json
 import re
 import signal
 import socket
@@ -313,8 +314,26 @@ def test_a_missing_option_and_an_unknown_command_are_said(tmp_path: Path) -> Non
 def test_check_says_what_it_found_and_starts_nothing(tmp_path: Path) -> None:
     done = liuhen_gateway("check", "-s", install(tmp_path, "a" * 32))
     assert done.returncode == 0
-    assert done.stdout.endswith("1 readers, 1 lock boards, 1 doors; access list 1 with 1 credentials\n")
+    first, *doubts = done.stdout.splitlines()
+    assert first.endswith("1 readers, 1 lock boards, 1 doors; access list 1 with 1 credentials")
+    assert [doubt.split(": ")[1] for doubt in doubts] == ["lobby-in", "lobby-board"]
+    assert all("nothing is plugged in at" in doubt for doubt in doubts)
     assert not (tmp_path / "data").exists()
+
+
+def test_check_minds_entries_of_the_list_that_can_open_nothing(tmp_path: Path) -> None:
+    path = install(tmp_path)
+    listed = {"token": "b" * 32, "holder": "h-2", "category": "resident"}
+    entries = [
+        {**listed, "doors": ["loby"]},
+        {**listed, "token": "c" * 32, "doors": ["*"], "from_us": 9, "until_us": 9},
+    ]
+    text = json.dumps({"v": 1, "version": 1, "issued_us": 0, "entries": entries})
+    (tmp_path / "list.json").write_text(text, encoding="utf-8")
+    done = liuhen_gateway("check", "-s", path)
+    assert done.returncode == 0
+    assert "names doors that are not here: loby" in done.stdout
+    assert "entries that never hold, until_us is not after from_us: 1" in done.stdout
 
 
 def test_check_warns_when_records_stay_too_short_for_a_restored_centre(tmp_path: Path) -> None:

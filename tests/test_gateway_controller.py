@@ -272,24 +272,32 @@ def test_a_refused_list_is_recorded_and_the_former_one_decides(house: House) -> 
 
 
 @pytest.mark.parametrize(
-    ("state", "reader_kind", "lock_kind", "reason"),
+    ("state", "reader", "lock"),
     [
-        (DeviceState.LOST, Kind.READER_LOST, Kind.LOCK_LOST, Reason.NO_ANSWER),
-        (DeviceState.DEGRADED, Kind.READER_DEGRADED, Kind.LOCK_DEGRADED, Reason.DEVICE_FAULT),
-        (DeviceState.OK, Kind.READER_RESTORED, Kind.LOCK_RESTORED, Reason.ANSWERS_AGAIN),
+        (
+            DeviceState.LOST,
+            (Kind.READER_LOST, Reason.NO_ANSWER),
+            (Kind.LOCK_LOST, Reason.NO_ANSWER),
+        ),
+        (
+            DeviceState.DEGRADED,
+            (Kind.READER_DEGRADED, Reason.DEVICE_FAULT),
+            (Kind.LOCK_DEGRADED, Reason.DEVICE_FAULT),
+        ),
+        (DeviceState.OK, (Kind.READER_RESTORED, Reason.ANSWERS_AGAIN), (Kind.LOCK_RESTORED, None)),
     ],
     ids=str,
 )
 def test_a_device_is_recorded_at_every_door_it_serves(
-    house: House, state: DeviceState, reader_kind: Kind, lock_kind: Kind, reason: Reason
+    house: House, state: DeviceState, reader: tuple[Kind, Reason], lock: tuple[Kind, Reason | None]
 ) -> None:
     house.controller.handle(
         [DeviceChanged("garage-out", state, "cause"), DeviceChanged("lobby-board", state, "cause")]
     )
-    assert [(r.kind, r.door, r.reader, r.reason) for r in house.records()] == [
-        (reader_kind, "garage", "garage-out", reason),
-        (lock_kind, "lobby", None, reason),
-        (lock_kind, "garage", None, reason),
+    assert [(r.door, r.reader, (r.kind, r.reason)) for r in house.records()] == [
+        ("garage", "garage-out", reader),
+        ("lobby", None, lock),
+        ("garage", None, lock),
     ]
 
 

@@ -326,3 +326,9 @@ def test_an_empty_file_says_what_must_stand_there(tmp_path: Path) -> None:
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.toml") == ["cannot be read (No such file or directory)"]
     assert refusal(tmp_path) == ["cannot be read (Is a directory)"]
+
+
+def test_two_devices_on_one_port_are_refused(tmp_path: Path) -> None:
+    port = "/dev/serial/by-id/usb-sam-v-lobby"
+    path = changed(tmp_path, "/dev/serial/by-id/usb-lc-relay-lobby", port)
+    assert refusal(path) == [f"{path}: lobby-board: port {port} is that of lobby-in; give each its own"]
