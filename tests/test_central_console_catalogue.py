@@ -1,0 +1,138 @@
+"""Every word that a page can show stands in both languages, and none stands there for nothing."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jinja2 import Environment
+from jinja2.ext import extract_from_ast
+
+from central.console import words
+from central.console.catalogue import LANGUAGES, load_catalogues, parse_po
+from central.ingest.verify import Trouble
+from drivers.base import DeviceState
+from messages.model import Kind, Reason
+
+CONSOLE = Path(words.__file__).parent
+CATALOGUE = (CONSOLE / "translations" / "zh.po").read_text(encoding="utf-8")
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+PLACEHOLDER = re.compile(r"%\(\w+\)s")
+PUNCTUATION = re.compile(r"[.,;:!?]")
+
+
+def of_templates() -> Iterator[tuple[str, ...]]:
+    """The texts of each call: one, or singular and plural."""
+    environment = Environment(extensions=["jinja2.ext.i18n"])  # noqa: S701  parsed, never rendered
+    for template in sorted((CONSOLE / "templates").iterdir()):
+        parsed = environment.parse(template.read_text(encoding="utf-8"))
+        for _, _, texts in extract_from_ast(parsed, babel_style=False):
+            assert texts
+            yield tuple(text for text in texts if text)
+
+
+def of_words() -> set[str]:
+    """What `N_` marks in words.py."""
+    tree = ast.parse(Path(words.__file__).read_text(encoding="utf-8"))
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    marked = (call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "N_")
+    return {str(text.value) for text in marked if isinstance(text, ast.Constant)}
+
+
+def translated() -> dict[str, str]:
+    return dict(parse_po(CATALOGUE))
+
+
+@pytest.mark.parametrize(
+    ("meant", "known"),
+    [
+        pytest.param(Kind, words.KINDS, id="kinds"),
+        pytest.param(Reason, words.REASONS, id="reasons"),
+        pytest.param(Trouble, words.FINDINGS, id="findings"),
+        pytest.param(DeviceState, words.CONDITIONS, id="conditions"),
+    ],
+)
+def test_every_word_of_a_record_has_a_sentence_and_no_sentence_is_left_over(
+    meant: type[Kind], known: dict[str, str]
+) -> None:
+    assert set(known) == set(meant)
+    assert len(set(known.values())) == len(known)
+
+
+def test_what_templates_and_words_say_is_said_in_chinese_and_nothing_else_is() -> None:
+    said = {texts[0] for texts in of_templates()} | of_words()
+    assert len(said) > 60
+    assert said - set(translated()) == set()
+    assert set(translated()) - said == set()
+
+
+def test_every_sentence_of_the_word_lists_is_marked() -> None:
+    lists = (words.KINDS, words.REASONS, words.CATEGORIES, words.CONDITIONS, words.FINDINGS)
+    assert {text for known in lists for text in known.values()} == of_words()
+
+
+def test_plurals_stand_in_the_catalogue_as_in_the_templates() -> None:
+    plurals = {texts for texts in of_templates() if len(texts) > 1}
+    found = re.findall(r'^msgid "(.+)"\nmsgid_plural "(.+)"\nmsgstr\[0\] ".+"$', CATALOGUE, re.MULTILINE)
+    assert set(found) == plurals
+    assert plurals
+
+
+def test_no_text_stands_twice() -> None:
+    texts = [english for english, _ in parse_po(CATALOGUE)]
+    assert len(texts) == len(set(texts))
+
+
+@pytest.mark.parametrize(("english", "chinese"), list(parse_po(CATALOGUE)), ids=lambda text: text[:30])
+def test_a_translation_is_chinese_and_keeps_what_is_filled_in(english: str, chinese: str) -> None:
+    assert CHINESE.search(chinese)
+    assert not CHINESE.search(english)
+    assert sorted(PLACEHOLDER.findall(chinese)) == sorted(PLACEHOLDER.findall(english))
+    assert not PUNCTUATION.search(PLACEHOLDER.sub("", chinese)), "Chinese has marks of its own: ，。；：！？"
+
+
+def test_english_tells_one_from_many_and_chinese_does_not() -> None:
+    zh, en = (load_catalogues()[language] for language in LANGUAGES)
+    one, many = "%(num)s record, none missing", "%(num)s records, none missing"
+    assert (en.ngettext(one, many, 1), en.ngettext(one, many, 2), en.ngettext(one, many, 0)) == (
+        one,
+        many,
+        many,
+    )
+    assert zh.ngettext(one, many, 1) == zh.ngettext(one, many, 2) == "共 %(num)s 条，无缺失"
+
+
+def test_what_is_not_translated_stays_as_it_is() -> None:
+    assert {catalogue.gettext("never written") for catalogue in load_catalogues().values()} == {
+        "never written"
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        pytest.param("", [], id="nothing"),
+        pytest.param('msgid "a"\nmsgstr "甲"', [("a", "甲")], id="without an end of line"),
+        pytest.param(
+            'msgid ""\n"a "\n"b"\nmsgstr ""\n"甲"\n"乙"\n', [("a b", "甲乙")], id="over several lines"
+        ),
+        pytest.param('msgid "say \\"a\\\\b\\""\nmsgstr "x\\ny"\n', [('say "a\\b"', "x\ny")], id="escapes"),
+        pytest.param('msgid ""\nmsgstr "Language: zh\\n"\n', [], id="the head"),
+        pytest.param('msgid "a"\nmsgstr ""\n', [], id="not translated yet"),
+        pytest.param('# note\n#: here\nmsgid "a"\nmsgstr "甲"\n\n\n', [("a", "甲")], id="comments"),
+        pytest.param(
+            'msgid "a"\nmsgid_plural "as"\nmsgstr[0] "甲"\n\nmsgid "b"\nmsgstr "乙"\n',
+            [("a", "甲"), ("b", "乙")],
+            id="plural",
+        ),
+    ],
+)
+def test_a_catalogue_is_read(text: str, found: list[tuple[str, str]]) -> None:
+    assert list(parse_po(text)) == found
+
+
+@pytest.mark.parametrize("line", ["msgctxt x", 'msgid "a" "b', "garbage", "msgid", 'msgstr[1] "x"'])
+def test_a_line_that_is_no_part_of_a_catalogue_is_named(line: str) -> None:
+    with pytest.raises(ValueError, match=r"^line 2: "):
+        list(parse_po(f'msgid "a"\n{line}\n'))
