@@ -329,6 +329,9 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 
 def test_two_devices_on_one_port_are_refused(tmp_path: Path) -> None:
-    port = "/dev/serial/by-id/usb-sam-v-lobby"
-    path = changed(tmp_path, "/dev/serial/by-id/usb-lc-relay-lobby", port)
-    assert refusal(path) == [f"{path}: lobby-board: port {port} is that of lobby-in; give each its own"]
+    path = install(tmp_path)
+    text = path.read_text(encoding="utf-8")
+    port = str(tmp_path / "ports" / "lobby-in")
+    assert port in text
+    path.write_text(text.replace(str(tmp_path / "ports" / "lobby-board"), port), encoding="utf-8")
+    assert refusal(path) == [f"lobby-board: port {port} is that of lobby-in; give each its own"]
