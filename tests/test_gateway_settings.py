@@ -329,9 +329,5 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 
 def test_two_devices_on_one_port_are_refused(tmp_path: Path) -> None:
-    path = install(tmp_path)
-    text = path.read_text(encoding="utf-8")
-    port = str(tmp_path / "ports" / "lobby-in")
-    assert port in text
-    path.write_text(text.replace(str(tmp_path / "ports" / "lobby-board"), port), encoding="utf-8")
-    assert refusal(path) == [f"lobby-board: port {port} is that of lobby-in; give each its own"]
+    path = install(tmp_path, reader_port="/dev/ttyUSB7", board_port="/dev/ttyUSB7")
+    assert refusal(path) == ["lobby-board: port /dev/ttyUSB7 is that of lobby-in; give each its own"]
