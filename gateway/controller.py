@@ -128,6 +128,11 @@ class Controller:
         self._acknowledged: dict[int, int] = {}
         self._stopping = False
 
+    @property
+    def unrecorded(self) -> tuple[Fact, ...]:
+        """What happened and could not be recorded yet, oldest first; may be asked for by any thread."""
+        return tuple(self._unrecorded.copy())
+
     def run(self) -> None:
         """Decides until `Stop`."""
         self._handle_facts([self._fact(Kind.GATEWAY_STARTED)])

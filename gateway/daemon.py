@@ -151,7 +151,7 @@ class Daemon:
             about=About(WIRE_VERSION, f"liuhen {version('liuhen')}", gateway.label, doors),
             reader=self._journal_reader,
             clock=self._clock,
-            report=lambda: Report(self.controller.access_list.version, dict(self._devices)),
+            report=self._report,
             licensed=lambda epoch, through: self.controller.inbox.put(Acknowledged(epoch, through)),
         )
 
@@ -160,6 +160,13 @@ class Daemon:
             self._devices[event.device] = event.state.value
             self._uplink.report_soon()
         self.controller.inbox.put(event)
+
+    def _report(self) -> Report:
+        version, devices = self.controller.access_list.version, dict(self._devices)
+        waiting = self.controller.unrecorded
+        if not waiting:
+            return Report(version, devices)
+        return Report(version, devices, len(waiting), waiting[0].at_us - 1)
 
     def _announce(self, head: Head) -> None:
         self._uplink.announce(head)

@@ -101,25 +101,26 @@ class Dispatch:
             del self._deliveries[delivery.epoch]
 
     def _license(self, ack: EpochAck, head: int) -> None:
-        """Deletion is licensed only for a hash that equals our own; a centre with nothing takes it back."""
-        if ack.through == 0:
-            self._licensed(ack.epoch, 0)
-        elif ack.through > head:
-            self._disagree("the centre has a record that is not here", ack)
-        elif ack.hash is not None:
-            self._compare(ack, ack.hash)
-
-    def _compare(self, ack: EpochAck, theirs: str) -> None:
-        try:
-            own = self._reader.hash_of(ack.epoch, ack.through)
-        except JournalUnavailable as error:
-            log.warning("uplink: %s", error)
-            return
-        if own == theirs:
+        """Only a hash that equals our own licenses deletion. Whatever cannot be confirmed takes back every
+        licence of this epoch: the centre may be another one than it was."""
+        own = self._own_hash(ack) if 0 < ack.through <= head else None
+        if own is not None and own == ack.hash:
             self._licensed(ack.epoch, ack.through)
             self._disagreement_logged = False
-        elif own is not None:
+            return
+        self._licensed(ack.epoch, 0)
+        if ack.through > head:
+            self._disagree("the centre has a record that is not here", ack)
+        elif own is not None and ack.hash is not None:
             self._disagree("the centre's hash is not ours", ack)
+
+    def _own_hash(self, ack: EpochAck) -> str | None:
+        """None where our record is pruned already, or cannot be read just now."""
+        try:
+            return self._reader.hash_of(ack.epoch, ack.through)
+        except JournalUnavailable as error:
+            log.warning("uplink: %s", error)
+            return None
 
     def _disagree(self, what: str, ack: EpochAck) -> None:
         """Said once, not with every acknowledgement: only a person can find out which side is wrong."""

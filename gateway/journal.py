@@ -17,10 +17,26 @@ from gateway.errors import JournalRefused, JournalUnavailable
 from gateway.facts import Fact, record_of
 from messages.chain import GENESIS, record_hash
 from messages.errors import MessageError
-from messages.model import Kind, Reason, Record
+from messages.model import ClockQuality, Kind, Reason, Record
 from messages.wire import decode_record, encode_record
 
 log = logging.getLogger(__name__)
+
+_ACKNOWLEDGE = "INSERT OR REPLACE INTO acknowledgements VALUES (?, ?, ?, ?, ?, ?, ?)"
+_AGED = "(a.boot = ? AND a.uptime_us <= ? OR a.boot <> ? AND a.clock = 'synced' AND a.at_us <= ?)"
+_LICENSED = (
+    "SELECT e.first_id, e.first_id + max(a.through) - 1 FROM acknowledgements a JOIN epochs e USING (epoch)"
+    " WHERE AGED GROUP BY e.epoch ORDER BY e.first_id"
+).replace("AGED", _AGED)
+_FORGET = (
+    (
+        "DELETE FROM acknowledgements AS a WHERE AGED AND a.through < (SELECT max(through)"
+        " FROM acknowledgements AS n WHERE n.epoch = a.epoch AND ITS_AGE)"
+    )
+    .replace("AGED", _AGED)
+    .replace("ITS_AGE", _AGED.replace("a.", "n."))
+)
+"""Of those that have long licensed a deletion, the highest of each epoch says it all."""
 
 _PRUNE_RECORDS = 500
 """Deleted in one transaction: a few milliseconds at most between two swipes."""
@@ -90,12 +106,12 @@ class Journal:
         Called only after the centre's hash was found equal to ours: that is the licence to delete. A centre
         that now has less than it once had (restored from a backup) takes its former licences back.
         """
-        now_us = self._clock.now_us()
-        row = (epoch, now_us // _HOUR_US, through, now_us)
+        now_us, clock = self._clock.now_us(), self._clock
+        row = (epoch, now_us // _HOUR_US, through, now_us, clock.boot, clock.uptime_us(), clock.quality())
         self._commit(
             [
                 ("DELETE FROM acknowledgements WHERE epoch = ? AND through > ?", [(epoch, through)]),
-                ("INSERT OR REPLACE INTO acknowledgements VALUES (?, ?, ?, ?)", [row]),
+                (_ACKNOWLEDGE, [row]),
             ]
         )
 
@@ -104,15 +120,11 @@ class Journal:
 
         Returns how many were deleted; call again until it is none.
         """
-        before_us = self._clock.now_us() - keep_acknowledged_days * _DAY_US
-        licensed = self._read(
-            "SELECT e.first_id, e.first_id + max(a.through) - 1 FROM acknowledgements a"
-            " JOIN epochs e USING (epoch) WHERE a.at_us <= ? GROUP BY e.epoch ORDER BY e.first_id",
-            (before_us,),
-        )
+        aged = self._aged(keep_acknowledged_days * _DAY_US)
+        licensed = self._read(_LICENSED, aged)
         deleted = sum(self._delete(first, min(last, self.head.record_id - 1)) for first, last in licensed)
         if not deleted:
-            self._forget_acknowledgements(before_us)
+            self._write(_FORGET, aged * 2)
         return deleted
 
     def close(self) -> None:
@@ -129,13 +141,13 @@ class Journal:
             (first_id, last_id, _PRUNE_RECORDS),
         )
 
-    def _forget_acknowledgements(self, before_us: int) -> None:
-        """Of those that have long licensed a deletion, the newest of each epoch says it all."""
-        self._write(
-            "DELETE FROM acknowledgements WHERE at_us <= ? AND hour < (SELECT max(hour)"
-            " FROM acknowledgements n WHERE n.epoch = acknowledgements.epoch AND n.at_us <= ?)",
-            (before_us, before_us),
-        )
+    def _aged(self, keep_us: int) -> tuple[object, ...]:
+        """What `_AGED` asks for: within this boot only the monotonic clock counts; across boots the time of
+        day, and only where it was synchronised then and is now. Else an age is not known, and not reached."""
+        clock = self._clock
+        synced = clock.quality() is ClockQuality.SYNCED
+        before_us = clock.now_us() - keep_us if synced else -1
+        return (clock.boot, clock.uptime_us() - keep_us, clock.boot, before_us)
 
     def _commit(self, work: Sequence[tuple[str, Sequence[tuple[object, ...]]]]) -> None:
         """One transaction: each statement for each of its rows. A door may be waiting for it."""
@@ -148,7 +160,7 @@ class Journal:
         except sqlite3.Error as error:
             raise self._unavailable(error) from error
 
-    def _write(self, sql: str, values: tuple[int, ...]) -> int:
+    def _write(self, sql: str, values: tuple[object, ...]) -> int:
         """One statement in its own transaction; how many rows it touched."""
         connection = self._connection or self._reopen_unless_resting()
         try:
@@ -156,7 +168,7 @@ class Journal:
         except sqlite3.Error as error:
             raise self._unavailable(error) from error
 
-    def _read(self, sql: str, values: tuple[int, ...]) -> list[tuple[int, int]]:
+    def _read(self, sql: str, values: tuple[object, ...]) -> list[tuple[int, int]]:
         connection = self._connection or self._reopen_unless_resting()
         try:
             return connection.execute(sql, values).fetchall()

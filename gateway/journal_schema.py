@@ -29,4 +29,13 @@ def m002_acknowledgements(db: Database) -> None:
     )
 
 
-KNOWN_STEPS = frozenset({"m001_records", "m002_acknowledgements"})
+@steps()
+def m003_ages(db: Database) -> None:
+    """How long ago that was must not be told by a clock that may have jumped since."""
+    table = db.table("acknowledgements")
+    table.add_column("boot", str, not_null_default="")
+    table.add_column("uptime_us", int, not_null_default=0)
+    table.add_column("clock", str, not_null_default="unknown")
+
+
+KNOWN_STEPS = frozenset({"m001_records", "m002_acknowledgements", "m003_ages"})

@@ -70,6 +70,8 @@ class Report:
 
     list_version: int
     devices: dict[str, str]
+    unrecorded: int = 0  # facts in memory that the journal could not take
+    recorded_until_us: int = 2**53  # nothing that happened before is missing in the journal
 
 
 class Uplink:
@@ -249,12 +251,12 @@ class Uplink:
             online=True,
             boot=self._clock.boot,
             session=self._session,
-            at=self._clock.now_us(),
+            at=min(self._clock.now_us(), report.recorded_until_us),
             epochs=self._dispatch.heads(),
             acked=self._dispatch.acked,
             list_version=report.list_version,
             devices=report.devices,
-            journal="ok",
+            journal="ok" if report.unrecorded == 0 else "not_recording",
         )
         queued = self._client.publish(self._topics[Leaf.STATE], encode(state), qos=_QOS, retain=True)
         again = queued.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE

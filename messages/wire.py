@@ -219,5 +219,20 @@ def _bounded(payload: bytes, limit: int) -> None:
 
 
 def _rule(error: Exception) -> str:
-    """msgspec quotes unknown words, which might be anything, even a person's name: they are cut out."""
-    return re.sub(r"'[^']*'|(?<=unknown field )`[^`]*`", "…", str(error))[:200]
+    """In our words where msgspec would quote what was sent: that might be anything, even a person's name."""
+    text = str(error)
+    place = _PLACE.search(text)
+    at = f" - at {place[0]}" if place else ""
+    if isinstance(error, UnicodeError):
+        return "cannot decode bytes as UTF-8"
+    for quoting, ours in _QUOTING.items():
+        if text.startswith(quoting):
+            return ours + at
+    return text[:200]
+
+
+_PLACE = re.compile(r"`\$[A-Za-z_.\[\]0-9]*`$")
+_QUOTING = {
+    "Invalid enum value": "a word that is not known",
+    "Object contains unknown field": "unknown field",
+}

@@ -49,6 +49,11 @@ class TurnedClock:
         self.boot = "0123456789abcdef"
         self.now = now_s * 1_000_000
         self.uptime = 5_000_000
+        self.synced = ClockQuality.SYNCED
+
+    def passes(self, us: int) -> None:
+        self.now += us
+        self.uptime += us
 
     def now_us(self) -> int:
         return self.now
@@ -57,7 +62,7 @@ class TurnedClock:
         return self.uptime
 
     def quality(self) -> ClockQuality:
-        return ClockQuality.SYNCED
+        return self.synced
 
 
 def a_fact(

@@ -87,18 +87,33 @@ def test_what_the_state_says_as_acknowledged_is_the_newest_epochs(office: Office
 def test_each_epoch_is_licensed_by_its_own_hash(office: Office) -> None:
     hashes = {epoch: office.reader.hash_of(epoch, 20) for epoch in (EPOCH_S, SECOND)}
     office.acknowledge((EPOCH_S, 20, hashes[SECOND]), (SECOND, 20, hashes[SECOND]))
-    assert office.licensed == [(SECOND, 20)]
+    assert office.licensed == [(EPOCH_S, 0), (SECOND, 20)]
 
 
 def test_a_number_beyond_an_epoch_does_not_reach_into_the_next_one(office: Office) -> None:
     """Record 160 of the first epoch would lie where the tenth of the second does."""
     office.acknowledge((EPOCH_S, 160, office.reader.hash_of(SECOND, 10)))
-    assert office.licensed == []
+    assert office.licensed == [(EPOCH_S, 0)]
 
 
-def test_an_acknowledgement_without_a_hash_licenses_nothing(office: Office) -> None:
+def test_an_acknowledgement_without_a_hash_takes_the_licence_back(office: Office) -> None:
     office.acknowledge((EPOCH_S, 20, None))
-    assert office.licensed == []
+    assert office.licensed == [(EPOCH_S, 0)]
+
+
+def test_a_centre_that_has_less_than_was_pruned_here_takes_the_licence_back(office: Office) -> None:
+    """Restored from a backup that is older than what is still held: nothing more may go."""
+    office.acknowledge((EPOCH_S, 100, office.reader.hash_of(EPOCH_S, 100)))
+    digest = office.reader.hash_of(EPOCH_S, 20)
+    office.delete(1, 40)
+    office.acknowledge((EPOCH_S, 20, digest))
+    assert office.licensed == [(EPOCH_S, 100), (EPOCH_S, 0)]
+
+
+def test_a_foreign_hash_takes_the_licence_back(office: Office) -> None:
+    office.acknowledge((EPOCH_S, 100, office.reader.hash_of(EPOCH_S, 100)))
+    office.acknowledge((EPOCH_S, 101, "a" * 64))
+    assert office.licensed == [(EPOCH_S, 100), (EPOCH_S, 0)]
 
 
 def test_an_epoch_that_was_pruned_away_is_not_asked_for_any_more(office: Office) -> None:
@@ -140,7 +155,7 @@ def test_a_journal_that_cannot_be_read_gives_nothing_and_is_tried_again(
         connection.execute("ALTER TABLE elsewhere RENAME TO records")
     assert "cannot be read" in caplog.text
     assert office.blocks(RESEND_AFTER_S)[0][0] == EPOCH_S
-    assert office.licensed == []
+    assert office.licensed == [(EPOCH_S, 0)]
 
 
 def test_what_was_on_its_way_is_recalled_from_every_epoch(office: Office) -> None:

@@ -17,7 +17,7 @@ from gateway.errors import JournalRefused, JournalUnavailable
 from gateway.journal import Journal
 from gateway.journal_reader import JournalReader
 from messages.chain import GENESIS, record_hash
-from messages.model import Kind, Reason, Record
+from messages.model import ClockQuality, Kind, Reason, Record
 from messages.wire import decode_record
 
 TESTS = Path(__file__).resolve().parent
@@ -391,14 +391,14 @@ def test_nothing_is_deleted_that_was_not_acknowledged_long_enough_ago(path: Path
     with opened(path, clock) as journal:
         journal.append([a_fact()] * 9)
         journal.acknowledge(journal.head.epoch, 4)
-        clock.now += 7 * DAY_US - 1
+        clock.passes(7 * DAY_US - 1)
         journal.acknowledge(journal.head.epoch, 8)
         assert journal.prune(7) == 0
-        clock.now += 1
+        clock.passes(1)
         assert journal.prune(7) == 4
         assert held(path) == [5, 6, 7, 8, 9, 10]
         assert journal.prune(7) == 0
-        clock.now += 7 * DAY_US
+        clock.passes(7 * DAY_US)
         assert journal.prune(7) == 4
         assert held(path) == [9, 10]
     assert verified(path) == 2
@@ -409,7 +409,7 @@ def test_the_newest_record_stays_however_long_ago_it_was_acknowledged(path: Path
     with opened(path, clock) as journal:
         journal.append([a_fact()] * 3)
         journal.acknowledge(journal.head.epoch, 4)
-        clock.now += 400 * DAY_US
+        clock.passes(400 * DAY_US)
         assert journal.prune(0) == 3
         assert journal.prune(0) == 0
         assert held(path) == [4]
@@ -423,10 +423,10 @@ def test_a_centre_that_lost_records_takes_the_licence_for_them_back(path: Path) 
     with opened(path, clock) as journal:
         journal.append([a_fact()] * 9)
         journal.acknowledge(journal.head.epoch, 9)
-        clock.now += 8 * DAY_US
+        clock.passes(8 * DAY_US)
         journal.acknowledge(journal.head.epoch, 3)  # restored from a backup
         assert journal.prune(7) == 0
-        clock.now += 7 * DAY_US
+        clock.passes(7 * DAY_US)
         assert journal.prune(7) == 3
         assert held(path) == [4, 5, 6, 7, 8, 9, 10]
 
@@ -437,7 +437,7 @@ def test_a_centre_with_nothing_takes_every_licence_back(path: Path) -> None:
         journal.append([a_fact()] * 9)
         journal.acknowledge(journal.head.epoch, 9)
         journal.acknowledge(journal.head.epoch, 0)
-        clock.now += 100 * DAY_US
+        clock.passes(100 * DAY_US)
         assert journal.prune(7) == 0
 
 
@@ -454,12 +454,38 @@ def test_a_year_of_acknowledgements_is_not_kept(path: Path) -> None:
         for hour in range(24 * 30):
             journal.append([a_fact()])
             journal.acknowledge(journal.head.epoch, journal.head.seq - 1)
-            clock.now += 3_600_000_000
+            clock.passes(3_600_000_000)
             if hour % 24 == 0:
                 while journal.prune(7):
                     pass
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("SELECT count(*) FROM acknowledgements").fetchone()[0] < 24 * 9
+
+
+def test_a_clock_that_jumps_ahead_ages_no_acknowledgement(path: Path) -> None:
+    clock = TurnedClock(now_s=0)
+    clock.synced = ClockQuality.UNKNOWN
+    with opened(path, clock) as journal:
+        journal.append([a_fact()] * 9)
+        journal.acknowledge(journal.head.epoch, 9)
+        clock.passes(60_000_000)
+        clock.now, clock.synced = EPOCH_S * 1_000_000, ClockQuality.SYNCED
+        assert journal.prune(7) == 0
+        clock.passes(7 * DAY_US)
+        assert journal.prune(7) == 9
+
+
+def test_across_a_restart_of_the_machine_only_a_synchronised_clock_tells_an_age(path: Path) -> None:
+    clock = TurnedClock()
+    with opened(path, clock) as journal:
+        journal.append([a_fact()] * 9)
+        journal.acknowledge(journal.head.epoch, 9)
+    clock.boot, clock.uptime, clock.synced = "f" * 16, 1_000_000, ClockQuality.UNKNOWN
+    clock.now += 8 * DAY_US
+    with opened(path, clock) as journal:
+        assert journal.prune(7) == 0
+        clock.synced = ClockQuality.SYNCED
+        assert journal.prune(7) == 9
 
 
 def test_pruning_that_cannot_be_written_is_a_failure(path: Path) -> None:
