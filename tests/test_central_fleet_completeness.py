@@ -167,6 +167,30 @@ def test_what_is_set_aside_is_found_and_does_not_pass_for_a_time(filled: Filled)
     found = only(filled)
     assert (found.through, found.head) == (5, 5)
     assert (found.complete_until_us, found.findings["poison"]) == (made_at(4), 1)
+    assert (found.missing_ranges, found.complete) == (0, False)
+
+
+def test_two_records_for_one_place_are_not_called_complete(filled: Filled) -> None:
+    chain, other = ten(), Chain()
+    other.grow(10, at=made_at(99))
+    filled.take(chain.block(), online(chain.head(), at_us=made_at(30)))
+    assert only(filled).complete
+    filled.take(other.block(5, 5))
+    assert (only(filled).findings, only(filled).complete) == ({"conflict": 1}, False)
+
+
+def test_a_broken_chain_is_not_called_complete(filled: Filled) -> None:
+    chain, other = ten(), Chain()
+    other.grow(10, at=made_at(99))
+    filled.take(chain.block(1, 5), other.block(6, 10))
+    assert (only(filled).findings, only(filled).complete) == ({"chain_break": 1}, False)
+
+
+def test_another_gateways_record_on_a_topic_takes_nothing_from_what_is_complete(filled: Filled) -> None:
+    stranger = Chain("west-1")
+    stranger.grow()
+    filled.take(ten().block(), stranger.block())
+    assert (only(filled).findings, only(filled).complete) == ({"wrong_gateway": 1}, True)
 
 
 def test_findings_are_counted_by_kind_and_gateway(filled: Filled) -> None:

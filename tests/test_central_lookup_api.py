@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from central_support import BOOT, GATEWAY, SITE, START_US, until
+from central_support import BOOT, GATEWAY, SITE, START_US, a_block, until
 from central_web_support import (
     DOORLESS,
     SECRET_BOOT,
@@ -170,6 +170,15 @@ def test_an_answer_after_a_loss_is_not_complete(filled: Filled, served: Served) 
     secretive(chain, 5, at=START_US)
     filled.take(chain.block(3), online(chain.head(oldest=3), at_us=START_US + 200_000_000_000))
     assert not entries(served)["complete"]
+
+
+def test_an_answer_is_not_complete_while_a_record_is_only_set_aside(filled: Filled, served: Served) -> None:
+    chain = Chain()
+    secretive(chain, 5, at=START_US)
+    filled.take(chain.block(1, 4), online(chain.head(), at_us=START_US + 200_000_000_000))
+    filled.take((Leaf.BACKLOG, a_block([b"{}"], 5)))
+    page = entries(served)
+    assert (page["complete"], page["complete_until"]) == (False, utc_text(START_US + 200_000_000_000))
 
 
 # --- as they arrive -----------------------------------------------------------------------------------

@@ -44,7 +44,9 @@ class GatewayOut(BaseModel):
     label: str
     online: bool
     heard_at: str | None = Field(None, description="when it last spoke, by the centre's clock, UTC")
-    complete: bool = Field(description="nothing is missing that the gateway has told of")
+    complete: bool = Field(
+        description="nothing is missing that the gateway has told of, nor set aside, in conflict or lost"
+    )
     complete_until: str | None = Field(
         None, description="everything recorded by then is here; by the gateway's clock, UTC"
     )

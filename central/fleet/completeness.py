@@ -14,9 +14,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from central.ingest.segments import Coverage, Segment
+from central.ingest.verify import Trouble
 from central.store.tables import epoch_head, finding, gateway, lost_range, record, segment
 
 MAX_RANGES_SHOWN = 20
+
+FLAWS = (Trouble.POISON, Trouble.CONFLICT, Trouble.LOST, Trouble.CHAIN_BREAK)
+"""Findings after which nothing may be called complete: a record is not understood, doubtful or gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,12 @@ class Completeness:
 
     @property
     def complete(self) -> bool:
-        return self.epoch is not None and self.missing_ranges == 0
+        """Nothing is missing, and nothing that should be a record here is set aside, doubtful or gone."""
+        return self.epoch is not None and self.missing_ranges == 0 and not self.flawed
+
+    @property
+    def flawed(self) -> bool:
+        return any(self.findings.get(kind) for kind in FLAWS)
 
     def door_label(self, door: str) -> str:
         return next((known.label for known in self.doors if known.name == door), door)

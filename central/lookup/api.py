@@ -68,7 +68,8 @@ class EntriesOut(BaseModel):
     entries: list[EntryOut]
     next_cursor: str | None = Field(description="pass it as `cursor` for the next page; null: this was all")
     complete: bool = Field(
-        description="nothing of the gateway is missing here, and what it recorded up to `until` is here"
+        description="nothing of the gateway is missing, set aside, in conflict or lost, and what it recorded"
+        " up to `until` is here"
     )
     complete_until: str | None = Field(description="everything the gateway recorded by then is here, UTC")
 
