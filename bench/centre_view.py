@@ -18,6 +18,9 @@ class CentreView:
     def __init__(self, database: Path) -> None:
         self._engine = open_reader(f"sqlite:///{database}")
 
+    def close(self) -> None:
+        self._engine.dispose()
+
     def entries(self) -> list[Entry]:
         """Every record about a credential."""
         query = (

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from bench.centre_view import CentreView
@@ -80,9 +81,9 @@ def judge(
     tokens = {person.ref: estate.token_of(person) for person in people}
     by_door = {door: kills.get(b.name, ()) for b in estate.plan.buildings for door, _ in b.doors}
     swipes = swipes_from_events(_events(estate), tokens, by_door)
-    view = CentreView(estate.database)
-    entries = view.entries()
-    findings = [*compare(swipes, entries), *_broken_chains(estate, view)]
+    with closing(CentreView(estate.database)) as view:
+        entries = view.entries()
+        findings = [*compare(swipes, entries), *_broken_chains(estate, view)]
     return Verdict(swipes, entries, findings, complete=settled)
 
 
@@ -99,7 +100,8 @@ def _everyone(estate: Estate) -> int:
 def _centre_has_everything(estate: Estate) -> bool:
     if not estate.database.exists():
         return False
-    through = CentreView(estate.database).through()
+    with closing(CentreView(estate.database)) as view:
+        through = view.through()
     for building in estate.plan.buildings:
         reader = JournalReader(estate.gateway_settings(building.name).parent / "journal.db")
         try:

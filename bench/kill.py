@@ -12,6 +12,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -19,7 +21,7 @@ from random import Random
 from bench.estate import Estate, Plan
 from bench.judge import Verdict, judge, settle
 from bench.report import save, show
-from bench.saboteurs import SABOTAGE
+from bench.saboteurs import SABOTAGE, VICTIMS
 from firmware_sim.control import Control
 
 _PEOPLE = 20_000
@@ -29,6 +31,10 @@ _WIPE_SHARE = 0.25
 _ROUND_S = (0.15, 1.2)
 _PATIENCE_S = 2.0
 _SETTLE_S = 90.0
+_SETTLE_SABOTAGED_S = 15.0
+"""What was lost never comes."""
+
+_SAY_EVERY = 25
 _FIRST_SWIPES_S = 3.0
 
 
@@ -39,36 +45,38 @@ class Campaign:
     estate: Estate
     rounds: int
     chance: Random
+    victims: Sequence[str]
+    settle_s: float
     kills: Counter[str] = field(default_factory=Counter)
     killed_ns: dict[str, list[int]] = field(default_factory=dict)
 
     def run(self) -> Verdict:
         ending = threading.Event()
         cards = itertools.cycle(person.ref for person in self.estate.people())
-        swipers = [
-            threading.Thread(
-                target=_swipe_until, args=(ending, self.estate.ports, door, cards, self.chance.random())
-            )
-            for building in self.estate.plan.buildings
-            for door, _ in building.doors
-        ]
-        for swiper in swipers:
-            swiper.start()
-        try:
-            ending.wait(_FIRST_SWIPES_S)
-            for number in range(1, self.rounds + 1):
-                self._round()
-                if number % 25 == 0:
-                    print(f"{number} rounds: {dict(self.kills)}", flush=True)
-        finally:
-            ending.set()
-            for swiper in swipers:
-                swiper.join()
-        settled = settle(self.estate, _SETTLE_S)
+        doors = [door for building in self.estate.plan.buildings for door, _ in building.doors]
+        with ThreadPoolExecutor(len(doors)) as people:
+            streams = [
+                people.submit(_swipe_until, ending, self.estate.ports, door, cards, self.chance.random())
+                for door in doors
+            ]
+            try:
+                self._rounds(ending)
+            finally:
+                ending.set()
+        for stream in streams:
+            stream.result()  # a stream of people that broke off proves nothing
+        settled = settle(self.estate, self.settle_s)
         return judge(self.estate, self.killed_ns, settled=settled)
 
+    def _rounds(self, ending: threading.Event) -> None:
+        ending.wait(_FIRST_SWIPES_S)
+        for number in range(1, self.rounds + 1):
+            self._round()
+            if number % _SAY_EVERY == 0:
+                print(f"{number} rounds: {dict(self.kills)}", flush=True)
+
     def _round(self) -> None:
-        victim = self.chance.choice(["gateway", "broker", "centre"])
+        victim = self.chance.choice(self.victims)
         pause = threading.Event()
         pause.wait(self.chance.uniform(*_ROUND_S))
         self.kills[victim] += 1
@@ -98,9 +106,9 @@ def _swipe_until(
 ) -> None:
     """One stream of people at one door; the card is gone soon after the door opened."""
     chance = Random(seed)
-    control = Control(ports)
-    while not ending.wait(chance.uniform(0.02, 0.3)):
-        control.swipe(door, next(cards), patience_s=_PATIENCE_S)
+    with Control(ports) as control:
+        while not ending.wait(chance.uniform(0.02, 0.3)):
+            control.swipe(door, next(cards), patience_s=_PATIENCE_S)
 
 
 def main(words: list[str]) -> int:
@@ -117,7 +125,9 @@ def main(words: list[str]) -> int:
     )
     started = time.monotonic()
     with Estate(folder, plan) as estate:
-        campaign = Campaign(estate, arguments.rounds, Random(arguments.seed))
+        settle_s = _SETTLE_S if arguments.sabotage == "none" else _SETTLE_SABOTAGED_S
+        victims = VICTIMS[arguments.sabotage]
+        campaign = Campaign(estate, arguments.rounds, Random(arguments.seed), victims, settle_s)
         verdict = campaign.run()
     for line in verdict.lines():
         print(line)
@@ -132,15 +142,19 @@ def main(words: list[str]) -> int:
     show("Kill campaign", ("what", "how many"), [(k, v) for k, v in figures.items() if k != "kills"])
     save(f"kill-{arguments.sabotage}", figures)
     print(f"everything is in {folder}")
-    return _verdict(verdict, expect_loss=arguments.sabotage != "none")
+    doors = [door for building in plan.buildings for door, _ in building.doors]
+    return _verdict(verdict, doors, expect_loss=arguments.sabotage != "none")
 
 
-def _verdict(verdict: Verdict, *, expect_loss: bool) -> int:
+def _verdict(verdict: Verdict, doors: Sequence[str], *, expect_loss: bool) -> int:
     if expect_loss:
         found = any(finding.what == "lost" for finding in verdict.findings)
         print("PASS: the sabotage was found" if found else "FAIL: the sabotage was not found")
         return 0 if found else 1
-    passed = verdict.complete and not verdict.findings and verdict.openings > 0
+    every_door = {swipe.door for swipe in verdict.swipes if swipe.openings} == set(doors)
+    if not every_door:
+        print("at some door nobody was let in: that proves nothing")
+    passed = verdict.complete and not verdict.findings and every_door
     print("PASS" if passed else "FAIL")
     return 0 if passed else 1
 

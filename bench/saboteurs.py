@@ -24,7 +24,7 @@ from central.settings import load_settings
 from central.store.engine import writing
 from gateway.controller import Controller, Event
 
-LINGER_S = 0.1
+LINGER_S = 0.3
 """How long these programs gather before they commit: the window that a kill can hit."""
 
 _MODULE = (sys.executable, "-m", "bench.saboteurs")
@@ -33,6 +33,8 @@ SABOTAGE: dict[str, dict[str, Any]] = {
     "unlock-first": {"gateway_program": (*_MODULE, "unlock-first")},
     "ack-first": {"centre_program": (*_MODULE, "ack-first")},
 }
+VICTIMS = {"none": ("gateway", "broker", "centre"), "unlock-first": ("gateway",), "ack-first": ("centre",)}
+"""Sabotage is looked for where it was done."""
 
 
 class _UnlocksFirst(Controller):
