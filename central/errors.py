@@ -4,6 +4,7 @@ CentralError                 catch this, nothing wider
 ├── SettingsError            the operator must correct the settings file; never retried
 ├── StoreRefused             the operator must act on the database (too new, unsafe, damaged); never retried
 ├── StoreUnavailable         the database could not be read or written just now; retried after a growing delay
+├── RowRefused               the database will never take what it was given; whoever gave it must do without
 ├── CannotListen             the operator must free or change the address of the pages
 └── BadQuestion              the caller must ask differently: an argument is missing, unknown or out of bounds
 """
@@ -25,6 +26,10 @@ class StoreRefused(CentralError):
 
 class StoreUnavailable(CentralError):
     """The database did not take or give what was asked of it; nothing has been stored."""
+
+
+class RowRefused(CentralError):
+    """The database works but rejects what was to be written; trying the same again is of no use."""
 
 
 class CannotListen(CentralError):

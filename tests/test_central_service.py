@@ -161,20 +161,103 @@ def test_nothing_is_acknowledged_while_another_holds_the_database_and_then_it_he
     assert "nothing is acknowledged" in caplog.text
 
 
-def test_a_commit_that_fails_acknowledges_nothing_and_heals(
-    ingest: IngestService, gateway: GatewayEnd, database: Path
+def limit_pages(engine: Engine, pages: int) -> None:
+    """As if the disk were full: SQLite refuses to let the file grow beyond."""
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+
+def test_a_full_disk_acknowledges_nothing_and_heals(
+    ingest: IngestService, gateway: GatewayEnd, database: Path, engine: Engine
 ) -> None:
+    limit_pages(engine, 1)  # SQLite takes the present size instead
+    gateway.send(CHAIN)
+    until(lambda: "full" in (ingest.status().database_trouble or ""), "failing commit")
+    assert (gateway.acks, count(database)) == ([], 0)
+    until(lambda: lifted(engine), "free connection")
+    gateway.acknowledged(1_000)
+    assert (count(database), count(database, quarantine)) == (1_000, 0)
+
+
+def lifted(engine: Engine) -> bool:
+    limit_pages(engine, 1_000_000)
+    return True
+
+
+def reject(database: Path, when: str) -> None:
     with sqlite3.connect(database) as connection:
         connection.execute(
-            "CREATE TRIGGER full BEFORE INSERT ON segment BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+            f"CREATE TRIGGER rejecting BEFORE INSERT ON record WHEN {when}"
+            " BEGIN SELECT RAISE(ABORT, 'this row never'); END"
         )
-    gateway.send(CHAIN[:300])
-    until(lambda: "disk is full" in (ingest.status().database_trouble or ""), "failing commit")
-    assert (gateway.acks, count(database)) == ([], 0)
-    with sqlite3.connect(database) as connection:
-        connection.execute("DROP TRIGGER full")
     connection.close()
-    gateway.acknowledged(300)
+
+
+def test_one_record_that_the_database_rejects_is_set_aside_at_its_place_and_all_others_are_stored(
+    ingest: IngestService,
+    gateway: GatewayEnd,
+    broker: Broker,
+    database: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reject(database, "NEW.seq = 150 AND NEW.gateway_id = 1")
+    gateway.send(CHAIN[:300])
+    assert gateway.acknowledged(300).hash == hash_of(300)
+    with a_gateway(broker.port, "west-2") as other:
+        other.send(a_chain(200, gateway="west-2"))
+        other.acknowledged(200)
+    assert count(database) == 499
+    with sqlite3.connect(database) as connection:
+        aside = connection.execute("SELECT epoch, seq, settled, payload FROM quarantine").fetchall()
+        found = connection.execute("SELECT kind, epoch, seq FROM finding").fetchall()
+    connection.close()
+    assert (aside, found) == ([(1, 150, 1, CHAIN[149])], [("poison", 1, 150)])
+    assert "set aside" in caplog.text
+    assert "00000096" not in caplog.text  # the token of record 150
+
+
+def test_a_row_that_no_segment_covers_is_never_written_over_and_stalls_nobody(
+    ingest: IngestService, gateway: GatewayEnd, database: Path
+) -> None:
+    gateway.send(CHAIN[:100])
+    gateway.acknowledged(100)
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE segment SET last = 99, last_hash = ?", (bytes.fromhex(hash_of(99)),))
+    connection.close()
+    gateway.send(CHAIN[99:300], 100)
+    assert gateway.acknowledged(300).hash == hash_of(300)
+    assert (count(database), count(database, quarantine)) == (300, 1)
+
+
+def test_what_can_not_even_be_set_aside_stays_at_its_gateway_and_stalls_nobody(
+    ingest: IngestService, gateway: GatewayEnd, database: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reject(database, "NEW.seq = 2")
+    with sqlite3.connect(database) as connection:
+        connection.execute(
+            "CREATE TRIGGER none BEFORE INSERT ON quarantine BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    connection.close()
+    gateway.send(CHAIN[:3])
+    until(lambda: gateway.newest().missing == [(2, 2)], "place that stays open")
+    assert "neither stored nor set aside" in caplog.text
+
+
+def test_gateways_beyond_the_limit_are_told_of_once(
+    ingest: IngestService,
+    broker: Broker,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("central.ingest.ledger.MAX_GATEWAYS", 1)
+    with a_gateway(broker.port) as first, a_gateway(broker.port, "west-2") as second:
+        first.send(CHAIN[:10])
+        first.acknowledged(10)
+        second.send(a_chain(3, gateway="west-2"), per_block=1)
+        until(lambda: "not taken" in caplog.text, "word of the limit")
+        first.send(CHAIN[10:20], 11)
+        first.acknowledged(20)
+    assert caplog.text.count("not taken") == 1
 
 
 class _Faulty(IngestService):

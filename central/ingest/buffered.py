@@ -1,4 +1,4 @@
-"""A paho client that reads its socket in large pieces.
+"""A paho client that reads its socket in large pieces and whose network thread does not end unheard.
 
 paho asks the socket for one byte, then for another one or two, then for the rest of each packet. Every such
 call hands the interpreter to the worker thread and waits to get it back: with single records that was most of
@@ -7,10 +7,15 @@ the time. paho's loop already knows sockets that hold bytes back (TLS, WebSocket
 
 from __future__ import annotations
 
+import logging
 import socket
+from collections.abc import Callable
 from typing import Any, Final
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import MQTTErrorCode
+
+log = logging.getLogger(__name__)
 
 _PIECE: Final = 65_536
 
@@ -37,5 +42,19 @@ class BufferedSocket:
 
 
 class BufferedClient(mqtt.Client):
+    on_end: Callable[[], None]
+    """Called last of all by the network thread, whatever ended it; the socket is closed by then."""
+
+    def loop_forever(self, *args: Any, **kwargs: Any) -> MQTTErrorCode:
+        """The thread's outermost frame: a message over which it stumbles ends this connection only."""
+        try:
+            return super().loop_forever(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001  its text may repeat what was in the packet
+            log.error("ingest: the network thread fails on a message (%s)", type(error).__name__)
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        finally:
+            self._sock_close()
+            self.on_end()
+
     def _create_socket(self) -> Any:
         return BufferedSocket(super()._create_socket())  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from central.fleet.reports import note_about, note_state
 from central.ingest.ledger import EpochLedger, GatewayLedger, Ledger
 from central.ingest.segments import Break, Segment, meets
 from central.ingest.setaside import Place, SetAside
-from central.ingest.verify import Arrived, Refused, Taken, Trouble, take_apart
+from central.ingest.verify import Arrived, Refused, Taken, Trouble, take_apart, unread
 from central.store.engine import insert_many
 from central.store.records import Row, row_of
 from central.store.tables import quarantine, record
@@ -46,6 +46,7 @@ class Outcome:
 
     acks: dict[GatewayTopic, Ack] = field(default_factory=dict)
     stored: int = 0
+    turned_away: bool = False  # messages of gateways beyond MAX_GATEWAYS
 
 
 def examine(topic: str, payload: bytes) -> Examined:
@@ -65,6 +66,17 @@ def examine(topic: str, payload: bytes) -> Examined:
     except MessageError as error:
         return Examined(topic, place, refused=Refused(payload, str(error)))
     return Examined(topic, place, refused=Refused(payload, "not a topic on which gateways speak"))
+
+
+def examine_unread(topic: str, payload: bytes, reason: str) -> Examined:
+    """For what must not be looked into: it is set aside as it came, under its place where it has one."""
+    try:
+        place = _place_of(topic)
+    except MessageError:
+        return Examined(topic, refused=Refused(payload, reason))
+    if place.leaf in (Leaf.JOURNAL, Leaf.BACKLOG):
+        return Examined(topic, place, taken=unread(payload, reason))
+    return Examined(topic, place, refused=Refused(payload, reason))
 
 
 def take_in(connection: Connection, batch: Sequence[Examined], now_us: int) -> Outcome:
@@ -96,7 +108,8 @@ class _Transaction:
         self._mark_odd()
         self._ledger.save()
         acks = {address: owner.acknowledgement() for address, owner in touched.items()}
-        return Outcome(acks, len(self._rows))
+        turned_away = any(e.place and not self._ledger.get(e.place) for e in self._batch)
+        return Outcome(acks, len(self._rows), turned_away)
 
     def _take(self, examined: Examined, owner: GatewayLedger | None) -> None:
         if examined.refused:

@@ -17,17 +17,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import paho.mqtt.client as mqtt
+from msgspec.structs import replace
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from sqlalchemy import Engine
 
-from central.errors import StoreUnavailable
+from central.errors import RowRefused, StoreRefused, StoreUnavailable
 from central.ingest.buffered import BufferedClient
 from central.ingest.inbox import Delivery, Inbox
-from central.ingest.intake import Examined, Outcome, examine, take_in
-from central.ingest.verify import Refused
+from central.ingest.intake import Examined, Outcome, examine, examine_unread, take_in
+from central.ingest.ledger import MAX_GATEWAYS
+from central.ingest.verify import singly
 from central.settings import MqttPart
 from central.store.engine import writing
 from messages.topics import CENTRE_STATE, Leaf, from_gateways
@@ -49,6 +51,11 @@ _FAILED: Final = 0x80
 _FIRST_RETRY_S: Final = 0.2
 _LONGEST_RETRY_S: Final = 10.0
 _IDLE_S: Final = 0.5
+
+_FIRST_REDIAL_S: Final = 1.0
+_LONGEST_REDIAL_S: Final = 15.0
+_STEADY_S: Final = 60.0
+"""A connection that lasted so long was a good one: the next is tried soon."""
 
 _SUBSCRIPTIONS: Final = tuple(
     (from_gateways(leaf), _QOS) for leaf in (Leaf.JOURNAL, Leaf.BACKLOG, Leaf.STATE, Leaf.ABOUT)
@@ -74,6 +81,10 @@ class IngestService:
         self._connection = 0  # counts up at every connect
         self._connected = False
         self._silence_logged = False
+        self._full_logged = False
+        self._dialling = threading.Lock()
+        self._dialled_s = 0.0
+        self._redial_s = _FIRST_REDIAL_S
         self._trouble: str | None = None
         self._stored = 0
         self._batch: Sequence[Delivery] = ()
@@ -84,6 +95,11 @@ class IngestService:
 
     def start(self) -> None:
         self._worker.start()
+        with self._dialling:
+            self._dial()
+
+    def _dial(self) -> None:
+        self._dialled_s = time.monotonic()
         version5 = self._settings.protocol == "5"
         self._client.connect_async(
             self._settings.host,
@@ -96,7 +112,8 @@ class IngestService:
 
     def stop(self) -> None:
         """Ends within a second or two; what is not yet committed stays unacknowledged and comes again."""
-        self._stopping.set()
+        with self._dialling:
+            self._stopping.set()
         self._inbox.close()
         if self._connected:
             said = self._client.publish(CENTRE_STATE, _centre_state(online=False), qos=_QOS, retain=True)
@@ -116,21 +133,27 @@ class IngestService:
         self.acknowledge(batch, outcome)
 
     def commit(self, batch: Sequence[Delivery]) -> Outcome:
-        """One transaction. Raises StoreUnavailable, and then nothing of the batch is stored."""
+        """One transaction. Raises StoreUnavailable or RowRefused; then nothing of the batch is stored."""
         examined = [self._examine(delivery) for delivery in batch]
         with writing(self._engine) as connection:
             outcome = take_in(connection, examined, time.time_ns() // 1_000)
         self._stored += outcome.stored
+        if outcome.turned_away and not self._full_logged:
+            self._full_logged = True
+            log.error("ingest: %d gateways are known; messages of any other are not taken", MAX_GATEWAYS)
         return outcome
 
     def acknowledge(self, batch: Sequence[Delivery], outcome: Outcome) -> None:
         """To the broker each message of this connection, to each gateway what is now committed of it."""
         for delivery in batch:
-            if delivery.qos > 0 and delivery.connection == self._connection:
-                self._client.ack(delivery.mid, delivery.qos)
+            self._confirm(delivery)
         if self._connected:
             for address, ack in outcome.acks.items():
                 self._client.publish(str(address), encode(ack), qos=_QOS, retain=True)
+
+    def _confirm(self, delivery: Delivery) -> None:
+        if delivery.qos > 0 and delivery.connection == self._connection:
+            self._client.ack(delivery.mid, delivery.qos)
 
     # --- the worker ------------------------------------------------------------------------------------
 
@@ -139,6 +162,9 @@ class IngestService:
         while not self._stopping.is_set():
             try:
                 self._work()
+            except RowRefused as error:
+                log.error("ingest: %s; the messages at hand are tried one by one", error)
+                self._suspect(self._batch)
             except Exception:
                 log.exception("ingest: a fault of this program; the messages at hand are tried one by one")
                 self._suspect(self._batch)
@@ -150,16 +176,29 @@ class IngestService:
                 self._settle_until_done(self._batch)
 
     def _suspect(self, batch: Sequence[Delivery]) -> None:
-        """A message on which the program fails alone is set aside unread, so that it stops nobody else."""
+        """What fails alone is set aside unread, so that it stops nobody else: of a block the record."""
         if len(batch) > 1:
             self._suspects.extend(batch)
-        elif batch and batch[0] != self._unread:
-            self._unread = batch[0]
-            self._suspects.appendleft(batch[0])
+            return
+        for delivery in batch:
+            if delivery == self._unread:
+                self._give_up(delivery)
+            elif parts := _singly(delivery):
+                self._suspects.extendleft(reversed(parts))
+            else:
+                log.error("ingest: a message on %r is set aside unread; see `quarantine`", delivery.topic)
+                self._unread = delivery
+                self._suspects.appendleft(delivery)
+
+    def _give_up(self, delivery: Delivery) -> None:
+        """Not even set aside. Confirmed to the broker alone: the gateway keeps its records and goes on
+        sending them, and the broker's window stays free for others."""
+        log.error("ingest: a message on %r can be neither stored nor set aside", delivery.topic)
+        self._confirm(delivery)
 
     def _examine(self, delivery: Delivery) -> Examined:
         if delivery == self._unread:
-            return Examined(delivery.topic, refused=Refused(delivery.payload, "this program fails on it"))
+            return examine_unread(delivery.topic, delivery.payload, "program or database fails on it")
         return examine(delivery.topic, delivery.payload)
 
     def _next_batch(self) -> list[Delivery]:
@@ -170,7 +209,7 @@ class IngestService:
         while not self._stopping.is_set():
             try:
                 self.settle(batch)
-            except StoreUnavailable as error:
+            except (StoreUnavailable, StoreRefused) as error:
                 log.error("ingest: %s; nothing is acknowledged, trying again in %.1f s", error, delay_s)
                 self._trouble = str(error)
                 self._stopping.wait(delay_s * random.uniform(0.5, 1.0))
@@ -183,7 +222,7 @@ class IngestService:
 
     # --- the broker ------------------------------------------------------------------------------------
 
-    def _make_client(self) -> mqtt.Client:
+    def _make_client(self) -> BufferedClient:
         version5 = self._settings.protocol == "5"
         client = BufferedClient(
             CallbackAPIVersion.VERSION2,
@@ -199,6 +238,7 @@ class IngestService:
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
+        client.on_end = self._on_end
         return client
 
     def _on_connect(self, client: mqtt.Client, _u: Any, _f: Any, code: ReasonCode, _p: Any) -> None:
@@ -235,10 +275,36 @@ class IngestService:
             log.warning("ingest: connection to the broker lost (%s); records wait at the gateways", code)
         self._connected = False
 
-    def _on_message(self, _c: Any, _u: Any, message: mqtt.MQTTMessage) -> None:
-        self._inbox.put(
-            Delivery(message.topic, bytes(message.payload), message.mid, message.qos, self._connection)
-        )
+    def _on_message(self, client: mqtt.Client, _u: Any, message: mqtt.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            log.error("ingest: a message is not taken: its topic is not UTF-8, so it is no gateway's")
+            client.ack(message.mid, message.qos)
+            return
+        self._inbox.put(Delivery(topic, bytes(message.payload), message.mid, message.qos, self._connection))
+
+    def _on_end(self) -> None:
+        """In the last moments of a network thread: unless we stop, it is followed by a new one."""
+        self._connected = False
+        if self._stopping.is_set():
+            return
+        if time.monotonic() - self._dialled_s > _STEADY_S:
+            self._redial_s = _FIRST_REDIAL_S
+        delay_s = random.uniform(0.5, 1.0) * self._redial_s
+        self._redial_s = min(2 * self._redial_s, _LONGEST_REDIAL_S)
+        log.warning("ingest: the connection has ended; a new one is made in %.1f s", delay_s)
+        self._stopping.wait(delay_s)
+        with self._dialling:
+            if not self._stopping.is_set():
+                self._client = self._make_client()
+                self._dial()
+
+
+def _singly(delivery: Delivery) -> list[Delivery]:
+    """Only the last of them confirms the message to the broker."""
+    parts = [replace(delivery, payload=payload, qos=0) for payload in singly(delivery.payload)]
+    return [*parts[:-1], replace(parts[-1], qos=delivery.qos)] if parts else []
 
 
 def _connect_properties() -> Properties:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from central.ingest.segments import UNKNOWN_PREV
 from messages.errors import MessageError
 from messages.model import Record
-from messages.wire import Block, decode_block, decode_place, decode_record, unreadable_single
+from messages.wire import Block, decode_block, decode_place, decode_record, join_block, unreadable_single
 
 _MAX_EPOCH = 2**40
 _MAX_SEQ = 2**48
@@ -83,7 +83,7 @@ def take_apart(gateway: str, payload: bytes) -> Taken:
     try:
         block = decode_block(payload)
     except MessageError as error:
-        return _no_block(payload, str(error))
+        return unread(payload, str(error))
     taken = Taken(block.epoch)
     for at, raw in enumerate(block.records):
         _take_one(taken, gateway, block, block.first + at, bytes(raw))
@@ -130,7 +130,19 @@ def _misplaced(block: Block, seq: int, body: bytes, reason: str) -> Arrived | Re
     return Refused(body, reason)
 
 
-def _no_block(payload: bytes, reason: str) -> Taken:
+def singly(payload: bytes) -> list[bytes]:
+    """A block of several records as blocks of one each; none for anything else."""
+    try:
+        block = decode_block(payload)
+    except MessageError:
+        return []
+    if block.count == 1:
+        return []
+    return [join_block(block.epoch, block.first + at, 1, bytes(raw)) for at, raw in enumerate(block.records)]
+
+
+def unread(payload: bytes, reason: str) -> Taken:
+    """A payload that nobody looks into: at its place where it is a block of one record, else without one."""
     epoch, seq, body = unreadable_single(payload) or (0, 0, payload)
     if not (1 <= epoch <= _MAX_EPOCH and 1 <= seq <= _MAX_SEQ):
         return Taken(refused=[Refused(payload, reason)])

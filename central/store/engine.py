@@ -1,7 +1,7 @@
 """Opens the database: one engine that writes, one that only reads, and the migrations at start.
 
 What one engine does differently from the other stands in this module alone, under "the two engines".
-SQLAlchemy's exceptions end here: users of `writing` and `reading` see StoreUnavailable.
+SQLAlchemy's exceptions end here: users of `reading` see StoreUnavailable, those of `writing` also RowRefused.
 """
 
 from __future__ import annotations
@@ -13,10 +13,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
-from central.errors import StoreRefused, StoreUnavailable
+from central.errors import RowRefused, StoreRefused, StoreUnavailable
 
 _CHECKPOINT_PAGES: Final = 20_000
 """80 MB of log: few, large checkpoints; random index pages are written once instead of many times."""
@@ -43,29 +52,42 @@ def open_reader(url: str) -> Engine:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction: committed when the block ends, rolled back when it raises."""
-    with _translated("written"), engine.begin() as connection:
-        yield connection
+    """One transaction: committed when the block ends, rolled back when it raises.
+
+    Raises StoreUnavailable where it may succeed later, RowRefused where the same rows fail for ever.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        if _may_pass(error):
+            raise StoreUnavailable(f"the database could not be written: {_reason(error)}") from None
+        raise RowRefused(f"the database rejects what was to be written: {_reason(error)}") from None
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """One consistent view of what is committed."""
-    with _translated("read"), engine.connect() as connection:
-        yield connection
-
-
-@contextmanager
-def _translated(what: str) -> Iterator[None]:
     try:
-        yield
+        with engine.connect() as connection:
+            yield connection
     except SQLAlchemyError as error:
-        raise StoreUnavailable(f"the database could not be {what}: {_reason(error)}") from error
+        raise StoreUnavailable(f"the database could not be read: {_reason(error)}") from None
+
+
+def _may_pass(error: SQLAlchemyError) -> bool:
+    """The database as a whole is at fault (away, locked, full, damaged), and not one of the rows."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    whole = isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeout)
+    return whole or type(error) is DatabaseError  # so SQLite says that the file is damaged
 
 
 def _reason(error: SQLAlchemyError) -> str:
-    """The driver's own words, without the statement and its values: those may hold tokens."""
-    return str(getattr(error, "orig", None) or type(error).__name__)
+    """The first line of the driver's own words: the statement, its values and PostgreSQL's further lines
+    (`DETAIL: Failing row contains ...`) may hold tokens."""
+    said = str(getattr(error, "orig", None) or "").strip().splitlines()
+    return said[0] if said else type(error).__name__
 
 
 def migrate(engine: Engine) -> None:
