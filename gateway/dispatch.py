@@ -40,6 +40,12 @@ class Dispatch:
         """How far the centre has the newest epoch."""
         return self._current.through if self._current else 0
 
+    @property
+    def unacknowledged(self) -> tuple[tuple[int, int], ...]:
+        """How far the centre is with each epoch that it does not have whole; empty when it has everything."""
+        waiting = (delivery for delivery in self._deliveries.values() if not delivery.complete)
+        return tuple((delivery.epoch, delivery.through) for delivery in waiting)
+
     def heads(self) -> list[EpochHead]:
         """What is held of each epoch, as a state message says it."""
         try:

@@ -50,6 +50,9 @@ ACK_WAIT_S = 1.0
 MAX_QUEUED = WINDOW_BLOCKS + WINDOW_FRESH + 8
 """Messages in paho's memory: full windows and some states, also where a broker takes nothing."""
 
+UNACKNOWLEDGED_S = 90.0
+"""Looked at with each state, so that the alarm comes within two minutes."""
+
 _TOGETHER_S = 0.3
 """Readers on one cable fall and come back together."""
 
@@ -110,6 +113,9 @@ class Uplink:
         self._next_block_s = 0.0
         self._next_state_s = 0.0
         self._redial_s = _REDIAL_S
+        self._waiting: tuple[tuple[int, int], ...] = ()
+        self._waiting_since_s = 0.0
+        self._stall_logged = False
 
     def announce(self, head: Head) -> None:
         """A commit has moved the head. Returns at once, and costs no memory however often it is called."""
@@ -188,6 +194,7 @@ class Uplink:
         now_s = time.monotonic()
         if now_s >= self._next_state_s:
             self._publish_state(now_s)
+            self._watch_progress(now_s)
         if self._centre_away:
             return
         while block := self._dispatch.next_fresh(now_s):
@@ -261,6 +268,19 @@ class Uplink:
         queued = self._client.publish(self._topics[Leaf.STATE], encode(state), qos=_QOS, retain=True)
         again = queued.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE
         self._next_state_s = now_s + (_TICK_S if again else self._settings.state_every_s)
+
+    def _watch_progress(self, now_s: float) -> None:
+        """A broker may confirm what nobody hears (trust.md R-09): only acknowledgements tell."""
+        waiting = self._dispatch.unacknowledged
+        if not waiting or waiting != self._waiting or self._centre_away:
+            self._waiting, self._waiting_since_s, self._stall_logged = waiting, now_s, False
+        elif now_s - self._waiting_since_s >= UNACKNOWLEDGED_S and not self._stall_logged:
+            self._stall_logged = True
+            log.error(
+                "uplink: the broker takes records, but for %.0f s nobody has acknowledged any; they stay"
+                " here. Is the centre running, and may both sides use liuhen/v1/# at the broker?",
+                now_s - self._waiting_since_s,
+            )
 
     def _gone(self) -> bytes:
         return encode(State(v=WIRE_VERSION, online=False, boot=self._clock.boot, session=self._session))

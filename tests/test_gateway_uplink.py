@@ -39,7 +39,9 @@ ABOUT = About(WIRE_VERSION, "liuhen 0", "Building 1", [DoorAbout("lobby", "Lobby
 class Gateway:
     """A journal and the uplink above it, without doors."""
 
-    def __init__(self, folder: Path, port: int, protocol: str = "5", records: int = 1) -> None:
+    def __init__(
+        self, folder: Path, port: int, protocol: str = "5", records: int = 1, state_every_s: float = 30.0
+    ) -> None:
         self.path = folder / "journal.db"
         self.clock = TurnedClock()
         self.journal = Journal(self.path, GATEWAY, self.clock)
@@ -48,7 +50,9 @@ class Gateway:
         self.licensed: list[tuple[int, int]] = []
         self.reader = JournalReader(self.path)
         self.uplink = Uplink(
-            settings=MqttPart.model_validate({"port": port, "protocol": protocol}),
+            settings=MqttPart.model_validate(
+                {"port": port, "protocol": protocol, "state_every_s": state_every_s}
+            ),
             site="north",
             gateway=GATEWAY,
             about=ABOUT,
@@ -287,6 +291,19 @@ def test_epochs_that_are_not_here_and_numbers_beyond_the_head_do_no_harm(
     gateway.append()
     until(lambda: everything(gateway, centre), "the new record")
     assert set(gateway.licensed) == {(EPOCH_S, 0)}
+
+
+def test_an_acknowledgement_that_stays_away_is_told_once(
+    tmp_path: Path, broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.uplink.UNACKNOWLEDGED_S", 0.4)
+    gateway = Gateway(tmp_path, broker.port, state_every_s=0.1)
+    gateway.start()
+    try:
+        until(lambda: "nobody has acknowledged any" in caplog.text, "the alarm")
+    finally:
+        gateway.stop()
+    assert caplog.text.count("nobody has acknowledged any") == 1
 
 
 def test_nothing_is_sent_while_the_centre_is_away(gateway: Gateway, centre: Centre) -> None:
