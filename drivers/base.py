@@ -1,6 +1,6 @@
 """What every driver offers and emits: values and protocols, no behaviour.
 
-Drivers know readers, cards and relays. They do not know doors, people, records or brokers.
+Drivers know readers, cards, relays and inputs. They do not know doors, people, records or brokers.
 """
 
 from __future__ import annotations
@@ -16,6 +16,12 @@ class CredentialKind(StrEnum):
     """What was presented; the value is part of what a token is made of and never changes."""
 
     ID_CARD = "id_card"  # any identity document with a SAM-readable chip; which one is not told apart
+    ID_CARD_CHIP = "id_card_chip"  # serial of a resident ID card's chip, 16 hex digits; anyone can read it
+    CARD_UID = "card_uid"  # ISO 14443 A UID, 8, 14 or 20 hex digits, bytes in the order on air
+    EM_TAG = "em_tag"  # 125 kHz EM4100 tag, 10 hex digits: version byte, then the 32-bit number
+    CARD_NUMBER = "card_number"  # what a reader made of a card: "bits:hex", such as "26:7BB26E"
+    QR_CODE = "qr_code"  # the text of a QR code or barcode
+    PIN = "pin"  # typed digits alone; the PIN after a card is part of that card's presentation
 
 
 class Assurance(StrEnum):
@@ -34,6 +40,15 @@ class Indication(StrEnum):
     DENIED = "denied"
     HOLD_CARD = "hold_card"
     TRY_AGAIN = "try_again"
+
+
+class InputState(StrEnum):
+    """What one input of a board or reader says (readers.md 7.5)."""
+
+    NORMAL = "normal"
+    ACTIVE = "active"  # the contact is not as it normally is
+    SHORTED = "shorted"  # supervised lines only: no resistance left
+    CUT = "cut"  # supervised lines only: nothing connected any more
 
 
 class DeviceState(StrEnum):
@@ -58,6 +73,7 @@ class CardRead:
     at_ns: int  # time.monotonic_ns() when the last byte had been read
     valid_from: date | None = None  # of the document itself
     valid_until: date | None = None  # None: without end, or the document does not say
+    pin: str | None = None  # token of the PIN typed after this card, made by `pin_number`
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +96,33 @@ class DeviceChanged:
     device: str
     state: DeviceState
     cause: str
+    insecure: bool = False  # the device failed to prove itself: wrong key, default key, plain text, a replay
 
 
-ReaderEvent = CardRead | CardRemoved | CardUnreadable | DeviceChanged
-Emit = Callable[[ReaderEvent], None]
+TAMPER_INPUT = 0
+"""The number of a reader's or board's own tamper contact; inputs with terminals count from 1."""
+
+POWER_INPUT = -1
+"""The number of a reader's or board's own report on its power supply."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputChanged:
+    """An input has been in this state for its debounce time; each is told once after a start, too."""
+
+    device: str
+    input: int
+    state: InputState
+    at_ns: int  # time.monotonic_ns() when the change was first seen
+
+
+DeviceEvent = CardRead | CardRemoved | CardUnreadable | DeviceChanged | InputChanged
+Emit = Callable[[DeviceEvent], None]
+
+
+def pin_number(token: str, pin: str) -> str:
+    """What is tokenised as CredentialKind.PIN for a PIN typed after a card: equal PINs do not look equal."""
+    return f"{token}:{pin}"
 
 
 class ReaderDriver(Protocol):
@@ -101,7 +140,7 @@ class ReaderDriver(Protocol):
 
 
 class LockDriver(Protocol):
-    """One board of relays that release doors."""
+    """One board of relays that release doors, and of inputs where it has them."""
 
     name: str
 
@@ -109,7 +148,7 @@ class LockDriver(Protocol):
         """Blocks until `stop`: keeps the port, ends each pulse in time. Raises only ConfigurationError."""
 
     def release(self, channel: int, pulse_s: float) -> None:
-        """Energises `channel` for `pulse_s` seconds; a second call during a pulse prolongs it.
+        """Energises `channel` (from 1) for `pulse_s` seconds; a second call during a pulse prolongs it.
 
         Returns once the command was handed to the port or, within the device's own pause between two
         commands, put in line. Never blocks longer than one write. Raises DeviceUnavailable.

@@ -1,48 +1,49 @@
 """Which drivers there are: name in the settings file -> what it takes and how it is made.
 
-A driver is imported only when one is made, so that a gateway carries no more than its devices need.
+A row is a function, so that a driver is imported only when it is configured: a gateway carries no more than
+its devices need. Adding a driver means adding its function and its line in the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
-
-from pydantic import BaseModel
+from typing import Any, Generic, TypeVar
 
 from drivers.base import LockDriver, ReaderDriver, Tokenise
-from drivers.settings import LcRelaySettings, SamVSettings
+from drivers.settings import DeviceSettings
+
+S = TypeVar("S", bound=DeviceSettings)
 
 
 @dataclass(frozen=True, slots=True)
-class DriverKind:
-    settings: type[BaseModel]
+class DriverKind(Generic[S]):
+    settings: type[S]
 
 
 @dataclass(frozen=True, slots=True)
-class ReaderKind(DriverKind):
-    make: Callable[[str, BaseModel, Tokenise], ReaderDriver]
-    """name, an object of `settings`, the token maker -> the driver, not yet running."""
+class ReaderKind(DriverKind[S]):
+    make: Callable[[str, S, Tokenise], ReaderDriver]
+    """name, its settings, the token maker -> the driver, not yet running. Raises ConfigurationError."""
 
 
 @dataclass(frozen=True, slots=True)
-class LockBoardKind(DriverKind):
-    make: Callable[[str, BaseModel], LockDriver]
-    """name, an object of `settings` -> the driver, not yet running."""
+class LockBoardKind(DriverKind[S]):
+    make: Callable[[str, S], LockDriver]
+    """name, its settings -> the driver, not yet running. Raises ConfigurationError."""
 
 
-def _sam_v(name: str, settings: BaseModel, tokenise: Tokenise) -> ReaderDriver:
-    from drivers.sam_reader import SamReader
+def _sam_v() -> ReaderKind[Any]:
+    from drivers.sam_reader import SamReader, SamVSettings
 
-    return SamReader(name, cast("SamVSettings", settings), tokenise)
-
-
-def _lc_relay(name: str, settings: BaseModel) -> LockDriver:
-    from drivers.lc_board import LcBoard
-
-    return LcBoard(name, cast("LcRelaySettings", settings))
+    return ReaderKind(SamVSettings, SamReader)
 
 
-READERS: dict[str, ReaderKind] = {"sam_v": ReaderKind(SamVSettings, _sam_v)}
-LOCK_BOARDS: dict[str, LockBoardKind] = {"lc_relay": LockBoardKind(LcRelaySettings, _lc_relay)}
+def _lc_relay() -> LockBoardKind[Any]:
+    from drivers.lc_board import LcBoard, LcRelaySettings
+
+    return LockBoardKind(LcRelaySettings, LcBoard)
+
+
+READERS: Mapping[str, Callable[[], ReaderKind[Any]]] = {"sam_v": _sam_v}
+LOCK_BOARDS: Mapping[str, Callable[[], LockBoardKind[Any]]] = {"lc_relay": _lc_relay}

@@ -56,12 +56,15 @@ class Health:
         self._falls = 0
         self._troubled_s = clock()
 
-    def lost(self, cause: str, *, gone: bool) -> None:
-        """The device cannot be used. `gone` causes are one and the same: there is nothing at the port."""
+    def lost(self, cause: str, *, gone: bool, insecure: bool = False) -> None:
+        """The device cannot be used. `gone` causes are one and the same: there is nothing at the port.
+
+        `insecure`: it failed to prove itself, which is told even when it was lost before.
+        """
         self._note_trouble()
         known = "gone" if gone else cause
-        if self.state is not DeviceState.LOST:
-            self._fall(DeviceState.LOST, cause)
+        if self.state is not DeviceState.LOST or (insecure and known not in self._lost_causes):
+            self._fall(DeviceState.LOST, cause, insecure=insecure)
         elif not gone and known not in self._lost_causes and len(self._lost_causes) < len(BACK_OFF_S):
             log.warning("%s: still lost: %s", self._what, cause)  # another reason, and one to act on
         self._lost_causes.add(known)
@@ -72,12 +75,12 @@ class Health:
         if self.state is DeviceState.LOST:
             self._change(DeviceState.RECOVERING, detail)
 
-    def degraded(self, source: str, cause: str) -> None:
+    def degraded(self, source: str, cause: str, *, insecure: bool = False) -> None:
         """The device answers, but `source` (a part of it) does not work; over when that part is `fine`."""
         self._note_trouble()
         self._faults[source] = _Fault(cause, self._clock())
         if self.state in (DeviceState.OK, DeviceState.RECOVERING):
-            self._fall(DeviceState.DEGRADED, cause)
+            self._fall(DeviceState.DEGRADED, cause, insecure=insecure)
 
     def blip(self, cause: str) -> None:
         """Something small went wrong; if `fine` comes next, that was all. `cause` is one of a few texts."""
@@ -114,14 +117,14 @@ class Health:
             self._attempts = self._falls = 0
         self._troubled_s = now
 
-    def _fall(self, state: DeviceState, cause: str) -> None:
+    def _fall(self, state: DeviceState, cause: str, *, insecure: bool = False) -> None:
         """A change for the worse; the episode began with the small trouble before it, if there was one."""
         if self._episode is None:
             self._episode = (cause, self._pending[1] if self._pending else self._clock())
             self._falls += 1
         self._pending = None
         log.warning("%s: %s: %s", self._what, state.value, cause)
-        self._change(state, cause)
+        self._change(state, cause, insecure=insecure)
 
     def _recover(self, detail: str, now: float) -> None:
         self._lost_causes.clear()
@@ -168,6 +171,6 @@ class Health:
             del self._blips[cause]
             self._faults.pop(cause, None)
 
-    def _change(self, state: DeviceState, cause: str) -> None:
+    def _change(self, state: DeviceState, cause: str, *, insecure: bool = False) -> None:
         self.state = state
-        self._emit(DeviceChanged(self._name, state, cause))
+        self._emit(DeviceChanged(self._name, state, cause, insecure))

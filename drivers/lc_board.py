@@ -11,12 +11,15 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from drivers.base import Emit
 from drivers.errors import ConfigurationError, DeviceUnavailable
 from drivers.health import Health
-from drivers.lc_codec import BAUDRATE, QUERY, RelayState, StatusParser, set_relay
-from drivers.settings import LcRelaySettings
+from drivers.lc_codec import BAUDRATE, MAX_CHANNEL, QUERY, RelayState, StatusParser, set_relay
+from drivers.settings import DeviceSettings, Port
 from drivers.transport import Transport, open_transport
 
 log = logging.getLogger(__name__)
@@ -28,6 +31,16 @@ REPEAT_S = 2.0  # a relay that does not follow is told again this often, after o
 IDLE_S = 3600.0  # nothing is due: only bytes, a loss or a wake-up end the wait
 
 _RELAY = "relay"
+
+
+class LcRelaySettings(DeviceSettings):
+    """A relay board of the LC / LCUS kind."""
+
+    port: Port
+    channels: Annotated[int, Field(ge=1, le=MAX_CHANNEL)] = 1
+    command_gap_s: Annotated[float, Field(ge=0, le=1.0)] = 0.12
+    """The board loses commands less than 0.1 s apart; the rest is what adapters add and take."""
+    status_query: bool = False  # True only for boards that answer FF
 
 
 @dataclass(slots=True)

@@ -10,6 +10,9 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from drivers.base import (
     Assurance,
@@ -39,7 +42,7 @@ from drivers.sam_codec import (
     Status,
 )
 from drivers.sam_link import Miss, SamLink, rates_to_try
-from drivers.settings import SamVSettings
+from drivers.settings import DeviceSettings, Port
 from drivers.transport import Transport, open_transport
 
 READ_ATTEMPTS = 3  # one host gives up after as many; a card lying still answers the second at the latest
@@ -60,6 +63,15 @@ _REFUSALS = frozenset({Status.COMMAND_NOT_VALID, Status.NO_PRIVILEGE, Status.UNC
 _REFUSED_CARD = frozenset({Status.CARD_REFUSED_SAM, Status.SAM_REFUSED_CARD, Status.CARD_TYPE_UNKNOWN})
 _LOST_WHILE_READING = "the reader was lost while it read the card"
 _HOLD_STILL = Status.READ_FAILED.meaning
+
+
+class SamVSettings(DeviceSettings):
+    """An ID-card reader with a SAM-V module."""
+
+    port: Port
+    rate: Literal["auto", 115200, 57600, 38400, 19200, 9600] = "auto"
+    poll_s: Annotated[float, Field(ge=0.02, le=2.0)] = 0.1  # how often a card is looked for
+    presence_s: Annotated[float, Field(ge=0.05, le=2.0)] = 0.15  # how often a read card is looked after
 
 
 @dataclass(slots=True)

@@ -1,8 +1,9 @@
-"""What an installer may set for each kind of device; checked at start, before any driver is imported."""
+"""What the settings of all kinds of device have in common; each kind's own stand beside its driver."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -18,28 +19,45 @@ def _known_address(url: str) -> str:
         raise ValueError(str(error)) from None
 
 
-Port = Annotated[str, AfterValidator(_known_address)]
-"""`/dev/serial/by-id/...`, `socket://host:port` or `rfc2217://host:port`."""
+Port = Annotated[
+    str,
+    AfterValidator(_known_address),
+    Field(description="'/dev/serial/by-id/...', 'socket://host:port' or 'rfc2217://host:port'"),
+]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A table in a settings file: frozen, and nothing in it that is not known."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SamVSettings(_Part):
-    """An ID-card reader with a SAM-V module."""
+class DeviceSettings(Part):
+    """Settings of one device, without its name and its driver's."""
 
-    port: Port
-    rate: Literal["auto", 115200, 57600, 38400, 19200, 9600] = "auto"
-    poll_s: Annotated[float, Field(ge=0.02, le=2.0)] = 0.1  # how often a card is looked for
-    presence_s: Annotated[float, Field(ge=0.05, le=2.0)] = 0.15  # how often a read card is looked after
+    bus: ClassVar[str | None] = None
+    """Several devices may share one port if they name the same kind of bus and differ in `place`."""
+
+    @property
+    def place(self) -> str:
+        """Where the device is: no two devices may have the same. Its port, where there is one."""
+        return str(getattr(self, "port", ""))
+
+    def anchored(self, folder: Path) -> Self:
+        """The same with relative paths taken from `folder`."""
+        moved: dict[str, Any] = {
+            name: folder / value
+            for name in type(self).model_fields
+            if isinstance(value := getattr(self, name), Path) and not value.is_absolute()
+        }
+        return self.model_copy(update=moved) if moved else self
 
 
-class LcRelaySettings(_Part):
-    """A relay board of the LC / LCUS kind."""
+class InputSettings(Part):
+    """One input of a board: `normal` is how its contact is while nothing happens."""
 
-    port: Port
-    channels: Annotated[int, Field(ge=1, le=8)] = 1
-    command_gap_s: Annotated[float, Field(ge=0, le=1.0)] = 0.12
-    """The board loses commands less than 0.1 s apart; the rest is what adapters add and take."""
-    status_query: bool = False  # True only for boards that answer FF
+    channel: Annotated[int, Field(strict=True, ge=1, le=64, description="the input's number, from 1")]
+    normal: Annotated[Literal["open", "closed"], Field(description='"open" or "closed"')] = "open"
+    debounce_s: Annotated[
+        float, Field(ge=0, le=5, description="a number of seconds, 5 at most; 0.05 to 0.1 is usual")
+    ] = 0.05

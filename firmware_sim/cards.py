@@ -144,6 +144,12 @@ class Card:
     photo: bytes = field(default=PHOTO, repr=False)
     fingerprints: bytes = field(default=b"", repr=False)
     newest_address: bytes | None = field(default=None, repr=False)
+    # What the same person carries for other kinds of reader.
+    uid: bytes = field(default=b"", repr=False)  # of an ISO 14443 A card: 4, 7 or 10 bytes
+    chip_serial: bytes = field(default=b"", repr=False)  # of the ID card's chip, 8 bytes (readers.md 4.1)
+    em_tag: bytes = field(default=b"", repr=False)  # of a 125 kHz tag: version byte and 32-bit number
+    qr_text: str = field(default="", repr=False)
+    pin: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         sizes = (len(self.text), len(self.photo), len(self.body_number))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from firmware_sim.cards import Card
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -28,6 +30,7 @@ class Notice:
     card: str | None = None
     channel: int | None = None
     edge: bool | None = None  # whether a relay command changed the relay's position
+    detail: str | None = None  # what was shown, typed or refused, in words without identity
 
 
 class Device(Protocol):
@@ -51,3 +54,31 @@ class Device(Protocol):
 
     def power_cycle(self, now: float) -> None:
         """Lose power and come back: what is pending is lost."""
+
+
+class CardReader(Device, Protocol):
+    """A device that cards are laid on."""
+
+    @property
+    def card(self) -> Card | None:
+        """What lies on it."""
+
+    def present(self, card: Card, now: float) -> None:
+        """Lay a card down; the caller sees to it that none lies there."""
+
+    def remove(self, now: float) -> None:
+        """Take the card away."""
+
+
+class KeyPad(Protocol):
+    """A device with keys."""
+
+    def press(self, keys: str, now: float) -> None:
+        """Type `keys`, of 0 to 9, * and #, one after the other as a person does."""
+
+
+class InputDevice(Protocol):
+    """A device with contacts to sense. Number 0 is its own tamper contact, -1 its power supply."""
+
+    def set_input(self, number: int, state: str, now: float) -> None:
+        """`state`: open or closed; with supervised lines also short or cut. For 0 and -1: good or bad."""

@@ -25,6 +25,7 @@ _LAYOUT_CYCLE = 20
 _SPECIAL = {7: Layout.PERMIT_J, 13: Layout.FOREIGNER_I, 19: Layout.FOREIGNER_Y}
 _NEWEST_ADDRESS_SHARE = 0.2
 _FINGERPRINT_SHARE = 0.3
+_LONG_UID_SHARE = 0.5
 _FINGERPRINTS = bytes([0x5A]) * 1024
 _FIRST_BIRTH = dt.date(1950, 1, 1)
 _LAST_BIRTH = dt.date(2005, 12, 31)
@@ -64,23 +65,25 @@ def make_people(count: int, seed: int) -> tuple[Person, ...]:
     """The first `count` people of the crowd named by `seed`; a larger count begins with the same people."""
     if not 0 <= count <= _MAX_PEOPLE:
         raise ValueError(f"people: 0 to {_MAX_PEOPLE}, not {count}")
-    crowd = _crowd(Random(f"people:{seed}"))
+    crowd = _crowd(seed)
     return tuple(next(crowd) for _ in range(count))
 
 
-def _crowd(rng: Random) -> Iterator[Person]:
+def _crowd(seed: int) -> Iterator[Person]:
+    rng = Random(f"people:{seed}")
     taken: set[str] = set()
     at = 0
     while True:
         layout = _SPECIAL.get(at % _LAYOUT_CYCLE, Layout.RESIDENT)
-        person = _person(f"P{at + 1:04d}", layout, rng)
+        ref = f"P{at + 1:04d}"
+        person = _person(ref, layout, rng, Random(f"carried:{seed}:{ref}"))
         if person.id_number not in taken:
             taken.add(person.id_number)
             at += 1
             yield person
 
 
-def _person(ref: str, layout: Layout, rng: Random) -> Person:
+def _person(ref: str, layout: Layout, rng: Random, carried: Random) -> Person:
     span = (_LAST_BIRTH - _FIRST_BIRTH).days
     born = (_FIRST_BIRTH + dt.timedelta(days=rng.randrange(span))).strftime("%Y%m%d")
     sequence = rng.randrange(1, 1000)
@@ -95,8 +98,20 @@ def _person(ref: str, layout: Layout, rng: Random) -> Person:
         body_number=rng.randbytes(28),
         fingerprints=_FINGERPRINTS if rng.random() < _FINGERPRINT_SHARE else b"",
         newest_address=address_item(_address(rng)) if rng.random() < _NEWEST_ADDRESS_SHARE else None,
+        uid=_uid(carried),
+        chip_serial=carried.randbytes(8),
+        em_tag=b"\x01" + carried.randbytes(4),
+        qr_text=f"LH1-{carried.randbytes(12).hex().upper()}",
+        pin=f"{carried.randrange(10_000):04d}",
     )
     return Person(ref, latin if layout is Layout.FOREIGNER_I else name, number, card)
+
+
+def _uid(carried: Random) -> bytes:
+    """Half of the cards have 4 bytes, half 7; never a random UID (08) nor a cascade tag (readers.md 4.7)."""
+    if carried.random() < _LONG_UID_SHARE:
+        return b"\x04" + carried.randbytes(6)
+    return bytes((carried.choice((0x26, 0x86, 0xC4)),)) + carried.randbytes(3)
 
 
 def _number(layout: Layout, born: str, sequence: int, rng: Random) -> str:

@@ -14,7 +14,7 @@ from functools import partial
 from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
-from drivers.base import DeviceChanged, DeviceState, Indication, LockDriver, ReaderDriver, ReaderEvent
+from drivers.base import DeviceChanged, DeviceEvent, DeviceState, Indication, LockDriver, ReaderDriver
 from drivers.catalogue import LOCK_BOARDS, READERS
 from drivers.errors import ConfigurationError, DriverError
 from gateway.access_list import load_access_list
@@ -57,11 +57,12 @@ class Daemon:
         tokenise = tokeniser(load_site_key(settings.gateway.site_key_file))
         first_list = load_access_list(settings.gateway.access_list)
         self._readers: dict[str, ReaderDriver] = {
-            part.name: READERS[part.driver].make(part.name, part.options, tokenise)
+            part.name: READERS[part.driver]().make(part.name, part.options, tokenise)
             for part in settings.readers
         }
         self._lock_boards: dict[str, LockDriver] = {
-            part.name: LOCK_BOARDS[part.driver].make(part.name, part.options) for part in settings.lock_boards
+            part.name: LOCK_BOARDS[part.driver]().make(part.name, part.options)
+            for part in settings.lock_boards
         }
         self._journal = Journal(settings.journal.path, settings.gateway.name, clock)
         self._journal_reader = JournalReader(settings.journal.path)
@@ -155,7 +156,7 @@ class Daemon:
             licensed=lambda epoch, through: self.controller.inbox.put(Acknowledged(epoch, through)),
         )
 
-    def _from_device(self, event: ReaderEvent) -> None:
+    def _from_device(self, event: DeviceEvent) -> None:
         if isinstance(event, DeviceChanged):
             self._devices[event.device] = event.state.value
             self._uplink.report_soon()

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -24,10 +24,12 @@ from pydantic import (
 
 from drivers.base import Assurance
 from drivers.catalogue import LOCK_BOARDS, READERS, DriverKind
+from drivers.settings import DeviceSettings
 from gateway.decision import Admission, DoorPolicy
 from gateway.errors import SettingsError
 from messages.model import Direction
 
+_Kinds = Mapping[str, Callable[[], DriverKind[Any]]]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$"
 MAX_DEVICES = 128
 MAX_READERS_OF_A_DOOR = 16
@@ -111,20 +113,20 @@ class DevicePart(_Part):
     model_config = ConfigDict(frozen=True, extra="allow")
     name: Name
     driver: Annotated[str, Field(description="the name of a driver, in quotes")]
-    _options: BaseModel = PrivateAttr()
+    _options: DeviceSettings = PrivateAttr()
 
     @property
-    def options(self) -> BaseModel:
+    def options(self) -> DeviceSettings:
         """The driver's own settings, checked by its own model."""
         return self._options
 
-    def check_options(self, kinds: Mapping[str, DriverKind]) -> list[str]:
+    def check_options(self, kinds: _Kinds, folder: Path) -> list[str]:
         """Says what is wrong with the driver's settings; nothing when all is well."""
         if self.driver not in kinds:
             return [f"driver: there is no {self.driver!r}; known: {', '.join(sorted(kinds))}"]
-        model = kinds[self.driver].settings
+        model: type[DeviceSettings] = kinds[self.driver]().settings
         try:
-            self._options = model.model_validate(self.model_extra or {})
+            self._options = model.model_validate(self.model_extra or {}).anchored(folder)
         except ValidationError as error:
             return explain(error, model)
         return []
@@ -213,8 +215,8 @@ def load_settings(path: Path) -> Settings:
         settings = Settings.model_validate(data)
     except ValidationError as error:
         raise _refusal(path, explain(error, Settings)) from None
-    wrong = _devices(settings.readers, "readers", READERS)
-    wrong += _devices(settings.lock_boards, "lock_boards", LOCK_BOARDS)
+    wrong = _devices(settings.readers, "readers", READERS, path.parent)
+    wrong += _devices(settings.lock_boards, "lock_boards", LOCK_BOARDS, path.parent)
     wrong += [] if wrong else [*_beyond_the_board(settings), *_one_port_twice(settings)]
     if wrong:
         raise _refusal(path, wrong)
@@ -225,11 +227,11 @@ def _refusal(path: Path, lines: list[str]) -> SettingsError:
     return SettingsError("\n".join(f"{path}: {line}" for line in lines))
 
 
-def _devices(devices: tuple[DevicePart, ...], key: str, kinds: Mapping[str, DriverKind]) -> list[str]:
+def _devices(devices: tuple[DevicePart, ...], key: str, kinds: _Kinds, folder: Path) -> list[str]:
     return [
         f"{key}[{number}].{line}"
         for number, device in enumerate(devices)
-        for line in device.check_options(kinds)
+        for line in device.check_options(kinds, folder)
     ]
 
 
@@ -291,14 +293,19 @@ def _beyond_the_board(settings: Settings) -> list[str]:
 
 
 def _one_port_twice(settings: Settings) -> list[str]:
-    used: dict[str, str] = {}
+    """Devices of one bus share its port; all others have one each, and every device a place of its own."""
+    ports: dict[str, DevicePart] = {}
+    places: dict[str, str] = {}
     found = []
     for device in (*settings.readers, *settings.lock_boards):
-        port = getattr(device.options, "port", None)
-        if port in used:
-            found.append(f"{device.name}: port {port} is that of {used[port]}; give each its own")
-        elif port is not None:
-            used[port] = device.name
+        port, place = str(getattr(device.options, "port", "")), device.options.place
+        first = ports.setdefault(port, device)
+        shared = device.options.bus is not None and device.options.bus == first.options.bus
+        if port and first is not device and not shared:
+            found.append(f"{device.name}: port {port} is that of {first.name}; give each its own")
+        elif place in places:
+            found.append(f"{device.name}: {place} is that of {places[place]}; give each its own")
+        places.setdefault(place, device.name)
     return found
 
 

@@ -16,7 +16,7 @@ from operator import xor
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
-from drivers.base import CredentialKind, DeviceChanged, Emit, ReaderEvent
+from drivers.base import CredentialKind, DeviceChanged, DeviceEvent, Emit
 
 E = TypeVar("E")
 VECTORS = Path(__file__).parent / "vectors"
@@ -84,10 +84,10 @@ class Ear:
     """Collects what a driver emits; waits for it with a deadline."""
 
     def __init__(self) -> None:
-        self.events: list[ReaderEvent] = []
+        self.events: list[DeviceEvent] = []
         self._changed = threading.Condition()
 
-    def __call__(self, event: ReaderEvent) -> None:
+    def __call__(self, event: DeviceEvent) -> None:
         with self._changed:
             self.events.append(event)
             self._changed.notify_all()

@@ -8,20 +8,21 @@ from drivers_support import tokenise
 from pydantic import ValidationError
 
 from drivers.catalogue import LOCK_BOARDS, READERS
-from drivers.settings import LcRelaySettings, SamVSettings
+from drivers.lc_board import LcRelaySettings
+from drivers.sam_reader import SamVSettings
 
 PORT = "/dev/serial/by-id/somewhere"
 
 
 def test_each_driver_is_made_from_its_own_settings() -> None:
-    reader = READERS["sam_v"].make("east-1", SamVSettings(port=PORT), tokenise)
-    board = LOCK_BOARDS["lc_relay"].make("east-locks", LcRelaySettings(port=PORT, channels=4))
+    reader = READERS["sam_v"]().make("east-1", SamVSettings(port=PORT), tokenise)
+    board = LOCK_BOARDS["lc_relay"]().make("east-locks", LcRelaySettings(port=PORT, channels=4))
     assert (reader.name, board.name) == ("east-1", "east-locks")
 
 
 def test_settings_are_defined_for_what_is_made() -> None:
-    assert {name: kind.settings for name, kind in READERS.items()} == {"sam_v": SamVSettings}
-    assert {name: kind.settings for name, kind in LOCK_BOARDS.items()} == {"lc_relay": LcRelaySettings}
+    assert READERS["sam_v"]().settings is SamVSettings
+    assert LOCK_BOARDS["lc_relay"]().settings is LcRelaySettings
 
 
 @pytest.mark.parametrize("port", [PORT, "socket://10.0.0.7:4001", "rfc2217://adapter.example:2217"])

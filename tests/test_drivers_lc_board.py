@@ -13,8 +13,7 @@ from drivers_support import DEADLINE_S, Ear, Peer, running, vectors
 
 from drivers import lc_board
 from drivers.errors import ConfigurationError, DeviceUnavailable
-from drivers.lc_board import LcBoard
-from drivers.settings import LcRelaySettings
+from drivers.lc_board import LcBoard, LcRelaySettings
 
 GAP_S = 0.1
 

@@ -19,7 +19,7 @@ READ_AND_SEARCH = """
 import sys, threading
 from drivers.base import CardRead, CardRemoved
 from drivers.sam_reader import SamReader
-from drivers.settings import SamVSettings
+from drivers.sam_reader import SamVSettings
 
 port, cards, mask, *patterns = sys.argv[1:]
 wanted = [bytes.fromhex(pattern) for pattern in patterns]

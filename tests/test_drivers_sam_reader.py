@@ -33,8 +33,7 @@ from drivers.base import (
     Indication,
 )
 from drivers.sam_codec import READ_NEWEST_ADDRESS
-from drivers.sam_reader import SamReader
-from drivers.settings import SamVSettings
+from drivers.sam_reader import SamReader, SamVSettings
 
 PHOTO = ("金丝雀照片" * 300).encode("utf-16-le")[:1024]
 CARD = read_reply(bytes(invented_block()), PHOTO)

@@ -16,9 +16,8 @@ from drivers_support import Ear, running, tokenise
 
 from drivers.base import CardRead, CardRemoved, CardUnreadable, CredentialKind
 from drivers.errors import DeviceUnavailable
-from drivers.lc_board import LcBoard
-from drivers.sam_reader import SamReader
-from drivers.settings import LcRelaySettings, SamVSettings
+from drivers.lc_board import LcBoard, LcRelaySettings
+from drivers.sam_reader import SamReader, SamVSettings
 from firmware_sim.faults import CATALOGUE
 from firmware_sim.people import Person
 from firmware_sim.scene import Scene, parse_scene

@@ -9,7 +9,6 @@ from typing import cast
 
 import pytest
 from gateway_support import BOARD, DOOR, READER, access_list, install, opened, until
-from pydantic import BaseModel
 
 from drivers.base import (
     Assurance,
@@ -24,6 +23,7 @@ from drivers.base import (
 )
 from drivers.catalogue import LOCK_BOARDS, READERS, LockBoardKind, ReaderKind
 from drivers.errors import ConfigurationError, DeviceUnavailable
+from drivers.settings import DeviceSettings
 from gateway import daemon as daemon_module
 from gateway.clock import SystemClock
 from gateway.controller import Controller
@@ -87,6 +87,11 @@ def does_not_let_go(device: Device, emit: Emit) -> None:
     threading.Event().wait(30)
 
 
+class _AnySettings(DeviceSettings):
+    port: str = ""
+    channels: int = 1
+
+
 class Building:
     """A daemon with one reader and one lock board of ours."""
 
@@ -97,10 +102,12 @@ class Building:
         self.settings_file = install(folder, TOKEN)
         settings = load_settings(self.settings_file)
         monkeypatch.setitem(
-            READERS, "sam_v", ReaderKind(BaseModel, lambda *_: cast("ReaderDriver", self.reader))
+            READERS, "sam_v", lambda: ReaderKind(_AnySettings, lambda *_: cast("ReaderDriver", self.reader))
         )
         monkeypatch.setitem(
-            LOCK_BOARDS, "lc_relay", LockBoardKind(BaseModel, lambda *_: cast("LockDriver", self.board))
+            LOCK_BOARDS,
+            "lc_relay",
+            lambda: LockBoardKind(_AnySettings, lambda *_: cast("LockDriver", self.board)),
         )
         monkeypatch.setattr(daemon_module, "_RESTART_S", 0.05)
         self.daemon = Daemon(settings, SystemClock())
