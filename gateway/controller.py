@@ -22,6 +22,7 @@ from drivers.base import (
     DeviceChanged,
     DeviceState,
     Indication,
+    InputChanged,
 )
 from drivers.errors import DriverError
 from gateway.access_list import AccessList
@@ -84,7 +85,17 @@ class Stop:
     """Ends the deciding thread; everything before it in the inbox is still done."""
 
 
-Event = CardRead | CardRemoved | CardUnreadable | DeviceChanged | NewList | ListRefused | Acknowledged | Stop
+Event = (
+    CardRead
+    | CardRemoved
+    | CardUnreadable
+    | DeviceChanged
+    | InputChanged
+    | NewList
+    | ListRefused
+    | Acknowledged
+    | Stop
+)
 
 
 @dataclass(frozen=True, slots=True)
