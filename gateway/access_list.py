@@ -31,6 +31,7 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     from_us: Micros | None = None
     until_us: Micros | None = None
     blocked: bool = False
+    pin: TokenHex | None = None  # of the PIN typed after this card, where a door asks for both
 
     def admits_to(self, door: str) -> bool:
         return EVERY_DOOR in self.doors or door in self.doors

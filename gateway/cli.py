@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from drivers.base import CredentialKind
+from drivers.base import CredentialKind, pin_number
 from drivers.errors import DriverError
 from gateway.access_list import EVERY_DOOR, AccessList
 from gateway.errors import GatewayError
@@ -71,10 +71,12 @@ def run(settings: SettingsFile) -> None:
 def check(settings: SettingsFile) -> None:
     """Says whether the gateway could start with these settings, without starting it."""
     from gateway.access_list import load_access_list
-    from gateway.tokens import load_site_key
+    from gateway.devices import make_lock_boards, make_readers
+    from gateway.tokens import load_site_key, tokeniser
 
     loaded = _load(settings)
-    load_site_key(loaded.gateway.site_key_file)
+    make_readers(loaded, tokeniser(load_site_key(loaded.gateway.site_key_file)))
+    make_lock_boards(loaded)
     access_list = load_access_list(loaded.gateway.access_list)
     print(
         f"{settings}: good: {len(loaded.readers)} readers, {len(loaded.lock_boards)} lock boards,"
@@ -121,15 +123,25 @@ def _useless_entries(settings: Settings, access_list: AccessList) -> list[str]:
 
 
 @app.command()
-def token(settings: SettingsFile) -> None:
+def token(
+    settings: SettingsFile,
+    kind: Annotated[CredentialKind, typer.Option(help="what kind of credential it is")] = (
+        CredentialKind.ID_CARD
+    ),
+    after: Annotated[
+        str, typer.Option(help="with --kind pin: the token of the card that the PIN is typed after")
+    ] = "",
+) -> None:
     """Reads a credential's number from standard input (never an argument) and prints its token."""
     from gateway.tokens import load_site_key, tokeniser
 
     tokenise = tokeniser(load_site_key(_load(settings).gateway.site_key_file))
-    number = sys.stdin.readline().strip().upper()
+    number = sys.stdin.readline().rstrip("\r\n")
+    if kind is not CredentialKind.QR_CODE:  # the text of a code counts as it is printed
+        number = number.strip().upper()
     if not number:
         raise GatewayError("no number on standard input; type it and press Enter")
-    print(tokenise(CredentialKind.ID_CARD, number))
+    print(tokenise(kind, pin_number(after, number) if after else number))
 
 
 @journal_app.command("list")

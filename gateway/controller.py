@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from drivers.base import (
@@ -23,6 +24,7 @@ from drivers.base import (
     DeviceState,
     Indication,
     InputChanged,
+    InputState,
 )
 from drivers.errors import DriverError
 from gateway.access_list import AccessList
@@ -32,6 +34,7 @@ from gateway.errors import JournalUnavailable
 from gateway.facts import Fact
 from gateway.journal import Head, Journal
 from gateway.presentation import RepeatWindow
+from gateway.sensing import OWN_INPUTS, Sensor, meanings
 from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason
 
 log = logging.getLogger(__name__)
@@ -121,8 +124,10 @@ class Controller:
         announce: Callable[[Head], None],
         zone: ZoneInfo,
         keep_acknowledged_days: int,
+        sensors: Mapping[tuple[str, int], Sensor] = MappingProxyType({}),
     ) -> None:
-        """`points` by reader; `indicate(reader, signal)`; `announce(head)` tells the uplink of a commit."""
+        """`points` by reader; `indicate(reader, signal)`; `announce(head)` tells the uplink of a commit;
+        `sensors` by board or reader and number of its input."""
         self.inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self.access_list = AccessList()
         self._journal = journal
@@ -134,6 +139,8 @@ class Controller:
         self._keep_days = keep_acknowledged_days
         self._care_every_s = CARE_EVERY_S if keep_acknowledged_days else 0.0
         self._cared_s = time.monotonic()
+        self._sensors = sensors
+        self._inputs: dict[tuple[str, int], InputState] = {}
         self._repeats = RepeatWindow()
         self._unrecorded: deque[Fact] = deque(maxlen=MAX_UNRECORDED)
         self._acknowledged: dict[int, int] = {}
@@ -185,6 +192,8 @@ class Controller:
                 return self._unreadable(event)
             case DeviceChanged():
                 return self._device_changed(event)
+            case InputChanged():
+                return self._input_changed(event)
             case NewList(access_list):
                 self.access_list = access_list
                 return [_Act(self._list_fact(Kind.LIST_APPLIED))]
@@ -200,11 +209,12 @@ class Controller:
 
     def _decide(self, read: CardRead) -> list[_Act]:
         point = self._points.get(read.reader)
-        if point is None or self._repeats.is_repeat(read.reader, read.token, read.at_ns):
+        shown = read.token if read.pin is None else f"{read.token} {read.pin}"  # another PIN is another try
+        if point is None or self._repeats.is_repeat(read.reader, shown, read.at_ns):
             return []
         now_us = self._clock.now_us()
         decision = decide(
-            Presented(read.assurance, read.valid_from, read.valid_until),
+            Presented(read.assurance, read.valid_from, read.valid_until, read.pin),
             self.access_list.find(read.token),
             point.door,
             point.policy,
@@ -243,18 +253,43 @@ class Controller:
 
     def _device_changed(self, event: DeviceChanged) -> list[_Act]:
         """One record for each door that the device serves: who asks about a door must find it there."""
-        point = self._points.get(event.device)
-        if point is not None:
-            kind, reason = _READER_KINDS.get(event.state, (None, None))
-            doors: dict[str, str | None] = {point.door: event.device}
-        else:
-            kind, reason = _LOCK_KINDS.get(event.state, (None, None))
-            doors = {p.door: None for p in self._points.values() if p.lock_board == event.device}
-        if kind is None:
-            return []
+        is_reader = event.device in self._points
+        kind, reason = (_READER_KINDS if is_reader else _LOCK_KINDS)[event.state]
+        if event.insecure:
+            reason = Reason.NOT_SECURE
+        reader = event.device if is_reader else None
         return [
-            _Act(self._fact(kind, door=door, reader=reader, reason=reason)) for door, reader in doors.items()
+            _Act(self._fact(kind, door=door, reader=reader, reason=reason))
+            for door in self._doors_of(event.device)
         ]
+
+    def _doors_of(self, device: str) -> tuple[str, ...]:
+        """The door of a reader, or all doors of a lock board."""
+        point = self._points.get(device)
+        if point is not None:
+            return (point.door,)
+        return tuple(dict.fromkeys(p.door for p in self._points.values() if p.lock_board == device))
+
+    def _input_changed(self, event: InputChanged) -> list[_Act]:
+        """What the input says now, compared with what it said last: a device that returns tells it again."""
+        place = event.device, event.input
+        sensor = self._sensors.get(place) or self._own_sensor(event)
+        if sensor is None:
+            return []
+        found = meanings(sensor.function, self._inputs.get(place), event.state)
+        self._inputs[place] = event.state
+        return [
+            _Act(self._fact(kind, door=door, reader=sensor.reader, reason=reason))
+            for kind, reason in found
+            for door in sensor.doors
+        ]
+
+    def _own_sensor(self, event: InputChanged) -> Sensor | None:
+        function = OWN_INPUTS.get(event.input)
+        if function is None:
+            return None
+        reader = event.device if event.device in self._points else None
+        return Sensor(function, self._doors_of(event.device), reader)
 
     def _record(self, facts: list[Fact]) -> list[int]:
         """Durable when this returns. What could not be recorded before goes first."""
@@ -346,12 +381,14 @@ class Controller:
         return datetime.fromtimestamp(now_us / 1e6, UTC).astimezone(self._zone).date()
 
 
-_READER_KINDS: Mapping[DeviceState, tuple[Kind, Reason]] = {
+_READER_KINDS: Mapping[DeviceState, tuple[Kind, Reason | None]] = {
+    DeviceState.RECOVERING: (Kind.READER_RECOVERING, None),
     DeviceState.OK: (Kind.READER_RESTORED, Reason.ANSWERS_AGAIN),
     DeviceState.DEGRADED: (Kind.READER_DEGRADED, Reason.DEVICE_FAULT),
     DeviceState.LOST: (Kind.READER_LOST, Reason.NO_ANSWER),
 }
 _LOCK_KINDS: Mapping[DeviceState, tuple[Kind, Reason | None]] = {
+    DeviceState.RECOVERING: (Kind.LOCK_RECOVERING, None),
     DeviceState.OK: (Kind.LOCK_RESTORED, None),  # boards take commands; most of them answer nothing
     DeviceState.DEGRADED: (Kind.LOCK_DEGRADED, Reason.DEVICE_FAULT),
     DeviceState.LOST: (Kind.LOCK_LOST, Reason.NO_ANSWER),

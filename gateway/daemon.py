@@ -14,15 +14,16 @@ from functools import partial
 from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
-from drivers.base import DeviceChanged, DeviceEvent, DeviceState, Indication, LockDriver, ReaderDriver
-from drivers.catalogue import LOCK_BOARDS, READERS
+from drivers.base import DeviceChanged, DeviceEvent, DeviceState, Indication
 from drivers.errors import ConfigurationError, DriverError
 from gateway.access_list import load_access_list
 from gateway.clock import Clock
 from gateway.controller import AccessPoint, Acknowledged, Controller, ListRefused, NewList, Stop
+from gateway.devices import make_lock_boards, make_readers
 from gateway.errors import AccessListError
 from gateway.journal import Head, Journal
 from gateway.journal_reader import JournalReader
+from gateway.sensing import Sensor
 from gateway.settings import DoorPart, Settings
 from gateway.tokens import load_site_key, tokeniser
 from gateway.uplink import Report, Uplink
@@ -56,14 +57,8 @@ class Daemon:
         self.fell = False  # the deciding thread ended by itself: whoever supervises must start us again
         tokenise = tokeniser(load_site_key(settings.gateway.site_key_file))
         first_list = load_access_list(settings.gateway.access_list)
-        self._readers: dict[str, ReaderDriver] = {
-            part.name: READERS[part.driver]().make(part.name, part.options, tokenise)
-            for part in settings.readers
-        }
-        self._lock_boards: dict[str, LockDriver] = {
-            part.name: LOCK_BOARDS[part.driver]().make(part.name, part.options)
-            for part in settings.lock_boards
-        }
+        self._readers = make_readers(settings, tokenise)
+        self._lock_boards = make_lock_boards(settings)
         self._journal = Journal(settings.journal.path, settings.gateway.name, clock)
         self._journal_reader = JournalReader(settings.journal.path)
         self.controller = Controller(
@@ -74,6 +69,10 @@ class Daemon:
             announce=self._announce,
             zone=ZoneInfo(settings.gateway.timezone),
             keep_acknowledged_days=settings.journal.keep_acknowledged_days,
+            sensors={
+                (wired.board, wired.channel): Sensor(wired.function, (wired.door,))
+                for wired in settings.inputs
+            },
         )
         self.controller.inbox.put(NewList(first_list))
         self._uplink = self._make_uplink()

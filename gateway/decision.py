@@ -22,6 +22,7 @@ class Admission(StrEnum):
 class DoorPolicy:
     admits: frozenset[Admission] = frozenset({Admission.LISTED})
     minimum_assurance: Assurance = Assurance.L0
+    asks_pin: bool = False  # whoever is on the list types the PIN after the card
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Presented:
     assurance: Assurance
     valid_from: date | None
     valid_until: date | None
+    pin: str | None = None  # the token of what was typed after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def decide(
         return Decision(granted=False, reason=Reason.BLOCKED, entry=entry)
     if presented.assurance < policy.minimum_assurance:
         return Decision(granted=False, reason=Reason.ASSURANCE_TOO_LOW, entry=entry)
-    refusal = _refused_by_list(entry, door, policy, now_us)
+    refusal = _refused_by_list(entry, door, policy, now_us) or _refused_by_pin(presented, entry, policy)
     if refusal is None:
         return Decision(granted=True, reason=Reason.LISTED, entry=entry)
     if Admission.VERIFIED_ID in policy.admits and presented.assurance is Assurance.L3:
@@ -68,6 +70,14 @@ def _refused_by_list(entry: Entry | None, door: str, policy: DoorPolicy, now_us:
     if entry.until_us is not None and now_us >= entry.until_us:
         return Reason.EXPIRED
     return None
+
+
+def _refused_by_pin(presented: Presented, entry: Entry | None, policy: DoorPolicy) -> Reason | None:
+    if not policy.asks_pin or entry is None:
+        return None
+    if presented.pin is None or entry.pin is None:
+        return Reason.PIN_MISSING
+    return None if presented.pin == entry.pin else Reason.PIN_WRONG
 
 
 def _document_flaw(presented: Presented, today: date) -> Reason | None:

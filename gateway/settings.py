@@ -27,6 +27,7 @@ from drivers.catalogue import LOCK_BOARDS, READERS, DriverKind
 from drivers.settings import DeviceSettings
 from gateway.decision import Admission, DoorPolicy
 from gateway.errors import SettingsError
+from gateway.sensing import InputFunction
 from messages.model import Direction
 
 _Kinds = Mapping[str, Callable[[], DriverKind[Any]]]
@@ -155,13 +156,28 @@ class DoorPart(_Part):
         frozenset[Admission], Field(min_length=1, description='a list of "listed", "verified_id" or both')
     ] = frozenset({Admission.LISTED})
     minimum_assurance: Annotated[Assurance, Field(description='"L0", "L1", "L2" or "L3"')] = Assurance.L0
+    asks_pin: Annotated[bool, Field(strict=True, description="true or false")] = False
     when_not_recordable: Annotated[
         Literal["admit_listed", "deny"], Field(description='"admit_listed" or "deny"')
     ] = "admit_listed"
 
     @property
     def policy(self) -> DoorPolicy:
-        return DoorPolicy(self.admits, self.minimum_assurance)
+        return DoorPolicy(self.admits, self.minimum_assurance, self.asks_pin)
+
+
+class InputPart(_Part):
+    """What is wired to an input of a lock board or reader, and at which door."""
+
+    board: Name
+    channel: Annotated[
+        int, Field(strict=True, ge=1, le=64, description="the input's number on its board, from 1")
+    ]
+    function: Annotated[
+        InputFunction,
+        Field(description='"contact", "rex", "tamper", "fire", "mains" or "battery"'),
+    ]
+    door: Name
 
 
 class Settings(_Part):
@@ -178,6 +194,10 @@ class Settings(_Part):
     doors: Annotated[
         tuple[DoorPart, ...], Field(min_length=1, max_length=64, description="1 to 64 tables [[doors]]")
     ]
+
+    inputs: Annotated[
+        tuple[InputPart, ...], Field(max_length=256, description="tables [[inputs]], 256 at most")
+    ] = ()
 
     @model_validator(mode="after")
     def _everything_fits(self) -> Settings:
@@ -217,7 +237,7 @@ def load_settings(path: Path) -> Settings:
         raise _refusal(path, explain(error, Settings)) from None
     wrong = _devices(settings.readers, "readers", READERS, path.parent)
     wrong += _devices(settings.lock_boards, "lock_boards", LOCK_BOARDS, path.parent)
-    wrong += [] if wrong else [*_beyond_the_board(settings), *_one_port_twice(settings)]
+    wrong += [] if wrong else [*_beyond_the_board(settings), *_unwired(settings), *_one_port_twice(settings)]
     if wrong:
         raise _refusal(path, wrong)
     return _anchored(settings, path.parent)
@@ -278,6 +298,25 @@ def _dangling(settings: Settings) -> list[str]:
         if door.lock.board not in boards:
             known = ", ".join(sorted(boards))
             found.append(f"doors[{number}].lock.board: there is no {door.lock.board!r}; known: {known}")
+    for number, wired in enumerate(settings.inputs):
+        if wired.board not in readers | boards:
+            known = ", ".join(sorted(readers | boards))
+            found.append(f"inputs[{number}].board: there is no {wired.board!r}; known: {known}")
+        if wired.door not in {door.name for door in settings.doors}:
+            found.append(f"inputs[{number}].door: there is no door {wired.door!r}")
+    places = [f"{wired.board!r} channel {wired.channel}" for wired in settings.inputs]
+    return found + [f"inputs: {place} stands there twice" for place in _repeated(places)]
+
+
+def _unwired(settings: Settings) -> list[str]:
+    """Inputs that the board's own settings do not name: its driver would not look at them."""
+    options = {part.name: part.options for part in (*settings.readers, *settings.lock_boards)}
+    found = []
+    for number, wired in enumerate(settings.inputs):
+        known = sorted(each.channel for each in getattr(options[wired.board], "inputs", ()))
+        if wired.channel not in known:
+            have = f"its inputs are {', '.join(map(str, known))}" if known else "it has no inputs"
+            found.append(f"inputs[{number}].channel: {wired.board!r} has no input {wired.channel}; {have}")
     return found
 
 

@@ -47,10 +47,23 @@ class Kind(StrEnum):
     RELEASE_FAILED = "release_failed"  # granted and recorded, but the lock could not be driven
     READER_LOST = "reader_lost"
     READER_DEGRADED = "reader_degraded"
+    READER_RECOVERING = "reader_recovering"  # found again, being set up
     READER_RESTORED = "reader_restored"
     LOCK_LOST = "lock_lost"
     LOCK_DEGRADED = "lock_degraded"
+    LOCK_RECOVERING = "lock_recovering"
     LOCK_RESTORED = "lock_restored"
+    DOOR_OPENED = "door_opened"  # the contact's word, whoever opened it
+    DOOR_CLOSED = "door_closed"
+    REX = "rex"  # somebody asked to leave
+    TAMPER = "tamper"
+    TAMPER_RESTORED = "tamper_restored"
+    FIRE_INPUT = "fire_input"  # observed; the release itself is hard-wired
+    FIRE_INPUT_RESTORED = "fire_input_restored"
+    MAINS_FAILED = "mains_failed"
+    MAINS_RESTORED = "mains_restored"
+    BATTERY_LOW = "battery_low"
+    BATTERY_RESTORED = "battery_restored"
     JOURNAL_OPENED = "journal_opened"  # the first record of every epoch
     GATEWAY_STARTED = "gateway_started"
     GATEWAY_STOPPED = "gateway_stopped"
@@ -74,6 +87,8 @@ class Reason(StrEnum):
     ASSURANCE_TOO_LOW = "assurance_too_low"
     DOCUMENT_EXPIRED = "document_expired"
     UNREADABLE = "unreadable"  # a card was there and could not be read
+    PIN_MISSING = "pin_missing"  # the door asks for card and PIN
+    PIN_WRONG = "pin_wrong"
     NOT_RECORDABLE = "not_recordable"  # the journal cannot write and the door's policy then sends to a person
     # epochs
     NEW_JOURNAL = "new_journal"
@@ -82,6 +97,9 @@ class Reason(StrEnum):
     NO_ANSWER = "no_answer"  # unplugged, without power or silent
     DEVICE_FAULT = "device_fault"
     ANSWERS_AGAIN = "answers_again"
+    NOT_SECURE = "not_secure"  # wrong or default key, plain text or a replay: refused
+    LINE_CUT = "line_cut"  # a supervised input line
+    LINE_SHORTED = "line_shorted"
     LOST_DRIVE = "lost_drive"  # the lock board could not take the command
     BAD_FILE = "bad_file"
 

@@ -355,6 +355,36 @@ def test_token_reads_the_number_from_standard_input_alone(tmp_path: Path) -> Non
     assert liuhen_gateway("token", "-s", install(tmp_path), "00000019491231002X").returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "said", "token"),
+    [
+        # printf 'em_tag:0C00A1B2C3' | openssl dgst -sha256 -mac HMAC -macopt hexkey:000102...1e1f
+        pytest.param(
+            "em_tag", "0c00a1b2c3\n", "45ae53d7f64c3844b43da22204b99a45", id="hex digits in upper case"
+        ),
+        pytest.param(
+            "qr_code",
+            "Guest 7 \r\n",
+            "a22bf01ce81159fde123954a884ff196",
+            id="the text of a code as it is printed",
+        ),
+    ],
+)
+def test_token_takes_every_kind_of_credential(tmp_path: Path, kind: str, said: str, token: str) -> None:
+    assert liuhen_gateway("token", "-s", install(tmp_path), "--kind", kind, said=said).stdout == f"{token}\n"
+
+
+def test_token_of_a_pin_depends_on_the_card_it_is_typed_after(tmp_path: Path) -> None:
+    path = install(tmp_path)
+    tokens = [
+        liuhen_gateway("token", "-s", path, "--kind", "pin", *after, said="2580\n").stdout
+        for after in ((), ("--after", "a" * 32), ("--after", "b" * 32))
+    ]
+    # printf 'pin:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:2580' | openssl ...
+    assert tokens[1] == "dfe43c532f39b8a036a49d6cd40b1c91\n"
+    assert len(set(tokens)) == 3
+
+
 def test_token_without_a_number_says_what_to_do(tmp_path: Path) -> None:
     done = liuhen_gateway("token", "-s", install(tmp_path))
     assert done.returncode == 2

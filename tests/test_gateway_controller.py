@@ -11,8 +11,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from gateway_support import EPOCH_S, TurnedClock, files_limited_to, until
+from msgspec import structs
 
 from drivers.base import (
+    POWER_INPUT,
+    TAMPER_INPUT,
     Assurance,
     CardRead,
     CardRemoved,
@@ -21,6 +24,8 @@ from drivers.base import (
     DeviceChanged,
     DeviceState,
     Indication,
+    InputChanged,
+    InputState,
 )
 from drivers.errors import DeviceUnavailable
 from gateway import controller as controller_module
@@ -36,10 +41,12 @@ from gateway.controller import (
 from gateway.decision import Admission, DoorPolicy
 from gateway.journal import Head, Journal
 from gateway.journal_reader import JournalReader
+from gateway.sensing import InputFunction, Sensor
 from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason, Record
 
 S = 1_000_000_000
 LISTED, BLOCKED, STRANGER = "a" * 32, "b" * 32, "c" * 32
+PIN, OTHER_PIN = "d" * 32, "e" * 32
 ENTRIES = {
     LISTED: Entry(LISTED, "h-7", "resident", ("*",)),
     BLOCKED: Entry(BLOCKED, "h-8", "resident", ("*",), blocked=True),
@@ -80,19 +87,28 @@ class House:
         both = DoorPolicy(frozenset(Admission))
         lobby = AccessPoint("lobby", Direction.IN, both, "lobby-board", self.board.release)
         garage = replace(lobby, door="garage", direction=Direction.OUT, admit_listed_unrecorded=False)
+        self.points = {"lobby-in": lobby, "garage-out": garage}
         self.controller = Controller(
             journal=self.journal,
             clock=self.clock,
-            points={"lobby-in": lobby, "garage-out": garage},
+            points=self.points,
             indicate=lambda reader, signal: self.shown.append((reader, signal)),
             announce=self.announced.append,
             zone=ZoneInfo("Asia/Shanghai"),
             keep_acknowledged_days=0,
+            sensors={("lobby-board", 1): Sensor(InputFunction.CONTACT, ("garage",))},
         )
         self.controller.access_list = LIST
 
     def reads(self, *tokens: str, reader: str = "lobby-in", at_s: float = 0.0, level: str = "L0") -> None:
         self.controller.handle([read(token, reader=reader, at_s=at_s, level=level) for token in tokens])
+
+    def asks_pin(self, pin: str) -> None:
+        """The lobby asks for the PIN after the card, and everybody on the list has this one."""
+        policy = replace(self.points["lobby-in"].policy, asks_pin=True)
+        self.points["lobby-in"] = replace(self.points["lobby-in"], policy=policy)
+        entries = {token: structs.replace(entry, pin=pin) for token, entry in ENTRIES.items()}
+        self.controller.access_list = AccessList(LIST.version, LIST.issued_us, entries)
 
     def records(self) -> list[Record]:
         """Without the one that opened the journal."""
@@ -106,9 +122,15 @@ class House:
 
 
 def read(
-    token: str, *, reader: str = "lobby-in", at_s: float = 0.0, level: str = "L0", until: date | None = None
+    token: str,
+    *,
+    reader: str = "lobby-in",
+    at_s: float = 0.0,
+    level: str = "L0",
+    until: date | None = None,
+    pin: str | None = None,
 ) -> CardRead:
-    return CardRead(reader, CredentialKind.ID_CARD, token, Assurance(level), int(at_s * S), None, until)
+    return CardRead(reader, CredentialKind.ID_CARD, token, Assurance(level), int(at_s * S), None, until, pin)
 
 
 @pytest.fixture
@@ -284,12 +306,13 @@ def test_a_refused_list_is_recorded_and_the_former_one_decides(house: House) -> 
             (Kind.READER_DEGRADED, Reason.DEVICE_FAULT),
             (Kind.LOCK_DEGRADED, Reason.DEVICE_FAULT),
         ),
+        (DeviceState.RECOVERING, (Kind.READER_RECOVERING, None), (Kind.LOCK_RECOVERING, None)),
         (DeviceState.OK, (Kind.READER_RESTORED, Reason.ANSWERS_AGAIN), (Kind.LOCK_RESTORED, None)),
     ],
     ids=str,
 )
 def test_a_device_is_recorded_at_every_door_it_serves(
-    house: House, state: DeviceState, reader: tuple[Kind, Reason], lock: tuple[Kind, Reason | None]
+    house: House, state: DeviceState, reader: tuple[Kind, Reason | None], lock: tuple[Kind, Reason | None]
 ) -> None:
     house.controller.handle(
         [DeviceChanged("garage-out", state, "cause"), DeviceChanged("lobby-board", state, "cause")]
@@ -301,10 +324,73 @@ def test_a_device_is_recorded_at_every_door_it_serves(
     ]
 
 
-def test_a_device_that_is_being_opened_is_not_news(house: House) -> None:
-    house.controller.handle([DeviceChanged("lobby-in", DeviceState.RECOVERING, "opening")])
+def test_a_device_that_could_not_prove_itself_says_so_whatever_its_state(house: House) -> None:
+    house.controller.handle(
+        [
+            DeviceChanged("lobby-in", DeviceState.LOST, "wrong key", insecure=True),
+            DeviceChanged("garage-out", DeviceState.DEGRADED, "plain text", insecure=True),
+        ]
+    )
+    assert [(r.kind, r.reason) for r in house.records()] == [
+        (Kind.READER_LOST, Reason.NOT_SECURE),
+        (Kind.READER_DEGRADED, Reason.NOT_SECURE),
+    ]
+
+
+# Cards with a PIN.
+
+
+def test_a_door_that_asks_for_a_pin_opens_with_the_right_one_only(house: House) -> None:
+    house.asks_pin(PIN)
+    house.controller.handle(
+        [read(LISTED), read(LISTED, pin=OTHER_PIN, at_s=1), read(LISTED, pin=PIN, at_s=2)]
+    )
+    assert house.reasons() == [Reason.PIN_MISSING, Reason.PIN_WRONG, Reason.LISTED]
+    assert house.board.released == 1
+
+
+def test_another_pin_after_the_same_card_is_another_try_and_the_same_one_is_not(house: House) -> None:
+    house.asks_pin(PIN)
+    house.controller.handle([read(LISTED, pin=OTHER_PIN), read(LISTED, pin=OTHER_PIN), read(LISTED, pin=PIN)])
+    assert house.reasons() == [Reason.PIN_WRONG, Reason.LISTED]
+
+
+# Inputs.
+
+
+def test_a_contact_is_recorded_at_its_door_when_it_changes(house: House) -> None:
+    for state in (InputState.NORMAL, InputState.ACTIVE, InputState.ACTIVE, InputState.NORMAL):
+        house.controller.handle([InputChanged("lobby-board", 1, state, 0)])
+    assert [(r.kind, r.door, r.reader) for r in house.records()] == [
+        (Kind.DOOR_OPENED, "garage", None),
+        (Kind.DOOR_CLOSED, "garage", None),
+    ]
+
+
+def test_a_board_that_comes_back_and_says_the_same_again_is_no_news(house: House) -> None:
+    opened = InputChanged("lobby-board", 1, InputState.ACTIVE, 0)
+    house.controller.handle([opened])
+    house.controller.handle([DeviceChanged("lobby-board", DeviceState.LOST, "cause"), opened])
+    assert [r.kind for r in house.records()].count(Kind.DOOR_OPENED) == 1
+
+
+def test_what_a_device_says_of_itself_is_recorded_at_each_of_its_doors(house: House) -> None:
+    house.controller.handle(
+        [
+            InputChanged("lobby-in", TAMPER_INPUT, InputState.ACTIVE, 0),
+            InputChanged("lobby-board", POWER_INPUT, InputState.ACTIVE, 0),
+        ]
+    )
+    assert [(r.kind, r.door, r.reader) for r in house.records()] == [
+        (Kind.TAMPER, "lobby", "lobby-in"),
+        (Kind.MAINS_FAILED, "lobby", None),
+        (Kind.MAINS_FAILED, "garage", None),
+    ]
+
+
+def test_inputs_that_are_wired_to_nothing_do_nothing(house: House) -> None:
+    house.controller.handle([InputChanged("lobby-board", 7, InputState.ACTIVE, 0)])
     assert house.records() == []
-    assert house.announced == []
 
 
 # When nothing can be recorded.

@@ -15,18 +15,28 @@ LISTED_ONLY = DoorPolicy()
 DOCUMENTS = DoorPolicy(frozenset({Admission.VERIFIED_ID}))
 BOTH = DoorPolicy(frozenset(Admission))
 STRICT = DoorPolicy(frozenset(Admission), Assurance.L2)
+WITH_PIN = DoorPolicy(asks_pin=True)
+WITH_PIN_OR_DOCUMENT = DoorPolicy(frozenset(Admission), asks_pin=True)
+PIN, OTHER_PIN = "1" * 32, "2" * 32
 
 
 def entry(
-    *doors: str, from_us: int | None = None, until_us: int | None = None, blocked: bool = False
+    *doors: str,
+    from_us: int | None = None,
+    until_us: int | None = None,
+    blocked: bool = False,
+    pin: str | None = None,
 ) -> Entry:
-    return Entry("0" * 32, "holder-7", "resident", doors or ("lobby",), from_us, until_us, blocked)
+    return Entry("0" * 32, "holder-7", "resident", doors or ("lobby",), from_us, until_us, blocked, pin)
 
 
 def card(
-    assurance: Assurance = Assurance.L3, begins: date | None = None, ends: date | None = None
+    assurance: Assurance = Assurance.L3,
+    begins: date | None = None,
+    ends: date | None = None,
+    pin: str | None = None,
 ) -> Presented:
-    return Presented(assurance, begins, ends)
+    return Presented(assurance, begins, ends, pin)
 
 
 def decided(presented: Presented, listed: Entry | None, policy: DoorPolicy) -> Decision:
@@ -54,6 +64,20 @@ def decided(presented: Presented, listed: Entry | None, policy: DoorPolicy) -> D
             id="old document, but on the list",
         ),
         pytest.param(entry(), STRICT, card(Assurance.L2), Reason.LISTED, id="just as hard to copy as asked"),
+        pytest.param(entry(pin=PIN), WITH_PIN, card(pin=PIN), Reason.LISTED, id="with the right PIN"),
+        pytest.param(
+            entry(pin=PIN), LISTED_ONLY, card(), Reason.LISTED, id="without a PIN that is not asked"
+        ),
+        pytest.param(
+            entry(pin=PIN),
+            LISTED_ONLY,
+            card(pin=OTHER_PIN),
+            Reason.LISTED,
+            id="with any PIN if none is asked",
+        ),
+        pytest.param(
+            None, WITH_PIN_OR_DOCUMENT, card(), Reason.VERIFIED_ID, id="a document needs no PIN of ours"
+        ),
         pytest.param(None, DOCUMENTS, card(), Reason.VERIFIED_ID, id="anybody with a document"),
         pytest.param(None, BOTH, card(ends=TODAY), Reason.VERIFIED_ID, id="on the document's last day"),
         pytest.param(None, BOTH, card(begins=TODAY), Reason.VERIFIED_ID, id="on the document's first day"),
@@ -87,6 +111,12 @@ def test_a_door_is_granted(
             entry(from_us=NOW_US + 1), LISTED_ONLY, card(), Reason.NOT_YET_VALID, id="a microsecond early"
         ),
         pytest.param(entry(until_us=NOW_US), LISTED_ONLY, card(), Reason.EXPIRED, id="the end is exclusive"),
+        pytest.param(entry(pin=PIN), WITH_PIN, card(), Reason.PIN_MISSING, id="no PIN typed"),
+        pytest.param(entry(), WITH_PIN, card(pin=PIN), Reason.PIN_MISSING, id="no PIN on the list"),
+        pytest.param(entry(pin=PIN), WITH_PIN, card(pin=OTHER_PIN), Reason.PIN_WRONG, id="another PIN"),
+        pytest.param(
+            entry(pin=PIN, blocked=True), WITH_PIN, card(pin=PIN), Reason.BLOCKED, id="blocked, right PIN"
+        ),
         pytest.param(entry(blocked=True), LISTED_ONLY, card(), Reason.BLOCKED, id="blocked"),
         pytest.param(
             entry(blocked=True), BOTH, card(), Reason.BLOCKED, id="blocked, whatever document is shown"

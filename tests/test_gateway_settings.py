@@ -18,6 +18,7 @@ SECOND_DOOR = (
     '\n[[doors]]\nname = "{}"\nlabel = "x"\nreaders = ["{}"]\n'
     'lock = {{ board = "lobby-board", channel = 1 }}\n'
 )
+WIRED = '[[inputs]]\nboard = "{}"\nchannel = {}\nfunction = "{}"\ndoor = "{}"\n[mqtt]'
 
 
 def refusal(path: Path) -> list[str]:
@@ -98,13 +99,13 @@ NAME_HELP = "write a name of lower-case letters, digits and hyphens such as 'eas
         pytest.param(
             "[mqtt]",
             "[mqqt]",
-            "mqqt: is not a setting; known here: doors, gateway, journal, lock_boards, mqtt, readers",
+            "mqqt: is not a setting; known here: doors, gateway, inputs, journal, lock_boards,",
             id="unknown table",
         ),
         pytest.param(
             "pulse_s",
             "pulse_ms",
-            "doors[0].pulse_ms: is not a setting; known here: admits, direction, label, lock,",
+            "doors[0].pulse_ms: is not a setting; known here: admits, asks_pin, direction, label,",
             id="another unit",
         ),
         pytest.param(
@@ -257,6 +258,30 @@ NAME_HELP = "write a name of lower-case letters, digits and hyphens such as 'eas
             SECOND_DOOR.format("yard", "lobby-in"),
             "doors: reader 'lobby-in' belongs to two doors",
             id="reader in two doors",
+        ),
+        pytest.param(
+            "[mqtt]",
+            WIRED.format("loby-board", 1, "contact", "north-lobby"),
+            "inputs[0].board: there is no 'loby-board'; known: lobby-board, lobby-in",
+            id="input of no board",
+        ),
+        pytest.param(
+            "[mqtt]",
+            WIRED.format("lobby-board", 1, "contact", "yard"),
+            "inputs[0].door: there is no door 'yard'",
+            id="input of no door",
+        ),
+        pytest.param(
+            "[mqtt]",
+            WIRED.format("lobby-board", 1, "contact", "north-lobby"),
+            "inputs[0].channel: 'lobby-board' has no input 1; it has no inputs",
+            id="input the board does not have",
+        ),
+        pytest.param(
+            "[mqtt]",
+            WIRED.format("lobby-board", 1, "bell", "north-lobby"),
+            "inputs[0].function: Input should be 'contact', 'rex',",
+            id="input for something unknown",
         ),
         pytest.param(
             'admits = ["listed"]',

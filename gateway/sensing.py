@@ -1,0 +1,85 @@
+"""What a change of an input means at its door: contact, REX, tamper, fire, mains and battery. Pure.
+
+Only observed and recorded: exit and fire release are hard-wired to the lock's power and never pass through
+here (trust.md R-36). Names after IEC 60839-11-1 and readers.md 7.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from drivers.base import POWER_INPUT, TAMPER_INPUT, InputState
+from messages.model import Kind, Reason
+
+
+class InputFunction(StrEnum):
+    """What an input is wired to."""
+
+    CONTACT = "contact"  # active: the door is open
+    REX = "rex"  # active: somebody asks to leave
+    TAMPER = "tamper"
+    FIRE = "fire"  # the fire alarm system's report
+    MAINS = "mains"  # active: mains power has failed
+    BATTERY = "battery"  # active: the battery is low
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """One input of a board or reader and the doors whose records tell of it."""
+
+    function: InputFunction
+    doors: tuple[str, ...]
+    reader: str | None = None  # its own tamper contact or power
+
+
+OWN_INPUTS: Mapping[int, InputFunction] = {
+    TAMPER_INPUT: InputFunction.TAMPER,
+    POWER_INPUT: InputFunction.MAINS,
+}
+"""Inputs without terminals: what a device reports of itself."""
+
+_BEGUN: Mapping[InputFunction, Kind] = {
+    InputFunction.CONTACT: Kind.DOOR_OPENED,
+    InputFunction.REX: Kind.REX,
+    InputFunction.TAMPER: Kind.TAMPER,
+    InputFunction.FIRE: Kind.FIRE_INPUT,
+    InputFunction.MAINS: Kind.MAINS_FAILED,
+    InputFunction.BATTERY: Kind.BATTERY_LOW,
+}
+_ENDED: Mapping[InputFunction, Kind | None] = {
+    InputFunction.CONTACT: Kind.DOOR_CLOSED,
+    InputFunction.REX: None,  # a button let go says nothing
+    InputFunction.TAMPER: Kind.TAMPER_RESTORED,
+    InputFunction.FIRE: Kind.FIRE_INPUT_RESTORED,
+    InputFunction.MAINS: Kind.MAINS_RESTORED,
+    InputFunction.BATTERY: Kind.BATTERY_RESTORED,
+}
+_LINE_FAULTS: Mapping[InputState, Reason] = {
+    InputState.SHORTED: Reason.LINE_SHORTED,
+    InputState.CUT: Reason.LINE_CUT,
+}
+
+Meaning = tuple[Kind, Reason | None]
+
+
+def meanings(function: InputFunction, before: InputState | None, now: InputState) -> list[Meaning]:
+    """What there is to record when an input goes from `before` (None: not known yet) to `now`.
+
+    A supervised line that is cut or shorted is tampered with, whatever hangs on it; while it is, the input
+    itself is not known, so that what it says afterwards counts as news only if it is active.
+    """
+    if before is now:
+        return []
+    if now in _LINE_FAULTS:
+        return [(Kind.TAMPER, _LINE_FAULTS[now])]
+    found: list[Meaning] = []
+    if before in _LINE_FAULTS:
+        found.append((Kind.TAMPER_RESTORED, None))
+    ended = _ENDED[function]
+    if now is InputState.ACTIVE:
+        found.append((_BEGUN[function], None))
+    elif before is InputState.ACTIVE and ended is not None:
+        found.append((ended, None))
+    return found
