@@ -12,56 +12,70 @@ from random import Random
 from firmware_sim.community import CommunityRunner, Crowd, visits
 from firmware_sim.device import Notice
 from firmware_sim.events import EventLog
-from firmware_sim.faults import LOCK_BOARD, READER, FaultSet
-from firmware_sim.line import Line
-from firmware_sim.lock_board import LockBoard
-from firmware_sim.ports import Port, PtyPort, TcpPort
-from firmware_sim.sam_module import SamModule, sam_number
-from firmware_sim.scene import DoorPlan, LockBoardPlan, ReaderPlan, Scene
+from firmware_sim.faults import FaultSet
+from firmware_sim.kinds import PTY, UNIX, Role, Surroundings
+from firmware_sim.line import Line, Station
+from firmware_sim.ports import Port, PtyPort, TcpPort, UnixPort
+from firmware_sim.scene import DevicePlan, DoorPlan, Scene
 from firmware_sim.wire import Wire
 
 _log = logging.getLogger(__name__)
 
 
-def make_line(scene: Scene, plan: ReaderPlan | LockBoardPlan, now: float) -> Line:
-    """A device behind its wire, switched on at `now`, not plugged in. Chance comes from seed and name."""
+def make_lines(scene: Scene, now: float) -> tuple[Line, ...]:
+    """Every cable of the scene with its devices, switched on at `now`, not plugged in."""
+    stations = {plan.name: make_station(scene, plan, now) for plan in scene.devices}
+    alone = [Line(plan.name, (stations[plan.name],)) for plan in scene.devices if plan.bus is None]
+    shared = [
+        Line(bus.name, tuple(stations[plan.name] for plan in scene.devices if plan.bus == bus.name))
+        for bus in scene.buses
+    ]
+    return (*alone, *shared)
+
+
+def make_station(scene: Scene, plan: DevicePlan, now: float) -> Station:
+    """A device behind its own transmitter. Chance comes from seed and name."""
     rng = Random(f"line:{scene.seed}:{plan.name}")
-    kind = READER if isinstance(plan, ReaderPlan) else LOCK_BOARD
-    faults = FaultSet(kind)
-    wire = Wire(faults, rng, paced=scene.profile.paced)
-    device = _make_device(scene, plan, faults, now)
-    return Line(plan.name, kind, device, faults, wire, rng, babbles=kind == READER)
-
-
-def _make_device(
-    scene: Scene, plan: ReaderPlan | LockBoardPlan, faults: FaultSet, now: float
-) -> SamModule | LockBoard:
-    if isinstance(plan, ReaderPlan):
-        number = sam_number(scene.readers.index(plan) + 1)
-        return SamModule(faults, number=number, now=now, profile=scene.profile, rate=plan.rate)
-    return LockBoard(
-        plan.channels,
+    about = plan.about
+    faults = FaultSet(plan.kind)
+    peers = scene.readers if plan.role is Role.READER else scene.lock_boards
+    around = Surroundings(
+        faults=faults,
+        profile=scene.profile,
+        rng=Random(f"device:{scene.seed}:{plan.name}"),
+        now=now,
+        serial=peers.index(plan) + 1,
+    )
+    return Station(
+        plan.name,
+        plan.kind,
+        about.make(plan.options, around),
         faults,
-        spacing=plan.spacing,
-        answers_query=plan.answers_query,
-        answer_s=scene.profile.own_s,
+        Wire(faults, rng, paced=scene.profile.paced),
+        rng,
+        babbles=about.babbles,
     )
 
 
 class Sockets:
-    """Where devices are plugged in: names in the directory, and TCP ports that outlive a replug."""
+    """Where lines are plugged in: names in the directory, and TCP ports that outlive a replug."""
 
     def __init__(self, scene: Scene, directory: Path) -> None:
-        self._transports = {plan.name: plan.transport for plan in scene.devices}
+        self._transports = {plan.name: plan.transport for plan in scene.devices} | {
+            bus.name: bus.transport for bus in scene.buses
+        }
         self._directory = directory
         self._numbers: dict[str, int] = {}
 
-    def port(self, device: str, name: str | None = None) -> Port:
+    def port(self, line: str, name: str | None = None) -> Port:
         """A fresh port, under another name if given. SceneError or OSError: it cannot be had."""
-        if self._transports[device] == "pty":
-            return PtyPort(self._directory / (name or device))
-        port = TcpPort(self._numbers.get(device, 0))
-        self._numbers[device] = port.number
+        path = self._directory / (name or line)
+        if self._transports[line] == PTY:
+            return PtyPort(path)
+        if self._transports[line] == UNIX:
+            return UnixPort(path)
+        port = TcpPort(self._numbers.get(line, 0))
+        self._numbers[line] = port.number
         return port
 
 
@@ -101,28 +115,32 @@ class EventRecorder:
         self._door_of_reader = {door.reader: door.name for door in doors}
         self._door_of_relay = {(door.lock_board, door.channel): door.name for door in doors}
 
-    def notice(self, line: Line, notice: Notice, t_ns: int) -> None:
-        door = self._door_of_reader.get(line.name)
+    def notice(self, station: Station, notice: Notice, t_ns: int) -> None:
+        door = self._door_of_reader.get(station.name)
         if notice.channel is not None:
-            door = self._door_of_relay.get((line.name, notice.channel))
+            door = self._door_of_relay.get((station.name, notice.channel))
         self._events.append(
-            line.name,
+            station.name,
             notice.event,
             t_ns=t_ns,
             card=notice.card,
             channel=notice.channel,
             edge=notice.edge,
             door=door,
+            detail=notice.detail,
         )
 
-    def read_sent(self, line: Line, card: str, t_before_ns: int, t_ns: int) -> None:
-        door = self._door_of_reader.get(line.name)
-        self._events.append(line.name, "read_sent", t_ns=t_ns, card=card, door=door, t_before_ns=t_before_ns)
+    def read_sent(self, station: Station, card: str, t_before_ns: int, t_ns: int) -> None:
+        door = self._door_of_reader.get(station.name)
+        self._events.append(
+            station.name, "read_sent", t_ns=t_ns, card=card, door=door, t_before_ns=t_before_ns
+        )
 
-    def fault_over(self, line: Line, name: str) -> None:
-        self._events.append(line.name, "fault_over", detail=name)
+    def fault_over(self, station: Station, name: str) -> None:
+        self._events.append(station.name, "fault_over", detail=name)
 
     def port_lost(self, line: Line, why: str) -> None:
         _log.warning("%s lost its port (%s); replug it", line.name, why)
-        line.device.power_cycle(time.monotonic())
+        for station in line.stations:
+            station.device.power_cycle(time.monotonic())
         self._events.append(line.name, "unplugged", detail="the operating system took the port away")

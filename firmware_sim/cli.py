@@ -13,7 +13,7 @@ from pathlib import Path
 
 from firmware_sim.control import MAX_WAIT_S, Control
 from firmware_sim.errors import RequestError, SimulatorError, SimulatorGone
-from firmware_sim.faults import CATALOGUE
+from firmware_sim.fault_table import CATALOGUE
 from firmware_sim.scene import load_scene
 from firmware_sim.simulator import PATIENCE_S, Simulator
 

@@ -3,9 +3,10 @@
 A device knows no port, thread, clock or file. Seconds come from the caller's monotonic clock.
 """
 
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
 from firmware_sim.cards import Card
 
@@ -20,6 +21,8 @@ class Frame:
     rate: int  # bits per second it leaves at
     usual_s: float = 0.0  # what a real device takes for this reply, whatever the profile
     read_of: str | None = None  # card whose data this frame delivers
+    check_at: int | None = -1  # which byte spoils the check value; None: the device spoils it itself
+    length_at: tuple[int, int] | None = None  # where the length stands, u8 or u16be: from, to
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Device(Protocol):
         """Lose power and come back: what is pending is lost."""
 
 
+@runtime_checkable
 class CardReader(Device, Protocol):
     """A device that cards are laid on."""
 
@@ -70,6 +74,7 @@ class CardReader(Device, Protocol):
         """Take the card away."""
 
 
+@runtime_checkable
 class KeyPad(Protocol):
     """A device with keys."""
 
@@ -77,8 +82,76 @@ class KeyPad(Protocol):
         """Type `keys`, of 0 to 9, * and #, one after the other as a person does."""
 
 
+@runtime_checkable
 class InputDevice(Protocol):
     """A device with contacts to sense. Number 0 is its own tamper contact, -1 its power supply."""
 
     def set_input(self, number: int, state: str, now: float) -> None:
         """`state`: open or closed; with supervised lines also short or cut. For 0 and -1: good or bad."""
+
+
+@runtime_checkable
+class RelayBoard(Protocol):
+    """A device with relays."""
+
+    @property
+    def relays(self) -> tuple[bool, ...]:
+        """Position of each relay, channel 1 first."""
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """A device whose rate can be set otherwise than over its line."""
+
+    def leave_at(self, rate: int) -> None:
+        """Listen and speak at this rate from now on, as another program or a wrong switch left it."""
+
+
+@runtime_checkable
+class Connected(Protocol):
+    """A device that notices when the program at the other end leaves; only sockets tell."""
+
+    def hung_up(self, now: float) -> None:
+        """The program has left."""
+
+
+@runtime_checkable
+class Describing(Protocol):
+    """A device that has more to say in `status`."""
+
+    def describe(self, now: float) -> dict[str, Any]:
+        """Facts as JSON values, without identity."""
+
+
+class Outbox:
+    """Frames on their way and notices to be told: what nearly every device keeps."""
+
+    def __init__(self) -> None:
+        self._frames: deque[Frame] = deque()
+        self._notices: list[Notice] = []
+
+    def put(self, frame: Frame) -> None:
+        """Queue a frame; it leaves after those before it."""
+        if self._frames and frame.due_s < self._frames[-1].due_s:
+            frame = replace(frame, due_s=self._frames[-1].due_s)
+        self._frames.append(frame)
+
+    def tell(self, notice: Notice) -> None:
+        self._notices.append(notice)
+
+    def take(self, now: float) -> list[Frame]:
+        due: list[Frame] = []
+        while self._frames and self._frames[0].due_s <= now:
+            due.append(self._frames.popleft())
+        return due
+
+    def next_due(self) -> float | None:
+        return self._frames[0].due_s if self._frames else None
+
+    def notices(self) -> list[Notice]:
+        notices, self._notices = self._notices, []
+        return notices
+
+    def clear(self) -> None:
+        """Forget the frames; what was noticed stays."""
+        self._frames.clear()

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from random import Random
 from typing import Any, Protocol, TypeVar
 
-from firmware_sim.device import Device, Notice
+from firmware_sim.device import Connected, Device, Notice
 from firmware_sim.errors import SimulatorGone
 from firmware_sim.faults import FaultSet
 from firmware_sim.ports import Port, PortLost
@@ -29,13 +29,13 @@ _GARBAGE_MAX = 8  # bytes that come back for a burst at the wrong rate
 class Recorder(Protocol):
     """Where events go. `t_ns` is time.monotonic_ns() of the moment itself."""
 
-    def notice(self, line: "Line", notice: Notice, t_ns: int) -> None:
+    def notice(self, station: "Station", notice: Notice, t_ns: int) -> None:
         """Something happened inside a device."""
 
-    def read_sent(self, line: "Line", card: str, t_before_ns: int, t_ns: int) -> None:
+    def read_sent(self, station: "Station", card: str, t_before_ns: int, t_ns: int) -> None:
         """The last byte of a good read was written between the two stamps."""
 
-    def fault_over(self, line: "Line", name: str) -> None:
+    def fault_over(self, station: "Station", name: str) -> None:
         """A fault's count ran out."""
 
     def port_lost(self, line: "Line", why: str) -> None:
@@ -43,8 +43,8 @@ class Recorder(Protocol):
 
 
 @dataclass(eq=False, slots=True)
-class Line:
-    """One device, its wire, and the port it is plugged into (None: unplugged)."""
+class Station:
+    """One device with its own transmitter. Off a line it shares, it is on nobody's line: see `attached`."""
 
     name: str
     kind: str
@@ -53,8 +53,22 @@ class Line:
     wire: Wire
     rng: Random
     babbles: bool  # answers garbage at the wrong rate
+    attached: bool = True  # False: cut off from the line it shares with others
+
+    @property
+    def deaf(self) -> bool:
+        return not self.attached or self.faults.peek("wedged") is not None
+
+
+@dataclass(eq=False, slots=True)
+class Line:
+    """The devices on one cable, and the port it is plugged into (None: unplugged)."""
+
+    name: str
+    stations: tuple[Station, ...]
     port: Port | None = None
     watched: set[int] = field(default_factory=set)
+    hang_ups: int = 0  # of programs at this port, already told to the devices
     lost_bytes: int = 0  # the program did not read them in time
 
 
@@ -106,13 +120,15 @@ class LineHub:
     def plug_in(self, line: Line, port: Port) -> None:
         """Connect a line to a port. On the thread of the lines, or before start."""
         line.port = port
+        line.hang_ups = port.hang_ups()
         self._watch(line)
 
     def unplug(self, line: Line) -> None:
         """Take the port away and forget what was on the way. On the thread of the lines, or after stop."""
         port, line.port = line.port, None
         self._watch(line)
-        line.wire.drop()
+        for station in line.stations:
+            station.wire.drop()
         self._waiting.discard(line)
         if port is not None:
             port.close()
@@ -120,7 +136,8 @@ class LineHub:
     def refresh(self, line: Line) -> None:
         """Look again at what a line wants: after a fault or a card changed. On the thread of the lines."""
         if line.port is not None:
-            line.port.block_writes(on=line.faults.peek("write_blocks") is not None)
+            blocked = any(each.faults.peek("write_blocks") is not None for each in line.stations)
+            line.port.block_writes(on=blocked)
             self._watch(line)
         self._serve(line, time.monotonic(), time.monotonic_ns())
 
@@ -183,6 +200,7 @@ class LineHub:
         try:
             data = port.read(fd)
             t_ns = time.monotonic_ns()
+            self._tell_hang_ups(line, port)
             if not data:
                 self._watch(line)
                 return
@@ -192,57 +210,95 @@ class LineHub:
             return
         self._serve(line, time.monotonic(), t_ns)
 
+    def _tell_hang_ups(self, line: Line, port: Port) -> None:
+        if port.hang_ups() == line.hang_ups:
+            return
+        line.hang_ups = port.hang_ups()
+        for station in line.stations:
+            if isinstance(station.device, Connected):
+                station.device.hung_up(time.monotonic())
+
     def _hear(self, line: Line, port: Port, data: bytes) -> None:
         now = time.monotonic()
-        device_rate, program_rate = line.device.rate, port.rate()
-        if program_rate is not None and program_rate != device_rate:
-            data = garble(data, program_rate, device_rate, line.rng)
-            if line.babbles:
-                line.wire.offer_raw(data[:_GARBAGE_MAX], now, device_rate)
-        elif line.faults.use("echo") is not None:
-            line.wire.offer_raw(data, now, device_rate)
-        line.device.feed(data, now)
+        program_rate = port.rate()
+        for station in line.stations:
+            if station.deaf:
+                continue
+            device_rate, heard = station.device.rate, data
+            if program_rate is not None and program_rate != device_rate:
+                heard = garble(data, program_rate, device_rate, station.rng)
+                if station.babbles:
+                    station.wire.offer_raw(heard[:_GARBAGE_MAX], now, device_rate)
+            elif station.faults.use("echo") is not None:
+                station.wire.offer_raw(data, now, device_rate)
+            station.device.feed(heard, now)
 
     def _serve(self, line: Line, now: float, t_ns: int) -> None:
         """Report, send what is due, and remember whether more is to come. `t_ns`: when the cause came in."""
-        for notice in line.device.notices():
-            self._recorder.notice(line, notice, t_ns)
-        while True:
-            for frame in line.device.take(now):
-                line.wire.offer(frame)
-            pieces = line.wire.due(now)
-            if not pieces:
-                break
-            try:
-                for piece in pieces:
-                    self._send(line, piece)
-            except PortLost as error:
-                self._lose(line, str(error))
+        if line.port is None:  # no power either: nothing is due until it is plugged in again
+            self._report(line, t_ns)
+            self._waiting.discard(line)
+            return
+        for station in line.stations:
+            if not self._serve_station(line, station, now, t_ns):
                 return
         if _next_due(line) is None:
             self._waiting.discard(line)
         else:
             self._waiting.add(line)
-        for name in line.faults.spent():
-            self._recorder.fault_over(line, name)
+        for station in line.stations:
+            for name in station.faults.spent():
+                self._recorder.fault_over(station, name)
 
-    def _send(self, line: Line, piece: Piece) -> None:
+    def _serve_station(self, line: Line, station: Station, now: float, t_ns: int) -> bool:
+        """One device's part; False: the port was lost."""
+        if station.attached:
+            station.wire.babble(now, station.device.rate)
+        while True:
+            frames = station.device.take(now)
+            for notice in station.device.notices():
+                self._recorder.notice(station, notice, t_ns)
+            for frame in frames:
+                station.wire.offer(frame)
+            pieces = station.wire.due(now)
+            if not pieces:
+                return True
+            try:
+                for piece in pieces:
+                    self._send(line, station, piece)
+            except PortLost as error:
+                self._lose(line, str(error))
+                return False
+
+    def _report(self, line: Line, t_ns: int) -> None:
+        for station in line.stations:
+            for notice in station.device.notices():
+                self._recorder.notice(station, notice, t_ns)
+
+    def _send(self, line: Line, station: Station, piece: Piece) -> None:
         port = line.port
-        if port is None:
+        if port is None or not station.attached:
             return
         data = piece.data
         program_rate = port.rate()
         garbled = program_rate is not None and program_rate != piece.rate
         if program_rate is not None and garbled:
-            data = garble(data, piece.rate, program_rate, line.rng)
+            data = garble(data, piece.rate, program_rate, station.rng)
         before_ns = time.monotonic_ns()
         lost = port.write(data)
         after_ns = time.monotonic_ns()
+        self._overhear(line, station, piece)
         if lost:
             line.lost_bytes += lost
             self._watch(line)  # a program that left is watched no longer
         elif piece.read_of is not None and not garbled:
-            self._recorder.read_sent(line, piece.read_of, before_ns, after_ns)
+            self._recorder.read_sent(station, piece.read_of, before_ns, after_ns)
+
+    def _overhear(self, line: Line, speaker: Station, piece: Piece) -> None:
+        """On a shared pair of wires everybody hears what one says."""
+        for other in line.stations:
+            if other is not speaker and not other.deaf and other.device.rate == piece.rate:
+                other.device.feed(piece.data, time.monotonic())
 
     def _lose(self, line: Line, why: str) -> None:
         self.unplug(line)
@@ -261,5 +317,5 @@ class LineHub:
 
 
 def _next_due(line: Line) -> float | None:
-    moments = [moment for moment in (line.device.next_due(), line.wire.next_due()) if moment is not None]
-    return min(moments, default=None)
+    sources = [source.next_due() for station in line.stations for source in (station.device, station.wire)]
+    return min((moment for moment in sources if moment is not None), default=None)

@@ -1,11 +1,16 @@
 """LC / LCUS relay board as bytes in, bytes out (readers.md 7.1). Knows no door, no port, no clock."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from firmware_sim.device import Frame, Notice
 from firmware_sim.faults import FaultSet
+from firmware_sim.kinds import Kind, Role, Surroundings
+from firmware_sim.scene_table import Table
 
-RATE = 9600  # 8N1, fixed
+RATE = 9600  # 8N1, fixed by the manufacturer
 MAX_CHANNELS = 8
 MIN_GAP_S = 0.1  # at least 100 ms between commands
 
@@ -48,11 +53,16 @@ class LockBoard:
         self._frames: list[Frame] = []
         self._notices: list[Notice] = []
         self._last_command_s: float | None = None
+        self._rate = RATE
         self.ignored = 0  # bytes that were no command
 
     @property
     def rate(self) -> int:
-        return RATE
+        return self._rate
+
+    def leave_at(self, rate: int) -> None:
+        """Speak at another rate than the usual one, as some makes do."""
+        self._rate = rate
 
     @property
     def relays(self) -> tuple[bool, ...]:
@@ -88,6 +98,9 @@ class LockBoard:
 
     def next_due(self) -> float | None:
         return self._frames[0].due_s if self._frames else None
+
+    def describe(self, now: float) -> dict[str, Any]:  # noqa: ARG002 - the same at all times
+        return {"ignored_bytes": self.ignored}
 
     def notices(self) -> list[Notice]:
         notices, self._notices = self._notices, []
@@ -132,4 +145,45 @@ class LockBoard:
         text = "".join(
             self._spacing.value.format(n=n, state=state) for n, state in enumerate(states, start=1)
         )
-        self._frames.append(Frame(text.encode("ascii"), now + self._answer_s, now, RATE, usual_s=_STATUS_S))
+        self._frames.append(
+            Frame(text.encode("ascii"), now + self._answer_s, now, self._rate, usual_s=_STATUS_S)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LockBoardOptions:
+    """Keys of a scene's [[lock_board]] of kind lc_relay."""
+
+    channels: int = 1
+    spacing: Spacing = Spacing.DOCUMENTED
+    answers_query: bool = True
+
+
+def _read_options(table: Table) -> LockBoardOptions:
+    spacings = tuple(spacing.name.lower() for spacing in Spacing)
+    return LockBoardOptions(
+        channels=table.whole("channels", 1, low=1, high=MAX_CHANNELS),
+        spacing=Spacing[table.choice("spacing", "documented", spacings).upper()],
+        answers_query=table.flag("answers_query", default=True),
+    )
+
+
+def _make(options: LockBoardOptions, around: Surroundings) -> LockBoard:
+    return LockBoard(
+        options.channels,
+        around.faults,
+        spacing=options.spacing,
+        answers_query=options.answers_query,
+        answer_s=around.profile.own_s,
+    )
+
+
+def _settings(options: LockBoardOptions) -> Mapping[str, Any]:
+    return {"channels": options.channels, "status_query": options.answers_query or None}
+
+
+def _channels(options: LockBoardOptions) -> int:
+    return options.channels
+
+
+KIND = Kind(role=Role.LOCK_BOARD, read=_read_options, make=_make, settings=_settings, channels=_channels)

@@ -6,8 +6,10 @@ Moves bytes and tells the rate the program set; knows no protocol.
 import contextlib
 import os
 import socket
+import stat
 import termios
 import tty
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +23,18 @@ _SPEEDS = {
     getattr(termios, f"B{rate}"): rate
     for rate in (300, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
 }
+_OWNER_ONLY = stat.S_IRUSR | stat.S_IWUSR
 _OUTPUT_SPEED = 5  # index in what termios.tcgetattr gives
+
+
+@contextlib.contextmanager
+def short_path(path: Path) -> Iterator[str]:
+    """The path by way of its open directory: one of any length fits into a socket address."""
+    fd = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{fd}/{path.name}"
+    finally:
+        os.close(fd)
 
 
 class PortLost(Exception):
@@ -49,6 +62,9 @@ class Port(Protocol):
 
     def block_writes(self, *, on: bool) -> None:
         """Stop or resume taking bytes from the program."""
+
+    def hang_ups(self) -> int:
+        """How many programs have left so far, where that can be seen."""
 
     def close(self) -> None:
         """Unplug: the program sees an error or the end."""
@@ -111,6 +127,9 @@ class PtyPort:
         except termios.error as error:
             raise PortLost(f"{self._link}: {error}") from error
 
+    def hang_ups(self) -> int:
+        return 0  # a pseudo-terminal does not tell its master
+
     def block_writes(self, *, on: bool) -> None:
         termios.tcflow(self._slave, termios.TCOOFF if on else termios.TCOON)
 
@@ -121,23 +140,15 @@ class PtyPort:
         os.close(self._slave)
 
 
-class TcpPort:
-    """A listening socket on loopback; the newest connection is the cable."""
+class _SocketPort:
+    """A listening socket; the newest connection is the cable."""
 
-    def __init__(self, port: int = 0) -> None:
-        self._listener = socket.create_server((LOOPBACK, port), backlog=4)
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
         self._listener.settimeout(0)
         self._program: socket.socket | None = None
         self._blocked = False
-
-    @property
-    def number(self) -> int:
-        """The TCP port, to take again after a replug."""
-        return int(self._listener.getsockname()[1])
-
-    @property
-    def address(self) -> str:
-        return f"socket://{LOOPBACK}:{self.number}"
+        self._hang_ups = 0
 
     def fds(self) -> tuple[int, ...]:
         if self._program is None or self._blocked:
@@ -175,6 +186,9 @@ class TcpPort:
     def rate(self) -> int | None:
         return None
 
+    def hang_ups(self) -> int:
+        return self._hang_ups
+
     def block_writes(self, *, on: bool) -> None:
         self._blocked = on
 
@@ -187,10 +201,61 @@ class TcpPort:
             program, _ = self._listener.accept()
             self._hang_up()
             program.settimeout(0)
-            program.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._program = program
+            self._welcome(program)
+
+    def _welcome(self, program: socket.socket) -> None:
+        """Set what this kind of socket needs."""
 
     def _hang_up(self) -> None:
         if self._program is not None:
             self._program.close()
             self._program = None
+            self._hang_ups += 1
+
+
+class TcpPort(_SocketPort):
+    """A TCP socket on loopback."""
+
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(socket.create_server((LOOPBACK, port), backlog=4))
+
+    @property
+    def number(self) -> int:
+        """The TCP port, to take again after a replug."""
+        return int(self._listener.getsockname()[1])
+
+    @property
+    def address(self) -> str:
+        return f"socket://{LOOPBACK}:{self.number}"
+
+    def _welcome(self, program: socket.socket) -> None:
+        program.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class UnixPort(_SocketPort):
+    """A socket in the file system, for its owner alone."""
+
+    def __init__(self, path: Path) -> None:
+        if path.exists() and not path.is_socket():
+            raise SceneError(f"{path} is in the way: a device's name must be free in the directory")
+        self._path = path
+        path.unlink(missing_ok=True)  # left by one that was killed
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            os.fchmod(listener.fileno(), _OWNER_ONLY)
+            with short_path(path) as short:
+                listener.bind(short)
+            listener.listen(4)
+        except OSError:
+            listener.close()
+            raise
+        super().__init__(listener)
+
+    @property
+    def address(self) -> str:
+        return f"socket://{self._path}"
+
+    def close(self) -> None:
+        super().close()
+        self._path.unlink(missing_ok=True)

@@ -4,21 +4,27 @@ What it answers stands in one table (1.10); faults change single cells of it for
 """
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import reduce
 from operator import xor
+from typing import Any
 
-from firmware_sim.cards import Card, WrongText, spoil_text
+from firmware_sim.cards import Card, WrongText, field_at, spoil_text
 from firmware_sim.device import Frame, Notice
-from firmware_sim.faults import RATES, FaultSet
+from firmware_sim.fault_table import RATES
+from firmware_sim.faults import FaultSet
+from firmware_sim.kinds import Credential, Kind, Role, Surroundings
 from firmware_sim.profiles import INSTANT, REAL, Profile
+from firmware_sim.scene_table import Table
 
 PREAMBLE = bytes.fromhex("AA AA AA 96 69")
 FACTORY_RATE = RATES[0]
 SAM_NUMBER_SIZE = 16
 
 _HEAD_SIZE = len(PREAMBLE) + 2  # preamble and Len
+_LENGTH_AT = (len(PREAMBLE), _HEAD_SIZE)
 _MIN_LENGTH = 3  # CMD, PARA, CHK
 _MAX_LENGTH = 255
 _PARTIAL_S = 0.5  # our guess: an unfinished request is forgotten after this silence; it takes 11 ms at 9600
@@ -175,14 +181,17 @@ class SamModule:
             return State.BOOT
         return self._stage if self._card is not None else State.EMPTY
 
-    def present(self, card: Card) -> None:
+    def present(self, card: Card, now: float) -> None:  # noqa: ARG002 - found when the host asks
         """Lay a card on the reader, in place of any other."""
         self._card = card
         self._stage = State.IN_FIELD
         self._notices.append(Notice("presented", card=card.ref))
 
-    def remove(self) -> None:
+    def remove(self, now: float) -> None:  # noqa: ARG002 - missed when the host asks
         """Take the card away. A read in progress becomes 41; what is on the wire already stays."""
+        self._lose_card()
+
+    def _lose_card(self) -> None:
         if self._card is None:
             return
         self._notices.append(Notice("removed", card=self._card.ref))
@@ -204,6 +213,9 @@ class SamModule:
         self._stage = State.IN_FIELD
         self._buffer.clear()
         self._pending.clear()
+
+    def describe(self, now: float) -> dict[str, Any]:
+        return {"ignored_bytes": self.swallowed, "state": self.state(now).value}
 
     def notices(self) -> list[Notice]:
         notices, self._notices = self._notices, []
@@ -267,12 +279,13 @@ class SamModule:
             rate=self._rate,
             usual_s=usual_s(request, state, REAL),
             read_of=read_of,
+            length_at=_LENGTH_AT,
         )
         self._stage = after if self._card is not None else State.IN_FIELD
         if request is Request.SET_RATE and status == SUCCESS:
             self._rate = RATES[body[3]]
         if read_of is not None and (stop := self._faults.use("stop_mid_frame")) is not None:
-            self.remove()
+            self._lose_card()
             frame = replace(frame, data=frame.data[: stop["at"]], read_of=None)
         if frame.data:
             reads_card = request in _NEEDS_SELECTED and status in (SUCCESS, NO_SUCH_ITEM)
@@ -296,7 +309,7 @@ class SamModule:
         if request is Request.SELECT and (two := faults.use("two_cards")) is not None:
             return two["status"], state
         if request in _READS and faults.use("lifted") is not None:
-            self.remove()
+            self._lose_card()
             return READ_FAILED, State.EMPTY
         if status in (SUCCESS, CARD_FOUND) and (forced := self._forced_status(body[2:4])) is not None:
             return forced, state
@@ -352,3 +365,37 @@ def classify(body: bytes) -> Request:
     if request is Request.RF_FRAME or (request is not Request.UNKNOWN and data):
         return Request.BAD_LENGTH
     return request
+
+
+@dataclass(frozen=True, slots=True)
+class SamOptions:
+    """Keys of a scene's [[reader]] of kind sam_v."""
+
+    rate: int = FACTORY_RATE
+
+
+def _read_options(table: Table) -> SamOptions:
+    return SamOptions(table.rate("rate", FACTORY_RATE, RATES))
+
+
+def _make(options: SamOptions, around: Surroundings) -> SamModule:
+    number = sam_number(around.serial)
+    return SamModule(around.faults, number=number, now=around.now, profile=around.profile, rate=options.rate)
+
+
+def _settings(_options: SamOptions) -> Mapping[str, Any]:
+    return {}  # the driver finds the rate by itself
+
+
+def _number_at(_options: SamOptions, card: Card) -> Credential:
+    return "id_card", card.text[field_at(card.layout, "id_number")].decode("utf-16-le").rstrip(" ")
+
+
+KIND = Kind(
+    role=Role.READER,
+    read=_read_options,
+    make=_make,
+    settings=_settings,
+    number_at=_number_at,
+    babbles=True,
+)

@@ -4,57 +4,71 @@ An unknown key, a wrong type or a dangling name stops the start and is named wit
 """
 
 import math
-import re
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from firmware_sim.catalogue import kind_of, kinds
 from firmware_sim.errors import SceneError
-from firmware_sim.faults import RATES
-from firmware_sim.lock_board import MAX_CHANNELS, Spacing
+from firmware_sim.kinds import CABLES, Kind, Role
 from firmware_sim.people import Person, make_people
 from firmware_sim.profiles import INSTANT, PROFILES, REAL, Profile
+from firmware_sim.scene_table import Table
 
 MAX_DEVICES = 1000
 MAX_PEOPLE = 50_000
 MAX_SWIPES_PER_MINUTE = 60_000.0
-TRANSPORTS = ("pty", "tcp")
+MAX_TERMINALS = 64  # relays or inputs of one board
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_TAKEN_NAMES = ("control.sock", "events.jsonl")
+_DEFAULT_KIND = {Role.READER: "sam_v", Role.LOCK_BOARD: "lc_relay"}
 _MIN_STRANGERS = 5  # few strangers would be met again and again
 
 
 @dataclass(frozen=True, slots=True)
-class ReaderPlan:
-    """One ID-card reader."""
+class DevicePlan:
+    """One reader or lock board. `options` are its kind's own; on a bus it has no transport of its own."""
 
     name: str
-    rate: int = RATES[0]
-    transport: str = "pty"
+    role: Role
+    kind: str
+    options: Any
+    transport: str = CABLES[0]
+    bus: str | None = None
+
+    @property
+    def about(self) -> Kind[Any]:
+        """Its row of the catalogue."""
+        return kind_of(self.kind)
 
 
 @dataclass(frozen=True, slots=True)
-class LockBoardPlan:
-    """One relay board."""
+class BusPlan:
+    """One line that several devices share."""
 
     name: str
-    channels: int = 1
-    transport: str = "pty"
-    spacing: Spacing = Spacing.DOCUMENTED
-    answers_query: bool = True
+    transport: str = CABLES[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """An input of a board, and what it says while nothing happens."""
+
+    board: str
+    input: int
+    normal: str
 
 
 @dataclass(frozen=True, slots=True)
 class DoorPlan:
-    """Which relay opens for which reader."""
+    """Which relay opens for which reader, and which inputs feel the door."""
 
     name: str
     reader: str
     lock_board: str
     channel: int
+    contact: Terminal | None = None
+    rex: Terminal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +91,20 @@ class Scene:
     seed: int = 1
     people: int = 0
     profile: Profile = REAL
-    readers: tuple[ReaderPlan, ...] = ()
-    lock_boards: tuple[LockBoardPlan, ...] = ()
+    readers: tuple[DevicePlan, ...] = ()
+    lock_boards: tuple[DevicePlan, ...] = ()
+    buses: tuple[BusPlan, ...] = ()
     doors: tuple[DoorPlan, ...] = ()
     community: CommunityPlan = CommunityPlan()
 
     @property
-    def devices(self) -> tuple[ReaderPlan | LockBoardPlan, ...]:
+    def devices(self) -> tuple[DevicePlan, ...]:
         """Readers first."""
         return (*self.readers, *self.lock_boards)
+
+    def device(self, name: str) -> DevicePlan:
+        """The device of that name; KeyError: none."""
+        return next((plan for plan in self.devices if plan.name == name), None) or _missing(name)
 
     @property
     def strangers(self) -> int:
@@ -118,7 +137,7 @@ def load_scene(path: Path) -> Scene:
 def parse_scene(text: str) -> Scene:
     """A scene from TOML text."""
     try:
-        table = _Table("", tomllib.loads(text))
+        table = Table("", tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise SceneError(f"no valid TOML: {error}") from error
     seed = table.whole("seed", 1, low=-(2**63), high=2**63)
@@ -128,8 +147,9 @@ def parse_scene(text: str) -> Scene:
         seed=seed,
         people=people,
         profile=profile,
-        readers=tuple(_reader(each) for each in table.tables("reader")),
-        lock_boards=tuple(_lock_board(each) for each in table.tables("lock_board")),
+        readers=tuple(_device(each, Role.READER) for each in table.tables("reader")),
+        lock_boards=tuple(_device(each, Role.LOCK_BOARD) for each in table.tables("lock_board")),
+        buses=tuple(_bus(each) for each in table.tables("bus")),
         doors=tuple(_door(each) for each in table.tables("door")),
         community=_community(table.table("community")),
     )
@@ -140,26 +160,61 @@ def parse_scene(text: str) -> Scene:
 
 def check_scene(scene: Scene) -> None:
     """Names fit together. SceneError names the piece that does not."""
-    devices = [plan.name for plan in scene.devices]
+    devices = [plan.name for plan in scene.devices] + [bus.name for bus in scene.buses]
     if len(devices) > MAX_DEVICES:
         raise SceneError(f"at most {MAX_DEVICES} devices, not {len(devices)}")
-    _no_doubles("reader and lock_board", devices)
+    _no_doubles("reader, lock_board or bus", devices)
     _no_doubles("door", [door.name for door in scene.doors])
     _no_doubles("door, key reader:", [door.reader for door in scene.doors])
-    readers = {plan.name for plan in scene.readers}
-    channels = {plan.name: plan.channels for plan in scene.lock_boards}
+    _check_buses(scene)
     for door in scene.doors:
-        if door.reader not in readers:
-            raise SceneError(f"door {door.name!r}, key reader: no reader {door.reader!r}")
-        if door.lock_board not in channels:
-            raise SceneError(f"door {door.name!r}, key lock_board: no lock board {door.lock_board!r}")
-        if door.channel > channels[door.lock_board]:
-            raise SceneError(
-                f"door {door.name!r}, key channel: {door.lock_board} has"
-                f" {channels[door.lock_board]} channels, not {door.channel}"
-            )
+        _check_door(scene, door)
     if scene.community.swipes_per_minute and not (scene.doors and scene.people):
         raise SceneError("community swipes need people and at least one door: set `people` and a [[door]]")
+
+
+def _check_buses(scene: Scene) -> None:
+    buses = {bus.name for bus in scene.buses}
+    on_bus: dict[str, list[DevicePlan]] = {name: [] for name in buses}
+    for plan in scene.devices:
+        if plan.bus is None:
+            continue
+        if plan.bus not in buses:
+            raise SceneError(f"{plan.role} {plan.name!r}, key bus: no [[bus]] {plan.bus!r}")
+        on_bus[plan.bus].append(plan)
+    for name, plans in on_bus.items():
+        places = [plan.about.place(plan.options) for plan in plans]
+        for plan, place in zip(plans, places, strict=True):
+            if places.count(place) > 1:
+                raise SceneError(f"bus {name!r}: another device beside {plan.name!r} answers at {place}")
+
+
+def _check_door(scene: Scene, door: DoorPlan) -> None:
+    devices = {plan.name: plan for plan in scene.devices}
+    reader = devices.get(door.reader)
+    if reader is None or reader.role is not Role.READER:
+        raise SceneError(f"door {door.name!r}, key reader: no reader {door.reader!r}")
+    board = devices.get(door.lock_board)
+    channels = 0 if board is None else board.about.channels(board.options)
+    if not channels:
+        raise SceneError(f"door {door.name!r}, key lock_board: no lock board {door.lock_board!r}")
+    if door.channel > channels:
+        raise SceneError(
+            f"door {door.name!r}, key channel: {door.lock_board} has {channels} channels, not {door.channel}"
+        )
+    for key, terminal in (("contact", door.contact), ("rex", door.rex)):
+        if terminal is None:
+            continue
+        board = devices.get(terminal.board)
+        inputs = 0 if board is None else board.about.inputs(board.options)
+        if terminal.input > inputs:
+            raise SceneError(
+                f"door {door.name!r}, key {key}: {terminal.board} has {inputs} inputs, not {terminal.input}"
+            )
+
+
+def _missing(name: str) -> DevicePlan:
+    raise KeyError(name)
 
 
 def _no_doubles(what: str, names: list[str]) -> None:
@@ -168,105 +223,52 @@ def _no_doubles(what: str, names: list[str]) -> None:
             raise SceneError(f"{what} {name!r} is there twice")
 
 
-class _Table:
-    """One TOML table being emptied key by key; what is left at the end is unknown."""
-
-    def __init__(self, path: str, values: Mapping[str, Any]) -> None:
-        self._path = path
-        self._left = dict(values)
-
-    def _where(self, key: str) -> str:
-        return f"{self._path}.{key}" if self._path else key
-
-    def _pop(self, key: str, default: object, kind: type, words: str) -> Any:
-        if key not in self._left and default is None:
-            raise SceneError(f"key {self._where(key)} is missing")
-        value = self._left.pop(key, default)
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise SceneError(f"key {self._where(key)}: expects {words}, not {value!r}")
-        return value
-
-    def whole(self, key: str, default: int | None, *, low: int, high: int) -> int:
-        value: int = self._pop(key, default, int, "a whole number")
-        if not low <= value <= high:
-            raise SceneError(f"key {self._where(key)}: {low} to {high}, not {value}")
-        return value
-
-    def number(self, key: str, default: float, *, low: float, high: float) -> float:
-        value: float = self._pop(key, default, float, "a number")
-        if not low <= value <= high:
-            raise SceneError(f"key {self._where(key)}: {low} to {high}, not {value}")
-        return value
-
-    def flag(self, key: str, *, default: bool) -> bool:
-        value: bool = self._pop(key, default, bool, "true or false")
-        return value
-
-    def choice(self, key: str, default: str, choices: tuple[str, ...]) -> str:
-        value: str = self._pop(key, default, str, "text")
-        if value not in choices:
-            raise SceneError(f"key {self._where(key)}: one of {', '.join(choices)}, not {value!r}")
-        return value
-
-    def name(self, key: str) -> str:
-        value: str = self._pop(key, None, str, "text")
-        if not _NAME.fullmatch(value) or value in _TAKEN_NAMES:
-            raise SceneError(
-                f"key {self._where(key)}: {value!r} is no name: letters, digits, . _ -, up to 63"
-            )
-        return value
-
-    def table(self, key: str) -> "_Table":
-        return _Table(self._where(key), self._pop(key, {}, dict, "a table"))
-
-    def tables(self, key: str) -> list["_Table"]:
-        values = self._pop(key, [], list, f"[[{key}]] tables")
-        if not all(isinstance(value, dict) for value in values):
-            raise SceneError(f"key {self._where(key)}: expects [[{key}]] tables")
-        return [_Table(f"{self._where(key)}[{at}]", value) for at, value in enumerate(values)]
-
-    def done(self) -> None:
-        for key in self._left:
-            raise SceneError(f"key {self._where(key)} is not known")
-
-
-def _reader(table: _Table) -> ReaderPlan:
+def _device(table: Table, role: Role) -> DevicePlan:
     name = table.name("name")
-    rate = table.whole("rate", RATES[0], low=min(RATES), high=max(RATES))
-    if rate not in RATES:
-        raise SceneError(f"reader {name!r}, key rate: one of {', '.join(map(str, RATES))}, not {rate}")
-    plan = ReaderPlan(name, rate, table.choice("transport", "pty", TRANSPORTS))
+    kind = table.choice("kind", _DEFAULT_KIND[role], kinds(role))
+    about = kind_of(kind)
+    bus = table.name("bus") if about.on_bus and table.has("bus") else None
+    transport = about.transports[0]
+    if bus is None:
+        transport = table.choice("transport", transport, about.transports)
+    plan = DevicePlan(name, role, kind, about.read(table), transport, bus)
     table.done()
     return plan
 
 
-def _lock_board(table: _Table) -> LockBoardPlan:
-    spacings = tuple(spacing.name.lower() for spacing in Spacing)
-    plan = LockBoardPlan(
-        name=table.name("name"),
-        channels=table.whole("channels", 1, low=1, high=MAX_CHANNELS),
-        transport=table.choice("transport", "pty", TRANSPORTS),
-        spacing=Spacing[table.choice("spacing", "documented", spacings).upper()],
-        answers_query=table.flag("answers_query", default=True),
-    )
+def _bus(table: Table) -> BusPlan:
+    plan = BusPlan(table.name("name"), table.choice("transport", CABLES[0], CABLES))
     table.done()
     return plan
 
 
-def _door(table: _Table) -> DoorPlan:
+def _door(table: Table) -> DoorPlan:
     plan = DoorPlan(
         name=table.name("name"),
         reader=table.name("reader"),
         lock_board=table.name("lock_board"),
-        channel=table.whole("channel", 1, low=1, high=MAX_CHANNELS),
+        channel=table.whole("channel", 1, low=1, high=MAX_TERMINALS),
+        contact=_terminal(table, "contact", "closed"),
+        rex=_terminal(table, "rex", "open"),
     )
     table.done()
     return plan
 
 
-def _community(table: _Table) -> CommunityPlan:
+def _terminal(table: Table, key: str, normal: str) -> Terminal | None:
+    if not table.has(key):
+        return None
+    inner = table.table(key)
+    terminal = Terminal(
+        board=inner.name("board"),
+        input=inner.whole("input", None, low=1, high=MAX_TERMINALS),
+        normal=inner.choice("normal", normal, ("open", "closed")),
+    )
+    inner.done()
+    return terminal
+
+
+def _community(table: Table) -> CommunityPlan:
     plan = CommunityPlan(
         swipes_per_minute=table.number("swipes_per_minute", 0.0, low=0.0, high=MAX_SWIPES_PER_MINUTE),
         unknown_share=table.number("unknown_share", 0.0, low=0.0, high=1.0),

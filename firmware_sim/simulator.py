@@ -3,7 +3,6 @@
 Its methods may be called from any thread; the control API offers the same ones over a socket.
 """
 
-import re
 import threading
 import time
 from collections.abc import Mapping
@@ -12,20 +11,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from firmware_sim.assembly import EventRecorder, Sockets, make_community, make_line
+from firmware_sim.assembly import EventRecorder, Sockets, make_community, make_lines
 from firmware_sim.cards import Card
+from firmware_sim.catalogue import settings_of
 from firmware_sim.control_server import ControlServer
+from firmware_sim.device import InputDevice, RelayBoard
+from firmware_sim.doors import Doors, Sensed
 from firmware_sim.errors import RequestError, SceneError
 from firmware_sim.events import Event, EventLog
-from firmware_sim.faults import CATALOGUE, READER, check_fault
-from firmware_sim.line import Line, LineHub
-from firmware_sim.lock_board import LockBoard
-from firmware_sim.sam_module import SamModule
-from firmware_sim.scene import MAX_SWIPES_PER_MINUTE, Scene, check_scene
+from firmware_sim.fault_table import CATALOGUE
+from firmware_sim.faults import check_fault
+from firmware_sim.hands import Hands
+from firmware_sim.kinds import Role
+from firmware_sim.line import Line, LineHub, Station
+from firmware_sim.scene import MAX_SWIPES_PER_MINUTE, DoorPlan, Scene, check_scene
+from firmware_sim.scene_table import NAME, TAKEN_NAMES
 
 EVENTS_FILE = "events.jsonl"
 PATIENCE_S = 3.0  # how long a person waits for the door
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+REX_S = 0.5  # how long a finger stays on an exit button
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,9 @@ class Simulator:
         self._strangers = tuple(person.ref for person in everyone[scene.people :])
         self._door_of_reader = {door.reader: door for door in scene.doors}
         self._sockets = Sockets(scene, directory)
+        self._doors = Doors(scene.doors)
         self._lines: dict[str, Line] = {}
+        self._places: dict[str, tuple[Line, Station]] = {}
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -63,6 +69,7 @@ class Simulator:
         except OSError as error:
             raise SceneError(f"directory {self.directory} cannot be used: {error}") from error
         self._hub = LineHub(EventRecorder(self._events, self.scene.doors))
+        self._hands = Hands(self._hub, self._events, self._sockets)
         self._control = ControlServer(self, self.directory)
         self._runner = make_community(
             self.scene,
@@ -118,41 +125,86 @@ class Simulator:
         return self._stopped.wait(timeout_s)
 
     def address(self, device: str) -> str:
-        """What a program opens: a path, or a socket:// address."""
+        """What a program opens: a path, or a socket:// address. A device on a bus has that of its bus."""
         line = self._line(device)
         if line.port is None:
-            raise RequestError(f"{device} is unplugged; replug it first")
+            raise RequestError(f"{line.name} is unplugged; replug it first")
         return line.port.address
+
+    def settings(self, device: str) -> dict[str, Any]:
+        """Keys and values of a gateway's table for this device (see `catalogue.settings_of`)."""
+        self._place(device)
+        plan = self.scene.device(device)
+        return settings_of(plan.name, plan.kind, plan.options, self.address(device))
 
     def present(self, reader: str, card: str) -> None:
         """Lay a card on a reader. RequestError: unknown reader or card, or another card lies there."""
-        line = self._line(reader, READER)
+        line, station = self._place(reader, Role.READER)
         laid = self._card(card)
-        self._hub.call(lambda: self._present(line, laid))
+        self._hub.call(lambda: self._hands.present(line, station, laid))
 
     def remove(self, reader: str) -> None:
         """Take the card away. RequestError: none lies there."""
-        line = self._line(reader, READER)
-        if not self._hub.call(lambda: self._remove(line)):
+        if not self._take_away(reader):
             raise RequestError(f"no card lies on {reader}")
 
-    def swipe(self, reader: str, card: str, *, patience_s: float = PATIENCE_S, hold_s: float = 0.0) -> Swipe:
-        """Lay a card, wait for the door's relay or until patience ends, take it away, not before hold_s."""
+    def press(self, reader: str, keys: str) -> None:
+        """Type keys of 0 to 9, * and #. RequestError: no such keys, or none at all on this reader."""
+        line, station = self._place(reader, Role.READER)
+        self._hub.call(lambda: self._hands.press(line, station, keys))
+
+    def pin_of(self, card: str) -> str:
+        """The digits that this person types; invented like everything about him."""
+        return self._card(card).pin
+
+    def set_input(self, device: str, number: int, state: str) -> None:
+        """What a contact says from now on; see device.InputDevice."""
+        line, station = self._place(device)
+        self._hub.call(lambda: self._hands.set_input(line, station, number, state))
+
+    def swing_door(self, door: str, *, is_open: bool, force: bool = False) -> None:
+        """Open or shut a door's leaf. RequestError: its lock holds it, unless by `force`."""
+        plan = self._door(door)
+        if is_open and not force and not self._released(plan):
+            raise RequestError(f"door {door} is locked; release it first, or force it")
+        self._sense(self._doors.swing(door, is_open=is_open))
+        self._events.append(plan.lock_board, "door_open" if is_open else "door_shut", door=door)
+
+    def press_rex(self, door: str, hold_s: float = REX_S) -> None:
+        """Press the door's exit button for a moment. RequestError: it has none."""
+        self._door(door)
+        pressed = self._doors.button(door, pressed=True)
+        if pressed is None:
+            raise RequestError(f"door {door} has no exit button in this scene")
+        self._sense(pressed)
+        self._stopped.wait(hold_s)
+        self._sense(self._doors.button(door, pressed=False))
+
+    def swipe(
+        self,
+        reader: str,
+        card: str,
+        *,
+        patience_s: float = PATIENCE_S,
+        hold_s: float = 0.0,
+        keys: str | None = None,
+    ) -> Swipe:
+        """Lay a card, type `keys` once it is read, wait for the door's relay or until patience ends, take it
+        away, not before hold_s.
+        """
         door = self._door_of_reader.get(reader)
-        line = self._line(reader, READER)
+        self._place(reader, Role.READER)
         if door is None:
             raise RequestError(f"no [[door]] of the scene names reader {reader}")
-        board = self._line(door.lock_board).device
-        assert isinstance(board, LockBoard)
         before = self._events.last
-        was_open = board.relays[door.channel - 1]
+        was_open = self._released(door)
         presented_ns = time.monotonic_ns()
         self.present(reader, card)
         try:
-            read, relay = self._await_door(reader, card, door.name, before, patience_s)
+            read, relay = self._await_door(reader, card, door.name, before, patience_s=patience_s, keys=keys)
             self._stopped.wait(max(0.0, hold_s - (time.monotonic_ns() - presented_ns) / 1e9))
         finally:
-            self._hub.call(lambda: self._remove(line))
+            self._take_away(reader)
         return Swipe(
             opened=relay is not None,
             presented_ns=presented_ns,
@@ -165,41 +217,54 @@ class Simulator:
         self, device: str, fault: str, *, count: int | None = None, **parameters: float | str | None
     ) -> None:
         """Switch a fault on, for `count` uses or until cleared. RequestError: unknown, or a bad parameter."""
-        line = self._line(device)
+        line, station = self._place(device)
         given = {name: value for name, value in parameters.items() if value is not None}
-        checked = check_fault(line.kind, fault, given)
+        checked = check_fault(station.kind, fault, given)
         if CATALOGUE[fault].at_once:
             if count is not None:
                 raise RequestError(f"fault {fault} happens at once and takes no count")
-            self._at_once(line, fault, checked)
+            self._at_once(line, station, fault, checked)
             return
-        self._hub.call(lambda: self._switch_on(line, fault, given, count))
+        self._hub.call(lambda: self._hands.switch_on(line, station, fault, given, count))
 
     def clear(self, device: str | None = None, fault: str | None = None) -> tuple[str, ...]:
         """Switch faults off: one, all of a device, or all there are. Gives their names."""
         if fault is not None and fault not in CATALOGUE:
             raise RequestError(f"no fault {fault!r}; there are {', '.join(sorted(CATALOGUE))}")
-        lines = tuple(self._lines.values()) if device is None else (self._line(device),)
-        return self._hub.call(lambda: tuple(name for line in lines for name in self._clear(line, fault)))
+        places = tuple(self._places.values()) if device is None else (self._place(device),)
+        return self._hub.call(
+            lambda: tuple(
+                name for line, station in places for name in self._hands.clear(line, station, fault)
+            )
+        )
 
     def unplug(self, device: str) -> None:
-        """Pull the plug: the port vanishes, the device loses power."""
+        """Pull the plug of a device or a bus: the port vanishes, the power is gone.
+
+        A device on a bus is cut off its line, which stays.
+        """
         line = self._line(device)
-        self._hub.call(lambda: self._unplug(line))
+        if line.name == device:
+            self._hub.call(lambda: self._hands.unplug(line))
+        else:
+            _, station = self._place(device)
+            self._hub.call(lambda: self._hands.detach(line, station))
 
     def replug(self, device: str, name: str | None = None) -> str:
-        """Plug in again, under another name if given; gives the new address."""
+        """Plug in again, under another name if given; gives the address."""
         line = self._line(device)
-        if name is not None and (
-            not _NAME.fullmatch(name) or (name in self._lines and name != device) or name == EVENTS_FILE
-        ):
+        if line.name != device:
+            _, station = self._place(device)
+            self._hub.call(lambda: self._hands.attach(line, station))
+            return self.address(device)
+        if name is not None and (not NAME.fullmatch(name) or self._is_taken(name, device)):
             raise RequestError(f"{name!r} cannot name {device}: taken, or not letters, digits, . _ -")
-        return self._hub.call(lambda: self._replug(line, name or device))
+        return self._hub.call(lambda: self._hands.replug(line, name or device))
 
     def power_cycle(self, device: str) -> None:
         """The device restarts while its port stays."""
-        line = self._line(device)
-        self._hub.call(lambda: self._power_cycle(line))
+        line, station = self._place(device)
+        self._hub.call(lambda: self._hands.power_cycle(line, station))
 
     def people(self) -> list[dict[str, Any]]:
         """References, layouts and whether enrolled; never a name or a number."""
@@ -235,7 +300,9 @@ class Simulator:
 
     def status(self) -> dict[str, Any]:
         """What everything is doing; references only."""
-        devices = self._hub.call(lambda: {name: self._describe(line) for name, line in self._lines.items()})
+        devices = self._hub.call(
+            lambda: {name: self._hands.describe(*place) for name, place in self._places.items()}
+        )
         return {
             "profile": self.scene.profile.name,
             "seed": self.scene.seed,
@@ -244,101 +311,24 @@ class Simulator:
             "last_event": self._events.last,
             "community": self._runner.status(),
             "devices": devices,
-            "doors": {door.name: asdict(door) for door in self.scene.doors},
+            "doors": {
+                door.name: asdict(door) | {"open": self._doors.is_open(door.name)}
+                for door in self.scene.doors
+            },
         }
 
-    # What follows runs on the thread of the lines.
-
-    def _present(self, line: Line, card: Card) -> None:
-        module = _module(line)
-        if module.card is not None:
-            raise RequestError(f"{module.card.ref} lies on {line.name}; remove it first")
-        module.present(card)
-        self._hub.refresh(line)
-
-    def _remove(self, line: Line) -> bool:
-        module = _module(line)
-        if module.card is None:
-            return False
-        module.remove()
-        self._hub.refresh(line)
-        return True
-
-    def _switch_on(self, line: Line, fault: str, given: Mapping[str, object], count: int | None) -> None:
-        line.faults.switch_on(fault, given, count=count)
-        self._events.append(line.name, "fault", detail=fault)
-        self._hub.refresh(line)
-
-    def _clear(self, line: Line, fault: str | None) -> tuple[str, ...]:
-        names = line.faults.clear(fault)
-        for name in names:
-            self._events.append(line.name, "fault_over", detail=name)
-        self._hub.refresh(line)
-        return names
-
-    def _unplug(self, line: Line) -> None:
-        if line.port is None:
-            raise RequestError(f"{line.name} is unplugged already")
-        self._hub.unplug(line)
-        line.device.power_cycle(time.monotonic())
-        self._events.append(line.name, "unplugged")
-        self._hub.refresh(line)
-
-    def _replug(self, line: Line, name: str) -> str:
-        if line.port is not None:
-            raise RequestError(f"{line.name} is plugged in already")
-        try:
-            port = self._sockets.port(line.name, name)
-        except (OSError, SceneError) as error:
-            raise RequestError(f"{line.name} cannot be plugged in: {error}") from error
-        line.device.power_cycle(time.monotonic())
-        self._hub.plug_in(line, port)
-        self._hub.refresh(line)
-        self._events.append(line.name, "replugged", detail=port.address)
-        return port.address
-
-    def _power_cycle(self, line: Line) -> None:
-        line.wire.drop()
-        line.device.power_cycle(time.monotonic())
-        self._events.append(line.name, "power_cycled")
-        self._hub.refresh(line)
-
-    def _leave_at(self, line: Line, rate: int) -> None:
-        _module(line).leave_at(rate)
-        self._events.append(line.name, "fault", detail=f"wrong_rate {rate}")
-
-    def _describe(self, line: Line) -> dict[str, Any]:
-        about: dict[str, Any] = {
-            "kind": line.kind,
-            "plugged": line.port is not None,
-            "address": None if line.port is None else line.port.address,
-            "rate": line.device.rate,
-            "faults": line.faults.describe(),
-            "lost_bytes": line.lost_bytes + line.wire.overrun,
-        }
-        if isinstance(line.device, SamModule):
-            about["ignored_bytes"] = line.device.swallowed
-            about["state"] = line.device.state(time.monotonic()).value
-            about["card"] = None if line.device.card is None else line.device.card.ref
-        elif isinstance(line.device, LockBoard):
-            about["ignored_bytes"] = line.device.ignored
-            about["relays"] = list(line.device.relays)
-        return about
-
-    # Any thread again.
-
-    def _at_once(self, line: Line, fault: str, parameters: Mapping[str, Any]) -> None:
+    def _at_once(self, line: Line, station: Station, fault: str, parameters: Mapping[str, Any]) -> None:
         if fault == "unplug":
-            self.unplug(line.name)
+            self.unplug(station.name)
         elif fault == "replug":
-            self.replug(line.name)
+            self.replug(station.name)
         elif fault == "power_dip":
-            self.power_cycle(line.name)
+            self.power_cycle(station.name)
         else:
-            self._hub.call(lambda: self._leave_at(line, parameters["rate"]))
+            self._hub.call(lambda: self._hands.leave_at(line, station, parameters["rate"]))
 
     def _await_door(
-        self, reader: str, card: str, door: str, before: int, patience_s: float
+        self, reader: str, card: str, door: str, before: int, *, patience_s: float, keys: str | None
     ) -> tuple[Event | None, Event | None]:
         deadline_s = time.monotonic() + patience_s
         read = self._events.wait_for(
@@ -348,18 +338,41 @@ class Simulator:
         )
         if read is None:
             return None, None
+        if keys is not None:
+            self.press(reader, keys)
         left_s = deadline_s - time.monotonic()
         relay = self._events.wait_for(
             lambda each: (each.event, each.door) == ("relay_on", door), read.n, max(0.0, left_s)
         )
         return read, relay
 
-    def _line(self, device: str, kind: str | None = None) -> Line:
-        line = self._lines.get(device)
-        if line is None or (kind is not None and line.kind != kind):
-            known = [name for name, each in self._lines.items() if kind in (None, each.kind)]
-            raise RequestError(f"no {kind or 'device'} {device!r}; there are {', '.join(known) or 'none'}")
-        return line
+    def _released(self, door: DoorPlan) -> bool:
+        board = self._places[door.lock_board][1].device
+        assert isinstance(board, RelayBoard), "the scene was checked: doors name devices with relays"
+        return board.relays[door.channel - 1]
+
+    def _sense(self, sensed: Sensed | None) -> None:
+        if sensed is not None:
+            self.set_input(sensed.board, sensed.input, sensed.state)
+
+    def _place(self, device: str, role: Role | None = None) -> tuple[Line, Station]:
+        place = self._places.get(device)
+        if place is None or (role is not None and self.scene.device(device).role is not role):
+            known = [plan.name for plan in self.scene.devices if role in (None, plan.role)]
+            raise RequestError(f"no {role or 'device'} {device!r}; there are {', '.join(known) or 'none'}")
+        return place
+
+    def _line(self, name: str) -> Line:
+        """The line of that name, or that of the device of that name."""
+        return self._lines.get(name) or self._place(name)[0]
+
+    def _is_taken(self, name: str, device: str) -> bool:
+        return name in TAKEN_NAMES or (name != device and (name in self._lines or name in self._places))
+
+    def _door(self, name: str) -> DoorPlan:
+        if name not in self._doors:
+            raise RequestError(f"no door {name!r}; there are {', '.join(self._doors.names) or 'none'}")
+        return self._doors.plan(name)
 
     def _card(self, ref: str) -> Card:
         card = self._cards.get(ref)
@@ -369,25 +382,28 @@ class Simulator:
             raise RequestError(f"no person {ref!r}; there are {known}")
         return card
 
+    def _take_away(self, reader: str) -> bool:
+        line, station = self._place(reader, Role.READER)
+        return self._hub.call(lambda: self._hands.remove(line, station))
+
     def _lift(self, reader: str) -> None:
-        line = self._line(reader, READER)
-        self._hub.call(lambda: self._remove(line))
+        self._take_away(reader)
 
     def _plug_all(self) -> None:
-        for plan in self.scene.devices:
-            line = make_line(self.scene, plan, time.monotonic())
-            self._lines[plan.name] = line
+        for line in make_lines(self.scene, time.monotonic()):
+            self._lines[line.name] = line
+            self._places |= {station.name: (line, station) for station in line.stations}
+        for sensed in self._doors.at_rest():
+            board = self._places[sensed.board][1].device
+            assert isinstance(board, InputDevice), "the scene was checked: doors name devices with inputs"
+            board.set_input(sensed.input, sensed.state, time.monotonic())
+        for line in self._lines.values():
             try:
-                self._hub.plug_in(line, self._sockets.port(plan.name))
+                self._hub.plug_in(line, self._sockets.port(line.name))
             except OSError as error:
-                raise SceneError(f"{plan.name} cannot be plugged in: {error}") from error
+                raise SceneError(f"{line.name} cannot be plugged in: {error}") from error
 
     def _unplug_all(self) -> None:
         for line in self._lines.values():
             if line.port is not None:
                 self._hub.unplug(line)
-
-
-def _module(line: Line) -> SamModule:
-    assert isinstance(line.device, SamModule), "only readers carry cards"
-    return line.device

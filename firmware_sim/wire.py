@@ -17,8 +17,6 @@ BITS_PER_BYTE = 10  # 8N1
 MAX_NOISE_BY_CHANCE = 20  # readers.md 8.1, fault 1
 MAX_WAITING = 65_536  # bytes that may wait for their moment; more is lost, as in a device's own buffer
 
-_LENGTH_AT = 5  # SAM-V: u16be after five bytes of preamble (readers.md 1.2)
-_LENGTH_END = 7
 _PACED_CHUNK = 32  # bytes handed over at once on a paced line: what a UART's fifo passes on, 2.8 ms at 115200
 _SLOW_S = 1.0  # when the fault says neither delay nor factor
 # Garbage must not become a frame, a command or a status query by chance.
@@ -56,6 +54,7 @@ class Wire:
         self._waiting = 0
         self._free_s = 0.0  # when the last byte on the way is through
         self._held: Frame | None = None
+        self._babble_s: float | None = None  # when the next senseless bytes come
         self.overrun = 0  # bytes lost because too many waited
 
     def offer(self, frame: Frame) -> None:
@@ -66,6 +65,19 @@ class Wire:
     def offer_raw(self, data: bytes, now: float, rate: int) -> None:
         """Bytes that are no frame: echo, garbage of a wrong rate."""
         self._queue(Piece(data, now, rate))
+
+    def babble(self, now: float, rate: int) -> None:
+        """Send senseless bytes if that fault is on; to be called whenever `next_due` has come."""
+        fault = self._faults.peek("babble")
+        if fault is None:
+            self._babble_s = None
+            return
+        if self._babble_s is not None and now < self._babble_s:
+            return
+        self._faults.use("babble")
+        data = self._rng.randbytes(fault["size"]) if fault["hex"] is None else bytes.fromhex(fault["hex"])
+        self.offer_raw(data, now, rate)
+        self._babble_s = now + fault["gap_s"]
 
     def due(self, now: float) -> list[Piece]:
         """Pieces to write by now, in order."""
@@ -78,13 +90,17 @@ class Wire:
 
     def next_due(self) -> float | None:
         """The moment of the next piece."""
-        return self._pieces[0].due_s if self._pieces else None
+        first_s = self._pieces[0].due_s if self._pieces else None
+        if self._babble_s is None or first_s is None:
+            return self._babble_s if first_s is None else first_s
+        return min(first_s, self._babble_s)
 
     def drop(self) -> None:
         """The device lost power or its plug: nothing more comes."""
         self._pieces.clear()
         self._waiting = 0
         self._held = None
+        self._babble_s = None
         self._free_s = 0.0
 
     def _queue(self, piece: Piece) -> None:
@@ -101,7 +117,7 @@ class Wire:
         faults = self._faults
         if not faults and self._held is None:
             return [Piece(frame.data, frame.due_s, frame.rate, frame.read_of)]
-        if faults.use("no_answer") is not None:
+        if faults.peek("wedged") is not None or faults.use("no_answer") is not None:
             return []
         if (slow := faults.use("slow")) is not None:
             frame = _late(frame, slow)
@@ -117,10 +133,10 @@ class Wire:
     def _damaged(self, frame: Frame) -> Frame:
         for name, damage in _DAMAGES.items():
             if (parameters := self._faults.use(name)) is not None:
-                frame = replace(frame, data=damage(frame.data, parameters, self._rng), read_of=None)
+                frame = replace(frame, data=damage(frame, parameters, self._rng), read_of=None)
         for name, change in _ADDITIONS.items():
             if (parameters := self._faults.use(name)) is not None:
-                frame = replace(frame, data=change(frame.data, parameters, self._rng))
+                frame = replace(frame, data=change(frame, parameters, self._rng))
         return frame
 
     def _cut(self, frame: Frame) -> list[Piece]:
@@ -170,41 +186,59 @@ def _noise(parameters: Mapping[str, Any], rng: Random) -> bytes:
     return rng.randbytes(rng.randint(1, MAX_NOISE_BY_CHANCE))
 
 
-def _lose_byte(data: bytes, parameters: Mapping[str, Any], rng: Random) -> bytes:
+def _lose_byte(frame: Frame, parameters: Mapping[str, Any], rng: Random) -> bytes:
+    data = frame.data
     at = rng.randrange(len(data)) if parameters["at"] is None else min(parameters["at"], len(data) - 1)
     return data[:at] + data[at + 1 :]
 
 
-def _insert_byte(data: bytes, parameters: Mapping[str, Any], rng: Random) -> bytes:
+def _insert_byte(frame: Frame, parameters: Mapping[str, Any], rng: Random) -> bytes:
+    data = frame.data
     at = rng.randrange(len(data)) if parameters["at"] is None else min(parameters["at"], len(data))
     value = rng.randrange(256) if parameters["value"] is None else parameters["value"]
     return data[:at] + bytes([value]) + data[at:]
 
 
-def _spoil_checksum(data: bytes, _parameters: Mapping[str, Any], _rng: Random) -> bytes:
-    return data[:-1] + bytes([data[-1] ^ 0x01])
+def _flip_bit(frame: Frame, parameters: Mapping[str, Any], rng: Random) -> bytes:
+    data = bytearray(frame.data)
+    bits = len(data) * 8
+    bit = rng.randrange(bits) if parameters["bit"] is None else parameters["bit"] % bits
+    data[bit // 8] ^= 1 << bit % 8
+    return bytes(data)
 
 
-def _spoil_length(data: bytes, parameters: Mapping[str, Any], _rng: Random) -> bytes:
-    length = int.from_bytes(data[_LENGTH_AT:_LENGTH_END], "big") + 1
+def _spoil_checksum(frame: Frame, _parameters: Mapping[str, Any], _rng: Random) -> bytes:
+    if frame.check_at is None:
+        return frame.data
+    data = bytearray(frame.data)
+    data[frame.check_at] ^= 0x01
+    return bytes(data)
+
+
+def _spoil_length(frame: Frame, parameters: Mapping[str, Any], _rng: Random) -> bytes:
+    if frame.length_at is None:
+        return frame.data
+    start, end = frame.length_at
+    most = (1 << 8 * (end - start)) - 1
+    length = int.from_bytes(frame.data[start:end], "big") + 1
     if parameters["value"] is not None:
         length = parameters["value"]
-    return data[:_LENGTH_AT] + length.to_bytes(2, "big") + data[_LENGTH_END:]
+    return frame.data[:start] + (length & most).to_bytes(end - start, "big") + frame.data[end:]
 
 
-def _noise_before(data: bytes, parameters: Mapping[str, Any], rng: Random) -> bytes:
-    return _noise(parameters, rng) + data
+def _noise_before(frame: Frame, parameters: Mapping[str, Any], rng: Random) -> bytes:
+    return _noise(parameters, rng) + frame.data
 
 
-def _noise_after(data: bytes, parameters: Mapping[str, Any], rng: Random) -> bytes:
-    return data + _noise(parameters, rng)
+def _noise_after(frame: Frame, parameters: Mapping[str, Any], rng: Random) -> bytes:
+    return frame.data + _noise(parameters, rng)
 
 
-def _repeat(data: bytes, _parameters: Mapping[str, Any], _rng: Random) -> bytes:
-    return data + data
+def _repeat(frame: Frame, _parameters: Mapping[str, Any], _rng: Random) -> bytes:
+    return frame.data + frame.data
 
 
-_Change = Callable[[bytes, Mapping[str, Any], Random], bytes]
+_Change = Callable[[Frame, Mapping[str, Any], Random], bytes]
 
 # The frame is no good any more.
 _DAMAGES: dict[str, _Change] = {
@@ -212,6 +246,7 @@ _DAMAGES: dict[str, _Change] = {
     "wrong_length": _spoil_length,
     "lost_byte": _lose_byte,
     "inserted_byte": _insert_byte,
+    "bit_flip": _flip_bit,
 }
 # The frame is still in there.
 _ADDITIONS: dict[str, _Change] = {

@@ -7,7 +7,8 @@ import pytest
 from firmware_sim_support import relay, vectors
 
 from firmware_sim.device import Notice
-from firmware_sim.faults import LOCK_BOARD, FaultSet
+from firmware_sim.fault_table import LC_RELAY
+from firmware_sim.faults import FaultSet
 from firmware_sim.lock_board import LockBoard, Spacing
 
 FRAMES = vectors("lock_board")["frame"]
@@ -22,11 +23,11 @@ SPACING_OF = {
 
 
 def board(channels: int = 8, spacing: Spacing = Spacing.DOCUMENTED) -> LockBoard:
-    return LockBoard(channels, FaultSet(LOCK_BOARD), spacing=spacing)
+    return LockBoard(channels, FaultSet(LC_RELAY), spacing=spacing)
 
 
 def faulty(name: str, *, count: int | None = None, **parameters: object) -> tuple[LockBoard, FaultSet]:
-    faults = FaultSet(LOCK_BOARD)
+    faults = FaultSet(LC_RELAY)
     faults.switch_on(name, parameters, count=count)
     return LockBoard(2, faults), faults
 
@@ -80,14 +81,14 @@ def test_the_status_query_is_answered_in_each_make_s_spacing(vector: dict[str, A
 
 
 def test_a_board_without_status_query_stays_silent() -> None:
-    lock = LockBoard(1, FaultSet(LOCK_BOARD), answers_query=False)
+    lock = LockBoard(1, FaultSet(LC_RELAY), answers_query=False)
     lock.feed(b"\xff", 0.0)
     assert lock.take(100.0) == []
     assert lock.next_due() is None
 
 
 def test_a_board_may_take_its_time_to_answer() -> None:
-    lock = LockBoard(1, FaultSet(LOCK_BOARD), answer_s=0.01)
+    lock = LockBoard(1, FaultSet(LC_RELAY), answer_s=0.01)
     lock.feed(b"\xff", 5.0)
     assert lock.take(5.005) == []
     assert lock.next_due() == pytest.approx(5.01)

@@ -9,7 +9,8 @@ from firmware_sim_support import SAM_NUMBER, documented_card, frame, plain_card,
 
 from firmware_sim.cards import Card, WrongText, address_item, spoil_text
 from firmware_sim.device import Frame, Notice
-from firmware_sim.faults import READER, FaultSet
+from firmware_sim.fault_table import SAM_V
+from firmware_sim.faults import FaultSet
 from firmware_sim.profiles import INSTANT, REAL, Profile
 from firmware_sim.sam_module import (
     ANSWERS,
@@ -29,7 +30,7 @@ class Bench:
     """A module, its faults, and a clock that only the test moves."""
 
     def __init__(self, profile: Profile = INSTANT, card: Card | None = None) -> None:
-        self.faults = FaultSet(READER)
+        self.faults = FaultSet(SAM_V)
         self.module = SamModule(self.faults, number=SAM_NUMBER, now=0.0, profile=profile)
         self.now = profile.boot_s
         self.card = card or plain_card()
@@ -52,7 +53,7 @@ class Bench:
     def bring_to(self, state: State) -> None:
         if state is State.EMPTY:
             return
-        self.module.present(self.card)
+        self.module.present(self.card, self.now)
         if state in (State.FOUND, State.SELECTED):
             self.ask("request_find")
         if state is State.SELECTED:
@@ -73,14 +74,14 @@ def test_a_whole_good_dialogue_is_the_documented_one() -> None:
     bench = Bench(card=documented_card("resident_zhang"))
     assert bench.ask("request_sam_number") == frame("reply_sam_number")
     assert bench.ask("request_find") == frame("reply_find_failed")
-    bench.module.present(bench.card)
+    bench.module.present(bench.card, bench.now)
     assert bench.ask("request_find") == frame("reply_found")
     assert bench.ask("request_select") == frame("reply_selected")
     read = bench.ask("request_read")
     assert (len(read), read[:14].hex()) == (1295, "aaaaaa9669050800009001000400")
     assert bench.ask("request_newest_address") == frame("reply_no_such_item")
     assert bench.ask("request_card_body_number") == frame("reply_card_body_number")
-    bench.module.remove()
+    bench.module.remove(bench.now)
     assert bench.ask("request_newest_address") == frame("reply_read_failed")
 
 
@@ -169,7 +170,7 @@ def test_every_request_is_decided_in_every_state_that_answers() -> None:
 
 def test_nothing_is_answered_during_boot() -> None:
     bench = Bench(REAL)
-    bench.module.present(bench.card)
+    bench.module.present(bench.card, bench.now)
     bench.module.feed(frame("request_sam_number"), 1.9)
     assert bench.module.state(1.9) is State.BOOT
     assert bench.module.take(100.0) == []
@@ -199,16 +200,16 @@ def test_a_new_rate_is_acknowledged_at_the_old_one_and_outlives_power_loss(rate:
 def test_a_card_taken_away_and_laid_again_is_found_again() -> None:
     bench = at(State.SELECTED)
     assert bench.status("request_find") == 0x80
-    bench.module.remove()
+    bench.module.remove(bench.now)
     assert bench.status("request_find") == 0x80
-    bench.module.present(bench.card)
+    bench.module.present(bench.card, bench.now)
     assert bench.status("request_find") == 0x9F
 
 
 def test_a_card_lifted_while_it_is_read_gives_41_and_no_data() -> None:
     bench = at(State.SELECTED, profile=REAL)
     bench.module.feed(frame("request_read"), bench.now)
-    bench.module.remove()
+    bench.module.remove(bench.now)
     (answer,) = bench.module.take(bench.now + 1)
     assert (answer.data, answer.read_of) == (frame("reply_read_failed"), None)
     assert bench.module.state(bench.now) is State.EMPTY
@@ -218,7 +219,7 @@ def test_a_card_lifted_after_the_read_left_does_not_change_it() -> None:
     bench = at(State.SELECTED)
     bench.module.feed(frame("request_read"), bench.now)
     (answer,) = bench.module.take(bench.now)
-    bench.module.remove()
+    bench.module.remove(bench.now)
     assert (len(answer.data), answer.read_of) == (1295, bench.card.ref)
 
 
@@ -226,7 +227,7 @@ def test_a_card_lifted_after_the_read_left_does_not_change_it() -> None:
 def test_a_card_lifted_during_a_presence_check_gives_41(request_name: str) -> None:
     bench = at(State.SELECTED, profile=REAL)
     bench.module.feed(frame(request_name), bench.now)
-    bench.module.remove()
+    bench.module.remove(bench.now)
     (answer,) = bench.module.take(bench.now + 1)
     assert answer.data == frame("reply_read_failed")
 
@@ -325,9 +326,9 @@ def test_the_instant_profile_answers_at_once_and_still_knows_the_usual_time() ->
 
 def test_presenting_and_removing_are_noticed_by_reference() -> None:
     bench = Bench()
-    bench.module.present(bench.card)
-    bench.module.remove()
-    bench.module.remove()
+    bench.module.present(bench.card, bench.now)
+    bench.module.remove(bench.now)
+    bench.module.remove(bench.now)
     ref = bench.card.ref
     assert bench.module.notices() == [Notice("presented", card=ref), Notice("removed", card=ref)]
     assert bench.module.notices() == []
@@ -335,7 +336,7 @@ def test_presenting_and_removing_are_noticed_by_reference() -> None:
 
 def test_a_number_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="16 bytes"):
-        SamModule(FaultSet(READER), number=b"1", now=0.0)
+        SamModule(FaultSet(SAM_V), number=b"1", now=0.0)
 
 
 def test_every_reader_of_a_scene_has_its_own_number_of_16_bytes() -> None:

@@ -6,13 +6,14 @@ import pytest
 from firmware_sim_support import SCENE
 
 from firmware_sim.errors import SceneError
-from firmware_sim.lock_board import Spacing
+from firmware_sim.kinds import Role
+from firmware_sim.lock_board import LockBoardOptions, Spacing
 from firmware_sim.profiles import INSTANT, REAL
+from firmware_sim.sam_module import SamOptions
 from firmware_sim.scene import (
     CommunityPlan,
+    DevicePlan,
     DoorPlan,
-    LockBoardPlan,
-    ReaderPlan,
     Scene,
     load_scene,
     parse_scene,
@@ -53,8 +54,18 @@ def test_a_scene_is_read_whole(tmp_path: Path) -> None:
         seed=9,
         people=200,
         profile=REAL,
-        readers=(ReaderPlan("east-1", 9600), ReaderPlan("east-2", transport="tcp")),
-        lock_boards=(LockBoardPlan("east-locks", 4, spacing=Spacing.TIGHT, answers_query=False),),
+        readers=(
+            DevicePlan("east-1", Role.READER, "sam_v", SamOptions(9600)),
+            DevicePlan("east-2", Role.READER, "sam_v", SamOptions(), transport="tcp"),
+        ),
+        lock_boards=(
+            DevicePlan(
+                "east-locks",
+                Role.LOCK_BOARD,
+                "lc_relay",
+                LockBoardOptions(4, spacing=Spacing.TIGHT, answers_query=False),
+            ),
+        ),
         doors=(DoorPlan("east", "east-1", "east-locks", 4),),
         community=CommunityPlan(swipes_per_minute=40.0, unknown_share=0.05, peaks=True),
     )
@@ -78,9 +89,12 @@ def test_an_empty_scene_is_a_scene_with_nobody_in_it() -> None:
         ("[[reader]]\nname = 'a'\ncolour = 1", r"key reader\[0\]\.colour is not known"),
         ("[[reader]]\nname = 'a/b'", r"key reader\[0\]\.name: 'a/b' is no name"),
         ("[[reader]]\nname = 'events.jsonl'", "is no name"),
-        ("[[reader]]\nname = 'a'\nrate = 14400", "reader 'a', key rate: one of 115200"),
+        ("[[reader]]\nname = 'a'\nrate = 14400", r"key reader\[0\]\.rate: one of 115200"),
         ("[[reader]]\nname = 'a'\ntransport = 'usb'", "one of pty, tcp"),
-        ("[[reader]]\nname = 'a'\n[[lock_board]]\nname = 'a'", "reader and lock_board 'a' is there twice"),
+        (
+            "[[reader]]\nname = 'a'\n[[lock_board]]\nname = 'a'",
+            "reader, lock_board or bus 'a' is there twice",
+        ),
         ("[[lock_board]]\nname = 'a'\nchannels = 9", r"key lock_board\[0\]\.channels: 1 to 8, not 9"),
         ("[community]\nunknown_share = 2", r"key community\.unknown_share: 0.0 to 1.0, not 2.0"),
         ("[community]\npeaks = 1", r"key community\.peaks: expects true or false, not 1"),

@@ -8,7 +8,8 @@ import pytest
 from firmware_sim_support import frame
 
 from firmware_sim.device import Frame
-from firmware_sim.faults import CATALOGUE, READER, FaultSet
+from firmware_sim.fault_table import CATALOGUE, SAM_V
+from firmware_sim.faults import FaultSet
 from firmware_sim.wire import MAX_WAITING, Piece, Wire, garble
 
 FOUND = frame("reply_found")
@@ -17,7 +18,7 @@ NOTHING: Mapping[str, object] = {}
 
 
 def sent(data: bytes = FOUND, *, due_s: float = 0.0, read_of: str | None = "P0001") -> Frame:
-    return Frame(data, due_s, asked_s=0.0, rate=115200, usual_s=0.06, read_of=read_of)
+    return Frame(data, due_s, asked_s=0.0, rate=115200, usual_s=0.06, read_of=read_of, length_at=(5, 7))
 
 
 class Cabling:
@@ -32,7 +33,7 @@ class Cabling:
         seed: int = 1,
         paced: bool = False,
     ) -> None:
-        self.faults = FaultSet(READER)
+        self.faults = FaultSet(SAM_V)
         if fault is not None:
             self.faults.switch_on(fault, given, count=count)
         self.wire = Wire(self.faults, Random(seed), paced=paced)
@@ -135,6 +136,57 @@ def test_a_wrong_checksum_is_the_last_byte_xor_1() -> None:
     assert (piece.data, piece.read_of) == (frame("bad_reply_found_checksum"), None)
 
 
+def test_a_frame_without_a_check_value_or_a_length_cannot_have_a_wrong_one() -> None:
+    for name in ("wrong_checksum", "wrong_length"):
+        cabling = Cabling(name)
+        cabling.wire.offer(Frame(FOUND, 0.0, 0.0, 9600, check_at=None))
+        assert b"".join(piece.data for piece in cabling.wire.due(1.0)) == FOUND
+
+
+@pytest.mark.parametrize("bit", [0, 7, 8, 8 * len(FOUND) - 1])
+def test_a_flipped_bit_is_the_one_named(bit: int) -> None:
+    (piece,) = Cabling("bit_flip", {"bit": bit}).pieces()
+    assert int.from_bytes(piece.data, "little") ^ int.from_bytes(FOUND, "little") == 1 << bit
+    assert piece.read_of is None
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_bit_flipped_by_chance_is_one(seed: int) -> None:
+    flipped = Cabling("bit_flip", seed=seed).data()
+    assert (int.from_bytes(flipped, "little") ^ int.from_bytes(FOUND, "little")).bit_count() == 1
+
+
+def test_a_wedged_device_says_nothing_until_it_is_cleared() -> None:
+    cabling = Cabling("wedged")
+    assert cabling.data() == b""
+    cabling.faults.clear()
+    assert cabling.data() == FOUND
+
+
+def test_a_babbling_device_sends_without_end_at_its_pace_and_from_its_seed() -> None:
+    def babbled(seed: int) -> list[bytes]:
+        wire = Cabling("babble", {"size": 4, "gap_s": 0.5}, seed=seed).wire
+        heard = []
+        now = 10.0
+        for _ in range(20):
+            wire.babble(now, 9600)
+            heard.append(b"".join(piece.data for piece in wire.due(now)))
+            assert wire.next_due() == pytest.approx(10.0 + 0.5 * (len([each for each in heard if each])))
+            now += 0.25
+        return heard
+
+    assert [len(each) for each in babbled(1)] == [4, 0] * 10
+    assert babbled(1) == babbled(1) != babbled(2)
+
+
+def test_a_device_that_stops_babbling_is_quiet() -> None:
+    cabling = Cabling("babble", {"hex": "00FF"}, count=1)
+    cabling.wire.babble(0.0, 9600)
+    assert b"".join(piece.data for piece in cabling.wire.due(0.0)) == b"\x00\xff"
+    cabling.wire.babble(1.0, 9600)
+    assert (cabling.wire.due(1.0), cabling.wire.next_due()) == ([], None)
+
+
 @pytest.mark.parametrize(
     ("given", "length"), [({}, "00 09"), ({"value": 0xFFFF}, "FF FF"), ({"value": 0}, "00 00")]
 )
@@ -178,7 +230,7 @@ def test_two_faults_work_together() -> None:
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE))
 def test_no_fault_breaks_on_a_frame_of_one_byte(name: str) -> None:
-    if READER in CATALOGUE[name].devices:
+    if SAM_V in CATALOGUE[name].devices:
         for _ in range(3):
             Cabling(name).pieces(sent(b"\xaa"))
 

@@ -1,0 +1,58 @@
+"""Which kinds of device can be simulated: name in a scene, the same as the driver's -> what makes them.
+
+A row is a function, so that a kind's module is imported only when a scene has such a device. Adding a kind
+means adding its function and its line in a table.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from firmware_sim.cards import Card
+from firmware_sim.kinds import Credential, Kind, Role
+
+
+def _sam_v() -> Kind[Any]:
+    from firmware_sim.sam_module import KIND
+
+    return KIND
+
+
+def _lc_relay() -> Kind[Any]:
+    from firmware_sim.lock_board import KIND
+
+    return KIND
+
+
+READERS: Mapping[str, Callable[[], Kind[Any]]] = {"sam_v": _sam_v}
+LOCK_BOARDS: Mapping[str, Callable[[], Kind[Any]]] = {"lc_relay": _lc_relay}
+
+
+def kinds(role: Role) -> tuple[str, ...]:
+    """Names of the kinds that a scene's table of that role may name."""
+    return tuple(READERS if role is Role.READER else LOCK_BOARDS)
+
+
+def kind_of(name: str) -> Kind[Any]:
+    """The row of that name; KeyError: none."""
+    row = READERS.get(name) or LOCK_BOARDS[name]
+    return row()
+
+
+def number_at(kind: str, options: Any, card: Card) -> Credential | None:
+    """The credential that a person's card yields at such a device, as (kind, number); None: no such card.
+
+    The number is what the driver hands to the token maker, so that a demo can say who is on an access list.
+    """
+    return kind_of(kind).number_at(options, card)
+
+
+def settings_of(name: str, kind: str, options: Any, address: str) -> dict[str, Any]:
+    """The keys and values of a gateway's [[readers]] or [[lock_boards]] table for this device.
+
+    `address` is what a program opens; None-valued settings are left out.
+    """
+    about = kind_of(kind)
+    block: dict[str, Any] = {"name": name, "driver": kind}
+    if address:
+        block[about.address_key] = address
+    return block | {key: value for key, value in about.settings(options).items() if value is not None}
