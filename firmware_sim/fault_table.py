@@ -37,6 +37,7 @@ RELAYS = frozenset({LC_RELAY, OSDP, OSDP_OUT, MODBUS, GPIO})
 _SAM = frozenset({SAM_V})
 _LC = frozenset({LC_RELAY})
 _PN532 = frozenset({PN532})
+_OSDP = frozenset({OSDP, OSDP_OUT})
 _TYPE_A = frozenset({PN532, PCSC})
 
 MAX_COUNT = 1_000_000  # frames a fault may be counted for
@@ -157,8 +158,8 @@ CATALOGUE: Mapping[str, Fault] = MappingProxyType(
         "no_answer": Fault(9, EVERY, "replies are not sent"),
         "stuck_busy": Fault(
             10,
-            frozenset({SAM_V, PN532}),
-            "every request is answered 80 by a SAM; a PN532 acknowledges and stays silent",
+            frozenset({SAM_V, PN532}) | _OSDP,
+            "every request is answered 80 by a SAM, BUSY by OSDP; a PN532 acknowledges and stays silent",
         ),
         "wedged": Fault(9, LINES, "hears nothing and says nothing until it is restarted or cleared"),
         "babble": Fault(
@@ -237,6 +238,10 @@ CATALOGUE: Mapping[str, Fault] = MappingProxyType(
             0, _PN532, "an ID card's chip answers once, then not until the field was off (4.1)"
         ),
         "no_sam": Fault(20, _SAM, "self check answers 60, everything else 66"),
+        "wrong_key": Fault(21, _OSDP, "the handshake is made with another key: the cryptogram is wrong"),
+        "default_key": Fault(21, _OSDP, "its key is lost: it refuses its own and takes the default key"),
+        "plain_text": Fault(21, _OSDP, "it knows no secure channel, says so, and tells cards in plain text"),
+        "replays_session": Fault(0, _OSDP, "a handshake is answered with the replies of an older session"),
         "does_not_follow": Fault(23, RELAYS, "the relay ignores commands", {"channel": _CHANNEL}),
         "swallows_hasty": Fault(0, _LC, "commands within 100 ms of the one before are lost (7.1)"),
         "power_dip": Fault(24, LINES, "the device restarts, its port stays", at_once=True),
