@@ -10,22 +10,21 @@ import logging
 import threading
 import time
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from drivers.base import Emit
-from drivers.errors import ConfigurationError, DeviceUnavailable
+from drivers.errors import DeviceUnavailable
 from drivers.health import Health
 from drivers.lc_codec import BAUDRATE, MAX_CHANNEL, QUERY, RelayState, StatusParser, set_relay
+from drivers.lock_guard import Order, shared_guard
+from drivers.pulses import Pulses, Relay, SafeStates, check_safe_states
 from drivers.settings import DeviceSettings, Port
 from drivers.transport import Transport, open_transport
 
 log = logging.getLogger(__name__)
 
-MIN_PULSE_S = 1.0  # trust.md R-38: shorter ones do not let a person in,
-MAX_PULSE_S = 30.0  # longer ones leave a door open that nobody watches
 ANSWER_LIMIT_S = 0.5  # for the lines of a status query: eight take 0.1 s
 REPEAT_S = 2.0  # a relay that does not follow is told again this often, after one repeat at once
 IDLE_S = 3600.0  # nothing is due: only bytes, a loss or a wake-up end the wait
@@ -41,22 +40,12 @@ class LcRelaySettings(DeviceSettings):
     command_gap_s: Annotated[float, Field(ge=0, le=1.0)] = 0.12
     """The board loses commands less than 0.1 s apart; the rest is what adapters add and take."""
     status_query: bool = False  # True only for boards that answer FF
+    safe_state: SafeStates = Field(default_factory=dict)
 
-
-@dataclass(slots=True)
-class _Channel:
-    """What one relay should do and what it was told last; `written` None: not known, write again."""
-
-    number: int
-    until_s: float | None = None
-    pulse_s: float = 0.0  # asked for and not begun: the pulse counts from when the relay was told
-    written: bool | None = None
-
-    def wanted(self, now: float) -> bool:
-        return self.until_s is not None and now < self.until_s
-
-    def is_due(self, now: float) -> bool:
-        return self.written is not self.wanted(now)
+    @model_validator(mode="after")
+    def _safe_states_exist(self) -> Self:
+        check_safe_states(self.safe_state, self.channels)
+        return self
 
 
 class LcBoard:
@@ -66,7 +55,7 @@ class LcBoard:
         self.name = name
         self._settings = settings
         self._lock = threading.Lock()  # guards all below; held for one write at most
-        self._channels = {number: _Channel(number) for number in range(1, settings.channels + 1)}
+        self._pulses = Pulses(name, settings.channels, settings.safe_state)
         self._transport: Transport | None = None
         self._broken: DeviceUnavailable | None = None  # seen by a caller of `release`, for the own thread
         self._last_command_s = 0.0
@@ -83,7 +72,8 @@ class LcBoard:
             try:
                 with closing(open_transport(self._settings.port, BAUDRATE)) as transport:
                     try:
-                        self._keep(transport, health)
+                        with shared_guard().protecting(transport.descriptor(), self._last_orders(transport)):
+                            self._keep(transport, health)
                     finally:
                         self._let_go()  # before it is closed: no caller may write to a closed port
             except DeviceUnavailable as error:
@@ -98,17 +88,11 @@ class LcBoard:
         A second call during a pulse prolongs it. Raises DeviceUnavailable, or ConfigurationError if channel
         or pulse cannot be.
         """
-        if channel not in self._channels:
-            raise ConfigurationError(f"lock board {self.name} has no channel {channel}: see its 'channels'")
-        if not MIN_PULSE_S <= pulse_s <= MAX_PULSE_S:
-            raise ConfigurationError(f"a pulse of {pulse_s} s: write {MIN_PULSE_S:g} to {MAX_PULSE_S:g} s")
+        self._pulses.check(channel, pulse_s)
         with self._lock:
             transport = self._usable()
             now = time.monotonic()
-            relay = self._channels[channel]
-            relay.until_s = max(relay.until_s or 0.0, now + pulse_s)
-            relay.pulse_s = max(relay.pulse_s, pulse_s)
-            relay.written = None  # also when it is on already: a repeat costs nothing and may be needed
+            relay = self._pulses.ask(channel, pulse_s, now)
             if self._gap_left(now) <= 0:
                 self._write_for_a_caller(transport, relay, now)
             transport.wake()  # the own thread has a new end of a pulse to wait for
@@ -131,38 +115,30 @@ class LcBoard:
         if self._broken is not None:
             raise DeviceUnavailable(self._broken.port, self._broken.cause, gone=self._broken.gone)
 
-    def _due(self, now: float) -> list[_Channel]:
-        """Relays to be written, people who wait first."""
-        due = [relay for relay in self._channels.values() if relay.is_due(now)]
-        return sorted(due, key=lambda relay: not relay.wanted(now))
-
     def _gap_left(self, now: float) -> float:
         return self._last_command_s + self._settings.command_gap_s - now
 
-    def _write_for_a_caller(self, transport: Transport, relay: _Channel, now: float) -> None:
+    def _write_for_a_caller(self, transport: Transport, relay: Relay, now: float) -> None:
         """A release that failed is over for its caller; the own thread takes the port up again."""
         try:
             self._write(transport, relay, now)
         except DeviceUnavailable as error:
-            relay.until_s, relay.pulse_s = None, 0.0
+            relay.give_up()
             self._broken = error
             transport.wake()
             raise
 
-    def _write(self, transport: Transport, relay: _Channel, now: float) -> None:
-        wanted = relay.wanted(now)
-        relay.written = None  # until it is written it is not known
-        transport.write(set_relay(relay.number, on=wanted))
-        relay.written = wanted
-        self._last_command_s = time.monotonic()
-        if wanted and relay.until_s is not None:
-            relay.until_s = max(relay.until_s, self._last_command_s + relay.pulse_s)
-        else:
-            relay.until_s = None
-        relay.pulse_s = 0.0
+    def _write(self, transport: Transport, relay: Relay, now: float) -> None:
+        self._write_state(transport, relay, on=relay.wanted(now))
         self._asked_s = None  # an answer on its way speaks of what was before
         if self._settings.status_query:
             self._ask_at_s = self._last_command_s
+
+    def _write_state(self, transport: Transport, relay: Relay, *, on: bool) -> None:
+        relay.written = None  # until it is written it is not known
+        transport.write(set_relay(relay.number, on=on))
+        self._last_command_s = time.monotonic()
+        relay.told(on=on, now=self._last_command_s)
 
     # --- the own thread ------------------------------------------------------------------------------------
 
@@ -175,19 +151,18 @@ class LcBoard:
         while not self._stopping.is_set():
             with self._lock:
                 pause_s = self._serve(transport)
-                settled = not self._due(time.monotonic())
+                settled = not self._pulses.due(time.monotonic())
             if settled and not ready:
                 ready = True
                 health.recovering("takes commands")
-                health.ready(f"relays 1 to {len(self._channels)} at {self._settings.port}")
+                health.ready(f"relays 1 to {len(self._pulses)} at {self._settings.port}")
             states = parser.feed(transport.read(pause_s))
             self._hear(states, health)
-        self._switch_all_off(transport)
+        self._make_safe(transport)
 
     def _begin(self, transport: Transport) -> None:
         with self._lock:
-            for relay in self._channels.values():
-                relay.written = None  # a board that was away has forgotten
+            self._pulses.forget()  # a board that was away has forgotten
             self._broken = None
             self._ask_at_s = self._asked_s = None
             self._mismatches = 0
@@ -199,7 +174,7 @@ class LcBoard:
         """Writes what is due and may be written now; returns for how long nothing more is."""
         self._raise_if_broken()
         while self._gap_left(now := time.monotonic()) <= 0:
-            if due := self._due(now):
+            if due := self._pulses.due(now):
                 self._write(transport, due[0], now)
             elif self._ask_at_s is not None and now >= self._ask_at_s:
                 transport.write(QUERY)
@@ -212,9 +187,10 @@ class LcBoard:
 
     def _pause(self, now: float) -> float:
         ends = [now + IDLE_S]
-        if self._due(now):
+        if self._pulses.due(now):
             ends.append(now + self._gap_left(now))
-        ends += [relay.until_s for relay in self._channels.values() if relay.wanted(now) and relay.until_s]
+        if (end_s := self._pulses.next_end_s(now)) is not None:
+            ends.append(end_s)
         if self._ask_at_s is not None:
             ends.append(max(self._ask_at_s, now + self._gap_left(now)))
         if self._asked_s is not None:
@@ -228,7 +204,8 @@ class LcBoard:
                 return
             self._heard.update({state.channel: state.on for state in states})
             now = time.monotonic()
-            if not self._channels.keys() <= self._heard.keys() and now - self._asked_s < ANSWER_LIMIT_S:
+            complete = all(relay.number in self._heard for relay in self._pulses.relays)
+            if not complete and now - self._asked_s < ANSWER_LIMIT_S:
                 return
             self._asked_s = None
             cause = self._judge(now)
@@ -241,9 +218,7 @@ class LcBoard:
 
     def _judge(self, now: float) -> str:
         """What is wrong, if anything; relays that do otherwise are told again, for their state is unknown."""
-        wrong = [
-            relay for relay in self._channels.values() if self._heard.get(relay.number) is not relay.written
-        ]
+        wrong = [relay for relay in self._pulses.relays if self._heard.get(relay.number) is not relay.written]
         if not wrong:
             self._mismatches = 0
             return ""
@@ -255,13 +230,18 @@ class LcBoard:
             return "no answer to the status query; if this board has none, set status_query = false"
         return f"relay {wrong[0].number} does not follow"
 
-    def _switch_all_off(self, transport: Transport) -> None:
+    def _make_safe(self, transport: Transport) -> None:
         with self._lock:
             self._transport = None  # from here on nobody else writes
-        for relay in sorted(self._channels.values(), key=lambda relay: relay.written is False):
-            relay.until_s = None
+        for relay in sorted(self._pulses.relays, key=lambda relay: relay.written is relay.safe):
             time.sleep(max(0.0, self._gap_left(time.monotonic())))  # the board's own pause
-            self._write(transport, relay, time.monotonic())
+            self._write_state(transport, relay, on=relay.safe)
+
+    def _last_orders(self, transport: Transport) -> list[Order]:
+        """What is written should we die. Twice: the first may complete a command that we left unfinished."""
+        commands = [set_relay(relay.number, on=relay.safe) for relay in self._pulses.relays]
+        gap_s = self._settings.command_gap_s
+        return [Order(gap_s, transport.as_sent(command)) for _ in range(2) for command in commands]
 
     def _let_go(self) -> None:
         with self._lock:
@@ -270,6 +250,6 @@ class LcBoard:
     def _say_what_is_left(self) -> None:
         if not self._was_there:
             return
-        for relay in self._channels.values():
-            if relay.written is not False:
-                log.warning("lock board %s: stopped while relay %d may be on", self.name, relay.number)
+        for relay in self._pulses.unsafe():
+            state = "on" if not relay.safe else "off"
+            log.warning("lock board %s: stopped while relay %d may be %s", self.name, relay.number, state)

@@ -16,7 +16,7 @@ import termios
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 import serial
@@ -27,7 +27,11 @@ WRITE_LIMIT_S = 0.25  # a request has 10 bytes, 10 ms at the lowest rate: beyond
 CONNECT_LIMIT_S = 2.0  # a reachable adapter answers at once; longer would keep `stop` waiting
 READ_BLOCK = 4096  # what a read may return at most; the kernel's own buffer of a terminal
 _MOST_DRAINED = 64 * READ_BLOCK  # a device that sends faster than we drop is not waited for
+_TELNET_COMMAND = b"\xff"  # a byte of data that looks like one is sent twice
 _SLICE_S = 0.05  # pyserial's RFC 2217 reader cannot be woken: it looks this often whether it should be
+
+Parity = Literal["none", "even", "odd"]
+_PARITIES = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
 
 PROBED_FAMILIES = ("socket://", "rfc2217://")
 
@@ -55,11 +59,21 @@ class Transport(Protocol):
     def wake(self) -> None:
         """Ends the current or, if there is none, the next read at once. From any thread, also after close."""
 
+    def descriptor(self) -> int:
+        """Where the bytes go, for whoever must be able to write when we no longer can."""
+
+    def as_sent(self, data: bytes) -> bytes:
+        """What must be written to `descriptor` so that `data` arrives."""
+
     def close(self) -> None: ...
 
 
-def open_transport(url: str, baudrate: int, *, write_limit_s: float = WRITE_LIMIT_S) -> Transport:
-    """Opens a device path, `socket://host:port` or `rfc2217://host:port`: raw 8N1, exclusive.
+def open_transport(
+    url: str, baudrate: int, *, parity: Parity = "none", write_limit_s: float = WRITE_LIMIT_S
+) -> Transport:
+    """Opens a device path, `socket://host:port` or `rfc2217://host:port`: raw, 8 bits, exclusive.
+
+    1 stop bit; without parity, unless told otherwise.
 
     Raises DeviceUnavailable, or ConfigurationError if no such address can exist.
     """
@@ -68,8 +82,8 @@ def open_transport(url: str, baudrate: int, *, write_limit_s: float = WRITE_LIMI
         if url.startswith("socket://"):
             return _SocketLine(url, write_limit_s)
         if url.startswith("rfc2217://"):
-            return _Rfc2217Line(url, baudrate, write_limit_s)
-        return _SerialLine(url, baudrate, write_limit_s)
+            return _Rfc2217Line(url, baudrate, parity, write_limit_s)
+        return _SerialLine(url, baudrate, parity, write_limit_s)
 
 
 def check_address(url: str) -> str:
@@ -229,6 +243,12 @@ class _DescriptorLine:
     def wake(self) -> None:
         self._woken.wake()
 
+    def descriptor(self) -> int:
+        return self._fd
+
+    def as_sent(self, data: bytes) -> bytes:
+        return data
+
     def _send(self, data: bytes) -> int:
         try:
             return os.write(self._fd, data)
@@ -251,8 +271,15 @@ class _DescriptorLine:
 
 
 class _SerialLine(_DescriptorLine):
-    def __init__(self, path: str, baudrate: int, write_limit_s: float) -> None:
-        self._serial = serial.Serial(path, baudrate, timeout=0, write_timeout=write_limit_s, exclusive=True)
+    def __init__(self, path: str, baudrate: int, parity: Parity, write_limit_s: float) -> None:
+        self._serial = serial.Serial(
+            path,
+            baudrate,
+            parity=_PARITIES[parity],
+            timeout=0,
+            write_timeout=write_limit_s,
+            exclusive=True,
+        )
         super().__init__(path, self._serial.fileno(), write_limit_s)
 
     def flush_input(self) -> int:
@@ -330,10 +357,10 @@ class _Rfc2217Line:
 
     sets_rate = True
 
-    def __init__(self, url: str, baudrate: int, write_limit_s: float) -> None:
+    def __init__(self, url: str, baudrate: int, parity: Parity, write_limit_s: float) -> None:
         self.port = url
         self._woken = threading.Event()
-        port: Any = serial.serial_for_url(url, baudrate, timeout=0)
+        port: Any = serial.serial_for_url(url, baudrate, parity=_PARITIES[parity], timeout=0)
         port._socket.settimeout(write_limit_s)  # pyserial offers no limit of its own for this kind
         self._serial = port
 
@@ -369,6 +396,12 @@ class _Rfc2217Line:
 
     def wake(self) -> None:
         self._woken.set()
+
+    def descriptor(self) -> int:
+        return int(self._serial._socket.fileno())
+
+    def as_sent(self, data: bytes) -> bytes:
+        return data.replace(_TELNET_COMMAND, 2 * _TELNET_COMMAND)
 
     def close(self) -> None:
         connection = self._serial._socket
