@@ -12,6 +12,7 @@ from random import Random
 from firmware_sim.community import CommunityRunner, Crowd, visits
 from firmware_sim.device import Notice
 from firmware_sim.events import EventLog
+from firmware_sim.fault_table import LISTENED_TO
 from firmware_sim.faults import FaultSet
 from firmware_sim.kinds import PTY, UNIX, Role, Surroundings
 from firmware_sim.line import Line, Station
@@ -113,9 +114,12 @@ class EventRecorder:
     def __init__(self, events: EventLog, doors: Sequence[DoorPlan]) -> None:
         self._events = events
         self._door_of_reader = {door.reader: door.name for door in doors}
+        self._read_at: dict[str, str] = {}  # reader that repeats -> the card whose read was told already
         self._door_of_relay = {(door.lock_board, door.channel): door.name for door in doors}
 
     def notice(self, station: Station, notice: Notice, t_ns: int) -> None:
+        if notice.event in ("presented", "removed"):
+            self._read_at.pop(station.name, None)
         door = self._door_of_reader.get(station.name)
         if notice.channel is not None:
             door = self._door_of_relay.get((station.name, notice.channel))
@@ -131,6 +135,9 @@ class EventRecorder:
         )
 
     def read_sent(self, station: Station, card: str, t_before_ns: int, t_ns: int) -> None:
+        if station.kind in LISTENED_TO and self._read_at.get(station.name) == card:
+            return  # repeated while the card lies
+        self._read_at[station.name] = card
         door = self._door_of_reader.get(station.name)
         self._events.append(
             station.name, "read_sent", t_ns=t_ns, card=card, door=door, t_before_ns=t_before_ns

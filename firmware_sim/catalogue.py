@@ -17,14 +17,64 @@ def _sam_v() -> Kind[Any]:
     return KIND
 
 
+def _rdm6300() -> Kind[Any]:
+    from firmware_sim.em_readers import RDM6300
+
+    return RDM6300
+
+
+def _id12() -> Kind[Any]:
+    from firmware_sim.em_readers import ID12
+
+    return ID12
+
+
+def _wiegand() -> Kind[Any]:
+    from firmware_sim.wiegand_converters import KIND
+
+    return KIND
+
+
+def _text() -> Kind[Any]:
+    from firmware_sim.text_readers import TEXT
+
+    return TEXT
+
+
+def _qr() -> Kind[Any]:
+    from firmware_sim.text_readers import QR
+
+    return QR
+
+
+def _osdp() -> Kind[Any]:
+    from firmware_sim.osdp_kinds import KIND
+
+    return KIND
+
+
+def _osdp_out() -> Kind[Any]:
+    from firmware_sim.osdp_kinds import OUT_KIND
+
+    return OUT_KIND
+
+
 def _lc_relay() -> Kind[Any]:
     from firmware_sim.lock_board import KIND
 
     return KIND
 
 
-READERS: Mapping[str, Callable[[], Kind[Any]]] = {"sam_v": _sam_v}
-LOCK_BOARDS: Mapping[str, Callable[[], Kind[Any]]] = {"lc_relay": _lc_relay}
+READERS: Mapping[str, Callable[[], Kind[Any]]] = {
+    "sam_v": _sam_v,
+    "rdm6300": _rdm6300,
+    "id12": _id12,
+    "wiegand": _wiegand,
+    "text": _text,
+    "qr": _qr,
+    "osdp": _osdp,
+}
+LOCK_BOARDS: Mapping[str, Callable[[], Kind[Any]]] = {"lc_relay": _lc_relay, "osdp_out": _osdp_out}
 
 
 def kinds(role: Role) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ ASKED = frozenset({SAM_V, LC_RELAY, PN532, OSDP, OSDP_OUT, MODBUS})  # a host as
 SERIAL = LISTENED_TO | ASKED
 LINES = SERIAL | {GPIO}
 EVERY = LINES | {PCSC}
-CHECKED = SERIAL - {LC_RELAY, WIEGAND, TEXT, QR}  # their frames carry a check value
+CHECKED = SERIAL - {LC_RELAY, TEXT, QR}  # their frames carry a check value
 MEASURED = frozenset({SAM_V, PN532})  # their frames carry a length
 RELAYS = frozenset({LC_RELAY, OSDP, OSDP_OUT, MODBUS, GPIO})
 

@@ -41,7 +41,10 @@ class Hands:
             raise RequestError(f"{station.name} has no keys")
         if not keys or set(keys) - set("0123456789*#"):
             raise RequestError("keys are 0 to 9, * and #")
-        station.device.press(keys, time.monotonic())
+        try:
+            station.device.press(keys, time.monotonic())
+        except ValueError as error:
+            raise RequestError(f"{station.name}: {error}") from None
         self._hub.refresh(line)
 
     def set_input(self, line: Line, station: Station, number: int, state: str) -> None:

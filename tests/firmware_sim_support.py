@@ -8,13 +8,20 @@ import tomllib
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Any, TypeVar
 
 from firmware_sim.cards import Card, Layout, text_block
+from firmware_sim.catalogue import kind_of, number_at
+from firmware_sim.device import Frame
+from firmware_sim.faults import FaultSet
+from firmware_sim.kinds import Surroundings
 from firmware_sim.people import make_people
+from firmware_sim.profiles import INSTANT, Profile
+from firmware_sim.scene_table import Table
 
 T = TypeVar("T")
 VECTORS = Path(__file__).parent / "vectors"
@@ -158,3 +165,66 @@ def cable(path: str, rate: int = 115200) -> Iterator[Cable]:
         yield end
     finally:
         os.close(fd)
+
+
+@dataclass
+class Made:
+    """A device made from the catalogue as a scene would, with its faults and a clock that the test moves."""
+
+    device: Any
+    faults: FaultSet
+    now: float = 0.0
+
+    def fault(self, name: str, *, count: int | None = None, **parameters: object) -> None:
+        self.faults.switch_on(name, parameters, count=count)
+
+    def frames(self, wait_s: float = 0.0) -> list[Frame]:
+        """What comes within that time."""
+        end_s = self.now + wait_s
+        frames: list[Frame] = []
+        while (due_s := self.device.next_due()) is not None and due_s <= end_s:
+            self.now = max(self.now, due_s)
+            frames += self.device.take(self.now)
+        self.now = end_s
+        return frames
+
+    def sent(self, wait_s: float = 0.0) -> bytes:
+        return b"".join(each.data for each in self.frames(wait_s))
+
+    def present(self, card: Card) -> None:
+        self.device.present(card, self.now)
+
+    def remove(self) -> None:
+        self.device.remove(self.now)
+
+    def feed(self, data: bytes) -> None:
+        self.device.feed(data, self.now)
+
+
+def made(kind: str, options: str = "", *, profile: Profile = INSTANT, seed: int = 1) -> Made:
+    """`options`: the kind's own keys in TOML."""
+    about = kind_of(kind)
+    table = Table("reader[0]", tomllib.loads(options))
+    read = about.read(table)
+    table.done()
+    faults = FaultSet(kind)
+    around = Surroundings(faults=faults, profile=profile, rng=Random(seed), now=0.0, serial=1)
+    return Made(about.make(read, around), faults)
+
+
+def number_of(kind: str, options: str, card: Card) -> tuple[str, str] | None:
+    """The credential that the catalogue expects there."""
+    return number_at(kind, kind_of(kind).read(Table("reader[0]", tomllib.loads(options))), card)
+
+
+def carrying(**carried: Any) -> Card:
+    """A person with these cards in the pocket, and no others."""
+    nothing: dict[str, Any] = {
+        "ref": "P0001",
+        "uid": b"",
+        "chip_serial": b"",
+        "em_tag": b"",
+        "qr_text": "",
+        "pin": "",
+    }
+    return replace(plain_card(), **(nothing | carried))
