@@ -199,8 +199,8 @@ CATALOGUE: Mapping[str, Fault] = MappingProxyType(
         ),
         "lifted": Fault(
             14,
-            frozenset({SAM_V, PN532}),
-            "the card leaves during the next read, which a SAM answers with 41, a PN532 with status 01",
+            frozenset({SAM_V, PN532, PCSC}),
+            "the card leaves during the next read: 41 from a SAM, status 01 from a PN532, 63 00 by PC/SC",
         ),
         "stop_mid_frame": Fault(
             14,
@@ -256,11 +256,11 @@ CATALOGUE: Mapping[str, Fault] = MappingProxyType(
         "find_again_fails": Fault(0, _SAM, "find after find answers 80 (option of 1.10)"),
         "answer_status": Fault(
             0,
-            _SAM,
-            "a request that would succeed answers this status (1.4)",
+            frozenset({SAM_V, PCSC}),
+            "a request that would succeed answers this status (1.4); by PC/SC it is SW1 (4.3)",
             {
                 "status": Parameter(int, "the status", default=0x24, low=0, high=255),
-                "command": Parameter(str, "only this command: CMD PARA in hex, such as 3001"),
+                "command": Parameter(str, "only this command: its first bytes in hex, such as 3001"),
             },
         ),
     }
