@@ -66,6 +66,9 @@ FORMATS: Mapping[int, WordFormat] = {
 }
 """The formats whose parity is known, by length; a word of any other length is all data."""
 
+FACILITY_AND_CARD: Mapping[int, tuple[int, int]] = {26: (8, 16), 34: (16, 16), 35: (12, 20), 37: (16, 19)}
+"""How many data bits are facility and card, where a format names them apart (37 bits: as in H10304)."""
+
 
 def data_bits(bits: int) -> int:
     """How many bits of a word so long are data."""
@@ -76,6 +79,11 @@ def data_bits(bits: int) -> int:
 def hex_digits(bits: int) -> int:
     """How many hex digits the data of a word so long has."""
     return -(-data_bits(bits) // 4)
+
+
+def largest_digits(bits: int) -> int:
+    """How many decimal digits the largest number of so many data bits has."""
+    return len(str((1 << bits) - 1))
 
 
 def may_be_reversed(bits: int) -> bool:
@@ -96,6 +104,14 @@ def card_number(bits: int, value: int, order: ByteOrder = "as_sent") -> str:
     if order == "reversed":
         value = int.from_bytes(value.to_bytes(size // 8, "big"), "little")
     return f"{bits}:{value:0{hex_digits(bits)}X}"
+
+
+def number_of_parts(bits: int, facility: int, card: int) -> str:
+    """As `card_number` for a number that is printed or sent as facility and card, such as "123,45678"."""
+    sizes = FACILITY_AND_CARD[bits]
+    if facility >> sizes[0] or card >> sizes[1]:
+        raise ProtocolViolation(f"a number too large for {bits} bits: check the reader's setting 'bits'")
+    return card_number(bits, facility << sizes[1] | card)
 
 
 def number_of_word(bits: int, word: int, order: ByteOrder = "as_sent") -> str:

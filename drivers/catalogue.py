@@ -39,11 +39,48 @@ def _sam_v() -> ReaderKind[Any]:
     return ReaderKind(SamVSettings, SamReader)
 
 
+def _rdm6300() -> ReaderKind[Any]:
+    from drivers.em_reader import Rdm6300Settings, rdm6300_reader
+
+    return ReaderKind(Rdm6300Settings, rdm6300_reader)
+
+
+def _id12() -> ReaderKind[Any]:
+    from drivers.em_reader import Id12Settings, id12_reader
+
+    return ReaderKind(Id12Settings, id12_reader)
+
+
+def _wiegand() -> ReaderKind[Any]:
+    from drivers.wiegand_reader import WiegandSettings, wiegand_reader
+
+    return ReaderKind(WiegandSettings, wiegand_reader)
+
+
+def _text() -> ReaderKind[Any]:
+    from drivers.text_reader import TextSettings, text_reader
+
+    return ReaderKind(TextSettings, text_reader)
+
+
+def _qr() -> ReaderKind[Any]:
+    from drivers.text_reader import QrSettings, qr_reader
+
+    return ReaderKind(QrSettings, qr_reader)
+
+
 def _lc_relay() -> LockBoardKind[Any]:
     from drivers.lc_board import LcBoard, LcRelaySettings
 
     return LockBoardKind(LcRelaySettings, LcBoard)
 
 
-READERS: Mapping[str, Callable[[], ReaderKind[Any]]] = {"sam_v": _sam_v}
+READERS: Mapping[str, Callable[[], ReaderKind[Any]]] = {
+    "sam_v": _sam_v,
+    "rdm6300": _rdm6300,
+    "id12": _id12,
+    "wiegand": _wiegand,
+    "text": _text,
+    "qr": _qr,
+}
 LOCK_BOARDS: Mapping[str, Callable[[], LockBoardKind[Any]]] = {"lc_relay": _lc_relay}

@@ -32,6 +32,11 @@ class EmFramer:
         self.discarded = 0  # bytes that belonged to no good frame
         self.rejected = 0  # frames with wrong check digits
 
+    @property
+    def collecting(self) -> bool:
+        """A frame has begun and is not complete."""
+        return self._inside
+
     def feed(self, data: bytes) -> list[EmFrame]:
         """The frames that `data` completes, those with wrong check digits among them."""
         frames: list[EmFrame] = []
@@ -47,6 +52,11 @@ class EmFramer:
             else:
                 self._take(byte)
         return frames
+
+    def idle(self) -> list[EmFrame]:
+        """The line has been silent: a frame that was begun will not be completed."""
+        self.reset()
+        return []
 
     def reset(self) -> None:
         """Forgets a frame that will not be completed."""

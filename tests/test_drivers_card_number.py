@@ -13,6 +13,7 @@ from drivers.card_number import (
     hex_digits,
     may_be_reversed,
     number_of_bytes,
+    number_of_parts,
     number_of_word,
 )
 from drivers.errors import ProtocolViolation
@@ -30,11 +31,11 @@ def test_a_documented_word_is_its_number(each: dict[str, str]) -> None:
 
 
 def test_facility_and_card_are_where_the_formats_say() -> None:
-    split = {26: 16, 34: 16, 35: 20}
     for each in GOOD:
-        if each["bits"] in split:
-            value = each["facility"] << split[each["bits"]] | each["card"]
-            assert card_number(each["bits"], value) == each["number"]
+        assert number_of_parts(each["bits"], each.get("facility", 0), each["card"]) == each["number"]
+    for bits, facility, card in ((26, 256, 1), (26, 1, 65536), (35, 4096, 1), (37, 1, 1 << 19)):
+        with pytest.raises(ProtocolViolation, match="'bits'"):
+            number_of_parts(bits, facility, card)
 
 
 @pytest.mark.parametrize("each", BAD, ids=lambda each: str(each["name"]))
