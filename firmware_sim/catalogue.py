@@ -59,6 +59,12 @@ def _osdp_out() -> Kind[Any]:
     return OUT_KIND
 
 
+def _pn532() -> Kind[Any]:
+    from firmware_sim.pn532_module import KIND
+
+    return KIND
+
+
 def _lc_relay() -> Kind[Any]:
     from firmware_sim.lock_board import KIND
 
@@ -72,6 +78,7 @@ READERS: Mapping[str, Callable[[], Kind[Any]]] = {
     "wiegand": _wiegand,
     "text": _text,
     "qr": _qr,
+    "pn532": _pn532,
     "osdp": _osdp,
 }
 LOCK_BOARDS: Mapping[str, Callable[[], Kind[Any]]] = {"lc_relay": _lc_relay, "osdp_out": _osdp_out}
