@@ -7,6 +7,7 @@ and `set_input` count from 1 as on the terminal block.
 from collections import deque
 from dataclasses import dataclass, field
 
+from firmware_sim.cards import Card
 from firmware_sim.device import Notice
 from firmware_sim.osdp_packet import Command, Reply
 
@@ -34,6 +35,14 @@ _REPORTS = {
 # OUT codes (readers.md 6.3): what becomes of the permanent state, and whether a running timer is aborted.
 _PERMANENT = {1: (False, True), 2: (True, True), 3: (False, False), 4: (True, False)}
 _TEMPORARY = {5: True, 6: False}
+
+
+Bits = tuple[int, bytes]  # how many, and the bytes that hold them, the first bit in bit 7
+
+
+def uid_bits(card: Card) -> Bits:
+    """The card's UID as it is on air, all of it."""
+    return len(card.uid) * 8, card.uid
 
 
 class BadRecord(Exception):
@@ -157,7 +166,6 @@ class Body:
         if self.inputs[number - 1] is not closed:
             self.inputs[number - 1] = closed
             self._changed.add(Reply.ISTATR)
-            self.note(Notice("input", channel=number, detail=state))
 
     def _set_condition(self, number: int, *, bad: bool) -> None:
         name = "tamper" if number == TAMPER_INPUT else "power_failure"
@@ -165,7 +173,6 @@ class Body:
             return
         setattr(self, name, bad)
         self._changed.add(Reply.LSTATR)
-        self.note(Notice("input", channel=number, detail="bad" if bad else "good"))
 
     # What the panel asks
 

@@ -6,11 +6,12 @@ Sequence, repeats and the secure channel are here; what the reader does is in `o
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from firmware_sim.cards import Card
 from firmware_sim.device import Frame, Notice
 from firmware_sim.faults import FaultSet
-from firmware_sim.osdp_body import BadRecord, Body, Event, Identity
+from firmware_sim.osdp_body import BadRecord, Bits, Body, Event, Identity, uid_bits
 from firmware_sim.osdp_channel import SecureChannel
 from firmware_sim.osdp_crypto import DEFAULT_KEY, KEY_SIZE, RANDOM_SIZE
 from firmware_sim.osdp_packet import BROADCAST, Command, Framer, Nak, Packet, Reply, Scs
@@ -30,13 +31,6 @@ _KEY_CODES = {"*": 0x7F, "#": 0x0D}
 _COMSET_SIZE = 5
 _KEYSET_HEAD = bytes((0x01, KEY_SIZE))
 _MAX_ADDRESS = 0x7E
-
-Bits = tuple[int, bytes]  # how many, and the bytes that hold them, the first bit in bit 7
-
-
-def uid_bits(card: Card) -> Bits:
-    """The card's UID as it is on air, all of it."""
-    return len(card.uid) * 8, card.uid
 
 
 @dataclass(slots=True)
@@ -123,6 +117,15 @@ class OsdpPeripheral:
         return self._channel.up
 
     @property
+    def relays(self) -> tuple[bool, ...]:
+        """Position of each output, output 0 first."""
+        return tuple(output.on for output in self.body.outputs)
+
+    def describe(self, now: float) -> dict[str, Any]:  # noqa: ARG002 - the same at all times
+        """What `status` says of it."""
+        return {"ignored_bytes": self.ignored, "osdp_address": self._address, "secure": self._channel.up}
+
+    @property
     def has_own_key(self) -> bool:
         return self._key is not None
 
@@ -174,10 +177,12 @@ class OsdpPeripheral:
         return self._card
 
     def present(self, card: Card, now: float) -> None:  # noqa: ARG002 - told at the next POLL
-        """Lay a card down; it is told once."""
+        """Lay a card down; it is told once, if the reader can read such cards."""
         self._card = card
         self.body.note(Notice("presented", card=card.ref))
-        self.show_bits(*self._card_bits(card), card=card.ref)
+        bits, data = self._card_bits(card)
+        if bits:
+            self.show_bits(bits, data, card=card.ref)
 
     def show_bits(self, bits: int, data: bytes, *, card: str | None = None) -> None:
         """A card of so many bits, the first one in bit 7 of the first byte."""
