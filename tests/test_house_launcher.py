@@ -10,6 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,7 @@ launcher = load_launcher()
 def clone_below(folder: Path) -> Path:
     """The files of a clone on which a set-up's stamp depends."""
     (folder / "requirements").mkdir()
-    for name in ("run", "dev", "uv"):
+    for name in ("run", "dev", "uv", "pcsc", "pcsc-build"):
         (folder / "requirements" / f"{name}.txt").write_text(f"{name}==1\n")
     (folder / "pyproject.toml").write_text(PYPROJECT)
     return folder
@@ -59,21 +60,31 @@ def pins(name: str) -> dict[str, str]:
 
 def test_the_stamp_changes_with_pins_dependencies_level_and_place(tmp_path: Path) -> None:
     clone = clone_below(tmp_path)
-    before = launcher.wanted_stamp("run", root=clone)
-    assert launcher.wanted_stamp("run", root=clone) == before
-    assert launcher.wanted_stamp("dev", root=clone) != before
+    before = launcher.wanted_stamp("run", pcsc=False, root=clone)
+    assert launcher.wanted_stamp("run", pcsc=False, root=clone) == before
+    assert launcher.wanted_stamp("dev", pcsc=False, root=clone) != before
     (clone / "requirements" / "run.txt").write_text("run==2\n")
-    assert launcher.wanted_stamp("run", root=clone)["pins"] != before["pins"]
+    assert launcher.wanted_stamp("run", pcsc=False, root=clone)["pins"] != before["pins"]
     (clone / "pyproject.toml").write_text(PYPROJECT.replace('"msgspec"', '"msgspec>=1"'))
-    assert launcher.wanted_stamp("run", root=clone)["project"] != before["project"]
+    assert launcher.wanted_stamp("run", pcsc=False, root=clone)["project"] != before["project"]
     assert before["root"] == str(clone)
+
+
+@pytest.mark.parametrize("name", ["pcsc", "pcsc-build"])
+def test_the_pins_of_pcsc_count_only_where_it_is_installed(tmp_path: Path, name: str) -> None:
+    clone = clone_below(tmp_path)
+    before = [launcher.wanted_stamp("run", pcsc=pcsc, root=clone) for pcsc in (False, True)]
+    assert before[0]["pins"] != before[1]["pins"]
+    (clone / "requirements" / f"{name}.txt").write_text(f"{name}==2\n")
+    after = [launcher.wanted_stamp("run", pcsc=pcsc, root=clone) for pcsc in (False, True)]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False]
 
 
 def test_a_changed_linter_rule_installs_nothing(tmp_path: Path) -> None:
     clone = clone_below(tmp_path)
-    before = launcher.wanted_stamp("dev", root=clone)
+    before = launcher.wanted_stamp("dev", pcsc=True, root=clone)
     (clone / "pyproject.toml").write_text(PYPROJECT.replace("110", "100"))
-    assert launcher.wanted_stamp("dev", root=clone) == before
+    assert launcher.wanted_stamp("dev", pcsc=True, root=clone) == before
 
 
 def test_the_digest_knows_where_one_file_ends_and_the_next_begins(tmp_path: Path) -> None:
@@ -110,6 +121,44 @@ def test_a_virtual_environment_is_used_only_when_it_was_finished_here(
 def test_a_level_once_reached_is_kept(asked: str, have: str | None, expected: str) -> None:
     stamp = {} if have is None else {"level": have}
     assert launcher.level_to_install(asked, stamp) == expected
+
+
+def package(*, missing: bool) -> Any:
+    return launcher.DebianPackage(
+        "example", file=(str(ROOT), "no such file" if missing else "pyproject.toml")
+    )
+
+
+@pytest.mark.parametrize(
+    ("stamp", "lacks_a_package", "expected"),
+    [
+        pytest.param({}, False, True, id="it can be built"),
+        pytest.param({"pcsc": "no"}, False, True, id="it can be built since then"),
+        pytest.param({"pcsc": "no"}, True, False, id="a package is missing"),
+        pytest.param({"pcsc": "yes"}, True, True, id="it is there and kept"),
+    ],
+)
+def test_pcsc_is_installed_where_the_machine_can_build_it(
+    monkeypatch: pytest.MonkeyPatch, stamp: dict[str, str], lacks_a_package: bool, expected: bool
+) -> None:
+    monkeypatch.setattr(launcher, "PCSC_BUILD", (package(missing=False), package(missing=lacks_a_package)))
+    assert launcher.pcsc_to_install(stamp) is expected
+
+
+@pytest.mark.parametrize("pcsc", [False, True])
+def test_the_installer_gets_pcsc_with_its_pinned_build_tools_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pcsc: bool
+) -> None:
+    steps: list[list[str]] = []
+    monkeypatch.setattr(launcher, "UV", ROOT / "liuhen")  # there, so that it is not installed first
+    monkeypatch.setattr(launcher, "run_step", lambda argv, **_: steps.append([str(word) for word in argv]))
+    launcher.install_pins("run", 0, pcsc=pcsc)
+    (step,) = steps
+    assert "--require-hashes" in step
+    assert str(ROOT / "requirements" / "run.txt") in step
+    build = ["--build-constraints", str(ROOT / "requirements" / "pcsc-build.txt")]
+    assert (str(ROOT / "requirements" / "pcsc.txt") in step) is pcsc
+    assert (step[-2:] == build) is pcsc
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", "\x00\x01"])
@@ -187,6 +236,30 @@ def test_a_package_is_missing_until_its_program_or_file_is_there(
     assert not font.missing()
 
 
+def test_the_demo_goes_on_without_pcsc_and_names_what_would_add_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed: list[list[str]] = []
+    monkeypatch.setattr(launcher, "apt_install", installed.append)
+    lacking, there = package(missing=True), package(missing=False)
+    command = launcher.Command("", ("python",), named=(there, lacking))
+    launcher.provide_packages(command)
+    assert installed == []
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("liuhen: going on without PC/SC")
+    assert line.endswith("apt-get install -y --no-install-recommends example")
+    launcher.provide_packages(launcher.Command("", ("python",), named=(there,)))
+    assert capsys.readouterr().err == ""
+
+
+def test_the_demo_only_names_what_the_tests_install() -> None:
+    demo, test = launcher.COMMANDS["demo"], launcher.COMMANDS["test"]
+    names = {package.name for package in demo.named}
+    assert {"pcscd", "vsmartcard-vpcd", "libpcsclite-dev", "gcc", "libc6-dev", "pkg-config"} <= names
+    assert set(demo.named) <= set(test.needed)
+    assert set(demo.named).isdisjoint(demo.needed + demo.wanted)
+
+
 def test_help_lists_every_command_and_asks_for_nothing() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "liuhen", "--help"], capture_output=True, text=True, check=True
@@ -235,7 +308,7 @@ def test_the_checked_packages_are_the_installed_ones() -> None:
 # The pins --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["run.txt", "dev.txt", "uv.txt", "node.txt"])
+@pytest.mark.parametrize("name", ["run.txt", "dev.txt", "uv.txt", "node.txt", *launcher.PCSC_PINS])
 def test_every_pin_has_a_hash_and_the_file_names_no_source(name: str) -> None:
     text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
     blocks = re.split(r"\n(?=[a-z0-9])", text)[1:]
@@ -252,6 +325,18 @@ def test_every_dependency_of_the_project_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = {re.split(r"[\[<>=]", wanted)[0].lower() for wanted in project["dependencies"]}
     assert names - set(pins("run.txt")) == set()
+
+
+def test_every_extra_is_pinned_where_it_is_installed() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    for level, names in launcher.EXTRAS.items():
+        wanted = {re.split(r"[\[<>=]", each)[0].lower() for name in names for each in extras[name]}
+        assert wanted - set(pins(f"{level}.txt")) == set()
+    assert set(extras) == {name for names in launcher.EXTRAS.values() for name in names} | {"pcsc"}
+    assert set(pins("pcsc.txt")) == {"pyscard"}
+    assert set(pins("pcsc-build.txt")) == set(launcher.PCSC_BUILD_REQUIREMENTS)
 
 
 def test_the_lock_of_the_page_assets_has_checksums_and_no_addresses() -> None:
