@@ -75,7 +75,7 @@ class LineFramer:
         self._line.clear()
         if self._ends_in_silence:
             return self._complete(line)
-        self.discarded += len(line)
+        self.discarded += len(line.strip(_AROUND))
         self._overlong = False
         return []
 

@@ -172,12 +172,13 @@ class LrcFramer:
         # a key's 4 bits could as well be STX or ETX, so that only its 8 bits can be told from a frame
         self._keys = _LONG if keys == "burst" else _ASCII
         self._frame = bytearray()
+        self._torn = False  # until a silence or the next STX, what follows may be the rest of a frame
         self.discarded = 0
         self.rejected = 0
 
     @property
     def collecting(self) -> bool:
-        return bool(self._frame)
+        return bool(self._frame) or self._torn
 
     def feed(self, data: bytes) -> list[Frame]:
         frames: list[Frame] = []
@@ -199,13 +200,18 @@ class LrcFramer:
     def reset(self) -> None:
         self.discarded += len(self._frame)
         self._frame.clear()
+        self._torn = False
+
+    def _tear(self) -> None:
+        self.reset()
+        self._torn = True
 
     def _begin(self) -> None:
         self.reset()
         self._frame.append(_STX)
 
     def _outside(self, byte: int) -> list[Frame]:
-        if byte in self._keys:
+        if byte in self._keys and not self._torn:
             return [Key(self._keys[byte])]
         self.discarded += 1
         return []
@@ -215,9 +221,9 @@ class LrcFramer:
         digits = len(self._frame) - 1
         if byte == _ETX:
             if digits - 1 not in LRC_FRAME_DIGITS:
-                self.reset()
+                self._tear()
         elif byte not in _HEX or digits > max(LRC_FRAME_DIGITS):
-            self.reset()
+            self._tear()
 
     def _end_frame(self, check: int) -> list[Frame]:
         if reduce(xor, self._frame) == check:
@@ -225,7 +231,7 @@ class LrcFramer:
             self._frame.clear()
             return [Digits(text)]
         self.rejected += 1
-        self.reset()
+        self._tear()
         if check == _STX:  # the check byte was lost, and this is the next frame
             self._begin()
         else:
