@@ -14,10 +14,11 @@ from firmware_sim.device import Notice
 from firmware_sim.events import EventLog
 from firmware_sim.fault_table import LISTENED_TO
 from firmware_sim.faults import FaultSet
-from firmware_sim.kinds import PTY, UNIX, Role, Surroundings
+from firmware_sim.kinds import PCSC, PTY, UNIX, Role, Surroundings
 from firmware_sim.line import Line, Station
 from firmware_sim.ports import Port, PtyPort, TcpPort, UnixPort
 from firmware_sim.scene import DevicePlan, DoorPlan, Scene
+from firmware_sim.slots import SlotPlan, usual_s
 from firmware_sim.wire import Wire
 
 _log = logging.getLogger(__name__)
@@ -25,10 +26,11 @@ _log = logging.getLogger(__name__)
 
 def make_lines(scene: Scene, now: float) -> tuple[Line, ...]:
     """Every cable of the scene with its devices, switched on at `now`, not plugged in."""
-    stations = {plan.name: make_station(scene, plan, now) for plan in scene.devices}
-    alone = [Line(plan.name, (stations[plan.name],)) for plan in scene.devices if plan.bus is None]
+    plans = [plan for plan in scene.devices if plan.transport != PCSC]
+    stations = {plan.name: make_station(scene, plan, now) for plan in plans}
+    alone = [Line(plan.name, (stations[plan.name],)) for plan in plans if plan.bus is None]
     shared = [
-        Line(bus.name, tuple(stations[plan.name] for plan in scene.devices if plan.bus == bus.name))
+        Line(bus.name, tuple(stations[plan.name] for plan in plans if plan.bus == bus.name))
         for bus in scene.buses
     ]
     return (*alone, *shared)
@@ -38,6 +40,7 @@ def make_station(scene: Scene, plan: DevicePlan, now: float) -> Station:
     """A device behind its own transmitter. Chance comes from seed and name."""
     rng = Random(f"line:{scene.seed}:{plan.name}")
     about = plan.about
+    assert about.make is not None, "all devices on lines can be made"
     faults = FaultSet(plan.kind)
     peers = scene.readers if plan.role is Role.READER else scene.lock_boards
     around = Surroundings(
@@ -55,6 +58,22 @@ def make_station(scene: Scene, plan: DevicePlan, now: float) -> Station:
         Wire(faults, rng, paced=scene.profile.paced),
         rng,
         babbles=about.babbles,
+    )
+
+
+def slot_plans(scene: Scene) -> tuple[SlotPlan, ...]:
+    """The PC/SC readers of the scene."""
+    doors = {door.reader: door.name for door in scene.doors}
+    return tuple(
+        SlotPlan(
+            plan.name,
+            plan.options,
+            door=doors.get(plan.name),
+            usual_s=usual_s(paced=scene.profile.paced),
+            seed=f"device:{scene.seed}:{plan.name}",
+        )
+        for plan in scene.devices
+        if plan.transport == PCSC
     )
 
 

@@ -65,6 +65,12 @@ def _pn532() -> Kind[Any]:
     return KIND
 
 
+def _pcsc() -> Kind[Any]:
+    from firmware_sim.slots import KIND
+
+    return KIND
+
+
 def _lc_relay() -> Kind[Any]:
     from firmware_sim.lock_board import KIND
 
@@ -79,6 +85,7 @@ READERS: Mapping[str, Callable[[], Kind[Any]]] = {
     "text": _text,
     "qr": _qr,
     "pn532": _pn532,
+    "pcsc": _pcsc,
     "osdp": _osdp,
 }
 LOCK_BOARDS: Mapping[str, Callable[[], Kind[Any]]] = {"lc_relay": _lc_relay, "osdp_out": _osdp_out}

@@ -38,6 +38,7 @@ _SAM = frozenset({SAM_V})
 _LC = frozenset({LC_RELAY})
 _PN532 = frozenset({PN532})
 _OSDP = frozenset({OSDP, OSDP_OUT})
+_PCSC = frozenset({PCSC})
 _TYPE_A = frozenset({PN532, PCSC})
 
 MAX_COUNT = 1_000_000  # frames a fault may be counted for
@@ -244,7 +245,9 @@ CATALOGUE: Mapping[str, Fault] = MappingProxyType(
         "replays_session": Fault(0, _OSDP, "a handshake is answered with the replies of an older session"),
         "does_not_follow": Fault(23, RELAYS, "the relay ignores commands", {"channel": _CHANNEL}),
         "swallows_hasty": Fault(0, _LC, "commands within 100 ms of the one before are lost (7.1)"),
-        "power_dip": Fault(24, LINES, "the device restarts, its port stays", at_once=True),
+        "power_dip": Fault(24, EVERY, "the device restarts, its port stays", at_once=True),
+        "service_gone": Fault(0, _PCSC, "the PC/SC daemon is killed, with all its readers", at_once=True),
+        "service_back": Fault(0, _PCSC, "the PC/SC daemon is started again", at_once=True),
         "write_blocks": Fault(25, LINES, "the line takes no more bytes from the program"),
         "echo": Fault(26, ASKED, "what is received is sent back first"),
         "impossible_answer": Fault(
@@ -259,7 +262,7 @@ CATALOGUE: Mapping[str, Fault] = MappingProxyType(
             frozenset({SAM_V, PCSC}),
             "a request that would succeed answers this status (1.4); by PC/SC it is SW1 (4.3)",
             {
-                "status": Parameter(int, "the status", default=0x24, low=0, high=255),
+                "status": Parameter(int, "the status, or SW1 of an APDU", default=0x24, low=0, high=255),
                 "command": Parameter(str, "only this command: its first bytes in hex, such as 3001"),
             },
         ),

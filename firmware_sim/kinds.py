@@ -68,7 +68,8 @@ class Kind(Generic[Options]):
 
     role: Role
     read: Callable[[Table], Options]
-    make: Callable[[Options, Surroundings], Device]
+    make: Callable[[Options, Surroundings], Device] | None
+    """None: it is no device on a line; see `slots`."""
     settings: Callable[[Options], Mapping[str, Any]] = _no_settings
     """What a gateway's table for it needs beside name, driver and port."""
     number_at: Callable[[Options, Card], Credential | None] = _no_credential

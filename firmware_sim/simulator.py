@@ -11,21 +11,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from firmware_sim.assembly import EventRecorder, Sockets, make_community, make_lines
+from firmware_sim.assembly import EventRecorder, Sockets, make_community, make_lines, slot_plans
 from firmware_sim.cards import Card
 from firmware_sim.catalogue import settings_of
 from firmware_sim.control_server import ControlServer
-from firmware_sim.device import InputDevice, RelayBoard
 from firmware_sim.doors import Doors, Sensed
 from firmware_sim.errors import RequestError, SceneError
 from firmware_sim.events import Event, EventLog
 from firmware_sim.fault_table import CATALOGUE
 from firmware_sim.faults import check_fault
-from firmware_sim.hands import Hands
 from firmware_sim.kinds import Role
-from firmware_sim.line import Line, LineHub, Station
+from firmware_sim.line import Line, LineHub
+from firmware_sim.places import LineHands, LinePlace, Place
 from firmware_sim.scene import MAX_SWIPES_PER_MINUTE, DoorPlan, Scene, check_scene
 from firmware_sim.scene_table import NAME, TAKEN_NAMES
+from firmware_sim.slots import FOLDER_NAME as SLOTS_FOLDER
+from firmware_sim.slots import SlotService
 
 EVENTS_FILE = "events.jsonl"
 PATIENCE_S = 3.0  # how long a person waits for the door
@@ -57,8 +58,9 @@ class Simulator:
         self._door_of_reader = {door.reader: door for door in scene.doors}
         self._sockets = Sockets(scene, directory)
         self._doors = Doors(scene.doors)
-        self._lines: dict[str, Line] = {}
-        self._places: dict[str, tuple[Line, Station]] = {}
+        self._lines: tuple[Line, ...] = ()
+        self._buses: dict[str, Line] = {}
+        self._places: dict[str, Place] = {}
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -69,7 +71,8 @@ class Simulator:
         except OSError as error:
             raise SceneError(f"directory {self.directory} cannot be used: {error}") from error
         self._hub = LineHub(EventRecorder(self._events, self.scene.doors))
-        self._hands = Hands(self._hub, self._events, self._sockets)
+        self._hands = LineHands(self._hub, self._events, self._sockets)
+        self._slots = SlotService(slot_plans(self.scene), self.directory / SLOTS_FOLDER, self._events)
         self._control = ControlServer(self, self.directory)
         self._runner = make_community(
             self.scene,
@@ -90,6 +93,8 @@ class Simulator:
             self._events.close()
             raise
         self._hub.start()
+        for sensed in self._doors.at_rest():
+            self._sense(sensed)
         self._runner.start()
         self._control.start()
         if self.scene.community.swipes_per_minute:
@@ -125,33 +130,35 @@ class Simulator:
         return self._stopped.wait(timeout_s)
 
     def address(self, device: str) -> str:
-        """What a program opens: a path, or a socket:// address. A device on a bus has that of its bus."""
-        line = self._line(device)
-        if line.port is None:
-            raise RequestError(f"{line.name} is unplugged; replug it first")
-        return line.port.address
+        """What a program opens: a path, a socket:// address, or a PC/SC reader's name. A device on a bus has
+        that of its bus.
+        """
+        return self._place(device).address()
 
     def settings(self, device: str) -> dict[str, Any]:
         """Keys and values of a gateway's table for this device (see `catalogue.settings_of`)."""
-        self._place(device)
+        address = self.address(device)
         plan = self.scene.device(device)
-        return settings_of(plan.name, plan.kind, plan.options, self.address(device))
+        return settings_of(plan.name, plan.kind, plan.options, address)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What a program's environment needs to find the devices of this scene."""
+        return self._slots.environment
 
     def present(self, reader: str, card: str) -> None:
         """Lay a card on a reader. RequestError: unknown reader or card, or another card lies there."""
-        line, station = self._place(reader, Role.READER)
-        laid = self._card(card)
-        self._hub.call(lambda: self._hands.present(line, station, laid))
+        place = self._place(reader, Role.READER)
+        place.present(self._card(card))
 
     def remove(self, reader: str) -> None:
         """Take the card away. RequestError: none lies there."""
-        if not self._take_away(reader):
+        if not self._place(reader, Role.READER).remove():
             raise RequestError(f"no card lies on {reader}")
 
     def press(self, reader: str, keys: str) -> None:
         """Type keys of 0 to 9, * and #. RequestError: no such keys, or none at all on this reader."""
-        line, station = self._place(reader, Role.READER)
-        self._hub.call(lambda: self._hands.press(line, station, keys))
+        self._place(reader, Role.READER).press(keys)
 
     def pin_of(self, card: str) -> str:
         """The digits that this person types; invented like everything about him."""
@@ -159,8 +166,7 @@ class Simulator:
 
     def set_input(self, device: str, number: int, state: str) -> None:
         """What a contact says from now on; see device.InputDevice."""
-        line, station = self._place(device)
-        self._hub.call(lambda: self._hands.set_input(line, station, number, state))
+        self._place(device).set_input(number, state)
 
     def swing_door(self, door: str, *, is_open: bool, force: bool = False) -> None:
         """Open or shut a door's leaf. RequestError: its lock holds it, unless by `force`."""
@@ -193,7 +199,7 @@ class Simulator:
         away, not before hold_s.
         """
         door = self._door_of_reader.get(reader)
-        self._place(reader, Role.READER)
+        place = self._place(reader, Role.READER)
         if door is None:
             raise RequestError(f"no [[door]] of the scene names reader {reader}")
         before = self._events.last
@@ -204,7 +210,7 @@ class Simulator:
             read, relay = self._await_door(reader, card, door.name, before, patience_s=patience_s, keys=keys)
             self._stopped.wait(max(0.0, hold_s - (time.monotonic_ns() - presented_ns) / 1e9))
         finally:
-            self._take_away(reader)
+            place.remove()
         return Swipe(
             opened=relay is not None,
             presented_ns=presented_ns,
@@ -217,54 +223,46 @@ class Simulator:
         self, device: str, fault: str, *, count: int | None = None, **parameters: float | str | None
     ) -> None:
         """Switch a fault on, for `count` uses or until cleared. RequestError: unknown, or a bad parameter."""
-        line, station = self._place(device)
+        place = self._place(device)
         given = {name: value for name, value in parameters.items() if value is not None}
-        checked = check_fault(station.kind, fault, given)
-        if CATALOGUE[fault].at_once:
-            if count is not None:
-                raise RequestError(f"fault {fault} happens at once and takes no count")
-            self._at_once(line, station, fault, checked)
+        checked = check_fault(place.kind, fault, given)
+        if not CATALOGUE[fault].at_once:
+            place.switch_on(fault, given, count)
             return
-        self._hub.call(lambda: self._hands.switch_on(line, station, fault, given, count))
+        if count is not None:
+            raise RequestError(f"fault {fault} happens at once and takes no count")
+        place.at_once(fault, checked)
 
     def clear(self, device: str | None = None, fault: str | None = None) -> tuple[str, ...]:
         """Switch faults off: one, all of a device, or all there are. Gives their names."""
         if fault is not None and fault not in CATALOGUE:
             raise RequestError(f"no fault {fault!r}; there are {', '.join(sorted(CATALOGUE))}")
         places = tuple(self._places.values()) if device is None else (self._place(device),)
-        return self._hub.call(
-            lambda: tuple(
-                name for line, station in places for name in self._hands.clear(line, station, fault)
-            )
-        )
+        return tuple(name for place in places for name in place.clear(fault))
 
     def unplug(self, device: str) -> None:
         """Pull the plug of a device or a bus: the port vanishes, the power is gone.
 
         A device on a bus is cut off its line, which stays.
         """
-        line = self._line(device)
-        if line.name == device:
-            self._hub.call(lambda: self._hands.unplug(line))
+        bus = self._buses.get(device)
+        if bus is None:
+            self._place(device).unplug()
         else:
-            _, station = self._place(device)
-            self._hub.call(lambda: self._hands.detach(line, station))
+            self._hub.call(lambda: self._hands.unplug(bus))
 
     def replug(self, device: str, name: str | None = None) -> str:
         """Plug in again, under another name if given; gives the address."""
-        line = self._line(device)
-        if line.name != device:
-            _, station = self._place(device)
-            self._hub.call(lambda: self._hands.attach(line, station))
-            return self.address(device)
         if name is not None and (not NAME.fullmatch(name) or self._is_taken(name, device)):
             raise RequestError(f"{name!r} cannot name {device}: taken, or not letters, digits, . _ -")
-        return self._hub.call(lambda: self._hands.replug(line, name or device))
+        bus = self._buses.get(device)
+        if bus is None:
+            return self._place(device).replug(name)
+        return self._hub.call(lambda: self._hands.replug(bus, name or device))
 
     def power_cycle(self, device: str) -> None:
         """The device restarts while its port stays."""
-        line, station = self._place(device)
-        self._hub.call(lambda: self._hands.power_cycle(line, station))
+        self._place(device).power_cycle()
 
     def people(self) -> list[dict[str, Any]]:
         """References, layouts and whether enrolled; never a name or a number."""
@@ -300,9 +298,7 @@ class Simulator:
 
     def status(self) -> dict[str, Any]:
         """What everything is doing; references only."""
-        devices = self._hub.call(
-            lambda: {name: self._hands.describe(*place) for name, place in self._places.items()}
-        )
+        devices = {name: place.describe() for name, place in self._places.items()}
         return {
             "profile": self.scene.profile.name,
             "seed": self.scene.seed,
@@ -316,16 +312,6 @@ class Simulator:
                 for door in self.scene.doors
             },
         }
-
-    def _at_once(self, line: Line, station: Station, fault: str, parameters: Mapping[str, Any]) -> None:
-        if fault == "unplug":
-            self.unplug(station.name)
-        elif fault == "replug":
-            self.replug(station.name)
-        elif fault == "power_dip":
-            self.power_cycle(station.name)
-        else:
-            self._hub.call(lambda: self._hands.leave_at(line, station, parameters["rate"]))
 
     def _await_door(
         self, reader: str, card: str, door: str, before: int, *, patience_s: float, keys: str | None
@@ -347,27 +333,21 @@ class Simulator:
         return read, relay
 
     def _released(self, door: DoorPlan) -> bool:
-        board = self._places[door.lock_board][1].device
-        assert isinstance(board, RelayBoard), "the scene was checked: doors name devices with relays"
-        return board.relays[door.channel - 1]
+        return self._places[door.lock_board].relays()[door.channel - 1]
 
     def _sense(self, sensed: Sensed | None) -> None:
         if sensed is not None:
             self.set_input(sensed.board, sensed.input, sensed.state)
 
-    def _place(self, device: str, role: Role | None = None) -> tuple[Line, Station]:
+    def _place(self, device: str, role: Role | None = None) -> Place:
         place = self._places.get(device)
         if place is None or (role is not None and self.scene.device(device).role is not role):
             known = [plan.name for plan in self.scene.devices if role in (None, plan.role)]
             raise RequestError(f"no {role or 'device'} {device!r}; there are {', '.join(known) or 'none'}")
         return place
 
-    def _line(self, name: str) -> Line:
-        """The line of that name, or that of the device of that name."""
-        return self._lines.get(name) or self._place(name)[0]
-
     def _is_taken(self, name: str, device: str) -> bool:
-        return name in TAKEN_NAMES or (name != device and (name in self._lines or name in self._places))
+        return name in TAKEN_NAMES or (name != device and (name in self._buses or name in self._places))
 
     def _door(self, name: str) -> DoorPlan:
         if name not in self._doors:
@@ -382,28 +362,26 @@ class Simulator:
             raise RequestError(f"no person {ref!r}; there are {known}")
         return card
 
-    def _take_away(self, reader: str) -> bool:
-        line, station = self._place(reader, Role.READER)
-        return self._hub.call(lambda: self._hands.remove(line, station))
-
     def _lift(self, reader: str) -> None:
-        self._take_away(reader)
+        self._place(reader, Role.READER).remove()
 
     def _plug_all(self) -> None:
-        for line in make_lines(self.scene, time.monotonic()):
-            self._lines[line.name] = line
-            self._places |= {station.name: (line, station) for station in line.stations}
-        for sensed in self._doors.at_rest():
-            board = self._places[sensed.board][1].device
-            assert isinstance(board, InputDevice), "the scene was checked: doors name devices with inputs"
-            board.set_input(sensed.input, sensed.state, time.monotonic())
-        for line in self._lines.values():
+        self._slots.start()
+        self._places |= self._slots.places
+        self._lines = make_lines(self.scene, time.monotonic())
+        shared = {bus.name for bus in self.scene.buses}
+        self._buses |= {line.name: line for line in self._lines if line.name in shared}
+        for line in self._lines:
+            for station in line.stations:
+                self._places[station.name] = LinePlace(self._hands, line, station)
+        for line in self._lines:
             try:
                 self._hub.plug_in(line, self._sockets.port(line.name))
             except OSError as error:
                 raise SceneError(f"{line.name} cannot be plugged in: {error}") from error
 
     def _unplug_all(self) -> None:
-        for line in self._lines.values():
+        for line in self._lines:
             if line.port is not None:
                 self._hub.unplug(line)
+        self._slots.stop()
