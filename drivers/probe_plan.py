@@ -30,6 +30,7 @@ LC_START = 0xA0
 PN532_RATE = 115_200  # after each power-up, whatever it was set to
 _MODBUS_RATES = frozenset({4_800, 9_600, 19_200, 38_400, 57_600, 115_200})
 OSDP_ADDRESSES = range(MAX_ADDRESS + 1)
+MODBUS_RATE = 9_600  # from the factory
 MODBUS_UNITS = range(1, 17)  # makers start at 1; the switches on most boards have four bits
 _MODBUS_COUNTS = (32, 16, 8, 4, 2, 1)
 

@@ -15,6 +15,7 @@ import typer
 from drivers.base import CredentialKind, pin_number
 from drivers.errors import DriverError
 from gateway.access_list import EVERY_DOOR, AccessList
+from gateway.cli_devices import devices, probe
 from gateway.errors import GatewayError
 from gateway.journal_reader import JournalReader
 from gateway.settings import Settings, load_settings
@@ -31,6 +32,8 @@ app = typer.Typer(
 )
 journal_app = typer.Typer(no_args_is_help=True, help="Look into this gateway's journal. 本机流水")
 app.add_typer(journal_app, name="journal")
+app.command()(devices)
+app.command()(probe)
 
 _FOLLOW_S = 0.5
 _LOOK_S = 0.5

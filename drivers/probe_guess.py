@@ -1,0 +1,179 @@
+"""From what was heard on a line at each speed to what hangs there, and how sure that is. Pure.
+
+Certain is what a device proves by a check of its own. Lines of text have none: they are likely when a form
+that only one kind of reader sends came, or the same form again, and a guess otherwise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from drivers.probe_finding import Finding, Heard, Sureness, Value, unusual
+from drivers.probe_lines import BYTE_ORDER, reader_of_lines
+from drivers.probe_meaning import Piece, dissect
+
+
+def guess(heard: Iterable[Heard]) -> list[Finding]:
+    """What hangs on the line, the surest first; several readers of one bus are several findings."""
+    found = [finding for each in heard for finding in _at_one_rate(each)]
+    order = list(Sureness)
+    return sorted(found, key=lambda finding: order.index(finding.sureness))
+
+
+def another_master(heard: Iterable[Heard]) -> str | None:
+    """Says who asks and commands on this line beside us, if anybody does; `heard` before we sent anything."""
+    for each in heard:
+        for piece in dissect(each.data):
+            if piece.form in ("request", "command"):
+                return f"another program talks to devices on this line ({piece.meaning})"
+    return None
+
+
+def leftover(heard: Heard) -> int:
+    """How many bytes belong to nothing that is known."""
+    return sum(len(piece.raw) for piece in dissect(heard.data) if piece.driver is None)
+
+
+def _at_one_rate(heard: Heard) -> list[Finding]:
+    pieces = dissect(heard.data)
+    answers = [piece for piece in pieces if piece.form not in ("request", "command", "unknown", "line")]
+    by_driver: dict[str, list[Piece]] = {}
+    for piece in answers:
+        by_driver.setdefault(piece.driver or "", []).append(piece)
+    found = [
+        finding for driver, of_one in by_driver.items() for finding in _CHECKED[driver](heard.rate, of_one)
+    ]
+    return found or reader_of_lines(heard, [piece for piece in pieces if piece.form == "line"])
+
+
+# --- protocols that prove themselves -----------------------------------------------------------------------
+
+
+def _sam(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
+    about = _about(pieces) or "ID-card reader with a SAM-V module"
+    reason = "it answered with right check bytes"
+    return [Finding("sam_v", rate, Sureness.CERTAIN, about, reason)]  # its driver finds the rate each time
+
+
+def _pn532(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
+    about = _about(pieces)
+    if not about and not any(piece.form == "reply" for piece in pieces):
+        reason = "it acknowledged a command, but told no version"
+        return [Finding("pn532", rate, Sureness.LIKELY, "PN532 on a serial line", reason)]
+    reason = "it answered with right check bytes"
+    return [Finding("pn532", rate, Sureness.CERTAIN, about or "PN532 on a serial line", reason)]
+
+
+def _osdp(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
+    """One for each address that answered; the address of a broadcast's answer says nothing."""
+    addresses: dict[int, str] = {}
+    for piece in pieces:
+        addresses.setdefault(piece.raw[1] & 0x7F, "")
+        addresses[piece.raw[1] & 0x7F] = piece.about or addresses[piece.raw[1] & 0x7F]
+    own = {address: about for address, about in addresses.items() if address != _BROADCAST}
+    return [_osdp_reader(rate, address, about) for address, about in sorted((own or addresses).items())]
+
+
+W34_DIGITS = 8
+_BROADCAST = 0x7F
+_OSDP_MIND = "it needs a key of its own: see docs/readers/osdp.md for how it gets one"
+
+
+def _osdp_reader(rate: int | None, address: int, about: str) -> Finding:
+    known = address != _BROADCAST
+    options: dict[str, Value] = {"address": address} if known else {}
+    if rate:
+        options["rate"] = rate
+    where = "" if known else "its address is not known yet"
+    return Finding(
+        "osdp",
+        rate,
+        Sureness.CERTAIN,
+        about or "OSDP reader",
+        "it answered with a right check",
+        options,
+        tuple(mind for mind in (where, _OSDP_MIND) if mind),
+    )
+
+
+def _modbus(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
+    units = sorted({piece.raw[0] for piece in pieces})
+    return [
+        Finding(
+            "modbus",
+            rate,
+            Sureness.CERTAIN,
+            f"Modbus board, unit {unit}",
+            "it answered with a right CRC",
+            {"unit": unit},
+            is_lock_board=True,
+        )
+        for unit in units
+    ]
+
+
+def _lc(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
+    channels = max(int(piece.about) for piece in pieces)
+    return [
+        Finding(
+            "lc_relay",
+            rate,
+            Sureness.CERTAIN,
+            f"LC relay board, {channels} relays" if channels > 1 else "LC relay board, 1 relay",
+            "it told the state of its relays",
+            {"channels": channels, "status_query": True},
+            is_lock_board=True,
+        )
+    ]
+
+
+def _em(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
+    votes = Counter(piece.driver or "" for piece in pieces)
+    driver = votes.most_common(1)[0][0]
+    name = "ID-12 (frames with CR LF)" if driver == "id12" else "RDM6300"
+    return [
+        Finding(
+            driver,
+            rate,
+            Sureness.CERTAIN,
+            f"125 kHz reader, {name}",
+            "a tag came with right check digits",
+            unusual(rate),
+        )
+    ]
+
+
+def _lrc(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
+    digits = max(len(piece.raw) - 4 for piece in pieces)
+    bits = 34 if digits == W34_DIGITS else 37
+    options: dict[str, Value] = {"framing": "stx_lrc", "bits": bits}
+    mind = (f"bits: whether the cards have {bits} or fewer is not told by the converter", BYTE_ORDER)
+    reason = "a card came with a right check byte"
+    return [
+        Finding(
+            "wiegand",
+            rate,
+            Sureness.CERTAIN,
+            "Wiegand converter, STX and check byte",
+            reason,
+            options | unusual(rate),
+            mind,
+        )
+    ]
+
+
+def _about(pieces: Sequence[Piece]) -> str:
+    return next((piece.about for piece in pieces if piece.about), "")
+
+
+_CHECKED: Mapping[str, Callable[[int | None, Sequence[Piece]], list[Finding]]] = {
+    "sam_v": _sam,
+    "pn532": _pn532,
+    "osdp": _osdp,
+    "modbus": _modbus,
+    "lc_relay": _lc,
+    "rdm6300": _em,
+    "id12": _em,
+    "wiegand": _lrc,
+}
