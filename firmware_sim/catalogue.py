@@ -4,6 +4,7 @@ A row is a function, so that a kind's module is imported only when a scene has s
 means adding its function and its line in a table.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -120,3 +121,21 @@ def settings_of(name: str, kind: str, options: Any, address: str) -> dict[str, A
     if address:
         block[about.address_key] = address
     return block | {key: value for key, value in about.settings(options).items() if value is not None}
+
+
+def settings_text(table: str, settings: Mapping[str, Any]) -> str:
+    """One [[table]] of a gateway's settings file, in TOML."""
+    lines = [f"{key} = {_toml(value)}" for key, value in settings.items()]
+    return "\n".join([f"[[{table}]]", *lines, ""])
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(each) for each in value) + "]"
+    return repr(value)

@@ -11,13 +11,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from firmware_sim.catalogue import kinds, settings_text
 from firmware_sim.control import MAX_WAIT_S, Control
 from firmware_sim.errors import RequestError, SimulatorError, SimulatorGone
 from firmware_sim.fault_table import CATALOGUE
+from firmware_sim.kinds import Role
 from firmware_sim.scene import load_scene
 from firmware_sim.simulator import PATIENCE_S, Simulator
 
 DIRECTORY_VARIABLE = "LIUHEN_SIM_DIR"
+_Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 _CHECK_EVERY_S = 1.0  # how soon a simulator that failed by itself is noticed
 
 
@@ -39,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="liuhen-sim", description="Simulated ID-card readers and lock boards, and people who use them."
+        prog="liuhen-sim", description="Simulated readers, lock boards and doors, and people who use them."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -56,6 +59,13 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = add("serve", _serve, "Build the devices of a scene and run them until Ctrl-C.")
     serve.add_argument("scene", type=Path, metavar="SCENE.toml")
+    _add_hands(add)
+    _add_faults(add)
+    _add_questions(add)
+    return parser
+
+
+def _add_hands(add: _Add) -> None:
     lay = add("lay", _lay, "Lay a card on a reader, wait for the door, take the card away.")
     lay.add_argument("reader", metavar="READER")
     lay.add_argument("person", metavar="PERSON", help="a reference such as P0007, see `liuhen-sim people`")
@@ -65,8 +75,27 @@ def _parser() -> argparse.ArgumentParser:
     lay.add_argument(
         "--patience", type=float, default=PATIENCE_S, metavar="SECONDS", help="wait this long for the door"
     )
+    lay.add_argument("--pin", action="store_true", help="type the person's own PIN and # once it is read")
+    lay.add_argument("--keys", metavar="KEYS", help="type these keys once it is read, such as 1234#")
+    press = add("press", _press, "Type keys on a reader's pad.")
+    press.add_argument("reader", metavar="READER")
+    press.add_argument("keys", metavar="KEYS", help="of 0 to 9, * and #")
+    door = add("door", _door, "Open or shut a door's leaf.")
+    door.add_argument("door", metavar="DOOR")
+    door.add_argument("move", choices=("open", "shut"))
+    door.add_argument("--force", action="store_true", help="although it is locked")
+    rex = add("rex", _rex, "Press a door's exit button.")
+    rex.add_argument("door", metavar="DOOR")
+    rex.add_argument("--hold", type=float, metavar="SECONDS", help="keep it pressed this long")
+    contact = add("input", _input, "Say what a contact of a device says from now on.")
+    contact.add_argument("device", metavar="DEVICE")
+    contact.add_argument("number", type=int, metavar="NUMBER", help="0: its tamper contact, -1: its power")
+    contact.add_argument("state", metavar="STATE", help="open, closed, short, cut; or good, bad")
     remove = add("remove", _remove, "Take away the card that lies on a reader.")
     remove.add_argument("reader", metavar="READER")
+
+
+def _add_faults(add: _Add) -> None:
     fault = add("fault", _fault, "Make something go wrong, for some uses or until cleared.")
     fault.add_argument("device", metavar="DEVICE")
     fault.add_argument("name", metavar="NAME", choices=sorted(CATALOGUE), help="see `liuhen-sim faults`")
@@ -80,13 +109,17 @@ def _parser() -> argparse.ArgumentParser:
     replug = add("replug", _replug, "Plug a device in again.")
     replug.add_argument("device", metavar="DEVICE")
     replug.add_argument("--name", help="under this name instead of its own")
+
+
+def _add_questions(add: _Add) -> None:
+    add("settings", _settings, "Print what a gateway's settings must say of these devices.")
+    add("kinds", _kinds, "List the kinds of device that a scene can have.")
     add("people", _people, "List the people whose cards can be laid.")
     add("faults", _faults, "List what can go wrong.")
     add("status", _status, "Show what every device is doing, as JSON.")
     events = add("events", _events, "Show what happened, as JSON lines.")
     events.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
     events.add_argument("--after", type=int, default=0, metavar="NUMBER", help="only events numbered above")
-    return parser
 
 
 def _directory(options: argparse.Namespace) -> Path:
@@ -120,7 +153,12 @@ def _serve(options: argparse.Namespace) -> int:
 def _lay(options: argparse.Namespace) -> int:
     with _control(options) as control:
         swipe = control.swipe(
-            options.reader, options.person, patience_s=options.patience, hold_s=options.hold
+            options.reader,
+            options.person,
+            patience_s=options.patience,
+            hold_s=options.hold,
+            keys=options.keys,
+            pin=options.pin,
         )
     if swipe["opened"]:
         print(f"door opened after {(swipe['relay_on_ns'] - swipe['presented_ns']) / 1e9:.1f} s")
@@ -132,6 +170,30 @@ def _lay(options: argparse.Namespace) -> int:
     else:
         print("the door stayed shut")
     return 1
+
+
+def _press(options: argparse.Namespace) -> int:
+    with _control(options) as control:
+        control.press(options.reader, options.keys)
+    return 0
+
+
+def _door(options: argparse.Namespace) -> int:
+    with _control(options) as control:
+        control.swing_door(options.door, is_open=options.move == "open", force=options.force)
+    return 0
+
+
+def _rex(options: argparse.Namespace) -> int:
+    with _control(options) as control:
+        control.press_rex(options.door, hold_s=options.hold)
+    return 0
+
+
+def _input(options: argparse.Namespace) -> int:
+    with _control(options) as control:
+        control.set_input(options.device, options.number, options.state)
+    return 0
 
 
 def _remove(options: argparse.Namespace) -> int:
@@ -182,6 +244,23 @@ def _replug(options: argparse.Namespace) -> int:
     return 0
 
 
+def _settings(options: argparse.Namespace) -> int:
+    with _control(options) as control:
+        told = control.settings()
+    for name, value in told["environment"].items():
+        print(f"# in the gateway's environment: {name}={value}\n")
+    for block in told["settings"]:
+        print(settings_text(block["table"], block["settings"]))
+    return 0
+
+
+def _kinds(_options: argparse.Namespace) -> int:
+    for role in Role:
+        for name in kinds(role):
+            print(f"{role:<10}  {name}")
+    return 0
+
+
 def _people(options: argparse.Namespace) -> int:
     with _control(options) as control:
         for person in control.people():
@@ -191,7 +270,8 @@ def _people(options: argparse.Namespace) -> int:
 
 def _faults(_options: argparse.Namespace) -> int:
     for name, fault in CATALOGUE.items():
-        print(f"{name:<18} {', '.join(sorted(fault.devices)):<20} {fault.meaning}")
+        print(f"{name:<18} {fault.meaning}")
+        print(f"{'':<18}   for {', '.join(sorted(fault.devices))}")
         for key, parameter in fault.parameters.items():
             default = "" if parameter.default is None else f" (default {parameter.default})"
             print(f"{'':<18}   {key}={parameter.kind.__name__}: {parameter.meaning}{default}")

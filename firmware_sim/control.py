@@ -79,12 +79,39 @@ class Control:
         self._ask("remove", {"reader": reader})
 
     def swipe(
-        self, reader: str, card: str, *, patience_s: float | None = None, hold_s: float | None = None
+        self,
+        reader: str,
+        card: str,
+        *,
+        patience_s: float | None = None,
+        hold_s: float | None = None,
+        keys: str | None = None,
+        pin: bool = False,
     ) -> dict[str, Any]:
-        """Lay, wait for the door, take away: the fields of simulator.Swipe."""
+        """Lay, type `keys` or the person's own PIN, wait for the door, take away: as simulator.Swipe."""
         extra_s = (patience_s or 0.0) + (hold_s or 0.0)
-        keys = {"reader": reader, "card": card, "patience_s": patience_s, "hold_s": hold_s}
-        return self._ask("swipe", keys, extra_s=extra_s)
+        asked = {"reader": reader, "card": card, "patience_s": patience_s, "hold_s": hold_s, "keys": keys}
+        return self._ask("swipe", asked | ({"pin": True} if pin else {}), extra_s=extra_s)
+
+    def press(self, reader: str, keys: str) -> None:
+        """Type keys of 0 to 9, * and #."""
+        self._ask("press", {"reader": reader, "keys": keys})
+
+    def set_input(self, device: str, number: int, state: str) -> None:
+        """What a contact says from now on; 0 is the device's own tamper contact, -1 its power supply."""
+        self._ask("input", {"device": device, "number": number, "state": state})
+
+    def swing_door(self, door: str, *, is_open: bool, force: bool = False) -> None:
+        """Open or shut a door; a locked one only by force."""
+        self._ask("door", {"door": door, "is_open": is_open, "force": force})
+
+    def press_rex(self, door: str, *, hold_s: float | None = None) -> None:
+        """Press a door's exit button and let it go."""
+        self._ask("rex", {"door": door, "hold_s": hold_s}, extra_s=hold_s or 0.0)
+
+    def settings(self) -> dict[str, Any]:
+        """`settings`: table and settings of each device for a gateway; `environment`: what it needs there."""
+        return self._ask("settings")
 
     def fault(
         self, device: str, fault: str, *, count: int | None = None, **parameters: float | str | None

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firmware_sim.control import MAX_EVENTS, MAX_REQUEST, MAX_SWIPE_S, MAX_WAIT_S, SOCKET_NAME, socket_path
+from firmware_sim.device import POWER_INPUT
 from firmware_sim.errors import RequestError, SceneError, SimulatorError
 
 if TYPE_CHECKING:
-    from firmware_sim.simulator import Simulator
+    from firmware_sim.simulator import Simulator, Swipe
 
 MAX_CONNECTIONS = 64
 _MODE = stat.S_IRUSR | stat.S_IWUSR
@@ -37,6 +38,7 @@ class Key:
 
     kind: type
     required: bool = True
+    low: float = 0
     high: float = _MAX_NUMBER
 
 
@@ -56,13 +58,28 @@ VERBS: Mapping[str, Verb] = {
     "present": Verb(lambda sim, keys: sim.present(**keys), {"reader": _NAME, "card": _NAME}),
     "remove": Verb(lambda sim, keys: sim.remove(**keys), {"reader": _NAME}),
     "swipe": Verb(
-        lambda sim, keys: asdict(sim.swipe(**keys)),
+        lambda sim, keys: asdict(_swipe(sim, **keys)),
         {
             "reader": _NAME,
             "card": _NAME,
             "patience_s": Key(float, required=False, high=MAX_SWIPE_S),
             "hold_s": Key(float, required=False, high=MAX_SWIPE_S),
+            "keys": Key(str, required=False),
+            "pin": Key(bool, required=False),
         },
+    ),
+    "press": Verb(lambda sim, keys: sim.press(**keys), {"reader": _NAME, "keys": Key(str)}),
+    "input": Verb(
+        lambda sim, keys: sim.set_input(**keys),
+        {"device": _NAME, "number": Key(int, low=POWER_INPUT), "state": _NAME},
+    ),
+    "door": Verb(
+        lambda sim, keys: sim.swing_door(**keys),
+        {"door": _NAME, "is_open": Key(bool), "force": Key(bool, required=False)},
+    ),
+    "rex": Verb(
+        lambda sim, keys: sim.press_rex(**keys),
+        {"door": _NAME, "hold_s": Key(float, required=False, high=MAX_SWIPE_S)},
     ),
     "fault": Verb(
         lambda sim, keys: sim.fault(**keys),
@@ -76,6 +93,7 @@ VERBS: Mapping[str, Verb] = {
     "replug": Verb(lambda sim, keys: {"address": sim.replug(**keys)}, {"device": _NAME, "name": _MAYBE_NAME}),
     "power_cycle": Verb(lambda sim, keys: sim.power_cycle(**keys), {"device": _NAME}),
     "status": Verb(lambda sim, _keys: sim.status(), {}),
+    "settings": Verb(lambda sim, _keys: _settings(sim), {}),
     "people": Verb(lambda sim, _keys: {"people": sim.people()}, {}),
     "events": Verb(
         lambda sim, keys: {"events": [event.as_json() for event in _events(sim, **keys)]},
@@ -91,6 +109,17 @@ VERBS: Mapping[str, Verb] = {
 
 def _events(sim: "Simulator", after: int = 0, limit: int = MAX_EVENTS, wait: float = 0.0) -> list[Any]:
     return sim.events(after, limit, wait)
+
+
+def _swipe(sim: "Simulator", *, pin: bool = False, **keys: Any) -> "Swipe":
+    if pin:  # the person's own digits, which are known in here alone
+        keys["keys"] = sim.pin_of(keys["card"]) + "#"
+    return sim.swipe(**keys)
+
+
+def _settings(sim: "Simulator") -> dict[str, Any]:
+    blocks = [{"table": f"{plan.role}s", "settings": sim.settings(plan.name)} for plan in sim.scene.devices]
+    return {"settings": blocks, "environment": dict(sim.environment)}
 
 
 def answer(simulator: "Simulator", line: bytes) -> dict[str, Any]:
@@ -132,12 +161,12 @@ def _checked(verb: Verb, request: dict[str, Any]) -> dict[str, Any]:
 def _value(name: str, key: Key, value: object) -> object:
     if key.kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(min(max(value, -_MAX_NUMBER), _MAX_NUMBER))
-    if not isinstance(value, key.kind) or isinstance(value, bool):
+    if not isinstance(value, key.kind) or (isinstance(value, bool) and key.kind is not bool):
         raise RequestError(f"key {name}: expects {key.kind.__name__}")
     if isinstance(value, str) and not 0 < len(value) <= _MAX_NAME:
         raise RequestError(f"key {name}: 1 to {_MAX_NAME} characters")
-    if isinstance(value, int | float) and not (math.isfinite(value) and 0 <= value <= key.high):
-        raise RequestError(f"key {name}: 0 to {key.high:g}")
+    if isinstance(value, int | float) and not (math.isfinite(value) and key.low <= value <= key.high):
+        raise RequestError(f"key {name}: {key.low:g} to {key.high:g}")
     return value
 
 

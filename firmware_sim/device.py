@@ -10,6 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from firmware_sim.cards import Card
 
+TAMPER_INPUT = 0
+POWER_INPUT = -1
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -84,10 +87,13 @@ class KeyPad(Protocol):
 
 @runtime_checkable
 class InputDevice(Protocol):
-    """A device with contacts to sense. Number 0 is its own tamper contact, -1 its power supply."""
+    """A device with contacts to sense. TAMPER_INPUT is its own tamper contact, POWER_INPUT its supply."""
 
     def set_input(self, number: int, state: str, now: float) -> None:
-        """`state`: open or closed; with supervised lines also short or cut. For 0 and -1: good or bad."""
+        """`state`: open or closed; with supervised lines also short or cut; good or bad for tamper and power.
+
+        ValueError: no such input, or no such state of it.
+        """
 
 
 @runtime_checkable

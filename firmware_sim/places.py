@@ -82,6 +82,11 @@ class LineHands:
         self.events = events
         self._sockets = sockets
 
+    def address(self, line: Line) -> str:
+        if line.port is None:
+            raise RequestError(f"{line.name} is unplugged; replug it first")
+        return line.port.address
+
     def unplug(self, line: Line) -> None:
         if line.port is None:
             raise RequestError(f"{line.name} is unplugged already")
@@ -126,9 +131,7 @@ class LinePlace:
         return self.line.name != self._station.name
 
     def address(self) -> str:
-        if self.line.port is None:
-            raise RequestError(f"{self.line.name} is unplugged; replug it first")
-        return self.line.port.address
+        return self._hands.address(self.line)
 
     def present(self, card: Card) -> None:
         reader = self._reader()

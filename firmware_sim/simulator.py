@@ -133,7 +133,8 @@ class Simulator:
         """What a program opens: a path, a socket:// address, or a PC/SC reader's name. A device on a bus has
         that of its bus.
         """
-        return self._place(device).address()
+        bus = self._buses.get(device)
+        return self._place(device).address() if bus is None else self._hands.address(bus)
 
     def settings(self, device: str) -> dict[str, Any]:
         """Keys and values of a gateway's table for this device (see `catalogue.settings_of`)."""
