@@ -23,7 +23,7 @@ PAUSE_S = 0.06
 ASK_RATES = (115_200, 9_600, 57_600, 38_400, 19_200, 230_400, 4_800)
 """In the order in which devices that answer are met."""
 
-CARD_RATES = (9_600, 115_200, 19_200, 38_400, 57_600, 4_800, 2_400)
+CARD_RATES = (9_600, 115_200, 19_200, 38_400, 57_600, 4_800, 2_400, 1_200)
 """In the order in which devices that speak unasked are met."""
 
 LC_START = 0xA0
