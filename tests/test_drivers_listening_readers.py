@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import socket
 import threading
 import time
@@ -27,6 +28,7 @@ from drivers.base import (
 )
 from drivers.catalogue import READERS
 
+DOCS = Path(__file__).parents[1] / "docs" / "readers"
 GAP_S = 0.3  # `removal_s` in these tests
 
 
@@ -455,3 +457,14 @@ def test_it_stops_at_once(peer: Peer, family: Family) -> None:
         ear.wait_state("ok")
         begun_s = time.monotonic()
     assert time.monotonic() - begun_s < 0.5
+
+
+@pytest.mark.parametrize(
+    ("page", "drivers"),
+    [("em", ("rdm6300", "id12")), ("wiegand", ("wiegand",)), ("text-and-qr", ("text", "qr"))],
+)
+def test_the_page_names_every_setting_and_no_other(page: str, drivers: tuple[str, ...]) -> None:
+    told = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `([a-z_]+)` \| [^|]*[`0-9]", told, re.MULTILINE))
+    known = {name for driver in drivers for name in READERS[driver]().settings.model_fields}
+    assert named | {"port"} == known
