@@ -28,6 +28,7 @@ SOCKET_NAME = "pcscd.comm"
 LOG_NAME = "pcscd.log"
 READER_NAME = "Virtual PCD"
 START_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 2.0
 _MAX_SOCKET_PATH = 107  # sun_path without its closing zero
 _PORTS = range(20_000, 32_000, SLOTS_PER_DRIVER)  # below those that the system gives away by itself
 _PORT_TRIES = 20
@@ -72,6 +73,7 @@ class Pcscd:
         self._name = name
         self._first_ports: tuple[int, ...] = ()
         self._daemon: _Daemon | None = None
+        self._serves = False  # a signal before would end it
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -128,12 +130,13 @@ class Pcscd:
         self.start()
 
     def nudge(self) -> None:
-        """Have the daemon look at its slots now, as a USB reader's interrupt would; its poll is 400 ms.
+        """Have the daemon look at its slots now, as it does when a USB reader interrupts it.
 
-        The signal also makes it read its configuration again, which changes nothing.
+        The virtual driver cannot: it is asked every 400 ms, and the signal ends that wait. What the signal
+        means to the daemon, to look for new readers, is harmless. Does nothing while no daemon serves.
         """
         pid = self.pid
-        if pid is not None:
+        if pid is not None and self._serves:
             for thread in _sleeping_threads(pid):
                 ctypes.CDLL(None).tgkill(pid, thread, signal.SIGUSR1)
 
@@ -171,6 +174,7 @@ class Pcscd:
         if must_listen and not self._listens_on(first_ports):
             self._end(signal.SIGKILL)
             raise PcscdFailed(f"ports {min(first_ports)} and following are taken: {self._log_tail()}")
+        self._serves = True
 
     def _write_readers(self, first_ports: Sequence[int]) -> None:
         blocks = [
@@ -189,6 +193,7 @@ class Pcscd:
         return " | ".join(text.splitlines()[-3:]) or "it said nothing"
 
     def _end(self, how: signal.Signals) -> None:
+        self._serves = False
         daemon, self._daemon = self._daemon, None
         if daemon is not None:
             daemon.end(how)
@@ -210,9 +215,9 @@ class _Daemon:
 
     def _run(self) -> None:
         namespace = ["unshare", "-m" if os.geteuid() == 0 else "-Urm"]
-        options = ["--disable-polkit"] if _has_option("--disable-polkit") else []
         path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
         try:
+            options = ["--disable-polkit"] if _has_option("--disable-polkit") else []
             with (self._folder / LOG_NAME).open("ab") as log:
                 self.process = subprocess.Popen(
                     [*namespace, "sh", "-c", _SCRIPT, "pcscd", *options],
@@ -231,7 +236,7 @@ class _Daemon:
 
     def end(self, how: signal.Signals) -> None:
         self.process.send_signal(how)
-        self._thread.join(START_TIMEOUT_S)
+        self._thread.join(STOP_TIMEOUT_S)
         if self._thread.is_alive():
             self.process.kill()  # a daemon that waits for a silent card does not hear SIGTERM
             self._thread.join()
@@ -273,7 +278,7 @@ def _has_option(option: str) -> bool:
 
 def _listening_ports(pid: int) -> set[int]:
     """TCP ports on which a process listens. Asking by a connection would be inserting a card."""
-    links = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()]
+    links = [_link(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
     inodes = {link.removeprefix("socket:[").rstrip("]") for link in links if link.startswith("socket:[")}
     ports = set()
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
@@ -283,6 +288,13 @@ def _listening_ports(pid: int) -> set[int]:
             if state == "0A" and inode in inodes:
                 ports.add(int(local.rpartition(":")[2], 16))
     return ports
+
+
+def _link(path: Path) -> str:
+    try:
+        return str(path.readlink())
+    except OSError:
+        return ""  # closed since it was listed
 
 
 def _sleeping_threads(pid: int) -> list[int]:
