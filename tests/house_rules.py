@@ -26,7 +26,7 @@ MAY_KNOW: dict[str, frozenset[str]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "serial": ("drivers/transport.py",),
     "smartcard": ("drivers/pcsc_service.py", "drivers/pcsc_reader.py"),
-    "osdp": ("drivers/osdp_bus.py", "firmware_sim/osdp_peer.py"),
+    "osdp": ("drivers/osdp_panel.py", "firmware_sim/osdp_peer.py"),
     "gpiod": ("drivers/gpio_board.py",),
     "pymodbus": (),
     "paho": ("gateway/uplink.py", "central/ingest/*.py"),

@@ -82,7 +82,7 @@ def test_a_planted_breach_is_found(tmp_path: Path, path: str, line: str) -> None
         ("gateway/uplink.py", "import paho.mqtt.client as mqtt"),
         ("central/ingest/subscriber.py", "from paho.mqtt.client import Client"),
         ("drivers/transport.py", "import serial"),
-        ("drivers/osdp_bus.py", "import osdp"),
+        ("drivers/osdp_panel.py", "import osdp"),
         ("firmware_sim/osdp_peer.py", "import osdp"),
         ("firmware_sim/osdp_crypto.py", "from cryptography.hazmat.primitives.ciphers import Cipher"),
         ("drivers/gpio_board.py", "import gpiod"),

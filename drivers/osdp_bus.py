@@ -1,0 +1,426 @@
+"""OSDP devices on one RS-485 line: a thread that lets one of them speak at a time, whoever drives them.
+
+Each device has a panel of its own, so that none is disturbed by another's coming, going or silence. What the
+library may say and hear passes a guard. Source: readers.md 6.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import deque
+from contextlib import closing
+from datetime import UTC, datetime
+
+from drivers.errors import ConfigurationError, DeviceUnavailable
+from drivers.health import BACK_OFF_S
+from drivers.osdp_codec import SOM, Capability, Command, Packet, Reply, packet_from
+from drivers.osdp_guard import FELL_BACK, Failure, Guard
+from drivers.osdp_keys import Key, KeyRing, ReaderKey
+from drivers.osdp_line import Line
+from drivers.osdp_panel import Panel, contacts_wish, local_wish, require_library
+from drivers.osdp_seat import (
+    BUSY,
+    SECURITY,
+    Blip,
+    Fine,
+    Inbox,
+    Installed,
+    Item,
+    Local,
+    Offline,
+    Online,
+    Trouble,
+    Wish,
+)
+from drivers.osdp_settings import Place
+from drivers.transport import Transport, open_transport
+
+log = logging.getLogger(__name__)
+
+SENDINGS = 3  # of the same bytes, until the device is called silent
+POLL_S = 0.05  # the library's own pause between two polls
+LOCAL_S = 2.0  # how often tamper and power are asked for,
+CONTACTS_S = 0.2  # and the inputs, where a driver has some
+STEP_S = 0.002  # while a session is opened or commands wait
+BUSY_S = 5.0  # a device may be busy so long before it is a fault
+SOFT_ENDS_S = 5.0  # a second loss of the channel so soon after the first is no accident
+REFUSAL_S = 5.0  # so long after the last refused packet the line is taken for clean
+MOST_WISHES = 32
+REFRESHES = 4  # the library goes through some states without sending
+
+NOT_THERE = "no answer from the device; is it powered, wired, and set to this address and speed?"
+NOISE = "noise on the line"
+
+
+class _Device:
+    """One device and the drivers that use it; all but `wish` and the seats belong to the line's thread."""
+
+    def __init__(self, place: Place, key: ReaderKey) -> None:
+        self.place = place
+        self.key = key
+        self.seats: list[Seat] = []
+        self._wishes: deque[Wish] = deque(maxlen=MOST_WISHES)
+        self._guard = Guard(place.address)
+        self._panel: Panel | None = None
+        self._used: Key | None = None  # what the panel was made with
+        self._is_open = False  # a session is held or being opened
+        self.is_online = False
+        self._pending: bytes | None = None  # the library's packet that has not gone out yet
+        self._not_before_s = 0.0
+        self._polled_s = 0.0
+        self._online_s = -math.inf
+        self._attempts = 0
+        self._ask_local_s = self._ask_contacts_s = 0.0
+        self._unknown: set[int] = set()
+        self._busy_s: float | None = None
+        self._refused_s: float | None = None
+        self._online_as: Online | None = None
+        self._greeted: list[Seat] = []
+        self._retired = False
+        self._lock = threading.Lock()  # held for one step
+
+    # --- from any thread
+
+    def tell(self, item: Item) -> None:
+        """To all who use the device; its tamper contact and power are the reader's, where there is one."""
+        seats = list(self.seats)
+        if isinstance(item, Local):
+            seats = [seat for seat in seats if seat.is_reader] or seats
+        for seat in seats:
+            seat.inbox.put(item)
+
+    def wish(self, wish: Wish, *, urgent: bool) -> bool:
+        """Whether the device is there to be asked."""
+        if not self.is_online:
+            return False
+        if urgent:
+            self._wishes.appendleft(wish)
+        else:
+            self._wishes.append(wish)
+        return True
+
+    def retire(self) -> None:
+        """Its last driver has left; waits until a step that has begun is over."""
+        with self._lock:
+            self._retired = True
+            self._close()
+            _ring.give_up(str(self.place))
+
+    # --- the line's thread
+
+    def due_s(self, now: float) -> float:
+        """When this device is to be stepped next."""
+        if not self._is_open:
+            return self._not_before_s
+        in_flight = self._panel is not None and self._panel.in_flight is not None
+        settled = self.is_online and not self._wishes and not in_flight and self._pending is None
+        return self._polled_s + POLL_S if settled and now < self._polled_s + POLL_S else now + STEP_S
+
+    def step(self, line: Line, now: float) -> None:
+        """At most one exchange. Raises DeviceUnavailable."""
+        with self._lock:
+            if not self._retired and (self._is_open or (now >= self._not_before_s and self._open())):
+                self._step(line, now)
+
+    def _step(self, line: Line, now: float) -> None:
+        assert self._panel is not None
+        self._submit(self._panel, now)
+        frame = self._pending or self._next_packet(self._panel)
+        self._pending = None
+        if frame is not None:
+            self._exchange(self._panel, line, frame)
+        if self._is_open:
+            self._look(self._panel)
+        self._greet()
+
+    def _greet(self) -> None:
+        """A driver that comes to a device which another one uses already."""
+        if self._online_as is not None and len(self._greeted) != len(self.seats):
+            for seat in [seat for seat in list(self.seats) if seat not in self._greeted]:
+                self._greeted.append(seat)
+                seat.inbox.put(self._online_as)
+
+    def line_is_lost(self, error: DeviceUnavailable) -> None:
+        with self._lock:
+            self._close()
+            self._not_before_s = 0.0
+        self.tell(Offline(error.cause, gone=error.gone))
+
+    def _open(self) -> bool:
+        try:
+            key = self.key.current(datetime.now(UTC))
+            _ring.claim(key.value, str(self.place))
+        except ConfigurationError as error:
+            self._fail(Failure(str(error)))
+            return False
+        if self._panel is None or key != self._used:
+            self._panel, self._used = Panel(self.place.address, key), key
+        self._guard.begin()
+        self._guard.may_install = key.is_new
+        self._panel.begin()
+        self._is_open = True
+        return True
+
+    def _close(self) -> None:
+        if self._is_open and self._panel is not None:
+            self._panel.end()
+        self._is_open = self.is_online = False
+        self._pending = self._online_as = None
+        self._busy_s = self._refused_s = None
+        self._wishes.clear()
+
+    def _submit(self, panel: Panel, now: float) -> None:
+        """One command at a time: a refused one takes the session with it."""
+        if not self.is_online or panel.in_flight is not None:
+            return
+        if self._wishes:
+            panel.submit(self._wishes.popleft())
+        else:
+            self._ask_status(panel, now)
+
+    def _ask_status(self, panel: Panel, now: float) -> None:
+        """Many devices tell neither tamper nor inputs by themselves."""
+        wants_contacts = any(seat.wants_contacts for seat in list(self.seats))
+        if now >= self._ask_local_s:
+            self._ask_local_s = now + LOCAL_S
+            if Command.LSTAT not in self._unknown:
+                panel.submit(local_wish())
+        elif wants_contacts and now >= self._ask_contacts_s and Command.ISTAT not in self._unknown:
+            self._ask_contacts_s = now + CONTACTS_S
+            panel.submit(contacts_wish())
+
+    def _next_packet(self, panel: Panel) -> bytes | None:
+        for _ in range(REFRESHES):
+            if (frame := panel.refresh()) is not None or panel.gave_up:
+                return frame
+        return None
+
+    def _exchange(self, panel: Panel, line: Line, frame: bytes) -> None:
+        packet = packet_from(frame[frame.index(SOM) :])
+        if not self._guard.sends(packet):
+            self._fail(Failure(self._guard.insecure or FELL_BACK, insecure=True))
+            return
+        if packet.code == Command.POLL:
+            self._polled_s = time.monotonic()
+        answer = line.ask(frame, self._guard, SENDINGS if self._guard.identity else 1)
+        self._note_refusal(line)
+        if answer is None:
+            self._fail(Failure(self._guard.insecure or NOT_THERE, insecure=bool(self._guard.insecure)))
+            return
+        if line.was_noisy and self.is_online:
+            self.tell(Blip(NOISE))
+        self._note_busy(packet_from(answer))
+        self._pending = panel.deliver(answer)
+
+    def _note_refusal(self, line: Line) -> None:
+        """Somebody may speak beside the device: it is used on, for it proves each of its own packets."""
+        now = time.monotonic()
+        if line.refused and self._guard.insecure:
+            self._refused_s = now
+            self.tell(Trouble(SECURITY, self._guard.insecure, insecure=True))
+        elif self.is_online and self._refused_s is not None and now - self._refused_s >= REFUSAL_S:
+            self._refused_s = None
+            self.tell(Fine(SECURITY))
+
+    def _note_busy(self, answer: Packet) -> None:
+        now = time.monotonic()
+        if answer.code != Reply.BUSY:
+            if self._busy_s is not None:
+                self._busy_s = None
+                self.tell(Fine(BUSY))
+            return
+        self._busy_s = self._busy_s or now
+        if now - self._busy_s >= BUSY_S:
+            self.tell(Trouble(BUSY, "the device says that it is busy and does nothing else"))
+
+    def _look(self, panel: Panel) -> None:
+        """What the library has made of it."""
+        if panel.gave_up:
+            self._fail(self._guard.failure())
+            return
+        if not self.is_online and panel.is_secure and not self._guard.on_default_key:
+            self._is_there()
+        reports = panel.take_reports()
+        if self.is_online:
+            for report in reports:
+                self.tell(report)
+
+    def _is_there(self) -> None:
+        now = time.monotonic()
+        if self._used is not None and self._used.is_new:
+            self.key.confirm()
+            self.tell(Installed())
+            self._close()  # the next session enforces the key
+            self._not_before_s = now
+            return
+        self.is_online = True
+        self._online_s = now
+        self._attempts = 0
+        self._ask_local_s = self._ask_contacts_s = now
+        who = self._guard.identity
+        what = f"vendor {who.vendor}, model {who.model}.{who.version}, firmware {who.firmware}" if who else ""
+        self._online_as = Online(
+            what=f"{what}, secure channel at {self.place}",
+            outputs=0 if Command.OUT in self._unknown else self._number_of(Capability.OUTPUTS),
+            inputs=self._number_of(Capability.CONTACTS),
+            leds=0 if Command.LED in self._unknown else self._number_of(Capability.LED),
+            buzzers=0 if Command.BUZ in self._unknown else self._number_of(Capability.BUZZER),
+        )
+        self._greeted.clear()
+
+    def _number_of(self, function: Capability) -> int:
+        able = self._guard.abilities.get(function)
+        return able.number if able is not None and able.compliance else 0
+
+    def _fail(self, failure: Failure) -> None:
+        now = time.monotonic()
+        was_online = self.is_online
+        self._close()
+        if failure.unknown is not None:
+            self._unknown.add(failure.unknown)
+        if (
+            was_online
+            and failure.is_soft
+            and (failure.unknown is not None or now - self._online_s >= SOFT_ENDS_S)
+        ):
+            self.tell(Blip(failure.cause))
+            self._not_before_s = now
+            return
+        self.tell(Offline(failure.cause, insecure=failure.insecure))
+        self._not_before_s = now + BACK_OFF_S[min(self._attempts, len(BACK_OFF_S) - 1)]
+        self._attempts += 1
+
+
+class Seat:
+    """A driver's place at a device: an inbox, and wishes."""
+
+    def __init__(
+        self, bus: _Bus, device: _Device, inbox: Inbox, *, is_reader: bool, wants_contacts: bool
+    ) -> None:
+        self._bus = bus
+        self._device = device
+        self.inbox = inbox
+        self.is_reader = is_reader
+        self.wants_contacts = wants_contacts
+
+    def wish(self, wish: Wish, *, urgent: bool = False) -> bool:
+        """Puts a command in line; False if the device is not there. From any thread, returns at once."""
+        accepted = self._device.wish(wish, urgent=urgent)
+        if accepted:
+            self._bus.wake()
+        return accepted
+
+    def leave(self) -> None:
+        """Nothing is put into the inbox from here on; the last to leave closes the port."""
+        _leave(self._bus, self._device, self)
+
+
+class _Bus:
+    """The thread of one port."""
+
+    def __init__(self, port: str, rate: int) -> None:
+        self._port = port
+        self.rate = rate
+        self.devices: dict[int, _Device] = {}
+        self._leaving: deque[_Device] = deque()
+        self._transport: Transport | None = None
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._work, name=f"osdp {port}")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ending.set()
+        self.wake()
+        self._thread.join()
+
+    def wake(self) -> None:
+        transport = self._transport
+        if transport is not None:
+            transport.wake()
+
+    def _work(self) -> None:
+        attempts = 0
+        while not self._ending.is_set():
+            opened_s = time.monotonic()
+            try:
+                with closing(open_transport(self._port, self.rate)) as transport:
+                    self._transport = transport
+                    self._serve(Line(transport, self.rate))
+            except DeviceUnavailable as error:
+                self._lose(error)
+            except Exception as error:  # the thread's outermost frame: seen, and begun anew
+                log.exception("OSDP line %s: begins anew after an error of our own", self._port)
+                self._lose(DeviceUnavailable(self._port, f"an error of our own ({type(error).__name__})"))
+            self._transport = None
+            attempts = 0 if time.monotonic() - opened_s > max(BACK_OFF_S) else attempts
+            self._ending.wait(BACK_OFF_S[min(attempts, len(BACK_OFF_S) - 1)])
+            attempts += 1
+
+    def _serve(self, line: Line) -> None:
+        while not self._ending.is_set():
+            devices = list(self.devices.values())
+            for device in devices:
+                device.step(line, time.monotonic())
+                if self._ending.is_set():
+                    return
+            now = time.monotonic()
+            due_s = min((device.due_s(now) for device in devices), default=now + POLL_S)
+            line.rest(min(max(0.0, due_s - now), POLL_S))
+
+    def _lose(self, error: DeviceUnavailable) -> None:
+        for device in list(self.devices.values()):
+            device.line_is_lost(error)
+
+
+_buses: dict[str, _Bus] = {}
+_joining = threading.Lock()
+_ring = KeyRing()
+
+
+def join(
+    place: Place, key: ReaderKey, inbox: Inbox, *, is_reader: bool, wants_contacts: bool = False
+) -> Seat:
+    """Takes a place at a device; the first on a port opens it. Raises ConfigurationError."""
+    require_library()
+    with _joining:
+        bus = _buses.get(place.port)
+        if bus is not None and bus.rate != place.rate:
+            raise ConfigurationError(
+                f"rate {place.rate} at {place.port}: others there have {bus.rate}; give all one"
+            )
+        begins = bus is None
+        bus = bus or _Bus(place.port, place.rate)
+        device = bus.devices.get(place.address)
+        if device is None:
+            device = _Device(place, key)
+        elif device.key.file != key.file:
+            raise ConfigurationError(
+                f"key_file at {place}: another driver there names another file; give both one"
+            )
+        if (known := key.known()) is not None:
+            _ring.claim(known, str(place))
+        seat = Seat(bus, device, inbox, is_reader=is_reader, wants_contacts=wants_contacts)
+        device.seats.append(seat)
+        bus.devices[place.address] = device
+        if begins:
+            _buses[place.port] = bus
+            bus.start()
+        bus.wake()
+        return seat
+
+
+def _leave(bus: _Bus, device: _Device, seat: Seat) -> None:
+    with _joining:
+        device.seats.remove(seat)
+        if device.seats:
+            return
+        bus.devices.pop(device.place.address)
+        if not bus.devices:
+            del _buses[device.place.port]
+            bus.end()
+        device.retire()

@@ -1,0 +1,189 @@
+"""Driver of an OSDP device's outputs and inputs: each pulse is ended by the device itself.
+
+It may be a board of its own, or the reader that another driver serves at the same address.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from drivers.base import POWER_INPUT, TAMPER_INPUT, Emit, InputChanged, InputState
+from drivers.errors import DeviceUnavailable
+from drivers.health import Health
+from drivers.inputs import Inputs, contact_state
+from drivers.osdp_bus import Seat, join
+from drivers.osdp_panel import output_wish, require_library
+from drivers.osdp_seat import TICK_S, Bulletin, Contacts, Inbox, Item, Local, Online
+from drivers.osdp_settings import OsdpSettings
+from drivers.pulses import Pulses, Relay
+from drivers.settings import InputSettings
+
+LONGEST_TENTHS = 255  # what the library's binding passes on; a longer pulse is told again on its way
+RENEWED_S = 5.0  # before the device would end it
+
+_OUTPUTS = "outputs"
+
+
+class OsdpOutputSettings(OsdpSettings):
+    """Outputs and inputs on an OSDP line."""
+
+    channels: Annotated[int, Field(strict=True, ge=0, le=64)] = 1
+    inputs: Annotated[tuple[InputSettings, ...], Field(max_length=64)] = ()
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        numbers = [each.channel for each in self.inputs]
+        if len(set(numbers)) < len(numbers):
+            raise ValueError("inputs: each channel may stand there once")
+        if not self.channels and not numbers:
+            raise ValueError("the device has neither outputs nor inputs: set 'channels' or 'inputs'")
+        return self
+
+    @property
+    def place(self) -> str:
+        """A reader may be at the same address: its outputs are another place."""
+        return f"{self.on_line} outputs"
+
+
+class OsdpOutput:
+    """A `LockDriver`."""
+
+    def __init__(self, name: str, settings: OsdpOutputSettings) -> None:
+        """Raises ConfigurationError if libosdp is missing, or there is no key that may be used."""
+        require_library()
+        self.name = name
+        self._settings = settings
+        self._key = settings.make_key()
+        self._inbox = Inbox()
+        self._stopped = threading.Event()
+        self._seat: Seat | None = None
+        self._lock = threading.Lock()  # guards the pulses
+        self._pulses = Pulses(name, settings.channels)
+        self._renew_s: dict[int, float] = {}  # channel -> when it is to be told again
+
+    def run(self, emit: Emit) -> None:
+        health = Health("lock board", self.name, emit)
+        seat = join(
+            self._settings.on_line,
+            self._key,
+            self._inbox,
+            is_reader=False,
+            wants_contacts=bool(self._settings.inputs),
+        )
+        self._seat = seat
+        reports = _Reports(self.name, self._settings, emit)
+        bulletin = Bulletin(health)
+        try:
+            while not self._stopped.is_set():
+                item = self._inbox.take(min(TICK_S, self._wait_s(), reports.wait_s()))
+                if item is None:
+                    bulletin.tick()
+                elif not reports.take(item):
+                    bulletin.note(item)
+                if isinstance(item, Online):
+                    self._begin(item, health)
+                self._renew(seat)
+                reports.tick()
+        finally:
+            self._seat = None
+            seat.leave()
+
+    def release(self, channel: int, pulse_s: float) -> None:
+        with self._lock:
+            now = time.monotonic()
+            self._pulses.check(channel, pulse_s)
+            relay = self._pulses.ask(channel, pulse_s, now)
+            seat = self._seat
+            if seat is None or self._stopped.is_set() or not self._tell(seat, relay, now):
+                relay.give_up()
+                raise DeviceUnavailable(self._settings.port, f"lock board {self.name} is not there now")
+        self._inbox.wake()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._inbox.wake()
+
+    def _begin(self, online: Online, health: Health) -> None:
+        """A device that was away has forgotten: whoever waits for the rest of a pulse gets it."""
+        if online.outputs < self._settings.channels:
+            health.degraded(
+                _OUTPUTS,
+                f"the device says that it has {online.outputs} outputs; the setting 'channels' says"
+                f" {self._settings.channels}",
+            )
+        else:
+            health.fine(_OUTPUTS)
+        with self._lock:
+            now = time.monotonic()
+            self._renew_s = {relay.number: now for relay in self._pulses.relays if relay.wanted(now)}
+
+    def _tell(self, seat: Seat, relay: Relay, now: float) -> bool:
+        tenths = min(LONGEST_TENTHS, math.ceil(relay.left_s(now) * 10))
+        if not seat.wish(output_wish(relay.number - 1, tenths), urgent=True):
+            return False
+        relay.told(on=True, now=now)
+        self._renew_s.pop(relay.number, None)
+        if relay.until_s is not None and relay.until_s > now + tenths / 10:
+            self._renew_s[relay.number] = now + tenths / 10 - RENEWED_S
+        return True
+
+    def _renew(self, seat: Seat) -> None:
+        with self._lock:
+            now = time.monotonic()
+            for number in [number for number, due_s in self._renew_s.items() if now >= due_s]:
+                del self._renew_s[number]
+                relay = next(each for each in self._pulses.relays if each.number == number)
+                if relay.wanted(now):
+                    self._tell(seat, relay, now)
+
+    def _wait_s(self) -> float:
+        with self._lock:
+            return max(0.0, min(self._renew_s.values(), default=math.inf) - time.monotonic())
+
+
+class _Reports:
+    """Inputs, tamper and power, as the device reports them."""
+
+    def __init__(self, name: str, settings: OsdpOutputSettings, emit: Emit) -> None:
+        self._name = name
+        self._emit = emit
+        self._inputs = Inputs(name, settings.inputs)
+        self._normal = {each.channel: each.normal for each in settings.inputs}
+        self._own: dict[int, InputState] = {}
+
+    def take(self, item: Item) -> bool:
+        """Whether it was a report."""
+        match item:
+            case Contacts():
+                for number, closed in enumerate(item.active, start=1):
+                    if number in self._normal:
+                        state = contact_state(closed=closed, normal=self._normal[number])
+                        self._send(self._inputs.see(number, state, item.at_ns))
+            case Local():
+                self._tell_own(TAMPER_INPUT, active=item.tampered, at_ns=item.at_ns)
+                self._tell_own(POWER_INPUT, active=item.power_failed, at_ns=item.at_ns)
+            case _:
+                return False
+        return True
+
+    def tick(self) -> None:
+        self._send(self._inputs.tick(time.monotonic_ns()))
+
+    def wait_s(self) -> float:
+        next_ns = self._inputs.next_ns()
+        return math.inf if next_ns is None else max(0.0, (next_ns - time.monotonic_ns()) / 1e9)
+
+    def _tell_own(self, number: int, *, active: bool, at_ns: int) -> None:
+        state = InputState.ACTIVE if active else InputState.NORMAL
+        if self._own.get(number) is not state:
+            self._own[number] = state
+            self._emit(InputChanged(self._name, number, state, at_ns))
+
+    def _send(self, changes: list[InputChanged]) -> None:
+        for change in changes:
+            self._emit(change)

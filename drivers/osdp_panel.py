@@ -1,0 +1,243 @@
+"""libosdp as the panel of one OSDP device: it builds and checks packets and holds the secure channel.
+
+The only module that imports it. What is done about its habits: readers.md 6.8.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import time
+from typing import Any
+
+from drivers.errors import ConfigurationError
+from drivers.osdp_codec import SOM, Packet, Reply, keys_from, packet_from
+from drivers.osdp_keys import Key
+from drivers.osdp_seat import Contacts, Item, Local, Shown, Typed, Wish
+
+try:  # its wrapper classes keep every event for ever and print; the extension below them does not
+    from osdp.control_panel import osdp_sys as library
+except ImportError:
+    library = None
+
+
+def require_library() -> None:
+    """Raises ConfigurationError if libosdp is not installed."""
+    if library is None:
+        raise ConfigurationError("OSDP needs the package libosdp: pip install 'libosdp>=3.2.9'")
+
+
+_STATE_SIZE = 128  # of the C library's generator: 31 words and one of its own
+_state = ctypes.create_string_buffer(
+    _STATE_SIZE
+)  # lives as long as the process: the C library points into it
+
+
+def seed_library() -> None:
+    """Gives the C library's generator a state from the operating system: libosdp draws its challenges there.
+
+    The wheel never seeds it, so that each process would send the same challenge and a recording of the reader
+    could be played back. srand would leave 32 bits of choice; a whole state leaves none to guess.
+    """
+    libc = ctypes.CDLL(None)
+    seed = int.from_bytes(os.urandom(4), "little")
+    if hasattr(libc, "initstate") and hasattr(libc, "gnu_get_libc_version"):
+        libc.initstate(ctypes.c_uint(seed), _state, ctypes.c_size_t(_STATE_SIZE))
+        ctypes.memmove(ctypes.addressof(_state) + 4, os.urandom(_STATE_SIZE - 4), _STATE_SIZE - 4)
+    else:
+        libc.srand(ctypes.c_uint(seed))
+
+
+log = logging.getLogger(__name__)
+
+NO_ANSWER = b"\xff"  # readers.md 6.4: a NAK without a reason
+
+
+class _Channel:
+    """What the library takes for a serial port: one packet out, one packet in."""
+
+    def __init__(self, number: int) -> None:
+        self.id = number
+        self._out: bytes | None = None
+        self._in = b""
+
+    def read(self, at_most: int) -> bytes:
+        data, self._in = self._in[:at_most], self._in[at_most:]
+        return data
+
+    def write(self, data: bytes) -> int:
+        self._out = data
+        return len(data)
+
+    def flush(self) -> None:
+        self._in = b""
+
+    def take(self) -> bytes | None:
+        packet, self._out = self._out, None
+        return packet
+
+    def give(self, packet: bytes) -> None:
+        self._in = packet
+
+
+class Panel:
+    """libosdp as the panel of one device; used by the line's thread alone."""
+
+    def __init__(self, address: int, key: Key) -> None:
+        library.set_loglevel(library.LOG_EMERG)  # its own lines go to standard output, past our log
+        self._channel = _Channel(address + 1)
+        flags = library.FLAG_INSTALL_MODE if key.is_new else library.FLAG_ENFORCE_SECURE
+        about = dict.fromkeys(("version", "model", "vendor_code", "serial_number", "firmware_version"), 0)
+        device = {
+            "name": str(address),
+            "address": address,
+            "flags": flags | library.FLAG_ENABLE_NOTIFICATION,
+            "scbk": key.value,
+            "channel": self._channel,
+            **about,
+        }
+        self._context = library.ControlPanel([device])
+        self._context.set_event_callback(self._take_event)
+        self._context.set_command_completion_callback(self._take_completion)
+        self.gave_up = False  # the library called the device offline
+        self.in_flight: Wish | None = None
+        self._reports: list[Item] = []
+        self._awaited: Packet | None = None  # sent, and not answered yet
+        self._is_fresh = True  # the library begins by itself, once
+
+    def begin(self) -> None:
+        seed_library()
+        self._forget()
+        if not self._is_fresh and not self._context.enable_pd(0):
+            log.warning("OSDP: the library takes up no session; it tries by itself")
+        self._is_fresh = False
+
+    def end(self) -> None:
+        """The session is over, whatever the library waits for: it takes in no end before an answer."""
+        if self._awaited is not None:
+            refusal = Packet(
+                self._awaited.address, Reply.NAK, NO_ANSWER, self._awaited.sequence, is_reply=True
+            )
+            self.deliver(refusal.to_bytes())
+        self._context.disable_pd(0)
+        self._context.refresh()
+        self._forget()
+
+    def refresh(self) -> bytes | None:
+        """Lets the library work; returns the packet that it wants to send, if it wants to."""
+        self._context.refresh()
+        frame = self._channel.take()
+        if frame is not None:
+            self._awaited = packet_from(frame[frame.index(SOM) :])
+        return frame
+
+    def deliver(self, packet: bytes) -> bytes | None:
+        """As `refresh`, with the answer to what was sent last."""
+        self._awaited = None
+        self._channel.give(packet)
+        return self.refresh()
+
+    def submit(self, wish: Wish) -> bool:
+        self.in_flight = wish if self._context.submit_command(0, wish) else None
+        return self.in_flight is not None
+
+    def take_reports(self) -> list[Item]:
+        """What the device has reported since the last call."""
+        reports, self._reports = self._reports, []
+        return reports
+
+    @property
+    def is_secure(self) -> bool:
+        return bool(self._context.status() and self._context.sc_status())
+
+    def _forget(self) -> None:
+        self._channel.take()
+        self._channel.flush()
+        self._awaited = None
+        self.gave_up = False
+        self._reports.clear()
+        self.in_flight = None
+
+    def _take_event(self, _number: int, event: dict[str, Any]) -> int:
+        if event["event"] != library.EVENT_NOTIFICATION:
+            self._reports += _reports_of(event, time.monotonic_ns())
+        elif event["type"] == library.EVENT_NOTIFICATION_PD_STATUS and not event["arg0"]:
+            self.gave_up = True
+        return 0
+
+    def _take_completion(self, _number: int, _command: dict[str, Any], _status: int) -> None:
+        self.in_flight = None
+
+
+def _reports_of(event: dict[str, Any], now_ns: int) -> list[Item]:
+    """An event of the library in our words; none for what nobody here asked for."""
+    kind = event["event"]
+    if kind == library.EVENT_CARDREAD:
+        is_word = event["format"] != library.CARD_FMT_ASCII
+        return [Shown(event.get("length", 0), event["data"], now_ns, is_word)]
+    if kind == library.EVENT_KEYPRESS:
+        return [Typed(keys_from(event["data"]))]
+    if kind != library.EVENT_STATUS:
+        return []
+    report: bytes = event["report"]
+    if event["type"] == library.STATUS_REPORT_LOCAL and len(report) >= 2:  # noqa: PLR2004 - tamper, power
+        return [Local(bool(report[0]), bool(report[1]), now_ns)]
+    if event["type"] == library.STATUS_REPORT_INPUT:
+        return [Contacts(tuple(bool(byte) for byte in report), now_ns)]
+    return []
+
+
+# --- what may be wished ------------------------------------------------------------------------------------
+
+TIMED_ON = 5  # readers.md 6.3: the device itself ends it
+SET = 2  # of a temporary LED
+DEFAULT_TONE = 2
+
+
+def local_wish() -> Wish:
+    """Asks for tamper and power."""
+    return {"command": library.CMD_STATUS, "type": library.STATUS_REPORT_LOCAL, "report": b""}
+
+
+def contacts_wish() -> Wish:
+    """Asks for all inputs."""
+    return {"command": library.CMD_STATUS, "type": library.STATUS_REPORT_INPUT, "report": b""}
+
+
+def output_wish(number: int, tenths: int) -> Wish:
+    """Output `number` (from 0) on for `tenths` of a second, 255 at most: the binding cuts off more."""
+    return {
+        "command": library.CMD_OUTPUT,
+        "output_no": number,
+        "control_code": TIMED_ON,
+        "timer_count": tenths,
+    }
+
+
+def led_wish(color: int, *, on: int, off: int, total: int) -> Wish:
+    """LED 0 of reader 0 in `color` (readers.md 6.3) for `total` tenths of a second, then as before."""
+    return {
+        "command": library.CMD_LED,
+        "reader": 0,
+        "led_number": 0,
+        "temporary": True,
+        "control_code": SET,
+        "on_count": on,
+        "off_count": off,
+        "on_color": color,
+        "off_color": 0,
+        "timer_count": total,
+    }
+
+
+def buzzer_wish(*, on: int, off: int, count: int) -> Wish:
+    """`count` beeps of `on` tenths of a second, `off` between."""
+    return {
+        "command": library.CMD_BUZZER,
+        "reader": 0,
+        "control_code": DEFAULT_TONE,
+        "on_count": on,
+        "off_count": off,
+        "rep_count": count,
+    }
