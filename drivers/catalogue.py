@@ -75,6 +75,13 @@ def _lc_relay() -> LockBoardKind[Any]:
     return LockBoardKind(LcRelaySettings, LcBoard)
 
 
+def _modbus() -> LockBoardKind[Any]:
+    from drivers.modbus_board import ModbusBoard
+    from drivers.modbus_settings import ModbusSettings
+
+    return LockBoardKind(ModbusSettings, ModbusBoard)
+
+
 READERS: Mapping[str, Callable[[], ReaderKind[Any]]] = {
     "sam_v": _sam_v,
     "rdm6300": _rdm6300,
@@ -83,4 +90,7 @@ READERS: Mapping[str, Callable[[], ReaderKind[Any]]] = {
     "text": _text,
     "qr": _qr,
 }
-LOCK_BOARDS: Mapping[str, Callable[[], LockBoardKind[Any]]] = {"lc_relay": _lc_relay}
+LOCK_BOARDS: Mapping[str, Callable[[], LockBoardKind[Any]]] = {
+    "lc_relay": _lc_relay,
+    "modbus": _modbus,
+}

@@ -70,10 +70,12 @@ class LcBoard:
         health = Health("lock board", self.name, emit)
         while not self._stopping.is_set():
             try:
-                with closing(open_transport(self._settings.port, BAUDRATE)) as transport:
+                with (
+                    closing(open_transport(self._settings.port, BAUDRATE)) as transport,
+                    shared_guard().protecting(transport.descriptor(), self._last_orders(transport)),
+                ):
                     try:
-                        with shared_guard().protecting(transport.descriptor(), self._last_orders(transport)):
-                            self._keep(transport, health)
+                        self._keep(transport, health)
                     finally:
                         self._let_go()  # before it is closed: no caller may write to a closed port
             except DeviceUnavailable as error:

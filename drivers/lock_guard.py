@@ -56,6 +56,18 @@ class _Kept:
     orders: Sequence[Order]
 
 
+class Guarded:
+    """A port under guard, inside its `protecting` block."""
+
+    def __init__(self, guard: LockGuard, key: int) -> None:
+        self._guard = guard
+        self._key = key
+
+    def update(self, orders: Sequence[Order]) -> None:
+        """From now on these are carried out; at no moment there are none."""
+        self._guard.update(self._key, orders)
+
+
 class LockGuard:
     """The child process and what it was given. One for a process is enough: `shared_guard`."""
 
@@ -83,15 +95,17 @@ class LockGuard:
                 self._start()
 
     @contextlib.contextmanager
-    def protecting(self, descriptor: int, orders: Sequence[Order]) -> Iterator[None]:
+    def protecting(self, descriptor: int, orders: Sequence[Order]) -> Iterator[Guarded]:
         """While the block runs, `orders` are carried out at `descriptor` should this process die.
 
         Also when the block ends by an error that is no loss of the device: then nobody else will. The
         descriptor must stay open until the block has ended; afterwards no duplicate of it is left.
         """
-        key = self._keep(descriptor, orders)
+        self.start()
+        key = next(self._keys)
+        self._keep(key, descriptor, orders)
         try:
-            yield
+            yield Guarded(self, key)
         except DeviceUnavailable:
             self._let_go(key, "drop", ANSWER_LIMIT_S)
             raise
@@ -172,17 +186,18 @@ class LockGuard:
 
     # --- callers -------------------------------------------------------------------------------------------
 
-    def _keep(self, descriptor: int, orders: Sequence[Order]) -> int:
-        self.start()
+    def update(self, key: int, orders: Sequence[Order]) -> None:
+        """See Guarded."""
+        self._keep(key, self._kept[key].descriptor, orders)
+
+    def _keep(self, key: int, descriptor: int, orders: Sequence[Order]) -> None:
         with self._lock:
-            key = next(self._keys)
             self._kept[key] = _Kept(descriptor, tuple(orders))
             answered = self._waiting[key] = threading.Event()
             self._send_kept(key)
             alive = self._socket is not None
         if alive and not answered.wait(ANSWER_LIMIT_S):
             self._end_stuck_child()
-        return key
 
     def _let_go(self, key: int, word: str, limit_s: float) -> None:
         with self._lock:

@@ -2,25 +2,24 @@
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import pty
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import termios
 import threading
 import time
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from drivers_support import DEADLINE_S, Ear, Peer, running, vectors
+from locks_support import gateway_with, is_gone, wait_until
 
 from drivers.errors import DeviceUnavailable
 from drivers.lc_board import LcBoard, LcRelaySettings
@@ -29,51 +28,6 @@ from drivers.transport import open_transport
 
 LC = {each["name"]: bytes.fromhex(each["hex"]) for each in vectors("lock_board")["frame"]}
 ON_1, OFF_1, ON_2, OFF_2 = (LC[f"channel_{name}"] for name in ("1_on", "1_off", "2_on", "2_off"))
-
-GATEWAY = """
-import json, sys, threading
-from drivers.base import DeviceChanged, DeviceState
-from drivers.catalogue import LOCK_BOARDS
-from drivers.lock_guard import shared_guard
-ready = threading.Event()
-def hear(event):
-    if isinstance(event, DeviceChanged) and event.state is DeviceState.OK:
-        ready.set()
-kind = LOCK_BOARDS[sys.argv[1]]()
-board = kind.make("locks", kind.settings.model_validate(json.loads(sys.argv[2])))
-threading.Thread(target=board.run, args=(hear,), daemon=True).start()
-assert ready.wait(20)
-board.release(1, 30.0)
-print(shared_guard().pid, flush=True)
-sys.stdin.read()
-"""
-
-
-def wait_until(met: Callable[[], bool], what: str) -> None:
-    end_s = time.monotonic() + DEADLINE_S
-    while not met():
-        assert time.monotonic() < end_s, f"never came: {what}"
-        threading.Event().wait(0.01)
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return state == "Z"
-
-
-@contextlib.contextmanager
-def gateway_with(driver: str, **settings: object) -> Iterator[tuple["subprocess.Popen[str]", int]]:
-    """A process whose lock board has just released channel 1 for 30 s, and the process id of its guard."""
-    command = [sys.executable, "-c", GATEWAY, driver, json.dumps(settings)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process, int(process.stdout.readline())
-        finally:
-            process.kill()
 
 
 @pytest.fixture
