@@ -46,7 +46,7 @@ def test_no_module_imports_against_the_direction() -> None:
         pytest.param("firmware_sim/line.py", "import msgspec", id="the simulator uses a third party"),
         pytest.param("central/app.py", "import bench.oracle", id="the product knows its benchmarks"),
         pytest.param("drivers/sam_reader.py", "import serial", id="a driver opens ports itself"),
-        pytest.param("drivers/osdp_codec.py", "import osdp", id="a codec uses the OSDP library"),
+        pytest.param("drivers/osdp_bus.py", "import osdp", id="OSDP beside its panel"),
         pytest.param("firmware_sim/osdp_peripheral.py", "import osdp", id="our own peripheral leans on it"),
         pytest.param("drivers/pn532_reader.py", "import smartcard.scard", id="PC/SC beside its driver"),
         pytest.param("gateway/daemon.py", "import gpiod", id="the gateway moves pins itself"),
