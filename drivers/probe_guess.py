@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from drivers.probe_finding import Finding, Heard, Sureness, Value, unusual
+from drivers.probe_finding import USUAL_RATE, Finding, Heard, Sureness, Value, unusual
 from drivers.probe_lines import BYTE_ORDER, reader_of_lines
 from drivers.probe_meaning import Piece, dissect
 
@@ -77,14 +77,14 @@ def _osdp(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
 
 W34_DIGITS = 8
 _BROADCAST = 0x7F
-_OSDP_MIND = "it needs a key of its own: see docs/readers/osdp.md for how it gets one"
+_OSDP_MIND = "key_file: each reader needs a key of its own; docs/readers/osdp.md says how it gets one"
 
 
 def _osdp_reader(rate: int | None, address: int, about: str) -> Finding:
     known = address != _BROADCAST
     options: dict[str, Value] = {"address": address} if known else {}
-    if rate:
-        options["rate"] = rate
+    options |= unusual(rate)
+    options["key_file"] = f"osdp-{address}.key" if known else "osdp.key"
     where = "" if known else "its address is not known yet"
     return Finding(
         "osdp",
@@ -99,18 +99,15 @@ def _osdp_reader(rate: int | None, address: int, about: str) -> Finding:
 
 def _modbus(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
     units = sorted({piece.raw[0] for piece in pieces})
-    return [
-        Finding(
-            "modbus",
-            rate,
-            Sureness.CERTAIN,
-            f"Modbus board, unit {unit}",
-            "it answered with a right CRC",
-            {"unit": unit},
-            is_lock_board=True,
-        )
-        for unit in units
-    ]
+    return [_modbus_board(rate, unit) for unit in units]
+
+
+def _modbus_board(rate: int | None, unit: int) -> Finding:
+    options: dict[str, Value] = {"unit": unit}
+    if rate and rate != USUAL_RATE:
+        options["baudrate"] = rate
+    what, reason = f"Modbus board, unit {unit}", "it answered with a right CRC"
+    return Finding("modbus", rate, Sureness.CERTAIN, what, reason, options, is_lock_board=True)
 
 
 def _lc(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
@@ -145,7 +142,7 @@ def _em(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
 
 
 def _lrc(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
-    digits = max(len(piece.raw) - 4 for piece in pieces)
+    digits = max(len(piece.raw) - 3 for piece in pieces)  # STX, ETX and the check byte are none
     bits = 34 if digits == W34_DIGITS else 37
     options: dict[str, Value] = {"framing": "stx_lrc", "bits": bits}
     mind = (f"bits: whether the cards have {bits} or fewer is not told by the converter", BYTE_ORDER)

@@ -1,4 +1,4 @@
-"""What the bytes of an unknown line mean: documented ones, in noise, at a wrong speed; and no number is shown."""
+"""What the bytes of an unknown line mean: documented, in noise, at a wrong speed; and no number is shown."""
 
 import os
 import random
@@ -116,6 +116,7 @@ def test_each_address_of_a_bus_is_a_finding() -> None:
     other = bytes.fromhex("53 82 07 00 01 40 E3")  # the same by checksum, address 2
     found = guess([Heard(RATE, replies + other)])
     assert [each.options["address"] for each in found] == [1, 2]
+    assert [each.options["key_file"] for each in found] == ["osdp-1.key", "osdp-2.key"]
 
 
 def test_a_board_tells_how_many_relays_it_has() -> None:
