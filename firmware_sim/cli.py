@@ -8,7 +8,9 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from firmware_sim.catalogue import kinds, settings_text
@@ -16,11 +18,15 @@ from firmware_sim.control import MAX_WAIT_S, Control
 from firmware_sim.errors import RequestError, SimulatorError, SimulatorGone
 from firmware_sim.fault_table import CATALOGUE
 from firmware_sim.kinds import Role
+from firmware_sim.record import open_cable, record
+from firmware_sim.recording import FAMILIES, Tape
+from firmware_sim.replay import Replayer, load_recording
 from firmware_sim.scene import load_scene
 from firmware_sim.simulator import PATIENCE_S, Simulator
 
 DIRECTORY_VARIABLE = "LIUHEN_SIM_DIR"
 _Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+_ENDS = frozenset({signal.SIGINT, signal.SIGTERM})
 _CHECK_EVERY_S = 1.0  # how soon a simulator that failed by itself is noticed
 
 
@@ -62,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_hands(add)
     _add_faults(add)
     _add_questions(add)
+    _add_recordings(commands)
     return parser
 
 
@@ -122,6 +129,25 @@ def _add_questions(add: _Add) -> None:
     events.add_argument("--after", type=int, default=0, metavar="NUMBER", help="only events numbered above")
 
 
+def _add_recordings(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    words = "Record what a line says, identity overwritten, until Ctrl-C."
+    tape = commands.add_parser("record", help=words, description=words)
+    tape.add_argument("port", metavar="PORT", help="a serial port, or socket://HOST:PORT")
+    tape.add_argument("file", type=Path, metavar="FILE", help="where the recording goes")
+    tape.add_argument("--as", dest="family", required=True, choices=sorted(FAMILIES), help="kind of device")
+    tape.add_argument("--baud", type=int, default=9600, help="until a program sets another (default 9600)")
+    tape.add_argument("--link", type=Path, help="what the program opens instead (default FILE.port)")
+    tape.add_argument("--listen", action="store_true", help="no program: nobody speaks to the device")
+    tape.add_argument("--about", default="", help="a word on make and model, for who reads it later")
+    tape.set_defaults(command=_record)
+    words = "Play a recording to the program that opens a pseudo-terminal."
+    play = commands.add_parser("replay", help=words, description=words)
+    play.add_argument("file", type=Path, metavar="FILE")
+    play.add_argument("--link", type=Path, help="what the program opens (default FILE.port)")
+    play.add_argument("--speed", type=float, default=1.0, help="2 is twice as fast")
+    play.set_defaults(command=_replay)
+
+
 def _directory(options: argparse.Namespace) -> Path:
     if not options.dir:
         raise SimulatorGone(f"which simulator? name its directory with --dir, or set {DIRECTORY_VARIABLE}")
@@ -134,15 +160,12 @@ def _control(options: argparse.Namespace) -> Control:
 
 def _serve(options: argparse.Namespace) -> int:
     simulator = Simulator(load_scene(options.scene), _directory(options))
-    ends = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(
-        signal.SIG_BLOCK, ends
-    )  # before any thread starts: all of them leave the end to us
+    _leave_the_end_to_us()
     with simulator:
         print(f"simulator serves {simulator.directory}; stop it with Ctrl-C", flush=True)
         for name, device in simulator.status()["devices"].items():
             print(f"  {device['kind']:<10} {name:<20} {device['address']}", flush=True)
-        while simulator.failure is None and signal.sigtimedwait(ends, _CHECK_EVERY_S) is None:
+        while simulator.failure is None and signal.sigtimedwait(_ENDS, _CHECK_EVERY_S) is None:
             pass
     if simulator.failure is not None:
         print(f"liuhen-sim: the simulator failed: {simulator.failure!r}", file=sys.stderr)
@@ -294,6 +317,55 @@ def _events(options: argparse.Namespace) -> int:
                 after = event["n"]
             if not events and not options.follow:
                 return 0
+
+
+def _leave_the_end_to_us() -> None:
+    """Before any thread starts: none of them is woken by the signals that end a run."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+
+
+def _record(options: argparse.Namespace) -> int:
+    tape = Tape(options.family)
+    cable = open_cable(options.port, options.baud)
+    link = None if options.listen else options.link or options.file.with_name(f"{options.file.name}.port")
+    stop = threading.Event()
+
+    def ready() -> None:
+        way = "listening" if link is None else f"let the program open {link}"
+        print(f"recording {options.port} to {options.file}: {way}; end with Ctrl-C", flush=True)
+
+    before = {end: signal.signal(end, lambda *_: stop.set()) for end in _ENDS}
+    try:
+        recording = record(cable, tape, options.baud, link=link, stop=stop, ready=ready)
+    finally:
+        cable.close()
+        for end, handler in before.items():
+            signal.signal(end, handler)
+    about = "; ".join(filter(None, (options.about, recording.about)))
+    options.file.write_text(replace(recording, about=about).to_text(), encoding="utf-8")
+    size = sum(len(chunk.data) for chunk in recording.chunks)
+    print(f"{size} bytes in {len(recording.chunks)} portions; {recording.about or 'ended by you'}")
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    recording = load_recording(options.file)
+    link = options.link or options.file.with_name(f"{options.file.name}.port")
+    stop = threading.Event()
+    before = {end: signal.signal(end, lambda *_: stop.set()) for end in _ENDS}
+    try:
+        with Replayer(recording, link, speed=options.speed) as replayer:
+            print(f"{recording.family} at {recording.rate}: open {replayer.address}", flush=True)
+            while not stop.is_set() and not replayer.wait_opened(stop, _CHECK_EVERY_S):
+                continue
+            replayer.start()
+            while not stop.wait(_CHECK_EVERY_S) and not replayer.finished:
+                continue
+            print("the recording is over" if replayer.finished else "ended by you")
+    finally:
+        for end, handler in before.items():
+            signal.signal(end, handler)
+    return 0
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 SimulatorError            catch this, nothing wider
 ├── SceneError            the scene or its directory is wrong: its author acts; the simulator does not start
 ├── RequestError          a request cannot be met: whoever asked acts; the simulator goes on
+├── RecordingError        a recording cannot be made or read: whoever asked acts
 └── SimulatorGone         nobody answers in that directory: start the simulator, or name the right directory
 """
 
@@ -21,3 +22,7 @@ class RequestError(SimulatorError):
 
 class SimulatorGone(SimulatorError):
     """The simulator does not run, or stopped during the request."""
+
+
+class RecordingError(SimulatorError):
+    """A line cannot be recorded, or a file is no recording."""

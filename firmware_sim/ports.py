@@ -24,7 +24,7 @@ _SPEEDS = {
     for rate in (300, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
 }
 _OWNER_ONLY = stat.S_IRUSR | stat.S_IWUSR
-_OUTPUT_SPEED = 5  # index in what termios.tcgetattr gives
+_INPUT_SPEED, _OUTPUT_SPEED = 4, 5  # indices in what termios.tcgetattr gives
 
 
 @contextlib.contextmanager
@@ -126,6 +126,12 @@ class PtyPort:
             return _SPEEDS.get(termios.tcgetattr(self._master)[_OUTPUT_SPEED], 0)
         except termios.error as error:
             raise PortLost(f"{self._link}: {error}") from error
+
+    def forget_rate(self) -> None:
+        """`rate` is 0 until a program sets one: that tells that it opened the port."""
+        settings = termios.tcgetattr(self._slave)
+        settings[_INPUT_SPEED] = settings[_OUTPUT_SPEED] = termios.B50
+        termios.tcsetattr(self._slave, termios.TCSANOW, settings)
 
     def hang_ups(self) -> int:
         return 0  # a pseudo-terminal does not tell its master
