@@ -17,7 +17,8 @@ SUFFIXES: Mapping[str, bytes] = {
     "crlf": b"\r\n",
     "tab": b"\t",
     "etx": b"\x03",
-    "none": b"",
+    "nul": b"\0",
+    "silence": b"",
 }
 TRIGGER_ON = b"\x16T\r"  # Honeywell
 TRIGGER_OFF = b"\x16U\r"
@@ -141,12 +142,21 @@ def _text_number(options: TextOptions, card: Card) -> Credential | None:
     if value is None:
         return None
     if options.format in _THREE_BYTES:
-        return "card_number", f"24:{value & 0xFFFFFF:06X}"
+        return "card_number", f"26:{value & 0xFFFFFF:06X}"
     return "card_number", f"32:{value:08X}"
 
 
+_TEXT_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "hex8": {"bits": 32},
+    "hex10": {"bits": 32, "digits": 10},
+    "dec10": {"base": "decimal", "bits": 32},
+    "dec8": {"base": "decimal", "digits": 8},
+    "facility_card": {"base": "decimal", "pattern": "{facility},{card}"},
+}
+
+
 def _text_settings(options: TextOptions) -> Mapping[str, Any]:
-    return {"rate": options.rate, "suffix": options.suffix, "format": options.format}
+    return {"rate": options.rate, "suffix": options.suffix, **_TEXT_SETTINGS[options.format]}
 
 
 def _read_qr(table: Table) -> QrOptions:

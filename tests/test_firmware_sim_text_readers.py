@@ -15,9 +15,10 @@ QR_LINE = bytes.fromhex(  # readers.md 9, vector 87
         ("", b"26DEFAE7\r\n", "32:26DEFAE7"),
         ('format = "hex10"', b"0026DEFAE7\r\n", "32:26DEFAE7"),
         ('format = "dec10"', b"0652147431\r\n", "32:26DEFAE7"),  # readers.md 4.7
-        ('format = "facility_card"', b"222,64231\r\n", "24:DEFAE7"),  # readers.md 4.7
+        ('format = "facility_card"', b"222,64231\r\n", "26:DEFAE7"),  # readers.md 4.7
         ('suffix = "cr"\nstx = true', b"\x0226DEFAE7\r", "32:26DEFAE7"),
-        ('suffix = "none"', b"26DEFAE7", "32:26DEFAE7"),
+        ('suffix = "silence"', b"26DEFAE7", "32:26DEFAE7"),
+        ('suffix = "nul"', b"26DEFAE7\0", "32:26DEFAE7"),
     ],
 )
 def test_a_uid_is_a_line_in_the_format_that_is_set(options: str, sent: bytes, called: str) -> None:

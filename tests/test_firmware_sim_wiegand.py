@@ -1,4 +1,4 @@
-"""Wiegand words and three converters against the examples of the manual (readers.md 5.2)."""
+"""Wiegand words and four converters against the examples of the manual (readers.md 5.2)."""
 
 from functools import reduce
 from operator import xor
@@ -44,8 +44,8 @@ def test_a_converter_sends_what_the_manual_prints(vector: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("options", "sent", "called"),
     [
-        ('take = "first"\ndigits = "facility_card"', b"03857082\r\n", "26:26DEFA"),
-        ('take = "last"\ndigits = "facility_card"', b"22264231\r\n", "26:DEFAE7"),
+        ('take = "first"\nnotation = "facility_card"', b"03857082\r\n", "26:26DEFA"),
+        ('take = "last"\nnotation = "facility_card"', b"22264231\r\n", "26:DEFAE7"),
         ("bits = 34", b"0652147431\r\n", "34:26DEFAE7"),
         ('bits = 34\nbyte_order = "reversed"', b"3891977766\r\n", "34:26DEFAE7"),
     ],
@@ -73,7 +73,20 @@ def test_a_framed_number_has_8_or_10_digits_and_an_lrc_over_all(bits: int) -> No
     assert sent[0] == 0x02
     assert sent[-2] == 0x03
     assert reduce(xor, sent) == 0
-    assert len(sent) - 3 in {6, 8, 10}
+    assert len(sent) - 3 == {26: 8, 34: 8, 35: 8, 37: 10}[bits]
+
+
+@pytest.mark.parametrize("vector", WORDS, ids=lambda each: each["name"])
+def test_a_word_is_printed_bit_by_bit_with_its_parity(vector: dict[str, Any]) -> None:
+    data = int(vector["number"].partition(":")[2], 16)
+    reader = made("wiegand", f'framing = "bits_line"\nbits = {vector["bits"]}')
+    reader.present(carrying(em_tag=b"\x01" + data.to_bytes(4, "big")))
+    assert reader.sent(1.0) == vector["line"].encode() + b"\r\n"
+    reader.fault("wrong_checksum")
+    reader.remove()
+    reader.present(carrying(em_tag=b"\x01" + data.to_bytes(4, "big")))
+    wrong = reader.sent(1.0).decode().strip()
+    assert sum(a != b for a, b in zip(wrong, vector["line"], strict=True)) == 1
 
 
 def test_a_wrong_checksum_is_the_lrc() -> None:
@@ -94,8 +107,8 @@ def test_a_key_is_4_bits_or_8(vector: dict[str, str]) -> None:
     [
         ('framing = "decimal_line"\nkey_bits = 4', bytes.fromhex("05 0A 0B")),
         ('framing = "decimal_line"\nkey_bits = 8', bytes.fromhex("A5 5A 4B")),
-        ("key_bits = 4", b"5\rA\rB\r"),
-        ("key_bits = 8", b"A5\r5A\r4B\r"),
+        ("key_bits = 4", bytes.fromhex("05 0A 0B")),
+        ('framing = "stx_lrc"\nkey_bits = 8', bytes.fromhex("A5 5A 4B")),
     ],
 )
 def test_keys_pass_the_converter_one_by_one(options: str, sent: bytes) -> None:
