@@ -17,6 +17,7 @@ from drivers.probe_line import ProbedLine, Stopped, Watcher
 from drivers.probe_plan import (
     ASK_RATES,
     CARD_RATES,
+    LC_STATUS,
     MODBUS_RATE,
     MODBUS_UNITS,
     OSDP_ADDRESSES,
@@ -38,6 +39,7 @@ FIRST_CARD_S = 3.0  # to read the request, to find a card, and to be read
 CARD_S = 2.0
 ADDRESS_S = 0.05  # for the answer of one address; a reader's begins within 3 ms (readers.md 6.2)
 UNIT_S = 0.07  # for the answer of one board; slow ones need 50 ms (readers.md 7.2)
+LINES_S = 0.3  # for the lines of eight relays, 0.1 s at 9600 (readers.md 7.1)
 MORE_ADDRESSES = 4  # looked at beyond the first that answers: readers of one line are numbered in a row
 MORE_UNITS = 3
 USUAL_FRAME = 14  # bytes that a card's number takes on a line, as a rule
@@ -140,14 +142,16 @@ class Probe:
     def _suspected(self) -> list[int | None]:
         """Where to ask again, likeliest first.
 
-        A late answer comes when the next speeds are tried already. And a device that answers nonsense with
-        nonsense is silent at its own speed, while it starts.
+        A late answer comes when the next speeds are tried already; a damaged one at once. And a device that
+        answers nonsense with nonsense is silent at its own speed, while it starts.
         """
-        rates, odd = list(self._line.settable(ASK_RATES)), self._line.odd_rates()
+        rates = list(self._line.settable(ASK_RATES))
+        odd = [rate for rate in self._line.odd_rates() if rate in rates]
         first = next((at for at, rate in enumerate(rates) if rate in odd), 0)
         just_before = rates[max(0, first - LATE_BY) : first][::-1]
+        damaged = odd if len(odd) < LATE_BY else []
         silent = [rate for rate in rates if rate not in odd]
-        return list(dict.fromkeys([*just_before, *silent, *rates]))
+        return list(dict.fromkeys([*just_before[:1], *damaged, *just_before, *silent, *rates]))
 
     def _call(self) -> None:
         """Boards whose number is not 1, at the speed that they have from the factory."""
@@ -166,6 +170,9 @@ class Probe:
             self._look_for_addresses()
         elif finding.driver == "modbus":
             self._look_for_units()
+        elif finding.driver == "lc_relay":
+            self._line.listen(LINES_S)
+            self._line.send(LC_STATUS, LINES_S)  # its first lines may have been lost
 
     def _look_for_addresses(self) -> None:
         self._watcher.step("looking for the readers' addresses")

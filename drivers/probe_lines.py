@@ -17,9 +17,17 @@ from drivers.probe_meaning import Piece, line_parts
 
 BYTE_ORDER = "byte_order: compare a number with the one printed on its card"
 _LEAST_BITS = 18.0  # so much less likely, in powers of two, are the same bytes as noise
+_STRONG_BITS = 26.0
 _LIKELY_BITS = 40.0
-_BITS_OF = {"digit": 4.7, "hex": 3.5, "text": 1.4, "end": 5.4}  # log2(256 / how many bytes would fit)
-_MOST_NOISE = 0.6  # share of bytes around the lines; at a wrong speed nearly all are none
+_BITS_OF = (  # log2(256 / how many bytes would fit)
+    (re.compile(rb"[0-9]+"), 4.7),
+    (re.compile(rb"[0-9,.:;/ -]+"), 3.9),
+    (re.compile(rb"[0-9A-Fa-f]+"), 3.5),
+    (re.compile(rb".+", re.DOTALL), 1.4),
+)
+_BITS_OF_END = 5.4
+_MOST_NOISE = 0.6  # share of bytes around a line; at a wrong speed nearly all are in none
+_MOST_NOISE_OF_STRONG = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ _FORMS = (
         BYTE_ORDER,
     ),
     _form(
-        _NOT_MORE + _HEX + rb"{8}",
+        _NOT_MORE + rb"(?=\d*[A-Fa-f])" + _HEX + rb"{8}",
         _CR,
         "wiegand",
         "Wiegand converter, hex digits and CR",
@@ -76,6 +84,7 @@ _FORMS = (
         "bits: cards of 35 bits have as many digits",
         BYTE_ORDER,
         _AS_TEXT,
+        hex_digits=8,
     ),
     _form(
         _NOT_MORE + _HEX + rb"{9}",
@@ -174,7 +183,10 @@ def reader_of_lines(heard: Heard, lines: Sequence[Piece]) -> list[Finding]:
     weighed = [(_weight(content, end), prefix, content, end) for prefix, content, end in parts]
     among_bits = math.log2(max(len(heard.data), 1))
     strong = [each for each in weighed if each[0] - among_bits >= _LEAST_BITS]
-    if not strong or _noise(heard, strong) > _MOST_NOISE:
+    if not strong:
+        return []
+    is_strong = max(strong)[0] - among_bits >= _STRONG_BITS
+    if _noise(heard, strong) > (_MOST_NOISE_OF_STRONG if is_strong else _MOST_NOISE):
         return []
     forms = [_form_of(content, end) for _, _, content, end in strong]
     form = _most_frequent(forms)
@@ -254,8 +266,8 @@ def _suffix(ends: Counter[bytes]) -> dict[str, Value]:
 
 def _weight(content: bytes, end: bytes) -> float:
     """How much less likely these bytes are as noise, in powers of two."""
-    alphabet = "digit" if content.isdigit() else "hex" if re.fullmatch(_HEX + rb"+", content) else "text"
-    return len(content) * _BITS_OF[alphabet] + len(end) * _BITS_OF["end"]
+    a_character = next(bits for alphabet, bits in _BITS_OF if alphabet.fullmatch(content))
+    return len(content) * a_character + len(end) * _BITS_OF_END
 
 
 def _noise(heard: Heard, lines: Sequence[tuple[float, bytes, bytes, bytes]]) -> float:
