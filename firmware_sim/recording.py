@@ -180,6 +180,11 @@ class Tape:
         self._last_s[from_device] = t_s
         self._keep(self._scrubber.feed(data, from_device=from_device), from_device=from_device)
 
+    @property
+    def size(self) -> int:
+        """Bytes heard so far."""
+        return self._size
+
     def settle(self, now_s: float) -> None:
         """To be called now and then: what has waited through a silence is no frame's begin."""
         for from_device, marks in self._marks.items():

@@ -33,7 +33,7 @@ class WiegandOptions:
     byte_order: str = "as_sent"  # "reversed": this reader sends the bytes of a card the other way round
     source: str = "em_tag"  # which of a person's cards it reads
     take: str = "first"  # which bytes of a UID
-    notation: str = "plain"  # of decimal_line: the number, or "facility_card" as FFFCCCCC
+    notation: str = "plain"  # of decimal_line: the number, or "facility_card" as FFFCCCCC, FFFFFCCCCC
     key_bits: int = 0  # length of a key burst; 0: no keys
 
 
@@ -44,7 +44,9 @@ def passed_on(
     if framing == BITS_LINE:
         return word(size, data, wrong_parity=wrong_check).encode("ascii") + b"\r\n"
     if framing == DECIMAL_LINE:
-        text = f"{data >> 16:03d}{data & 0xFFFF:05d}" if notation == _FACILITY_CARD else f"{data:010d}"
+        facility, card = divmod(data, 1 << 16)
+        width = 3 if size == min(SIZES) else 5
+        text = f"{facility:0{width}d}{card:05d}" if notation == _FACILITY_CARD else f"{data:010d}"
         return text.encode("ascii") + b"\r\n"
     digits = (data_bits(size) + 3) // 4
     if framing == HEX_LINE:
