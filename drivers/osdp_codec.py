@@ -294,11 +294,15 @@ class OsdpFramer:
 
     def reset(self) -> list[Packet]:
         """After a silence: what was begun ends no more. Returns packets that a false beginning had hidden."""
-        frames: list[Packet] = []
+        return [packet_from(frame) for frame in self.reset_raw()]
+
+    def reset_raw(self) -> list[bytes]:
+        """As `reset`: whole valid packets, as bytes from SOM to check."""
+        frames: list[bytes] = []
         while self._buffer:
             self.discarded += 1
             del self._buffer[0]
-            frames += self.feed(b"")
+            frames += self.feed_raw(b"")
         return frames
 
     def _size_at(self, start: int) -> int | None:

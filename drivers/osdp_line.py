@@ -33,7 +33,7 @@ class Line:
         self._framer.discarded = 0
         for _ in range(sendings):
             self._pause_between_packets()
-            self._framer.reset()
+            self._framer.reset_raw()
             self._account(self._transport.flush_input())
             self._transport.write(frame)
             if (answer := self._wait_for(guard, len(frame))) is not None:
@@ -56,19 +56,21 @@ class Line:
         ends_s = now + REPLY_LIMIT_S + sent * self._char_s
         latest_s = ends_s + 2 * REPLY_LIMIT_S + 256 * self._char_s  # whatever goes on on the line
         while now < min(ends_s, latest_s):
-            data = self._transport.read(min(ends_s, latest_s) - now)
+            pause_s = GAP_S if self._framer.is_waiting else ends_s - now
+            data = self._transport.read(min(pause_s, ends_s - now, latest_s - now))
             now = time.monotonic()
-            if not data:
-                continue
-            self._heard_s = now
-            for frame in self._framer.feed_raw(data):
+            if data:
+                self._heard_s = now
+                self._account(len(data))
+                frames = self._framer.feed_raw(data)
+                ends_s = max(ends_s, now + GAP_S) if self._framer.is_waiting else ends_s
+            else:  # a false beginning may have hidden the answer
+                frames = self._framer.reset_raw() if now >= self._heard_s + GAP_S else []
+            for frame in frames:
                 verdict = guard.hears(packet_from(frame))
                 self.refused = self.refused or verdict is Verdict.REFUSE
                 if verdict is Verdict.PASS:
                     return frame
-            self._account(len(data))
-            if self._framer.is_waiting:
-                ends_s = max(ends_s, now + GAP_S)
         return None
 
     def _pause_between_packets(self) -> None:

@@ -5,14 +5,13 @@ The only module that imports it. What is done about its habits: readers.md 6.8.
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import os
 import time
 from typing import Any
 
 from drivers.errors import ConfigurationError
 from drivers.osdp_codec import SOM, Packet, Reply, keys_from, packet_from
+from drivers.osdp_habits import Mender, seed_generator
 from drivers.osdp_keys import Key
 from drivers.osdp_seat import Contacts, Item, Local, Shown, Typed, Wish
 
@@ -22,36 +21,17 @@ except ImportError:
     library = None
 
 
+log = logging.getLogger(__name__)
+
+NO_ANSWER = b"\xff"  # readers.md 6.4: a NAK without a reason
+
+_events, _commands = Mender(), Mender()  # the library forgets another number of references to each
+
+
 def require_library() -> None:
     """Raises ConfigurationError if libosdp is not installed."""
     if library is None:
         raise ConfigurationError("OSDP needs the package libosdp: pip install 'libosdp>=3.2.9'")
-
-
-_STATE_SIZE = 128  # of the C library's generator: 31 words and one of its own
-_state = ctypes.create_string_buffer(
-    _STATE_SIZE
-)  # lives as long as the process: the C library points into it
-
-
-def seed_library() -> None:
-    """Gives the C library's generator a state from the operating system: libosdp draws its challenges there.
-
-    The wheel never seeds it, so that each process would send the same challenge and a recording of the reader
-    could be played back. srand would leave 32 bits of choice; a whole state leaves none to guess.
-    """
-    libc = ctypes.CDLL(None)
-    seed = int.from_bytes(os.urandom(4), "little")
-    if hasattr(libc, "initstate") and hasattr(libc, "gnu_get_libc_version"):
-        libc.initstate(ctypes.c_uint(seed), _state, ctypes.c_size_t(_STATE_SIZE))
-        ctypes.memmove(ctypes.addressof(_state) + 4, os.urandom(_STATE_SIZE - 4), _STATE_SIZE - 4)
-    else:
-        libc.srand(ctypes.c_uint(seed))
-
-
-log = logging.getLogger(__name__)
-
-NO_ANSWER = b"\xff"  # readers.md 6.4: a NAK without a reason
 
 
 class _Channel:
@@ -105,9 +85,10 @@ class Panel:
         self._reports: list[Item] = []
         self._awaited: Packet | None = None  # sent, and not answered yet
         self._is_fresh = True  # the library begins by itself, once
+        self._handed_out: list[tuple[Mender, dict[str, Any]]] = []
 
     def begin(self) -> None:
-        seed_library()
+        seed_generator()
         self._forget()
         if not self._is_fresh and not self._context.enable_pd(0):
             log.warning("OSDP: the library takes up no session; it tries by itself")
@@ -121,12 +102,21 @@ class Panel:
             )
             self.deliver(refusal.to_bytes())
         self._context.disable_pd(0)
-        self._context.refresh()
+        self.refresh()
         self._forget()
+
+    def close(self) -> None:
+        """Undoes the circle of references, which the library's objects are not collected out of."""
+        self.end()
+        self._context.set_event_callback(_ignore)
+        self._context.set_command_completion_callback(_ignore)
 
     def refresh(self) -> bytes | None:
         """Lets the library work; returns the packet that it wants to send, if it wants to."""
         self._context.refresh()
+        while self._handed_out:
+            mender, handed = self._handed_out.pop()
+            mender.mend(handed)
         frame = self._channel.take()
         if frame is not None:
             self._awaited = packet_from(frame[frame.index(SOM) :])
@@ -160,14 +150,20 @@ class Panel:
         self.in_flight = None
 
     def _take_event(self, _number: int, event: dict[str, Any]) -> int:
+        self._handed_out.append((_events, event))
         if event["event"] != library.EVENT_NOTIFICATION:
             self._reports += _reports_of(event, time.monotonic_ns())
         elif event["type"] == library.EVENT_NOTIFICATION_PD_STATUS and not event["arg0"]:
             self.gave_up = True
         return 0
 
-    def _take_completion(self, _number: int, _command: dict[str, Any], _status: int) -> None:
+    def _take_completion(self, _number: int, command: dict[str, Any], _status: int) -> None:
+        self._handed_out.append((_commands, command))
         self.in_flight = None
+
+
+def _ignore(*_: object) -> int:
+    return 0
 
 
 def _reports_of(event: dict[str, Any], now_ns: int) -> list[Item]:

@@ -4,10 +4,12 @@ The library knows nothing of our driver. A tap sees every packet in both directi
 add what the panel hears.
 """
 
+import contextlib
+import ctypes
 import os
 import pty
-import select
 import secrets
+import select
 import threading
 import time
 import tty
@@ -15,16 +17,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from drivers_support import DEADLINE_S, tokenise
 from osdp.control_panel import osdp_sys
 
+from drivers.osdp_output import OsdpOutput, OsdpOutputSettings
 from drivers.osdp_reader import OsdpReader, OsdpReaderSettings
-from drivers_support import DEADLINE_S, tokenise
 
 KEY = bytes.fromhex("10 21 32 43 54 65 76 87 98 A9 BA CB DC ED FE 0F")
 CARD_26 = bytes.fromhex("51 B2 0E 80")  # 163,25629 (readers.md 6.6)
 CAPABILITIES = {1: (1, 2), 2: (1, 2), 3: (1, 0), 4: (1, 1), 5: (1, 1), 8: (1, 0), 9: (1, 1), 10: (128, 0)}
 
 osdp_sys.set_loglevel(osdp_sys.LOG_EMERG)
+
+
+_keep = ctypes.pythonapi.Py_IncRef
+_keep.argtypes = [ctypes.py_object]
+_keep.restype = None
 
 
 class Pd:
@@ -44,9 +52,6 @@ class Pd:
         self.install = install
         self.capabilities = CAPABILITIES if capabilities is None else capabilities
         self.commands: list[dict[str, Any]] = []
-        self.tampered = self.power_failed = False
-        self.contacts = bytes(2)
-        self.knows_status = True
         self.is_silent = False
         self._rx = bytearray()
         self.sent: Callable[[bytes], None] = lambda _: None
@@ -98,17 +103,18 @@ class Pd:
         self._rx.clear()
 
     def _obey(self, command: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
+        code, report = self._answer_to(command)
+        _keep(report)  # the library's binding gives up a reference to it that it never had
+        return code, report
+
+    def _answer_to(self, command: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
         kind = command["command"]
         if kind == osdp_sys.CMD_KEYSET:
             self.key, self.install = command["data"], False
         if kind != osdp_sys.CMD_STATUS:
             self.commands.append(command)
             return 0, None
-        if not self.knows_status:
-            return -1, None
-        is_local = command["type"] == osdp_sys.STATUS_REPORT_LOCAL
-        report = bytes((self.tampered, self.power_failed)) if is_local else self.contacts
-        return 0, {"command": kind, "type": command["type"], "report": report}
+        return 0, {"command": kind, "type": command["type"], "report": bytes(2)}
 
 
 class Line:
@@ -123,6 +129,8 @@ class Line:
         """From what peripherals sent to what the panel hears."""
         self.cut: Callable[[bytes], bool] = lambda _: False
         """Whether what the panel sent is lost."""
+        self.in_single_bytes = False
+        self.babble = b""
         self._lock = threading.RLock()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -167,6 +175,9 @@ class Line:
         card = {"reader_no": 0, "format": 1, "direction": 0, "length": bits, "data": data}
         self.do(lambda: pd.event(event=osdp_sys.EVENT_CARDREAD, **card))
 
+    def status(self, pd: Pd, kind: int, report: bytes) -> None:
+        self.do(lambda: pd.event(event=osdp_sys.EVENT_STATUS, type=kind, report=report))
+
     def keys(self, pd: Pd, data: bytes) -> None:
         self.do(lambda: pd.event(event=osdp_sys.EVENT_KEYPRESS, reader_no=0, data=data))
 
@@ -178,14 +189,19 @@ class Line:
                 if not self.cut(data):
                     for pd in self.pds:
                         pd.hear(data)
+            if self.babble and select.select([], [self._master], [], 0)[1]:
+                with contextlib.suppress(BlockingIOError):
+                    os.write(self._master, self.babble)
             with self._lock:
                 for pd in self.pds:
                     pd.work()
 
     def _say(self, data: bytes) -> None:
         self.said.append(data)
-        if heard := self.tap(data):
-            os.write(self._master, heard)
+        heard = self.tap(data)
+        size = 1 if self.in_single_bytes else max(1, len(heard))
+        for at in range(0, len(heard), size):
+            os.write(self._master, heard[at : at + size])
 
 
 def write_key(folder: Path, key: bytes = KEY, name: str = "reader.key") -> Path:
@@ -198,6 +214,11 @@ def write_key(folder: Path, key: bytes = KEY, name: str = "reader.key") -> Path:
 def reader(line: Line, key_file: Path, *, name: str = "unit-1", **settings: Any) -> OsdpReader:
     values = {"port": str(line.path), "address": 1, "key_file": key_file, "rate": 115200} | settings
     return OsdpReader(name, OsdpReaderSettings(**values), tokenise)
+
+
+def output(line: Any, key_file: Path, *, name: str = "locks", **settings: Any) -> OsdpOutput:
+    values = {"port": str(line.path), "address": 1, "key_file": key_file, "rate": 115200} | settings
+    return OsdpOutput(name, OsdpOutputSettings(**values))
 
 
 def until(met: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
