@@ -176,6 +176,8 @@ class Tape:
         self._size += len(data)
         if self._size > self._max_bytes:
             raise RecordingError(f"a recording holds {self._max_bytes} bytes; start another one")
+        if self.family in kind.ASKED:  # one speaks at a time: what the other began will not go on
+            self._end(from_device=not from_device)
         self._marks[from_device].append((t_s, len(data)))
         self._last_s[from_device] = t_s
         self._keep(self._scrubber.feed(data, from_device=from_device), from_device=from_device)
@@ -189,14 +191,17 @@ class Tape:
         """To be called now and then: what has waited through a silence is no frame's begin."""
         for from_device, marks in self._marks.items():
             if marks and now_s - self._last_s[from_device] > HOLD_S:
-                self._keep(self._scrubber.flush(from_device=from_device), from_device=from_device)
+                self._end(from_device=from_device)
 
     def recording(self, rate: int, about: str = "") -> Recording:
         """All of it, in the order of time."""
         for from_device in self._marks:
-            self._keep(self._scrubber.flush(from_device=from_device), from_device=from_device)
+            self._end(from_device=from_device)
         chunks = tuple(sorted(self._chunks, key=lambda chunk: chunk.t_s))
         return Recording(self.family, rate, chunks, about=about)
+
+    def _end(self, *, from_device: bool) -> None:
+        self._keep(self._scrubber.flush(from_device=from_device), from_device=from_device)
 
     def _keep(self, data: bytes, *, from_device: bool) -> None:
         """Give scrubbed bytes the times of those that they stand for."""
