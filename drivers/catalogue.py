@@ -69,6 +69,12 @@ def _qr() -> ReaderKind[Any]:
     return ReaderKind(QrSettings, qr_reader)
 
 
+def _osdp() -> ReaderKind[Any]:
+    from drivers.osdp_reader import OsdpReader, OsdpReaderSettings
+
+    return ReaderKind(OsdpReaderSettings, OsdpReader)
+
+
 def _lc_relay() -> LockBoardKind[Any]:
     from drivers.lc_board import LcBoard, LcRelaySettings
 
@@ -82,6 +88,19 @@ def _modbus() -> LockBoardKind[Any]:
     return LockBoardKind(ModbusSettings, ModbusBoard)
 
 
+def _gpio() -> LockBoardKind[Any]:
+    from drivers.gpio_board import GpioBoard
+    from drivers.gpio_chip import GpioSettings
+
+    return LockBoardKind(GpioSettings, GpioBoard)
+
+
+def _osdp_out() -> LockBoardKind[Any]:
+    from drivers.osdp_output import OsdpOutput, OsdpOutputSettings
+
+    return LockBoardKind(OsdpOutputSettings, OsdpOutput)
+
+
 READERS: Mapping[str, Callable[[], ReaderKind[Any]]] = {
     "sam_v": _sam_v,
     "rdm6300": _rdm6300,
@@ -89,8 +108,11 @@ READERS: Mapping[str, Callable[[], ReaderKind[Any]]] = {
     "wiegand": _wiegand,
     "text": _text,
     "qr": _qr,
+    "osdp": _osdp,
 }
 LOCK_BOARDS: Mapping[str, Callable[[], LockBoardKind[Any]]] = {
     "lc_relay": _lc_relay,
     "modbus": _modbus,
+    "gpio": _gpio,
+    "osdp_out": _osdp_out,
 }
