@@ -5,11 +5,11 @@ Starts nothing; `simulator` puts the parts together and runs them.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from firmware_sim.community import CommunityRunner, Crowd, visits
+from firmware_sim.community import CommunityRunner, Crowd, Hands, visits
 from firmware_sim.device import Notice
 from firmware_sim.events import EventLog
 from firmware_sim.fault_table import LISTENED_TO
@@ -105,8 +105,7 @@ def make_community(
     *,
     enrolled: Sequence[str],
     strangers: Sequence[str],
-    lay: Callable[[str, str], None],
-    lift: Callable[[str], None],
+    hands: Hands,
 ) -> CommunityRunner:
     """The people of the scene, by reference, not yet walking."""
     rng = Random(f"community:{scene.seed}")
@@ -122,8 +121,7 @@ def make_community(
             strangers=strangers,
             doors=[door.name for door in scene.doors],
         ),
-        lay=lay,
-        lift=lift,
+        hands=hands,
     )
 
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Protocol
 
 from firmware_sim.errors import RequestError, SimulatorGone
 from firmware_sim.events import EventLog
@@ -16,6 +17,8 @@ from firmware_sim.scene import CommunityPlan, DoorPlan
 
 MAX_QUEUE = 10  # people at one reader; more go to another door or home
 _NEXT_PERSON_S = 0.3  # between one card leaving and the next arriving
+_REACH_S = 0.4  # from taking the card away to pulling the door, from hearing the beep to the first key
+_WALK_S = 1.5  # how long the leaf stands open
 _AWAY_S = (
     5.0  # before the same person may come again: longer than a repeat window of 2 to 3 s (readers.md 1.9)
 )
@@ -99,27 +102,55 @@ class Act:
     card: str | None
 
 
-@dataclass(slots=True)
-class _Place:
-    """What goes on at one reader."""
+@dataclass(frozen=True, slots=True)
+class Typing:
+    """The PIN of the card that was read is typed."""
 
     reader: str
+    card: str
+
+
+@dataclass(frozen=True, slots=True)
+class Swing:
+    """Someone walks through: the leaf opens, or falls shut."""
+
+    door: str
+    is_open: bool
+
+
+Deed = Act | Typing | Swing
+
+
+@dataclass(slots=True)
+class _Place:
+    """What goes on at one door and its reader."""
+
+    door: str
+    reader: str
+    walks: bool  # the door has a contact that feels who walks through
+    asks_pin: bool
     queue: deque[Visit] = field(default_factory=deque)
     visit: Visit | None = None
     leaves_s: float = 0.0  # when the card goes
     free_s: float = 0.0  # when the next may step up
     opened: bool = False
+    types_s: float | None = None  # when the PIN is typed
+    typed: bool = False
+    swings: deque[tuple[float, bool]] = field(default_factory=deque)  # when, and whether it opens
 
 
 class Crowd:
     """Who stands where. Knows no thread; `now` is any steady clock in seconds."""
 
     def __init__(self, doors: Sequence[DoorPlan]) -> None:
-        self._places = {door.name: _Place(door.reader) for door in doors}
+        self._places = {
+            door.name: _Place(door.name, door.reader, door.contact is not None, door.pin) for door in doors
+        }
         self._away_until_s: dict[str, float] = {}
         self.turned_away = 0
         self.swiped = 0
         self.opened = 0
+        self.kept_outside = 0
 
     def arrive(self, visit: Visit, now: float) -> None:
         """Queue at the door, or where nobody stands, or where fewest do; go home if that is full as well."""
@@ -141,6 +172,24 @@ class Crowd:
         place.opened = True
         self.opened += 1
         place.leaves_s = now + place.visit.linger_s
+        if place.walks:
+            place.swings.extend(
+                ((place.leaves_s + _REACH_S, True), (place.leaves_s + _REACH_S + _WALK_S, False))
+            )
+
+    def card_read(self, reader: str, card: str, now: float) -> None:
+        """A reader took a card: where the door asks for it, its person types the PIN."""
+        for place in self._places.values():
+            if place.reader != reader or not place.asks_pin or place.typed:
+                continue
+            if place.visit is not None and place.visit.card == card:
+                place.typed = True
+                place.types_s = now + _REACH_S
+
+    def kept_out(self, door: str) -> None:
+        """The leaf was locked again before it was pulled: nobody walks through."""
+        self._places[door].swings.clear()
+        self.kept_outside += 1
 
     def refused(self, reader: str, now: float) -> None:
         """The card could not be laid: the person goes home."""
@@ -149,10 +198,13 @@ class Crowd:
                 self._leave(place, now)
                 self.turned_away += 1
 
-    def tick(self, now: float) -> list[Act]:
+    def tick(self, now: float) -> list[Deed]:
         """What people do by now."""
-        acts: list[Act] = []
+        acts: list[Deed] = []
         for place in self._places.values():
+            if place.visit is not None and place.types_s is not None and place.types_s <= now:
+                place.types_s = None
+                acts.append(Typing(place.reader, place.visit.card))
             if place.visit is not None and place.leaves_s <= now:
                 acts.append(Act(place.reader, None))
                 self._leave(place, now)
@@ -160,14 +212,20 @@ class Crowd:
             if place.visit is None and place.queue and place.free_s <= now:
                 place.visit = place.queue.popleft()
                 place.leaves_s = now + place.visit.patience_s
-                place.opened = False
+                place.opened = place.typed = False
+                place.types_s = None
                 acts.append(Act(place.reader, place.visit.card))
+            while place.swings and place.swings[0][0] <= now:
+                acts.append(Swing(place.door, place.swings.popleft()[1]))
         return acts
 
-    def go_home(self) -> list[Act]:
-        """Everyone leaves; cards that lie are taken along."""
-        acts = [Act(place.reader, None) for place in self._places.values() if place.visit is not None]
-        for place in self._places.values():
+    def go_home(self) -> list[Deed]:
+        """Everyone leaves; cards that lie are taken along, doors fall shut."""
+        places = self._places.values()
+        acts: list[Deed] = [Act(place.reader, None) for place in places if place.visit is not None]
+        acts += [Swing(place.door, is_open=False) for place in places if place.swings]
+        for place in places:
+            place.swings.clear()
             place.visit = None
             place.queue.clear()
         self._away_until_s.clear()
@@ -176,6 +234,8 @@ class Crowd:
     def next_due(self) -> float | None:
         """When `tick` has something to do next."""
         moments = [place.leaves_s for place in self._places.values() if place.visit is not None]
+        moments += [place.types_s for place in self._places.values() if place.types_s is not None]
+        moments += [place.swings[0][0] for place in self._places.values() if place.swings]
         moments += [place.free_s for place in self._places.values() if place.visit is None and place.queue]
         return min(moments, default=None)
 
@@ -183,7 +243,24 @@ class Crowd:
         assert place.visit is not None
         self._away_until_s[place.visit.card] = now + _AWAY_S
         place.visit = None
+        place.types_s = None
         place.free_s = now + _NEXT_PERSON_S
+
+
+class Hands(Protocol):
+    """What people can do with the devices. RequestError: it cannot be done now."""
+
+    def present(self, reader: str, card: str) -> None:
+        """Lay a card down."""
+
+    def take_along(self, reader: str) -> None:
+        """Take away whatever card lies there."""
+
+    def type_pin(self, reader: str, card: str) -> None:
+        """Type the digits that belong to a card."""
+
+    def swing_door(self, door: str, *, is_open: bool) -> None:
+        """Open or shut a leaf."""
 
 
 class CommunityRunner:
@@ -195,15 +272,13 @@ class CommunityRunner:
         log: EventLog,
         *,
         plan_visits: Callable[[float, float], Iterator[Visit]],
-        lay: Callable[[str, str], None],
-        lift: Callable[[str], None],
+        hands: "Hands",
     ) -> None:
-        """`plan_visits(rate_per_minute, from_s)`; `lay` and `lift` raise RequestError when they cannot."""
+        """`plan_visits(rate_per_minute, from_s)`; what hands cannot do they refuse by RequestError."""
         self._crowd = crowd
         self._log = log
         self._plan_visits = plan_visits
-        self._lay = lay
-        self._lift = lift
+        self._hands = hands
         self._lock = threading.Lock()
         self._rate = 0.0
         self._plan: Iterator[Visit] | None = None
@@ -238,6 +313,7 @@ class CommunityRunner:
             "swiped": self._crowd.swiped,
             "opened": self._crowd.opened,
             "turned_away": self._crowd.turned_away,
+            "kept_outside": self._crowd.kept_outside,
         }
 
     def _run(self) -> None:
@@ -250,6 +326,8 @@ class CommunityRunner:
                 seen = event.n
                 if event.event == "relay_on" and event.door is not None:
                     self._crowd.door_opened(event.door, time.monotonic())
+                elif event.event == "read_sent" and event.card is not None:
+                    self._crowd.card_read(event.device, event.card, time.monotonic())
         self._perform(self._crowd.go_home(), time.monotonic())
 
     def _arrivals(self, now: float) -> None:
@@ -258,17 +336,27 @@ class CommunityRunner:
                 self._crowd.arrive(self._next, now)
                 self._next = next(self._plan) if self._plan else None
 
-    def _perform(self, acts: Sequence[Act], now: float) -> None:
-        for act in acts:
+    def _perform(self, deeds: Sequence[Deed], now: float) -> None:
+        for deed in deeds:
             try:
-                if act.card is None:
-                    self._lift(act.reader)
-                else:
-                    self._lay(act.reader, act.card)
+                self._do(deed)
             except RequestError:
-                self._crowd.refused(act.reader, now)  # someone else's card lies there
+                if isinstance(deed, Act):
+                    self._crowd.refused(deed.reader, now)  # someone else's card lies there
+                elif isinstance(deed, Swing):
+                    self._crowd.kept_out(deed.door)
             except SimulatorGone:
                 self._stopping = True
+
+    def _do(self, deed: Deed) -> None:
+        if isinstance(deed, Swing):
+            self._hands.swing_door(deed.door, is_open=deed.is_open)
+        elif isinstance(deed, Typing):
+            self._hands.type_pin(deed.reader, deed.card)
+        elif deed.card is None:
+            self._hands.take_along(deed.reader)
+        else:
+            self._hands.present(deed.reader, deed.card)
 
     def _idle_s(self, now: float) -> float:
         moments = [] if self._next is None else [self._began_s + self._next.at_s]

@@ -22,7 +22,7 @@ from firmware_sim.device import POWER_INPUT
 from firmware_sim.errors import RequestError, SceneError, SimulatorError
 
 if TYPE_CHECKING:
-    from firmware_sim.simulator import Simulator, Swipe
+    from firmware_sim.simulator import Simulator
 
 MAX_CONNECTIONS = 64
 _MODE = stat.S_IRUSR | stat.S_IWUSR
@@ -58,7 +58,7 @@ VERBS: Mapping[str, Verb] = {
     "present": Verb(lambda sim, keys: sim.present(**keys), {"reader": _NAME, "card": _NAME}),
     "remove": Verb(lambda sim, keys: sim.remove(**keys), {"reader": _NAME}),
     "swipe": Verb(
-        lambda sim, keys: asdict(_swipe(sim, **keys)),
+        lambda sim, keys: asdict(sim.swipe(**keys)),
         {
             "reader": _NAME,
             "card": _NAME,
@@ -109,12 +109,6 @@ VERBS: Mapping[str, Verb] = {
 
 def _events(sim: "Simulator", after: int = 0, limit: int = MAX_EVENTS, wait: float = 0.0) -> list[Any]:
     return sim.events(after, limit, wait)
-
-
-def _swipe(sim: "Simulator", *, pin: bool = False, **keys: Any) -> "Swipe":
-    if pin:  # the person's own digits, which are known in here alone
-        keys["keys"] = sim.pin_of(keys["card"]) + "#"
-    return sim.swipe(**keys)
 
 
 def _settings(sim: "Simulator") -> dict[str, Any]:

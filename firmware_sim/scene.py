@@ -69,6 +69,7 @@ class DoorPlan:
     channel: int
     contact: Terminal | None = None
     rex: Terminal | None = None
+    pin: bool = False  # people of the community type their PIN after the card
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +251,7 @@ def _door(table: Table) -> DoorPlan:
         channel=table.whole("channel", 1, low=1, high=MAX_TERMINALS),
         contact=_terminal(table, "contact", "closed"),
         rex=_terminal(table, "rex", "open"),
+        pin=table.flag("pin", default=False),
     )
     table.done()
     return plan

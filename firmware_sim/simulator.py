@@ -79,8 +79,7 @@ class Simulator:
             self._events,
             enrolled=self._enrolled,
             strangers=self._strangers,
-            lay=self.present,
-            lift=self._lift,
+            hands=self,
         )
         try:
             self._control.open()  # first: it refuses a directory that another simulator serves
@@ -157,13 +156,17 @@ class Simulator:
         if not self._place(reader, Role.READER).remove():
             raise RequestError(f"no card lies on {reader}")
 
+    def take_along(self, reader: str) -> None:
+        """Take away whatever card lies there."""
+        self._place(reader, Role.READER).remove()
+
+    def type_pin(self, reader: str, card: str) -> None:
+        """Type a person's own PIN and #. RequestError: the reader has no keys."""
+        self.press(reader, f"{self._card(card).pin}#")
+
     def press(self, reader: str, keys: str) -> None:
         """Type keys of 0 to 9, * and #. RequestError: no such keys, or none at all on this reader."""
         self._place(reader, Role.READER).press(keys)
-
-    def pin_of(self, card: str) -> str:
-        """The digits that this person types; invented like everything about him."""
-        return self._card(card).pin
 
     def set_input(self, device: str, number: int, state: str) -> None:
         """What a contact says from now on; see device.InputDevice."""
@@ -195,12 +198,15 @@ class Simulator:
         patience_s: float = PATIENCE_S,
         hold_s: float = 0.0,
         keys: str | None = None,
+        pin: bool = False,
     ) -> Swipe:
-        """Lay a card, type `keys` once it is read, wait for the door's relay or until patience ends, take it
-        away, not before hold_s.
+        """Lay a card, type `keys` or the person's own PIN once it is read, wait for the door's relay or until
+        patience ends, take the card away, not before hold_s.
         """
         door = self._door_of_reader.get(reader)
         place = self._place(reader, Role.READER)
+        if pin:
+            keys = f"{self._card(card).pin}#"
         if door is None:
             raise RequestError(f"no [[door]] of the scene names reader {reader}")
         before = self._events.last
@@ -362,9 +368,6 @@ class Simulator:
             known = f"P0001 to {last}" if last else "none in this scene"
             raise RequestError(f"no person {ref!r}; there are {known}")
         return card
-
-    def _lift(self, reader: str) -> None:
-        self._place(reader, Role.READER).remove()
 
     def _plug_all(self) -> None:
         self._slots.start()

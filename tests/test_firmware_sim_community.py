@@ -8,9 +8,19 @@ from random import Random
 import pytest
 from firmware_sim_support import DEADLINE_S, SCENE, cable, frame, relay, until
 
-from firmware_sim.community import HOUR_WEIGHTS, MAX_QUEUE, Act, CommunityClock, Crowd, Visit, visits
+from firmware_sim.community import (
+    HOUR_WEIGHTS,
+    MAX_QUEUE,
+    Act,
+    CommunityClock,
+    Crowd,
+    Swing,
+    Typing,
+    Visit,
+    visits,
+)
 from firmware_sim.errors import RequestError
-from firmware_sim.scene import CommunityPlan, DoorPlan, parse_scene
+from firmware_sim.scene import CommunityPlan, DoorPlan, Terminal, parse_scene
 from firmware_sim.simulator import Simulator
 
 DOORS = (DoorPlan("a", "reader-a", "locks", 1), DoorPlan("b", "reader-b", "locks", 2))
@@ -146,6 +156,90 @@ def test_everyone_takes_the_card_along_when_going_home() -> None:
     crowd.tick(0.0)
     assert crowd.go_home() == [Act("reader-a", None), Act("reader-b", None)]
     assert crowd.next_due() is None
+
+
+WALKED = DoorPlan("w", "reader-w", "locks", 1, contact=Terminal("locks", 1, "closed"))
+PADDED = DoorPlan("p", "reader-p", "locks", 1, pin=True)
+
+
+def test_who_is_let_in_walks_through_a_door_that_feels_it() -> None:
+    crowd = Crowd([WALKED])
+    crowd.arrive(visit(door="w"), 0.0)
+    crowd.tick(0.0)
+    crowd.door_opened("w", 1.0)
+    assert crowd.tick(1.5) == [Act("reader-w", None)]
+    assert crowd.next_due() == pytest.approx(1.9)
+    assert crowd.tick(1.9) == [Swing("w", is_open=True)]
+    assert crowd.tick(3.3) == []
+    assert crowd.tick(3.5) == [Swing("w", is_open=False)]
+    assert crowd.next_due() is None
+
+
+def test_a_door_locked_again_is_not_walked_through() -> None:
+    crowd = Crowd([WALKED])
+    crowd.arrive(visit(door="w"), 0.0)
+    crowd.tick(0.0)
+    crowd.door_opened("w", 1.0)
+    crowd.tick(2.0)
+    crowd.kept_out("w")
+    assert (crowd.tick(9.0), crowd.kept_outside) == ([], 1)
+
+
+def test_a_door_that_stands_open_falls_shut_when_all_go_home() -> None:
+    crowd = Crowd([WALKED])
+    crowd.arrive(visit(door="w"), 0.0)
+    crowd.tick(0.0)
+    crowd.door_opened("w", 1.0)
+    crowd.tick(2.0)
+    assert crowd.go_home() == [Swing("w", is_open=False)]
+
+
+def test_the_pin_is_typed_once_after_the_card_was_read() -> None:
+    crowd = Crowd([PADDED])
+    crowd.arrive(visit(door="p"), 0.0)
+    crowd.tick(0.0)
+    crowd.card_read("reader-p", "P0002", 0.1)
+    crowd.card_read("reader-a", "P0001", 0.1)
+    assert crowd.next_due() == 3.0
+    for _ in range(2):
+        crowd.card_read("reader-p", "P0001", 0.2)
+    assert crowd.tick(0.7) == [Typing("reader-p", "P0001")]
+    assert crowd.tick(2.0) == []
+
+
+PAD_SCENE = """
+people = 6
+profile = "instant"
+[[reader]]
+name = "pad"
+kind = "wiegand"
+framing = "decimal_line"
+key_bits = 4
+[[reader]]
+name = "board"
+kind = "osdp"
+[[door]]
+name = "front"
+reader = "pad"
+lock_board = "board"
+contact = { board = "board", input = 1 }
+pin = true
+[community]
+swipes_per_minute = 600
+patience_s = 1
+"""
+
+
+def test_a_community_types_its_pins(tmp_path: Path) -> None:
+    scene = parse_scene(PAD_SCENE)
+    with Simulator(scene, tmp_path) as sim, cable(sim.address("pad"), 9600) as end:
+        line = end.read(12)
+        keys = end.read(5)
+        sim.set_community_rate(0)
+        people = {f"{int.from_bytes(p.card.em_tag[2:], 'big'):010d}": p.card.pin for p in scene.everyone()}
+    pin = people[line[:10].decode()]
+    assert keys[:4] == bytes(int(digit) for digit in pin)
+    assert keys[4:5] == b"\x0b"
 
 
 def gatekeeper(simulator: Simulator, stop: threading.Event) -> None:
