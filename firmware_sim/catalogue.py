@@ -72,6 +72,12 @@ def _pcsc() -> Kind[Any]:
     return KIND
 
 
+def _modbus() -> Kind[Any]:
+    from firmware_sim.modbus_board import KIND
+
+    return KIND
+
+
 def _lc_relay() -> Kind[Any]:
     from firmware_sim.lock_board import KIND
 
@@ -89,7 +95,11 @@ READERS: Mapping[str, Callable[[], Kind[Any]]] = {
     "pcsc": _pcsc,
     "osdp": _osdp,
 }
-LOCK_BOARDS: Mapping[str, Callable[[], Kind[Any]]] = {"lc_relay": _lc_relay, "osdp_out": _osdp_out}
+LOCK_BOARDS: Mapping[str, Callable[[], Kind[Any]]] = {
+    "lc_relay": _lc_relay,
+    "osdp_out": _osdp_out,
+    "modbus": _modbus,
+}
 
 
 def kinds(role: Role) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ _SAM = frozenset({SAM_V})
 _LC = frozenset({LC_RELAY})
 _PN532 = frozenset({PN532})
 _OSDP = frozenset({OSDP, OSDP_OUT})
+_MODBUS = frozenset({MODBUS})
 _PCSC = frozenset({PCSC})
 _TYPE_A = frozenset({PN532, PCSC})
 
@@ -49,6 +50,7 @@ RATES = (115200, 57600, 38400, 19200, 9600)  # readers.md 1.7, in the order of t
 
 # Answers met in impossible states (readers.md 1.10).
 IMPOSSIBLE_ANSWERS = (0x21, 0x31, 0x32, 0x40, 0x41)
+EXCEPTIONS = (1, 2, 3, 4, 6)  # of Modbus (7.2)
 TWO_CARDS_ANSWERS = (0x81, 0x40)
 
 Value = int | float | str
@@ -244,7 +246,17 @@ CATALOGUE: Mapping[str, Fault] = MappingProxyType(
         "plain_text": Fault(21, _OSDP, "it knows no secure channel, says so, and tells cards in plain text"),
         "replays_session": Fault(0, _OSDP, "a handshake is answered with the replies of an older session"),
         "does_not_follow": Fault(23, RELAYS, "the relay ignores commands", {"channel": _CHANNEL}),
-        "swallows_hasty": Fault(0, _LC, "commands within 100 ms of the one before are lost (7.1)"),
+        "swallows_hasty": Fault(
+            0,
+            _LC | _MODBUS,
+            "what comes within 100 ms of the command before is lost, on Modbus within 20 ms (7.1, 7.2)",
+        ),
+        "exception": Fault(
+            23,
+            _MODBUS,
+            "requests are refused with this exception",
+            {"code": Parameter(int, "4 device failure, 6 busy, or 1 to 3", default=4, choices=EXCEPTIONS)},
+        ),
         "power_dip": Fault(24, EVERY, "the device restarts, its port stays", at_once=True),
         "service_gone": Fault(0, _PCSC, "the PC/SC daemon is killed, with all its readers", at_once=True),
         "service_back": Fault(0, _PCSC, "the PC/SC daemon is started again", at_once=True),
