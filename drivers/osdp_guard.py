@@ -131,11 +131,11 @@ class Guard:
         is_nak = heard.code == Reply.NAK
         if sent.is_secured:
             return self._failed_inside(sent, heard)
+        if self.abilities and not is_able_to_encrypt(self.abilities):
+            return Failure(CANNOT, insecure=True)
         if sent.code in (Command.ID, Command.CAP):
             why = f" ({nak_meaning(heard.data)})" if is_nak else ""
             return Failure(f"it does not say what it is{why}")
-        if self.abilities and not is_able_to_encrypt(self.abilities):
-            return Failure(CANNOT, insecure=True)
         if is_nak and sent.code == Command.CHLNG:
             return Failure(f"it refuses a secure channel ({nak_meaning(heard.data)})", insecure=True)
         return Failure(self.insecure or WRONG_KEY, insecure=True)

@@ -15,7 +15,7 @@ import time
 import tty
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from drivers_support import DEADLINE_S, tokenise
 from osdp.control_panel import osdp_sys
@@ -117,10 +117,18 @@ class Pd:
         return 0, {"command": kind, "type": command["type"], "report": bytes(2)}
 
 
+class Peripheral(Protocol):
+    sent: Callable[[bytes], None]
+
+    def hear(self, data: bytes) -> None: ...
+
+    def work(self) -> None: ...
+
+
 class Line:
     """The cable, and a thread that lets the peripherals live on it."""
 
-    def __init__(self, path: Path, *pds: Pd) -> None:
+    def __init__(self, path: Path, *pds: Peripheral) -> None:
         self.path = path
         self.pds = list(pds)
         self.heard: list[bytes] = []  # what the panel sent
