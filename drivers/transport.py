@@ -170,7 +170,7 @@ def _translated(port: str) -> Iterator[None]:
 # --- the lines ---------------------------------------------------------------------------------------------
 
 
-class _WakePipe:
+class WakePipe:
     """Lets another thread end a poll. After close it does nothing: the number may be another's by then."""
 
     def __init__(self) -> None:
@@ -204,7 +204,7 @@ class _DescriptorLine:
         self.port = port
         self._fd = descriptor
         self._write_limit_s = write_limit_s
-        self._woken = _WakePipe()
+        self._woken = WakePipe()
         self._readable = select.poll()
         self._readable.register(descriptor, select.POLLIN)
         self._readable.register(self._woken.reader, select.POLLIN)
