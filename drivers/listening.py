@@ -37,6 +37,9 @@ Rate = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 TICK_S = 1.0  # how often health looks whether a trouble is over
 BURST_GAP_S = 0.2  # noise after so long a silence is another burst
 NOISE_FORGOTTEN_S = 60.0
+NOISE_OVER_S = (
+    4.0  # a silent device looks like a good one; until forgotten, the next noise tells on it at once
+)
 FLOOD_FORGOTTEN_S = 5.0
 NOISE_BYTES, NOISE_BURSTS = 64, 3  # so much without one good frame is no accident any more
 MOST_BYTES, BYTES_PER_S = 64 * 1024, 32 * 1024  # the fastest line carries 11,520 bytes a second
@@ -226,6 +229,9 @@ class _Noise:
         self.last_s = now
         return self.bytes >= NOISE_BYTES or self.bursts >= NOISE_BURSTS
 
+    def is_over(self, now: float) -> bool:
+        return self.last_s is None or now - self.last_s >= NOISE_OVER_S
+
 
 @dataclass(slots=True)
 class _Placement:
@@ -311,6 +317,8 @@ class _Session:
         if self._card is not None and not self._pad.holds_card and not self._is_there(now):
             self._remove()
         self.health.fine(_LINE)
+        if self._noise.is_over(now):
+            self._frames_are_good = True
         if self._frames_are_good:
             self.health.fine(_FRAMES)
         if self._flooded_s is None or now - self._flooded_s >= FLOOD_FORGOTTEN_S:

@@ -202,6 +202,14 @@ def test_babble_is_told_with_what_to_check_and_is_over_with_the_next_card(peer: 
         ear.wait_state("ok", "degraded", "ok")
 
 
+def test_babble_is_over_when_it_has_been_silent_for_a_while(peer: Peer) -> None:
+    with reading(peer.path, FAMILIES["id12"]) as ear:
+        peer.send(b"\xf8\xe6\x80\xfe\xfc" * 40)
+        ear.wait_state("ok", "degraded", "ok", deadline_s=listening.NOISE_OVER_S + 5)
+        peer.send(b"\xf8")  # and told at once when it goes on
+        ear.wait_until(lambda: ear.states()[-1] == "degraded", "degraded")
+
+
 @EACH
 def test_a_lost_reader_comes_back_by_itself(peer: Peer, family: Family) -> None:
     with reading(peer.path, family) as ear:

@@ -247,6 +247,7 @@ def test_codes_are_told_as_they_are(stream: bytes, chosen: dict[str, Any], expec
     [
         pytest.param("访客-7777\r\n".encode("gbk"), {}, id="another character set"),
         pytest.param(b"KEY-\x011\r\n", {}, id="control characters"),
+        pytest.param(b"\xffKEY-1\r\n", {}, id="noise stuck to it"),
         pytest.param(b"KEY-1\r\n", {"prefix": "]Q1"}, id="without its prefix"),
         pytest.param(b"]Q1]\r\n", {"prefix": "]Q1]"}, id="nothing but its prefix"),
     ],
