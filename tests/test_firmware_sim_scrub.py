@@ -174,7 +174,7 @@ SECRETS = {
     "text": [b"26DEFAE7", b"0652147431"],
     "qr": [b"LH1-1234567890ABCDEF"],
     "sam_v": [
-        make_people(1, 1)[0].id_number.encode("utf-16-le"),
+        make_people(1, 1)[0].id_number[8:].encode("utf-16-le"),  # behind what invented people share
         make_people(1, 1)[0].name.encode("utf-16-le"),
     ],
     "pn532": [UID, CHIP],
