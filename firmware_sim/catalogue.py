@@ -78,6 +78,12 @@ def _modbus() -> Kind[Any]:
     return KIND
 
 
+def _gpio() -> Kind[Any]:
+    from firmware_sim.gpio_chip import KIND
+
+    return KIND
+
+
 def _lc_relay() -> Kind[Any]:
     from firmware_sim.lock_board import KIND
 
@@ -99,6 +105,7 @@ LOCK_BOARDS: Mapping[str, Callable[[], Kind[Any]]] = {
     "lc_relay": _lc_relay,
     "osdp_out": _osdp_out,
     "modbus": _modbus,
+    "gpio": _gpio,
 }
 
 

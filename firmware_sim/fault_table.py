@@ -251,6 +251,9 @@ CATALOGUE: Mapping[str, Fault] = MappingProxyType(
             _LC | _MODBUS,
             "what comes within 100 ms of the command before is lost, on Modbus within 20 ms (7.1, 7.2)",
         ),
+        "line_taken": Fault(
+            0, frozenset({GPIO}), "another program has the lines: a request is refused, EBUSY"
+        ),
         "exception": Fault(
             23,
             _MODBUS,

@@ -283,7 +283,12 @@ def _make(options: ModbusOptions, around: Surroundings) -> ModbusBoard:
 
 
 def _settings(options: ModbusOptions) -> Mapping[str, Any]:
-    return {"unit": options.unit, "channels": options.channels, "baudrate": options.rate}
+    return {
+        "unit": options.unit,
+        "channels": options.channels,
+        "baudrate": options.rate,
+        "timed_pulse": options.flash.value,
+    }
 
 
 def _channels(options: ModbusOptions) -> int:

@@ -27,6 +27,7 @@ class OsdpOptions:
     address: int
     rate: int
     key: bytes | None = field(repr=False)
+    key_file: str
     secure: bool
     outputs: int
     inputs: int
@@ -50,10 +51,12 @@ def _key(table: Table) -> bytes | None:
 
 
 def _read(table: Table, *, reader: bool) -> OsdpOptions:
+    address = table.whole("address", 1, low=0, high=0x7E)
     return OsdpOptions(
-        address=table.whole("address", 1, low=0, high=0x7E),
+        address=address,
         rate=table.rate("rate", FACTORY_RATE, RATES),
         key=_key(table),
+        key_file=table.text("key_file", f"osdp-{address}.key"),
         secure=table.flag("secure", default=True),
         outputs=table.whole("outputs", 2 if reader else 4, low=0 if reader else 1, high=MAX_TERMINALS),
         inputs=table.whole("inputs", 2 if reader else 4, low=0, high=MAX_TERMINALS),
@@ -96,14 +99,23 @@ def _make(options: OsdpOptions, around: Surroundings) -> OsdpPeripheral:
 
 
 def _settings(options: OsdpOptions) -> Mapping[str, Any]:
-    return {"address": options.address, "baudrate": options.rate}
+    """The key file is to hold `key`, in hex; whoever runs the gateway writes it."""
+    return {"address": options.address, "rate": options.rate, "key_file": options.key_file}
+
+
+def _reader_settings(options: OsdpOptions) -> Mapping[str, Any]:
+    return {**_settings(options), "card": "number" if options.bits else "uid"}
+
+
+def _out_settings(options: OsdpOptions) -> Mapping[str, Any]:
+    return {**_settings(options), "channels": options.outputs}
 
 
 def _number_at(options: OsdpOptions, card: Card) -> Credential | None:
     if options.bits:
         data = card_data(card, options.bits, options.source, "last")
         return None if data is None else ("card_number", number(options.bits, data))
-    return ("card_number", f"{len(card.uid) * 8}:{card.uid.hex().upper()}") if card.uid else None
+    return ("card_uid", card.uid.hex().upper()) if card.uid else None
 
 
 def _place(options: OsdpOptions) -> str:
@@ -122,7 +134,7 @@ KIND = Kind(
     role=Role.READER,
     read=partial(_read, reader=True),
     make=_make,
-    settings=_settings,
+    settings=_reader_settings,
     number_at=_number_at,
     channels=_outputs,
     inputs=_inputs,
@@ -133,7 +145,7 @@ OUT_KIND = Kind(
     role=Role.LOCK_BOARD,
     read=partial(_read, reader=False),
     make=_make,
-    settings=_settings,
+    settings=_out_settings,
     channels=_outputs,
     inputs=_inputs,
     place=_place,
