@@ -88,7 +88,3 @@ class Kind(Generic[Options]):
     """It has an address, so that several can share one line."""
     babbles: bool = False
     """It answers bytes at the wrong rate with bytes of its own."""
-
-
-def parse_nothing(_table: Table) -> None:
-    """`read` of a kind without options."""

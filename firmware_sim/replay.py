@@ -34,7 +34,7 @@ class ReplayDevice:
     """The device of a recording. `now` is the caller's monotonic clock in seconds.
 
     A request is answered as the next equal one of the recording was, or, when there is none left, as the last
-    equal one before; an unknown request is not answered.
+    equal one that was; an unknown request is not answered.
     """
 
     def __init__(self, recording: Recording, *, speed: float = 1.0) -> None:
@@ -99,10 +99,11 @@ class ReplayDevice:
         self._heard = b""
 
     def _find(self) -> int | None:
-        """The exchange whose request was heard: the next such one, else the last before."""
+        """The exchange whose request was heard: the next such one, else the last before that was answered."""
         ahead = range(self._at, len(self._exchanges))
-        behind = range(min(self._at, len(self._exchanges)) - 1, -1, -1)
-        for at in chain(ahead, behind):
+        behind = range(self._at - 1, -1, -1)
+        answered = (at for at in behind if self._exchanges[at].answers)
+        for at in chain(ahead, answered):
             if self._heard.startswith(self._exchanges[at].request):
                 return at
         return None

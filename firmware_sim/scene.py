@@ -105,7 +105,7 @@ class Scene:
 
     def device(self, name: str) -> DevicePlan:
         """The device of that name; KeyError: none."""
-        return next((plan for plan in self.devices if plan.name == name), None) or _missing(name)
+        return {plan.name: plan for plan in self.devices}[name]
 
     @property
     def strangers(self) -> int:
@@ -212,10 +212,6 @@ def _check_door(scene: Scene, door: DoorPlan) -> None:
             raise SceneError(
                 f"door {door.name!r}, key {key}: {terminal.board} has {inputs} inputs, not {terminal.input}"
             )
-
-
-def _missing(name: str) -> DevicePlan:
-    raise KeyError(name)
 
 
 def _no_doubles(what: str, names: list[str]) -> None:

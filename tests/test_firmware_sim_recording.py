@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 
 import pytest
 from firmware_sim_support import DEADLINE_S, cable, frame, until
@@ -33,6 +34,7 @@ kind = "id12"
 name = "module"
 rate = 19200
 """
+FUZZ = int(os.environ.get("LIUHEN_FUZZ", "3000"))
 TAG_1 = bytes.fromhex("02 30303030303030303031 3031 0D0A 03")  # what ID-12 sends of tag 00 00000001
 FIND, FAILED, FOUND = frame("request_find"), frame("reply_find_failed"), frame("reply_found")
 
@@ -293,3 +295,15 @@ def test_the_command_line_refuses_in_one_sentence(tmp_path: Path, capsys: pytest
     with pytest.raises(SystemExit):
         main(["record", "port", "file", "--as", "gpio"])
     assert "invalid choice: 'gpio'" in capsys.readouterr().err
+
+
+def test_any_bytes_leave_a_replay_alive() -> None:
+    rng = Random(7)
+    device = ReplayDevice(DIALOGUE)
+    now = 0.0
+    for _ in range(FUZZ):
+        now += rng.choice((0.0, 0.01, 0.5))
+        request = rng.choice((FIND, FIND[:5], FIND[5:], frame("request_select"), rng.randbytes(12)))
+        device.feed(request, now)
+        assert sum(len(each.data) for each in device.take(now + 10.0)) <= 2 * len(FOUND)
+    assert answers(device, FIND, now + 10.0) == FOUND

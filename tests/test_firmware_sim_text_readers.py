@@ -1,8 +1,12 @@
 """ASCII-line readers and QR scanners (readers.md 4.7, 5.1, 5.4): payload, what stands around it, when."""
 
+import os
+from random import Random
+
 import pytest
 from firmware_sim_support import carrying, made, number_of
 
+FUZZ = int(os.environ.get("LIUHEN_FUZZ", "3000"))
 UID = bytes.fromhex("26DEFAE7")
 QR_LINE = bytes.fromhex(  # readers.md 9, vector 87
     "68 74 74 70 73 3A 2F 2F 65 78 61 6D 70 6C 65 2E 6F 72 67 2F 6B 2F 31 0D 0A"
@@ -96,3 +100,15 @@ def test_a_triggered_scanner_looks_between_two_commands_only(cut: int) -> None:
     scanner.device.power_cycle(scanner.now)
     assert scanner.sent(1.0) == b""
     assert scanner.device.card is not None
+
+
+def test_a_triggered_scanner_forgets_what_is_no_command() -> None:
+    rng = Random(16)
+    scanner = made("qr", "trigger = true")
+    scanner.present(carrying(qr_text="A"))
+    for _ in range(FUZZ):
+        noise = rng.randbytes(rng.randrange(20)).replace(b"\x16", b"")
+        scanner.feed(noise)
+        assert scanner.sent(0.01) == b""
+    scanner.feed(b"\x16T\r")
+    assert scanner.sent(1.0) == b"A\r\n"
