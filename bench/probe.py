@@ -97,7 +97,7 @@ def _text_alike(chance: random.Random) -> dict[str, Any]:
 def _qr(chance: random.Random) -> dict[str, Any]:
     return {
         "rate": chance.choice((9_600, 115_200, 9_600, 115_200, 38_400, 19_200)),
-        "suffix": chance.choice(("cr", "lf", "crlf", "tab", "etx", "none")),
+        "suffix": chance.choice(("cr", "lf", "crlf", "tab", "etx", "nul", "silence")),
     }
 
 

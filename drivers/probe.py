@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from drivers.probe_finding import Finding
-from drivers.probe_guess import another_master
+from drivers.probe_guess import another_master, begins_well
 from drivers.probe_line import ProbedLine, Stopped, Watcher
 from drivers.probe_plan import (
     ASK_RATES,
@@ -34,6 +34,7 @@ USUAL_S = 15.0
 OVERHEAR_S = 0.3  # a reader that repeats does so at least three times a second
 BRIEFLY_S = 0.45  # per speed: what answers at all usually does within 0.3 s
 PATIENTLY_S = 1.3  # per speed, when something answers that is not understood: it may be slow
+ROUNDS = 2  # what is damaged once comes again
 LATE_BY = 3  # so many speeds later the answer of a slow device may come
 FIRST_CARD_S = 3.0  # to read the request, to find a card, and to be read
 CARD_S = 2.0
@@ -120,12 +121,17 @@ class Probe:
     # --- devices that answer -------------------------------------------------------------------------------
 
     def _ask_all(self) -> None:
-        self._ask(self._line.settable(ASK_RATES), BRIEFLY_S)
-        if not self._line.is_certain() and self._line.odd_rates():
-            suspected = self._suspected()
-            self._ask([*suspected[:LATE_BY], *suspected], PATIENTLY_S)
-        if not self._line.is_certain():
-            self._call()
+        line = self._line
+        line.trail.clear()
+        self._ask(line.settable(ASK_RATES), BRIEFLY_S)
+        for _ in range(ROUNDS):
+            if not line.is_certain() and line.odd_rates():
+                self._ask(self._suspected()[:LATE_BY], PATIENTLY_S)
+            if not line.is_certain():
+                self._call()
+            if line.is_certain() or not line.odd_rates():
+                return
+        self._ask(self._suspected(), PATIENTLY_S)
 
     def _ask(self, rates: Iterable[int | None], dwell_s: float) -> None:
         for rate in rates:
@@ -146,12 +152,14 @@ class Probe:
         answers nonsense with nonsense is silent at its own speed, while it starts.
         """
         rates = list(self._line.settable(ASK_RATES))
-        odd = [rate for rate in self._line.odd_rates() if rate in rates]
-        first = next((at for at, rate in enumerate(rates) if rate in odd), 0)
-        just_before = rates[max(0, first - LATE_BY) : first][::-1]
+        odd = self._line.odd_rates()
+        trail = self._line.trail
+        first = next((at for at, visit in enumerate(trail) if visit.heard and visit.rate in odd), 0)
+        just_before = [visit.rate for visit in trail[max(0, first - LATE_BY) : first]][::-1]
         damaged = odd if len(odd) < LATE_BY else []
+        begun = [each.rate for each in self._line.heard() if begins_well(each)]
         silent = [rate for rate in rates if rate not in odd]
-        return list(dict.fromkeys([*just_before[:1], *damaged, *just_before, *silent, *rates]))
+        return list(dict.fromkeys([*begun, *just_before[:1], *damaged, *just_before, *silent, *rates]))
 
     def _call(self) -> None:
         """Boards whose number is not 1, at the speed that they have from the factory."""

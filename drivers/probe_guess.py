@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from drivers.probe_finding import USUAL_RATE, Finding, Heard, Sureness, Value, unusual
 from drivers.probe_lines import BYTE_ORDER, reader_of_lines
-from drivers.probe_meaning import Piece, dissect
+from drivers.probe_meaning import PN532_START, Piece, dissect
+from drivers.sam_codec import PREAMBLE
 
 
 def guess(heard: Iterable[Heard]) -> list[Finding]:
@@ -31,8 +32,21 @@ def another_master(heard: Iterable[Heard]) -> str | None:
 
 
 def leftover(heard: Heard) -> int:
-    """How many bytes belong to nothing that is known."""
-    return sum(len(piece.raw) for piece in dissect(heard.data) if piece.driver is None)
+    """How many bytes belong to nothing that is known; what a line at rest or an echo makes does not count."""
+    pieces = dissect(heard.data)
+    return sum(len(piece.raw.strip(_OF_REST)) for piece in pieces if piece.driver is None)
+
+
+_OF_REST = b"\x00\xff"
+
+
+def begins_well(heard: Heard) -> bool:
+    """Whether a frame began here that no wrong speed makes, though none came whole."""
+    return any(
+        PREAMBLE in piece.raw or PN532_START in piece.raw
+        for piece in dissect(heard.data)
+        if piece.driver is None
+    )
 
 
 def _at_one_rate(heard: Heard) -> list[Finding]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from drivers.probe_finding import Finding, Heard, Sureness
@@ -40,6 +41,14 @@ class Stopped(Exception):
     """Time is up, or whoever watches has seen enough."""
 
 
+@dataclass(slots=True)
+class Visit:
+    """A time at one speed."""
+
+    rate: int | None
+    heard: int = 0  # bytes
+
+
 class ProbedLine:
     """Belongs to one thread. `end_s`: time.monotonic() after which every wait raises Stopped."""
 
@@ -54,6 +63,7 @@ class ProbedLine:
         self._burst = bytearray()
         self._burst_at_s = self._last_s = 0.0
         self.rate: int | None = None
+        self.trail: list[Visit] = []  # in the order of the visits
         self.portions: list[int] = []  # bytes that came in one go, since the speed was set
 
     def settable(self, rates: Sequence[int]) -> Sequence[int | None]:
@@ -67,6 +77,7 @@ class ProbedLine:
             self._transport.set_rate(rate)
         self.rate = rate
         self.portions.clear()
+        self.trail.append(Visit(rate))
 
     def send(self, query: Query, wait_s: float = PAUSE_S) -> list[Piece]:
         """Sends one query of the plan, and returns what comes in the time after it. Raises Stopped."""
@@ -141,6 +152,8 @@ class ProbedLine:
 
     def _take(self, data: bytes) -> None:
         now = time.monotonic()
+        if self.trail:
+            self.trail[-1].heard += len(data)
         kept = self._here()
         kept += data
         if len(kept) > MAX_HEARD:

@@ -96,7 +96,7 @@ def _sam(data: bytes, at: int) -> Piece | None:
 
 # --- PN532 (readers.md 5.3) --------------------------------------------------------------------------------
 
-_PN532_START = b"\x00\x00\xff"
+PN532_START = b"\x00\x00\xff"
 _PN532_EMPTY = {
     bytes.fromhex("00 00 FF 00 FF 00"): "PN532: acknowledged",
     bytes.fromhex("00 00 FF FF 00 00"): "PN532: please repeat",
@@ -109,7 +109,7 @@ _FIRMWARE_SIZE = 6
 
 
 def _pn532(data: bytes, at: int) -> Piece | None:
-    if not data.startswith(_PN532_START, at):
+    if not data.startswith(PN532_START, at):
         return None
     for empty, meaning in _PN532_EMPTY.items():
         if data.startswith(empty, at):
@@ -242,7 +242,7 @@ def _after_stx(data: bytes, at: int) -> Piece | None:
 
 _FINDERS: Mapping[int, Callable[[bytes, int], Piece | None]] = {
     PREAMBLE[0]: _sam,
-    _PN532_START[0]: _pn532,
+    PN532_START[0]: _pn532,
     SOM: _osdp,
     LC_START: _lc_command,
     0x02: _after_stx,
