@@ -464,7 +464,7 @@ def test_it_stops_at_once(peer: Peer, family: Family) -> None:
     with running(reader, ear):
         ear.wait_state("ok")
         begun_s = time.monotonic()
-    assert time.monotonic() - begun_s < 0.5
+    assert time.monotonic() - begun_s < 2
 
 
 @pytest.mark.parametrize(
