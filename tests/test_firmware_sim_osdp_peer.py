@@ -1,28 +1,24 @@
 """The simulated OSDP readers against libosdp's control panel, and its own peripheral on our port: peers that
 we did not write."""
 
-import os
-import termios
-import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import osdp
 import pytest
 from firmware_sim_support import until
+from osdp_panel_support import Panel, panel
 
 from firmware_sim.catalogue import number_at
 from firmware_sim.osdp_crypto import DEFAULT_KEY
-from firmware_sim.osdp_packet import Command, Framer, Reply
+from firmware_sim.osdp_packet import Command, Reply
 from firmware_sim.osdp_peer import INPUTS, OsdpPeer
 from firmware_sim.scene import parse_scene
 from firmware_sim.simulator import Simulator
 
 KEY = bytes(range(0x10, 0x20))
 OTHER_KEY = bytes(range(0x20, 0x30))
-SECURE = (osdp.LibFlag.EnforceSecure,)
 
 SCENE = f"""
 seed = 1
@@ -52,89 +48,6 @@ reader = "east"
 lock_board = "east"
 channel = 1
 """
-
-
-class Cable(osdp.Channel):  # type: ignore[misc]  # the library ships no types
-    """A program's end of a pseudo-terminal, as the library wants it."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-        tty.setraw(self.fd)
-        settings = termios.tcgetattr(self.fd)
-        settings[4] = settings[5] = termios.B115200
-        termios.tcsetattr(self.fd, termios.TCSAFLUSH, settings)  # a late reply to whoever was here before
-
-        self.commands: list[int] = []  # codes of what went out
-        self.replies: list[int] = []  # and of what came in
-        self._sent = Framer()
-        self._heard = Framer()
-
-    def read(self, max_bytes: int) -> bytes:
-        try:
-            data = os.read(self.fd, max_bytes)
-        except BlockingIOError:
-            return b""
-        self.replies += [packet.code for _, packet in self._heard.feed(data)]
-        return data
-
-    def write(self, buf: bytes) -> int:
-        self.commands += [packet.code for _, packet in self._sent.feed(buf)]
-        return os.write(self.fd, buf)
-
-    def flush(self) -> None:
-        while self.read(4096):
-            continue
-
-
-class Panel:
-    """libosdp's control panel with what it was told so far."""
-
-    def __init__(self, path: str, readers: dict[int, bytes | None], flags: tuple[int, ...]) -> None:
-        self.cable = Cable(path)
-        self.events: list[tuple[int, dict[str, Any]]] = []
-        infos = [
-            osdp.PDInfo(address, self.cable, scbk=key, flags=list(flags)) for address, key in readers.items()
-        ]
-        self.addresses = list(readers)
-        self.library = osdp.ControlPanel(
-            infos, log_level=osdp.LogLevel.Emergency, event_handler=self._happened
-        )
-
-    def _happened(self, reader: int, event: dict[str, Any]) -> int:
-        self.events.append((self.addresses[reader], event))
-        return 0
-
-    def secured(self, address: int) -> bool:
-        return bool(self.library.is_sc_active(address))
-
-    def wait_secured(self, address: int) -> None:
-        until(lambda: self.secured(address), f"a secure channel with reader {address}")
-
-    def told(self, address: int, kind: int) -> dict[str, Any]:
-        """The next event of that kind from that reader."""
-        found = until(
-            lambda: next(
-                (each for each in self.events if (each[0], each[1]["event"]) == (address, kind)), None
-            ),
-            f"event {kind} of reader {address}",
-        )
-        self.events.remove(found)
-        return found[1]
-
-    def order(self, address: int, command: dict[str, Any]) -> None:
-        assert self.library.submit_command(address, command)
-
-
-@contextmanager
-def panel(path: str, readers: dict[int, bytes | None], flags: tuple[int, ...] = SECURE) -> Iterator[Panel]:
-    end = Panel(path, readers, flags)
-    end.library.start()
-    try:
-        yield end
-    finally:
-        end.library.teardown()
-        os.close(end.cable.fd)
 
 
 @contextmanager
@@ -297,6 +210,7 @@ def test_the_peer_keeps_what_it_was_commanded(tmp_path: Path) -> None:
 def test_the_peer_with_another_key_gets_no_channel(tmp_path: Path, key: bytes | None) -> None:
     with peer(tmp_path, key) as reader, panel(reader.address, {3: KEY}) as end:
         until(lambda: bool({Reply.CCRYPT, Reply.NAK} & {*end.cable.replies}), "an answer to the handshake")
+        end.wait_given_up()
         assert not reader.secure
     assert Command.CHLNG in end.cable.commands
     assert Reply.RMAC_I not in end.cable.replies
