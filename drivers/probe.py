@@ -93,9 +93,9 @@ class Probe:
             return f"{master}: nothing was sent; stop it or take its wire off, then probe again"
         if not talks:
             self._ask_all()
-        if self._line.is_certain():
-            self._ask_further()
-        else:
+            if self._line.is_certain():
+                self._ask_further()
+        if not self._line.is_certain():
             self._await_cards()
         return ""
 
