@@ -240,10 +240,10 @@ class LcBoard:
             self._write_state(transport, relay, on=relay.safe)
 
     def _last_orders(self, transport: Transport) -> list[Order]:
-        """What is written should we die. Twice: the first may complete a command that we left unfinished."""
+        """What is written should we die. The first one twice: it may complete one that we left unfinished."""
         commands = [set_relay(relay.number, on=relay.safe) for relay in self._pulses.relays]
         gap_s = self._settings.command_gap_s
-        return [Order(gap_s, transport.as_sent(command)) for _ in range(2) for command in commands]
+        return [Order(gap_s, transport.as_sent(command)) for command in (commands[0], *commands)]
 
     def _let_go(self) -> None:
         with self._lock:

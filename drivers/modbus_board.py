@@ -129,11 +129,11 @@ class _Line:
             self._guarded.update(self._last_orders(self._transport))
 
     def _last_orders(self, transport: Transport) -> list[Order]:
-        """Twice: the first of them may complete a request that we left unfinished."""
+        """After a pause: the silence ends a request that we left unfinished."""
         longest = 8 + 8 + self.settings.channels  # a request and its answer, in characters
         pause_s = self._gap_s() + longest * self.settings.character_s
         orders = [order for unit in self._units for order in unit.last_orders(pause_s)]
-        return [Order(each.pause_s, transport.as_sent(each.data)) for each in 2 * orders]
+        return [Order(each.pause_s, transport.as_sent(each.data)) for each in orders]
 
     def _gap_s(self) -> float:
         silence_s = max(_SILENCE * self.settings.character_s, _SHORTEST_SILENCE_S)
