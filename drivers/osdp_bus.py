@@ -107,6 +107,7 @@ class _Device:
         with self._lock:
             self._retired = True
             self._close()
+            self._close_panel()
             _ring.give_up(str(self.place))
 
     # --- the line's thread
@@ -157,6 +158,7 @@ class _Device:
             self._fail(Failure(str(error)))
             return False
         if self._panel is None or key != self._used:
+            self._close_panel()
             self._panel, self._used = Panel(self.place.address, key), key
         self._guard.begin()
         self._guard.may_install = key.is_new
@@ -171,6 +173,11 @@ class _Device:
         self._pending = self._online_as = None
         self._busy_s = self._refused_s = None
         self._wishes.clear()
+
+    def _close_panel(self) -> None:
+        if self._panel is not None:
+            self._panel.close()
+            self._panel = None
 
     def _submit(self, panel: Panel, now: float) -> None:
         """One command at a time: a refused one takes the session with it."""

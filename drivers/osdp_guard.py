@@ -14,6 +14,7 @@ from enum import Enum, auto
 from drivers.errors import ProtocolViolation
 from drivers.osdp_codec import (
     BROADCAST,
+    MAX_PACKET,
     Ability,
     Block,
     Command,
@@ -26,6 +27,14 @@ from drivers.osdp_codec import (
 )
 
 MAX_REPORT = 64  # bytes of one encrypted reply; the library's own fields hold as many
+_PLAIN_SIZES: dict[int, range] = {  # of data; more overruns the library's buffer, or is no such reply
+    Reply.PDID: range(12, 13),
+    Reply.PDCAP: range(3, 121),
+    Reply.CCRYPT: range(32, 33),
+    Reply.RMAC_I: range(16, 17),
+    Reply.NAK: range(1, 9),
+    Reply.BUSY: range(1),
+}
 
 _BEFORE_THE_CHANNEL = frozenset({Command.ID, Command.CAP, Command.CHLNG, Command.SCRYPT})
 _ANSWERS = {
@@ -117,6 +126,8 @@ class Guard:
             return Verdict.IGNORE
         plain_excuse = packet.code in (Reply.NAK, Reply.BUSY) and not packet.is_secured
         if packet.sequence != sent.sequence and not plain_excuse:
+            return Verdict.IGNORE
+        if not packet.is_secured and len(packet.data) not in _PLAIN_SIZES.get(packet.code, range(MAX_PACKET)):
             return Verdict.IGNORE
         verdict = Verdict.PASS if plain_excuse else self._judge(packet, sent)
         if verdict is Verdict.PASS:

@@ -5,7 +5,6 @@ The only module that imports it. What is done about its habits: readers.md 6.8.
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Any
 
@@ -20,8 +19,6 @@ try:  # its wrapper classes keep every event for ever and print; the extension b
 except ImportError:
     library = None
 
-
-log = logging.getLogger(__name__)
 
 NO_ANSWER = b"\xff"  # readers.md 6.4: a NAK without a reason
 
@@ -69,7 +66,7 @@ class Panel:
         self._channel = _Channel(address + 1)
         flags = library.FLAG_INSTALL_MODE if key.is_new else library.FLAG_ENFORCE_SECURE
         about = dict.fromkeys(("version", "model", "vendor_code", "serial_number", "firmware_version"), 0)
-        device = {
+        self._device = {
             "name": str(address),
             "address": address,
             "flags": flags | library.FLAG_ENABLE_NOTIFICATION,
@@ -77,22 +74,24 @@ class Panel:
             "channel": self._channel,
             **about,
         }
-        self._context = library.ControlPanel([device])
-        self._context.set_event_callback(self._take_event)
-        self._context.set_command_completion_callback(self._take_completion)
+        self._context = self._make_context()
         self.gave_up = False  # the library called the device offline
         self.in_flight: Wish | None = None
         self._reports: list[Item] = []
         self._awaited: Packet | None = None  # sent, and not answered yet
+        self._is_on_checksum = False
         self._is_fresh = True  # the library begins by itself, once
         self._handed_out: list[tuple[Mender, dict[str, Any]]] = []
 
     def begin(self) -> None:
         seed_generator()
         self._forget()
-        if not self._is_fresh and not self._context.enable_pd(0):
-            log.warning("OSDP: the library takes up no session; it tries by itself")
-        self._is_fresh = False
+        if not self._is_fresh and (self._is_on_checksum or not self._context.enable_pd(0)):
+            # it sticks in what went before: in the wait for a device that was busy, or in the weaker check
+            # that a device asked for which is no longer there
+            self._dismiss()
+            self._context = self._make_context()
+        self._is_fresh = self._is_on_checksum = False
 
     def end(self) -> None:
         """The session is over, whatever the library waits for: it takes in no end before an answer."""
@@ -106,10 +105,8 @@ class Panel:
         self._forget()
 
     def close(self) -> None:
-        """Undoes the circle of references, which the library's objects are not collected out of."""
         self.end()
-        self._context.set_event_callback(_ignore)
-        self._context.set_command_completion_callback(_ignore)
+        self._dismiss()
 
     def refresh(self) -> bytes | None:
         """Lets the library work; returns the packet that it wants to send, if it wants to."""
@@ -120,6 +117,7 @@ class Panel:
         frame = self._channel.take()
         if frame is not None:
             self._awaited = packet_from(frame[frame.index(SOM) :])
+            self._is_on_checksum = not self._awaited.with_crc
         return frame
 
     def deliver(self, packet: bytes) -> bytes | None:
@@ -140,6 +138,17 @@ class Panel:
     @property
     def is_secure(self) -> bool:
         return bool(self._context.status() and self._context.sc_status())
+
+    def _make_context(self) -> Any:
+        context = library.ControlPanel([self._device])
+        context.set_event_callback(self._take_event)
+        context.set_command_completion_callback(self._take_completion)
+        return context
+
+    def _dismiss(self) -> None:
+        """Undoes the circle of references, out of which the library's objects are not collected."""
+        self._context.set_event_callback(_ignore)
+        self._context.set_command_completion_callback(_ignore)
 
     def _forget(self) -> None:
         self._channel.take()
