@@ -168,7 +168,7 @@ class LcBoard:
             self._broken = None
             self._ask_at_s = self._asked_s = None
             self._mismatches = 0
-            self._last_command_s = time.monotonic() - self._settings.command_gap_s
+            self._last_command_s = time.monotonic()  # whoever had the port before us may have just written
             self._transport = transport
             self._was_there = True
 

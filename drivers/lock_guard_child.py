@@ -8,7 +8,9 @@ of sockets; what comes through it are messages of JSON, with the file descriptor
     {"act": 7}       carry out its orders, then forget it
 
 each answered by {"done": 7}. When the other end is closed, killed or not, all orders are carried out: each
-port's in their order, with their pauses, several ports side by side. Knows no protocol and no device.
+port's in their order, with their pauses, several ports side by side. A port that another program has taken by
+then is left alone: a gateway that was started again tells each relay anew before anything else, and must not
+find its releases undone. Knows no protocol and no device.
 """
 
 from __future__ import annotations
@@ -73,6 +75,8 @@ def carry_out(kept: list[tuple[int, Orders]]) -> None:
     waiting = [
         (_due_s(orders, time.monotonic()), descriptor, orders) for descriptor, orders in kept if orders
     ]
+    for _, descriptor, _ in waiting:
+        _unlock(descriptor)
     while waiting:
         waiting.sort(key=lambda each: each[0])
         due_s, descriptor, (order, *rest) = waiting.pop(0)
@@ -87,6 +91,8 @@ def _due_s(orders: Orders, now: float) -> float:
 
 def _carry_out(descriptor: int, order: list[Any]) -> bool:
     """Whether the port still takes orders; one that does not is left alone, there is nobody to tell."""
+    if not _lock(descriptor):
+        return False
     try:
         if len(order) == 3:  # noqa: PLR2004 - pause, number, argument
             fcntl.ioctl(descriptor, int(order[1]), bytes.fromhex(order[2]))
@@ -94,6 +100,24 @@ def _carry_out(descriptor: int, order: list[Any]) -> bool:
         return _write(descriptor, bytes.fromhex(order[1]))
     except OSError:
         return False
+    finally:
+        _unlock(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Whether nobody else has taken the port. Ports that know no such lock are always ours."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _unlock(descriptor: int) -> None:
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _write(descriptor: int, data: bytes) -> bool:

@@ -125,6 +125,20 @@ def _ignores_signals(pid: int) -> bool:
     return bool(ignored >> signal.SIGTERM - 1 & 1)
 
 
+def test_a_gateway_that_is_there_again_is_not_written_over(peer: Peer) -> None:
+    with gateway_with("lc_relay", port=str(peer.path), channels=8, command_gap_s=0.3) as (process, guard_pid):
+        wait_until(lambda: peer.heard.endswith(ON_1), "the release")
+        process.send_signal(signal.SIGKILL)
+        wait_until(lambda: peer.heard.endswith(ON_1 + OFF_1), "the guard's first command")
+        line = open_transport(str(peer.path), 9600)  # while the guard has eight more to write
+        wait_until(lambda: is_gone(guard_pid), "the end of the guard")
+        line.write(b"next")
+        wait_until(lambda: peer.heard.endswith(b"next"), "ours")
+        line.close()
+    after = bytes(peer.heard).rpartition(ON_1)[2]
+    assert len(after) <= len(OFF_1 + OFF_1 + b"next")
+
+
 def test_a_port_behind_a_network_adapter_is_guarded(tmp_path: Path) -> None:
     heard = bytearray()
     with socket.create_server(("127.0.0.1", 0)) as server:

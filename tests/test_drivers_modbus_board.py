@@ -492,6 +492,4 @@ def test_a_killed_gateway_leaves_the_relays_in_their_safe_state(peer: Peer, unit
         wait_until(lambda: unit.coils == [True, False, False, True], "the release")
         process.send_signal(signal.SIGKILL)
         wait_until(lambda: unit.coils == [False, False, True, True], "the safe state; relay 4 is not ours")
-        wait_until(
-            lambda: len(unit.told(2, "FF00")) == 1, "one by one, for boards that cannot do all at once"
-        )
+        wait_until(lambda: len(unit.told(2, "FF00")) == 1, "one by one, for boards that must")
