@@ -4,7 +4,7 @@
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from firmware_sim.assembly import Sockets
@@ -284,7 +284,7 @@ class LinePlace:
             raise RequestError(f"{self._station.name} takes no cards")
         return self._device
 
-    def _call_device(self, do: Any) -> None:
+    def _call_device(self, do: Callable[[], None]) -> None:
         """As `_call`, for devices that refuse by ValueError."""
         try:
             self._call(do)

@@ -1,5 +1,6 @@
 """Records a line as the man in the middle, or by listening alone; `recording` says what is kept."""
 
+import fcntl
 import os
 import select
 import socket
@@ -48,11 +49,12 @@ class SerialCable:
         except OSError as error:
             raise RecordingError(f"{path} cannot be opened: {error.strerror}") from error
         try:
+            fcntl.ioctl(self._fd, termios.TIOCEXCL)
             tty.setraw(self._fd)
             self.set_rate(rate)
-        except (termios.error, OSError) as error:
+        except (termios.error, OSError, RecordingError) as error:
             os.close(self._fd)
-            raise RecordingError(f"{path} is no serial port: {error}") from error
+            raise RecordingError(f"{path} cannot be set up: {error}") from error
 
     def fileno(self) -> int:
         return self._fd
