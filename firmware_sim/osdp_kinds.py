@@ -58,7 +58,11 @@ def _read(table: Table, *, reader: bool) -> OsdpOptions:
         key=_key(table),
         key_file=table.text("key_file", f"osdp-{address}.key"),
         secure=table.flag("secure", default=True),
-        outputs=table.whole("outputs", 2 if reader else 4, low=0 if reader else 1, high=MAX_TERMINALS),
+        outputs=(
+            table.whole("outputs", 2, low=0, high=MAX_TERMINALS)
+            if reader
+            else table.whole("channels", 4, low=1, high=MAX_TERMINALS)
+        ),
         inputs=table.whole("inputs", 2 if reader else 4, low=0, high=MAX_TERMINALS),
         bits=table.rate("bits", _RAW, (_RAW, *SIZES)) if reader else _RAW,
         source=table.choice("source", "uid", ("uid", "em_tag")) if reader else "uid",

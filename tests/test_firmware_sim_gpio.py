@@ -16,7 +16,7 @@ from firmware_sim.gpio_chip import MAX_LINE, GpioChip
 from firmware_sim.scene import parse_scene
 from firmware_sim.simulator import Simulator
 
-FUZZ_INPUTS = int(os.environ.get("LIUHEN_FUZZ_INPUTS", "10000"))
+FUZZ_INPUTS = int(os.environ.get("LIUHEN_FUZZ", "10000"))
 PATIENCE_S = 5.0
 
 # As printed in the driver's description, with the names of the simulated chip's lines.

@@ -20,7 +20,7 @@ from firmware_sim.simulator import Simulator
 
 EXCHANGES = {each["name"]: each for each in vectors("modbus")["exchange"]}
 REFUSED = vectors("modbus")["refused"]
-FUZZ_INPUTS = int(os.environ.get("LIUHEN_FUZZ_INPUTS", "20000"))
+FUZZ_INPUTS = int(os.environ.get("LIUHEN_FUZZ", "20000"))
 PATIENCE_S = 5.0
 
 SCENE = """

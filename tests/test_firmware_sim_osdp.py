@@ -20,7 +20,7 @@ RANDOM_B = bytes.fromhex(PAPER["random_b"])
 CLIENT_ID = bytes.fromhex(PAPER["client_id"])
 RANDOM_A = bytes.fromhex(PAPER["keys"]["random_a"])
 KEY = bytes(range(0x10, 0x20))
-FUZZ_INPUTS = int(os.environ.get("LIUHEN_FUZZ_INPUTS", "20000"))
+FUZZ_INPUTS = int(os.environ.get("LIUHEN_FUZZ", "20000"))
 
 
 def packet(name: str) -> bytes:
