@@ -122,6 +122,12 @@ FAMILIES: Mapping[str, Family] = {
     "text, as a converter's": Family("text", _text_alike, told=("rate",), alike="wiegand"),
     "qr": Family("qr", _qr, told=("rate",)),
     "osdp": Family("osdp", _osdp, told=("rate", "address")),
+    "osdp_out": Family(
+        "osdp_out",
+        lambda chance: _osdp(chance) | {"channels": chance.choice((1, 2, 4, 8))},
+        told=("address", "channels"),
+        is_lock_board=True,
+    ),
     "lc_relay": Family(
         "lc_relay",
         lambda chance: {"channels": chance.randint(1, 8)},
@@ -234,7 +240,9 @@ def _judge(
         return not outcome.findings, str([each.driver for each in outcome.findings])
     if not outcome.findings:
         return False, f"nothing; {outcome.note}"
-    first = outcome.findings[0]
+    first = next((each for each in outcome.findings if each.driver == family.driver), outcome.findings[0])
+    if first.driver != "osdp_out":  # which comes beside the reader that such a device is, too
+        first = outcome.findings[0]
     said = f"{first.driver} {first.rate} {dict(first.options)}"
     names = [first.driver, *(family.driver for mind in first.mind if f'"{family.driver}"' in mind)]
     wanted = {**options, **truth}

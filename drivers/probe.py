@@ -10,9 +10,10 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from drivers.probe_finding import Finding
-from drivers.probe_guess import another_master, begins_well
+from drivers.probe_guess import another_master, begins_well, has_told_abilities
 from drivers.probe_line import ProbedLine, Stopped, Watcher
 from drivers.probe_plan import (
     ASK_RATES,
@@ -25,6 +26,7 @@ from drivers.probe_plan import (
     modbus_call,
     modbus_inputs,
     modbus_relays,
+    osdp_abilities,
     osdp_id,
     queries,
 )
@@ -183,13 +185,25 @@ class Probe:
             self._line.send(LC_STATUS, LINES_S)  # its first lines may have been lost
 
     def _look_for_addresses(self) -> None:
-        self._watcher.step("looking for the readers' addresses")
+        """The devices of the line, and what each has."""
+        self._watcher.step("looking for the devices' addresses")
         left = MORE_ADDRESSES
         for address in OSDP_ADDRESSES:
-            left -= any("address" in each.options for each in self._line.findings())
+            left -= bool(self._addresses())
             if not left:
-                return
+                break
             self._line.send(osdp_id(address), ADDRESS_S + _wire_s(self._line.rate))
+        for address in sorted(self._addresses()):
+            self._line.send(osdp_abilities(address), ADDRESS_S + _wire_s(self._line.rate))
+            if not self._has_told_abilities(address):
+                self._line.listen(PATIENTLY_S, partial(self._has_told_abilities, address))
+
+    def _has_told_abilities(self, address: int) -> bool:
+        return any(has_told_abilities(each, address) for each in self._line.heard())
+
+    def _addresses(self) -> set[int]:
+        found = [each for each in self._line.findings() if each.driver == "osdp"]
+        return {int(each.options["address"]) for each in found if "address" in each.options}
 
     def _look_for_units(self) -> None:
         """Further boards of the line, and how many relays and inputs each lets us read."""
@@ -261,8 +275,8 @@ def _at(rate: int | None) -> str:
 
 
 def _wire_s(rate: int | None) -> float:
-    """What question and answer of an OSDP reader take on the line, about 30 bytes."""
-    return 300 / (rate or MODBUS_RATE)
+    """What question and answer of an OSDP reader take on the line, about 50 bytes."""
+    return 500 / (rate or MODBUS_RATE)
 
 
 def _every_query() -> tuple[Query, ...]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+from drivers.errors import ProtocolViolation
+from drivers.osdp_codec import BROADCAST, Capability, Reply, capabilities_from, packet_from
 from drivers.probe_finding import USUAL_RATE, Finding, Heard, Sureness, Value, unusual
 from drivers.probe_lines import BYTE_ORDER, reader_of_lines
 from drivers.probe_meaning import PN532_START, Piece, dissect
@@ -79,36 +82,69 @@ def _pn532(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
     return [Finding("pn532", rate, Sureness.CERTAIN, about or "PN532 on a serial line", reason)]
 
 
+def has_told_abilities(heard: Heard, address: int) -> bool:
+    """Whether the OSDP device at `address` has said what it has."""
+    packets = [packet_from(piece.raw) for piece in dissect(heard.data) if piece.driver == "osdp"]
+    return any((each.is_reply, each.code, each.address) == (True, Reply.PDCAP, address) for each in packets)
+
+
+@dataclass
+class _OsdpDevice:
+    about: str = ""
+    reads_cards: bool = True  # until it says what it has
+    outputs: int = 0
+
+
 def _osdp(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
-    """One for each address that answered; the address of a broadcast's answer says nothing."""
-    addresses: dict[int, str] = {}
+    """Each address that answered as a reader, and as a board where it has outputs.
+
+    The address of an answer to all says nothing.
+    """
+    devices: dict[int, _OsdpDevice] = {}
     for piece in pieces:
-        addresses.setdefault(piece.raw[1] & 0x7F, "")
-        addresses[piece.raw[1] & 0x7F] = piece.about or addresses[piece.raw[1] & 0x7F]
-    own = {address: about for address, about in addresses.items() if address != _BROADCAST}
-    return [_osdp_reader(rate, address, about) for address, about in sorted((own or addresses).items())]
+        packet = packet_from(piece.raw)
+        device = devices.setdefault(packet.address, _OsdpDevice())
+        device.about = piece.about or device.about
+        if packet.code == Reply.PDCAP and not packet.is_secured:
+            _take_abilities(device, packet.data)
+    own = {address: device for address, device in devices.items() if address != BROADCAST} or devices
+    found = [_osdp_reader(rate, address, own[address]) for address in sorted(own) if own[address].reads_cards]
+    return found + [
+        _osdp_board(rate, address, own[address]) for address in sorted(own) if own[address].outputs
+    ]
 
 
-W34_DIGITS = 8
-_BROADCAST = 0x7F
-_OSDP_MIND = "key_file: each reader needs a key of its own; docs/readers/osdp.md says how it gets one"
+def _take_abilities(device: _OsdpDevice, data: bytes) -> None:
+    try:
+        abilities = capabilities_from(data)
+    except ProtocolViolation:
+        return  # it does not say
+    reading = (abilities.get(Capability.CARD_FORMAT), abilities.get(Capability.READERS))
+    device.reads_cards = any(ability is not None and ability.number for ability in reading)
+    outputs = abilities.get(Capability.OUTPUTS)
+    device.outputs = outputs.number if outputs else 0
 
 
-def _osdp_reader(rate: int | None, address: int, about: str) -> Finding:
-    known = address != _BROADCAST
-    options: dict[str, Value] = {"address": address} if known else {}
-    options |= unusual(rate)
-    options["key_file"] = f"osdp-{address}.key" if known else "osdp.key"
-    where = "" if known else "its address is not known yet"
-    return Finding(
-        "osdp",
-        rate,
-        Sureness.CERTAIN,
-        about or "OSDP reader",
-        "it answered with a right check",
-        options,
-        tuple(mind for mind in (where, _OSDP_MIND) if mind),
-    )
+_OSDP_KEY = "key_file: each device needs a key of its own; docs/readers/osdp.md says how it gets one"
+
+
+def _osdp_reader(rate: int | None, address: int, device: _OsdpDevice) -> Finding:
+    what, reason = device.about or "OSDP reader", "it answered with a right check"
+    options, mind = _osdp_place(rate, address)
+    return Finding("osdp", rate, Sureness.CERTAIN, what, reason, options, mind)
+
+
+def _osdp_board(rate: int | None, address: int, device: _OsdpDevice) -> Finding:
+    what, reason = f"OSDP device {address} with {device.outputs} outputs", "it told what it has"
+    options, mind = _osdp_place(rate, address)
+    options["channels"] = device.outputs
+    return Finding("osdp_out", rate, Sureness.CERTAIN, what, reason, options, mind, is_lock_board=True)
+
+
+def _osdp_place(rate: int | None, address: int) -> tuple[dict[str, Value], tuple[str, ...]]:
+    if address == BROADCAST:
+        return {**unusual(rate), "key_file": "osdp.key"}, ("address: not known yet", _OSDP_KEY)
+    return {"address": address, **unusual(rate), "key_file": f"osdp-{address}.key"}, (_OSDP_KEY,)
 
 
 def _modbus(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
@@ -153,6 +189,9 @@ def _em(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
             unusual(rate),
         )
     ]
+
+
+W34_DIGITS = 8
 
 
 def _lrc(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:

@@ -54,11 +54,18 @@ class Query:
 
 def osdp_id(address: int) -> Query:
     """Asks a reader who it is. Sequence 0 makes it begin anew, so a secure channel must be set up again."""
-    whom = "all readers" if address == BROADCAST else f"reader {address}"
-    by_crc, by_sum = (
-        Packet(address, Command.ID, b"\0", with_crc=with_crc).to_bytes() for with_crc in (True, False)
-    )
-    return Query("osdp", f"OSDP: who are you, to {whom}", by_crc if _is_clear(by_crc) else by_sum)
+    return _osdp("who are you", address, Command.ID)
+
+
+def osdp_abilities(address: int) -> Query:
+    """Asks what it has: readers, outputs, inputs."""
+    return _osdp("what have you", address, Command.CAP)
+
+
+def _osdp(what: str, address: int, command: Command) -> Query:
+    whom = "all devices" if address == BROADCAST else f"device {address}"
+    by_crc, by_sum = (Packet(address, command, b"\0", with_crc=crc).to_bytes() for crc in (True, False))
+    return Query("osdp", f"OSDP: {what}, to {whom}", by_crc if _is_clear(by_crc) else by_sum)
 
 
 def modbus_relays(unit: int) -> tuple[Query, ...]:
@@ -86,11 +93,11 @@ def _modbus(what: str, unit: int, frames: dict[int, bytes]) -> tuple[Query, ...]
 
 
 def _is_clear(data: bytes) -> bool:
-    """Not even the first byte of an LC board's command stands in it, nor do other speeds make an end of one."""
+    """Not even the first byte of an LC board's command stands in it, nor does another speed make its end."""
     return LC_START not in data and data not in _DOUBTFUL
 
 
-# Sent at 19200 and heard at 9600 by a board whose clock is 3 % off: 00 04 A4, which after A0 would be a command.
+# Sent at 19200 and heard at 9600 with a clock 3 % off it becomes 00 04 A4: after A0 that would be a command.
 _DOUBTFUL = frozenset({bytes.fromhex("03 01 00 00 00 10 3C 24")})
 
 
@@ -122,6 +129,7 @@ def everything() -> Iterator[Query]:
         yield from queries(rate)
     for address in OSDP_ADDRESSES:
         yield osdp_id(address)
+        yield osdp_abilities(address)
     for unit in MODBUS_UNITS:
         yield from modbus_relays(unit)
         yield from modbus_inputs(unit)

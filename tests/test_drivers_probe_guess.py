@@ -119,6 +119,30 @@ def test_each_address_of_a_bus_is_a_finding() -> None:
     assert [each.options["key_file"] for each in found] == ["osdp-1.key", "osdp-2.key"]
 
 
+def osdp_says(code: int, data: str) -> bytes:
+    """A reply of address 1 by section 6.1, with a checksum."""
+    content = bytes((code,)) + bytes.fromhex(data)
+    packet = bytes((0x53, 0x81, len(content) + 6, 0, 0)) + content
+    return packet + bytes((-sum(packet) & 0xFF,))
+
+
+@pytest.mark.parametrize(
+    ("abilities", "drivers", "outputs"),
+    [
+        ("03 01 01 02 04 02", ["osdp", "osdp_out"], 2),  # cards, and two outputs
+        ("03 01 01 02 00 00", ["osdp"], 0),
+        ("02 04 04 01 01 04", ["osdp_out"], 4),  # outputs and inputs only
+        ("02 04", ["osdp"], 0),  # no threes: it does not say
+    ],
+)
+def test_an_osdp_device_is_a_reader_or_a_board_by_what_it_says_it_has(
+    abilities: str, drivers: list[str], outputs: int
+) -> None:
+    found = guess([Heard(RATE, osdp_says(0x46, abilities))])
+    assert [each.driver for each in found] == drivers
+    assert sum(int(each.options["channels"]) for each in found if each.is_lock_board) == outputs
+
+
 def test_a_board_tells_how_many_relays_it_has() -> None:
     board = guessed(b"CH1: OFF\r\nCH2: ON\r\nCH3: OFF\r\nCH4: OFF\r\n")
     assert (board.driver, board.is_lock_board) == ("lc_relay", True)

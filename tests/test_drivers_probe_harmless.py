@@ -21,7 +21,8 @@ from drivers.probe_plan import ASK_RATES, CARD_RATES, PAUSE_S, everything, queri
 
 BOARD_RATES = (1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 115_200, 230_400)
 PROBE_RATES = sorted({*ASK_RATES, *CARD_RATES})
-TOLERANCES = (1.0, 0.97, 1.03, 0.95, 1.05)[: int(os.environ.get("LIUHEN_UART_TOLERANCES", "1"))]
+# Two clocks that differ by more than 3 % do not understand each other even at the same speed.
+TOLERANCES = (1.0, 0.97, 1.03, 0.985, 1.015)[: int(os.environ.get("LIUHEN_UART_TOLERANCES", "1"))]
 LC_RATIOS = {9_600 / sent for sent in PROBE_RATES}  # the one speed that LC boards have
 RATIOS = sorted({board / sent for sent, board in product(PROBE_RATES, BOARD_RATES)})
 HABITS = ((True, False), (False, True))  # hands on damaged bytes at once; drops them and waits for silence
@@ -33,7 +34,7 @@ LC_COMMAND_SIZE = 4
 MODBUS_READS = frozenset({0x01, 0x02, 0x03, 0x04})
 MODBUS_LONG = frozenset({0x0F, 0x10, 0x15, 0x16, 0x17})
 MODBUS_SIZE, MODBUS_HEAD = 8, 7
-OSDP_START, OSDP_QUESTIONS, OSDP_SMALLEST = 0x53, frozenset({0x60, 0x61}), 7
+OSDP_START, OSDP_QUESTIONS, OSDP_SMALLEST = 0x53, frozenset({0x60, 0x61, 0x62}), 7
 
 
 def _crc_step(value: int) -> int:
