@@ -249,10 +249,14 @@ def test_a_replay_is_opened_like_a_device(tmp_path: Path) -> None:
     assert not (tmp_path / "port").exists()
 
 
-def run_cli(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "firmware_sim.cli", *arguments], stdout=subprocess.PIPE, text=True
-    )
+@contextmanager
+def run_cli(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "firmware_sim.cli", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def waiting(fd: int) -> int:
@@ -262,9 +266,11 @@ def waiting(fd: int) -> int:
 
 def test_recording_and_replaying_from_the_command_line(sim: Simulator, tmp_path: Path) -> None:
     file = tmp_path / "fob.jsonl"
-    with run_cli(
-        "record", sim.address("fob"), str(file), "--as", "id12", "--listen", "--about", "a fob"
-    ) as tape:
+    options = ("--as", "id12", "--listen", "--about", "a fob")
+    with (
+        cable(sim.address("fob"), 9600) as peephole,  # opened first: the recorder keeps others out
+        run_cli("record", sim.address("fob"), str(file), *options) as tape,
+    ):
         assert tape.stdout is not None
         assert "listening; end with Ctrl-C" in tape.stdout.readline()
         sim.present("fob", "P0001")
