@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from drivers_support import vectors
+from osdp_channel import Channel
 
 from drivers.errors import ConfigurationError, ProtocolViolation
 from drivers.osdp_codec import (
@@ -242,3 +243,14 @@ def test_a_packet_that_cannot_be_is_not_written() -> None:
         Packet(0x80, Command.POLL).to_bytes()
     with pytest.raises(ConfigurationError):
         Packet(1, Command.FILETRANSFER, bytes(1440)).to_bytes()
+
+
+def test_the_channel_of_these_tests_computes_what_is_on_paper() -> None:
+    """Annex E (readers.md 6.5): the device side that the fuzz tests use."""
+    channel = Channel(DEFAULT_KEY, bytes(range(0xB0, 0xB8)), bytes(range(0xA0, 0xA8)))
+    assert found("CCRYPT").data[16:] == channel.client
+    assert found("SCRYPT").data == channel.server
+    assert found("RMAC_I").data == channel.first_mac
+    channel.hear(found("POLL, SCS_15, seq 3"))
+    assert channel.mac[:4] == found("POLL, SCS_15, seq 3").mac
+    assert channel.say(found("POLL, SCS_15, seq 3"), Reply.ACK, b"") == BY_TITLE["ACK, SCS_16"]
