@@ -5,10 +5,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from firmware_sim_support import DEADLINE_S, until
+from firmware_sim_support import DEADLINE_S, carrying, until
 
 from firmware_sim.catalogue import kind_of, number_at
-from firmware_sim.errors import RequestError
+from firmware_sim.errors import RequestError, SceneError
 from firmware_sim.people import make_people
 from firmware_sim.scene import parse_scene
 from firmware_sim.simulator import Simulator
@@ -87,3 +87,20 @@ def test_a_persons_card_has_the_number_that_the_reader_gives() -> None:
     assert number_at("pcsc", desk, person.card) == ("card_uid", person.card.uid.hex().upper())
     assert number_at("pcsc", gate, person.card) == ("id_card_chip", person.card.chip_serial.hex().upper())
     assert kind_of("pcsc").make is None
+
+
+def test_more_readers_than_one_daemon_has_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    readers = "".join(f'[[reader]]\nname = "r{n}"\nkind = "pcsc"\n' for n in range(9))
+    with pytest.raises(SceneError, match="1 to 8 virtual PC/SC readers, not 9"):
+        Simulator(parse_scene(readers), tmp_path).start()
+    assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl"]
+
+
+def test_a_folder_too_deep_for_a_daemon_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SceneError, match="is too long for a socket; take a shorter one"):
+        Simulator(parse_scene(SCENE), tmp_path / ("d" * 100)).start()
+
+
+def test_a_card_that_a_reader_cannot_see_has_no_number_there(sim: Simulator) -> None:
+    assert number_at("pcsc", sim.scene.device("desk").options, carrying()) is None
+    assert number_at("pcsc", sim.scene.device("gate").options, carrying()) is None
