@@ -15,16 +15,19 @@ import time
 import tty
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
 import pytest
+import serial
+import serial.rfc2217
 from drivers_support import DEADLINE_S, Ear, Peer, running, vectors
 from locks_support import gateway_with, is_gone, wait_until
 
 from drivers.errors import DeviceUnavailable
 from drivers.lc_board import LcBoard, LcRelaySettings
 from drivers.lock_guard import LockGuard, Order, shared_guard
-from drivers.transport import open_transport
+from drivers.transport import Transport, open_transport
 
 LC = {each["name"]: bytes.fromhex(each["hex"]) for each in vectors("lock_board")["frame"]}
 ON_1, OFF_1, ON_2, OFF_2 = (LC[f"channel_{name}"] for name in ("1_on", "1_off", "2_on", "2_off"))
@@ -125,12 +128,25 @@ def _ignores_signals(pid: int) -> bool:
     return bool(ignored >> signal.SIGTERM - 1 & 1)
 
 
+def open_soon(path: str) -> Transport:
+    """As a driver does: a port that is busy at this moment is tried again."""
+    opened: list[Transport] = []
+
+    def is_open() -> bool:
+        with contextlib.suppress(DeviceUnavailable):
+            opened.append(open_transport(path, 9600))
+        return bool(opened)
+
+    wait_until(is_open, "the port")
+    return opened[0]
+
+
 def test_a_gateway_that_is_there_again_is_not_written_over(peer: Peer) -> None:
     with gateway_with("lc_relay", port=str(peer.path), channels=8, command_gap_s=0.3) as (process, guard_pid):
         wait_until(lambda: peer.heard.endswith(ON_1), "the release")
         process.send_signal(signal.SIGKILL)
         wait_until(lambda: peer.heard.endswith(ON_1 + OFF_1), "the guard's first command")
-        line = open_transport(str(peer.path), 9600)  # while the guard has eight more to write
+        line = open_soon(str(peer.path))  # while the guard has eight more to write
         wait_until(lambda: is_gone(guard_pid), "the end of the guard")
         line.write(b"next")
         wait_until(lambda: peer.heard.endswith(b"next"), "ours")
@@ -139,19 +155,30 @@ def test_a_gateway_that_is_there_again_is_not_written_over(peer: Peer) -> None:
     assert len(after) <= len(OFF_1 + OFF_1 + b"next")
 
 
-def test_a_port_behind_a_network_adapter_is_guarded(tmp_path: Path) -> None:
+def serve_adapter(server: socket.socket, heard: bytearray, *, rfc2217: bool) -> None:
+    """A network adapter with one client; with `rfc2217` it takes the client's commands out of the bytes."""
+    connection, _ = server.accept()
+    port: Any = serial.serial_for_url("loop://", timeout=0)
+    with connection, contextlib.closing(port):
+        manager: Any = serial.rfc2217.PortManager(port, cast("Any", _Writer(connection))) if rfc2217 else None
+        while data := connection.recv(4096):
+            heard.extend(b"".join(manager.filter(data)) if manager else data)
+
+
+class _Writer:
+    def __init__(self, connection: socket.socket) -> None:
+        self.write = connection.sendall
+
+
+@pytest.mark.parametrize("scheme", ["socket", "rfc2217"])
+def test_a_port_behind_a_network_adapter_is_guarded(scheme: str) -> None:
     heard = bytearray()
     with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            connection, _ = server.accept()
-            with connection:
-                while data := connection.recv(4096):
-                    heard.extend(data)
-
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(
+            target=serve_adapter, args=(server, heard), kwargs={"rfc2217": scheme == "rfc2217"}
+        )
         thread.start()
-        port = f"socket://127.0.0.1:{server.getsockname()[1]}"
+        port = f"{scheme}://127.0.0.1:{server.getsockname()[1]}"
         with gateway_with("lc_relay", port=port, command_gap_s=0.02) as (process, _):
             wait_until(lambda: heard.endswith(ON_1), "the release")
             process.send_signal(signal.SIGKILL)
