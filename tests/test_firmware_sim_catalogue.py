@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from firmware_sim_support import DEADLINE_S, cable, until
+from firmware_sim_support import DEADLINE_S, cable, made, until
 
 from firmware_sim.catalogue import LOCK_BOARDS, READERS, kind_of, kinds, number_at, settings_text
 from firmware_sim.cli import main
 from firmware_sim.control import Control
+from firmware_sim.device import CardReader, InputDevice, RelayBoard, Tunable
 from firmware_sim.errors import RequestError, SceneError
 from firmware_sim.fault_table import CATALOGUE, EVERY
 from firmware_sim.kinds import Role
@@ -335,3 +336,19 @@ def test_status_holds_no_identity(sim: Simulator) -> None:
     card = sim.scene.everyone()[0].card
     for secret in (card.uid.hex(), card.em_tag.hex(), card.chip_serial.hex(), card.qr_text.lower()):
         assert secret not in text
+
+
+@pytest.mark.parametrize("kind", sorted(EVERY))
+def test_a_device_can_do_what_its_kind_and_the_table_of_faults_say(kind: str) -> None:
+    about = kind_of(kind)
+    if about.make is None:
+        assert about.transports == ("pcsc",)
+        return
+    device = made(kind).device
+    (plan,) = parse_scene(f'[[{about.role}]]\nname = "a"\nkind = "{kind}"\n').devices
+    assert isinstance(device, Tunable) == (kind in CATALOGUE["wrong_rate"].devices)
+    assert isinstance(device, CardReader) or about.role is Role.LOCK_BOARD
+    assert isinstance(device, RelayBoard) == bool(about.channels(plan.options))
+    if isinstance(device, RelayBoard):
+        assert len(device.relays) == about.channels(plan.options)
+    assert isinstance(device, InputDevice) == bool(about.inputs(plan.options))
