@@ -43,6 +43,7 @@ CARD_S = 2.0
 ADDRESS_S = 0.05  # for the answer of one address; a reader's begins within 3 ms (readers.md 6.2)
 UNIT_S = 0.07  # for the answer of one board; slow ones need 50 ms (readers.md 7.2)
 LINES_S = 0.3  # for the lines of eight relays, 0.1 s at 9600 (readers.md 7.1)
+FIRST_ADDRESSES = range(4)  # where the readers of most lines are
 MORE_ADDRESSES = 4  # looked at beyond the first that answers: readers of one line are numbered in a row
 MORE_UNITS = 3
 USUAL_FRAME = 14  # bytes that a card's number takes on a line, as a rule
@@ -128,19 +129,20 @@ class Probe:
         self._ask(line.settable(ASK_RATES), BRIEFLY_S)
         for _ in range(ROUNDS):
             if not line.is_certain() and line.odd_rates():
-                self._ask(self._suspected()[:LATE_BY], PATIENTLY_S)
+                self._ask(self._suspected()[:LATE_BY], PATIENTLY_S, FIRST_ADDRESSES)
             if not line.is_certain():
                 self._call()
             if line.is_certain() or not line.odd_rates():
                 return
-        self._ask(self._suspected(), PATIENTLY_S)
+        self._ask(self._suspected(), PATIENTLY_S, FIRST_ADDRESSES)
 
-    def _ask(self, rates: Iterable[int | None], dwell_s: float) -> None:
+    def _ask(self, rates: Iterable[int | None], dwell_s: float, addresses: range = range(0)) -> None:
+        """`addresses`: OSDP devices asked one by one; several that are asked together drown each other."""
         for rate in rates:
             self._line.set(rate)
             self._watcher.step(f"asking {_at(rate)}")
             end_s = time.monotonic() + dwell_s
-            for query in queries(rate) if rate else _every_query():
+            for query in (*_queries(rate), *(osdp_id(address) for address in addresses)):
                 self._line.send(query)
                 if self._line.is_certain():
                     return
@@ -192,7 +194,7 @@ class Probe:
             left -= bool(self._addresses())
             if not left:
                 break
-            self._line.send(osdp_id(address), ADDRESS_S + _wire_s(self._line.rate))
+            self._call_address(address)
         for address in sorted(self._addresses()):
             self._line.send(osdp_abilities(address), ADDRESS_S + _wire_s(self._line.rate))
             if not self._has_told_abilities(address):
@@ -200,6 +202,13 @@ class Probe:
 
     def _has_told_abilities(self, address: int) -> bool:
         return any(has_told_abilities(each, address) for each in self._line.heard())
+
+    def _call_address(self, address: int) -> None:
+        """Twice, if what comes back is damaged."""
+        for _ in range(2):
+            answer = self._line.send(osdp_id(address), ADDRESS_S + _wire_s(self._line.rate))
+            if all(piece.driver for piece in answer):
+                return
 
     def _addresses(self) -> set[int]:
         found = [each for each in self._line.findings() if each.driver == "osdp"]
@@ -279,6 +288,8 @@ def _wire_s(rate: int | None) -> float:
     return 500 / (rate or MODBUS_RATE)
 
 
-def _every_query() -> tuple[Query, ...]:
-    """For a line whose speed we do not set."""
-    return tuple({query.data: query for rate in ASK_RATES for query in queries(rate)}.values())
+def _queries(rate: int | None) -> tuple[Query, ...]:
+    """What is asked at this speed; all there is where we do not set it."""
+    if rate is not None:
+        return queries(rate)
+    return tuple({query.data: query for each in ASK_RATES for query in queries(each)}.values())

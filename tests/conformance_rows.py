@@ -53,10 +53,22 @@ class ReaderRow(Row):
 
 @dataclass(frozen=True, slots=True)
 class LockRow(Row):
-    scene: str = "channels = 2"
-    settings: Options = field(default_factory=lambda: {"channels": 2})
-    ends_pulses_itself: bool = False
-    """The device bounds a pulse, whatever becomes of the program."""
+    """A board of two relays and, where it has inputs, two of these, normally open."""
+
+    inputs: bool = False
+    is_guarded: bool = True
+    """Killed with a relay on, the program's guard or the device itself drops it."""
+
+
+OSDP_KEY = "00112233445566778899AABBCCDDEEFF"
+
+
+def osdp_key_file(folder: Path) -> Options:
+    """The key of the simulated device, where its driver looks for it."""
+    path = folder / "osdp.key"
+    path.touch(mode=0o600)
+    path.write_text(OSDP_KEY, encoding="ascii")
+    return {"key_file": path}
 
 
 _SOON_GONE = {"removal_s": 0.3}
@@ -75,5 +87,34 @@ READERS = (
     ReaderRow("wiegand", **_SENDS_ONCE),
     ReaderRow("text", **_SENDS_ONCE),
     ReaderRow("qr", **_SENDS_ONCE),
+    ReaderRow(
+        "osdp",
+        scene=f'key = "{OSDP_KEY}"',
+        settings=_SOON_GONE,
+        prepare=osdp_key_file,
+        bus=True,
+        shows="shown",
+        knows_when_it_goes=False,
+    ),
 )
-LOCK_BOARDS = (LockRow("lc_relay"),)
+_TWO_INPUTS = ({"channel": 1}, {"channel": 2})
+
+LOCK_BOARDS = (
+    LockRow("lc_relay", scene="channels = 2", settings={"channels": 2}, is_asked=False),
+    LockRow(
+        "modbus",
+        scene="channels = 2\ninputs = 2",
+        settings={"channels": 2, "inputs": _TWO_INPUTS},
+        bus=True,
+        inputs=True,
+    ),
+    LockRow("gpio", scene="channels = 2\ninputs = 2", inputs=True),
+    LockRow(
+        "osdp_out",
+        scene=f'channels = 2\ninputs = 2\nkey = "{OSDP_KEY}"',
+        settings={"inputs": _TWO_INPUTS},
+        prepare=osdp_key_file,
+        bus=True,
+        inputs=True,
+    ),
+)
