@@ -10,13 +10,13 @@ import logging
 import math
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from contextlib import closing
 from datetime import UTC, datetime
 
 from drivers.errors import ConfigurationError, DeviceUnavailable
 from drivers.health import BACK_OFF_S
-from drivers.osdp_codec import SOM, Capability, Command, Packet, Reply, packet_from
+from drivers.osdp_codec import SOM, Capability, Command, Identity, Packet, Reply, packet_from
 from drivers.osdp_guard import FELL_BACK, Failure, Guard
 from drivers.osdp_keys import Key, KeyRing, ReaderKey
 from drivers.osdp_line import Line
@@ -48,6 +48,8 @@ STEP_S = 0.002  # while a session is opened or commands wait
 BUSY_S = 5.0  # a device may be busy so long before it is a fault
 SOFT_ENDS_S = 5.0  # a second loss of the channel so soon after the first is no accident
 REFUSAL_S = 5.0  # so long after the last refused packet the line is taken for clean
+SPARED = frozenset({Command.LSTAT, Command.ISTAT, Command.LED, Command.BUZ})
+REFUSALS_UNTIL_SPARED = 2
 MOST_WISHES = 32
 REFRESHES = 4  # the library goes through some states without sending
 
@@ -74,7 +76,8 @@ class _Device:
         self._online_s = -math.inf
         self._attempts = 0
         self._ask_local_s = self._ask_contacts_s = 0.0
-        self._unknown: set[int] = set()
+        self._refusals: Counter[int] = Counter()  # of commands that can be done without
+        self._who: Identity | None = None  # who refused them
         self._busy_s: float | None = None
         self._refused_s: float | None = None
         self._online_as: Online | None = None
@@ -193,9 +196,9 @@ class _Device:
         wants_contacts = any(seat.wants_contacts for seat in list(self.seats))
         if now >= self._ask_local_s:
             self._ask_local_s = now + LOCAL_S
-            if Command.LSTAT not in self._unknown:
+            if self._knows(Command.LSTAT):
                 panel.submit(local_wish())
-        elif wants_contacts and now >= self._ask_contacts_s and Command.ISTAT not in self._unknown:
+        elif wants_contacts and now >= self._ask_contacts_s and self._knows(Command.ISTAT):
             self._ask_contacts_s = now + CONTACTS_S
             panel.submit(contacts_wish())
 
@@ -258,25 +261,39 @@ class _Device:
     def _is_there(self) -> None:
         now = time.monotonic()
         if self._used is not None and self._used.is_new:
-            self.key.confirm()
-            self.tell(Installed())
-            self._close()  # the next session enforces the key
-            self._not_before_s = now
+            self._confirm_key(now)
             return
+        if self._guard.identity != self._who:
+            self._who = self._guard.identity
+            self._refusals.clear()
         self.is_online = True
         self._online_s = now
         self._attempts = 0
         self._ask_local_s = self._ask_contacts_s = now
-        who = self._guard.identity
+        who = self._who
         what = f"vendor {who.vendor}, model {who.model}.{who.version}, firmware {who.firmware}" if who else ""
         self._online_as = Online(
             what=f"{what}, secure channel at {self.place}",
-            outputs=0 if Command.OUT in self._unknown else self._number_of(Capability.OUTPUTS),
+            outputs=self._number_of(Capability.OUTPUTS),
             inputs=self._number_of(Capability.CONTACTS),
-            leds=0 if Command.LED in self._unknown else self._number_of(Capability.LED),
-            buzzers=0 if Command.BUZ in self._unknown else self._number_of(Capability.BUZZER),
+            leds=self._number_of(Capability.LED) if self._knows(Command.LED) else 0,
+            buzzers=self._number_of(Capability.BUZZER) if self._knows(Command.BUZ) else 0,
         )
         self._greeted.clear()
+
+    def _confirm_key(self, now: float) -> None:
+        try:
+            self.key.confirm()
+        except ConfigurationError as error:
+            self._fail(Failure(str(error)))
+            return
+        self.tell(Installed())
+        self._close()  # the next session enforces the key
+        self._not_before_s = now
+
+    def _knows(self, command: Command) -> bool:
+        """Whether the device may be told this: each refusal costs a session, and one may be an accident."""
+        return self._refusals[command] < REFUSALS_UNTIL_SPARED
 
     def _number_of(self, function: Capability) -> int:
         able = self._guard.abilities.get(function)
@@ -286,13 +303,10 @@ class _Device:
         now = time.monotonic()
         was_online = self.is_online
         self._close()
-        if failure.unknown is not None:
-            self._unknown.add(failure.unknown)
-        if (
-            was_online
-            and failure.is_soft
-            and (failure.unknown is not None or now - self._online_s >= SOFT_ENDS_S)
-        ):
+        is_spared = failure.unknown in SPARED
+        if is_spared and failure.unknown is not None:
+            self._refusals[failure.unknown] += 1
+        if was_online and failure.is_soft and (is_spared or now - self._online_s >= SOFT_ENDS_S):
             self.tell(Blip(failure.cause))
             self._not_before_s = now
             return

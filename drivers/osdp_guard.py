@@ -74,7 +74,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a session ended. `unknown`: a command that the device does not know; it is spared from now on."""
+    """Why a session ended. `unknown`: the command that the device refused."""
 
     cause: str
     insecure: bool = False

@@ -80,10 +80,16 @@ class ReaderKey:
         return self._install_until is not None and self._install_until - WINDOW <= now < self._install_until
 
     def confirm(self) -> None:
-        """The reader has proved the new key: it is the key now, and the window is closed."""
-        with contextlib.suppress(FileNotFoundError):  # it was no new one
-            self._new.replace(self.file)
-            _sync_folder(self.file.parent)
+        """The reader has proved the new key: it is the key now, and the window is closed.
+
+        Raises ConfigurationError if that cannot be written.
+        """
+        try:
+            with contextlib.suppress(FileNotFoundError):  # it was no new one
+                self._new.replace(self.file)
+                _sync_folder(self.file.parent)
+        except OSError as error:
+            raise ConfigurationError(f"key_file {self.file} cannot be written: {error.strerror}") from error
 
     def _read(self, file: Path) -> bytes | None:
         """None if there is no such file. Raises ConfigurationError for one that may not be used."""

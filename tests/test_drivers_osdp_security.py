@@ -493,7 +493,9 @@ def answer(code: int, *, block: int | None = None, data: bytes = b"", **changed:
         pytest.param(answer(Reply.ACK, block=Block.REPLY_PLAIN), Verdict.PASS, id="with MAC"),
         pytest.param(answer(Reply.RAW, block=Block.REPLY_SECRET), Verdict.PASS, id="encrypted"),
         pytest.param(answer(Reply.BUSY, sequence=0), Verdict.PASS, id="busy is always plain"),
-        pytest.param(answer(Reply.NAK, sequence=3), Verdict.PASS, id="a channel is refused in plain text"),
+        pytest.param(
+            answer(Reply.NAK, data=b"\6", sequence=3), Verdict.PASS, id="a channel is refused in plain text"
+        ),
         pytest.param(answer(Reply.ACK), Verdict.REFUSE, id="plain"),
         pytest.param(answer(Reply.RAW, data=RAW_CARD), Verdict.REFUSE, id="a plain card"),
         pytest.param(answer(Reply.ACK, block=0x15), Verdict.REFUSE, id="a command's block"),
