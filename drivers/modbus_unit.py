@@ -85,6 +85,8 @@ class ModbusUnit:
         self._unlike: dict[int, int] = {}  # relays found otherwise than told, and how often
         self._leaving = False
         self._farewell: list[Relay] = []  # when leaving: what is still to be made safe
+        self._parting: Ask | None = None  # what was last asked for that
+        self._parting: Ask | None = None  # the last question of these
 
     def release(self, channel: int, pulse_s: float, now: float) -> None:
         """Asks for a pulse. Raises DeviceUnavailable, or ConfigurationError if channel or pulse cannot be."""
@@ -130,9 +132,7 @@ class ModbusUnit:
     def next(self, now: float) -> Ask | None:
         """What is to be asked now, people who wait first."""
         if self._leaving:
-            return (
-                self._tell(self._farewell[0], on=self._farewell[0].safe, now=now) if self._farewell else None
-            )
+            return self._part(now) if self._farewell else None
         if not self._answers:
             return self._first_question() if now >= self._retry_at_s else None
         if tellable := self._tellable(now):
@@ -141,6 +141,10 @@ class ModbusUnit:
         if self._next_watch_s() <= now and (not due or self._watch_at_s < min(due)[0]):
             return self._watch(now)
         return self._reads[min(due)[1]] if due else None
+
+    def _part(self, now: float) -> Ask:
+        self._parting = self._tell(self._farewell[0], on=self._farewell[0].safe, now=now)
+        return self._parting
 
     def last_orders(self, pause_s: float) -> list[Order]:
         """What is written should we die: all at once where the board can, then each where it cannot."""
@@ -201,7 +205,8 @@ class ModbusUnit:
             self._read_at_s[self._reads.index(ask)] = now + self.settings.poll_s
         ask.heard(reply, now)
         if self._leaving:
-            self._farewell = self._farewell[1:]
+            if ask is self._parting:  # not what was under way when we were told to leave
+                self._farewell = self._farewell[1:]
             return
         self._health.fine(_LINE)
         if not self._ready and not self._pulses.due(now) and not self._unheard:

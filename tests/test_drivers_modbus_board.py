@@ -17,7 +17,9 @@ from drivers import modbus_unit
 from drivers.base import DeviceChanged, InputChanged, InputState
 from drivers.errors import ConfigurationError, DeviceUnavailable
 from drivers.modbus_board import ModbusBoard
+from drivers.modbus_codec import Bits, Written
 from drivers.modbus_settings import ModbusSettings
+from drivers.modbus_unit import ModbusUnit
 
 
 def signed(body: bytes) -> bytes:
@@ -221,6 +223,26 @@ def test_stopping_makes_every_relay_safe(peer: Peer, unit: ScriptedUnit) -> None
     assert unit.coils == [False, True, False, False]
     with pytest.raises(DeviceUnavailable):
         board.release(1, 5.0)
+
+
+def test_the_answer_under_way_when_a_board_is_left_is_not_taken_for_a_farewell() -> None:
+    settings = ModbusSettings(port="/dev/ttyS0", channels=2)
+    unit = ModbusUnit("locks", settings, Ear(), 0.0)
+    first = unit.next(0.0)
+    assert first is not None
+    unit.answered(first, Bits((True, True)), 0.1)
+    under_way = unit.next(0.2)
+    assert under_way is not None
+    unit.leave()
+    unit.answered(under_way, Written(), 0.3)
+    told = []
+    while not unit.has_left:
+        ask = unit.next(0.4)
+        assert ask is not None
+        told.append(ask.request.address)
+        unit.answered(ask, Written(), 0.5)
+    assert sorted(told) == [0, 1]
+    assert not unit.may_be_unsafe()
 
 
 def test_inputs_are_told_once_at_first_and_then_when_they_change(peer: Peer, unit: ScriptedUnit) -> None:
