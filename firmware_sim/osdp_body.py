@@ -5,6 +5,7 @@ and `set_input` count from 1 as on the terminal block.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from firmware_sim.cards import Card
@@ -38,6 +39,10 @@ _TEMPORARY = {5: True, 6: False}
 
 
 Bits = tuple[int, bytes]  # how many, and the bytes that hold them, the first bit in bit 7
+
+
+def _always(_channel: int) -> bool:
+    return True
 
 
 def uid_bits(card: Card) -> Bits:
@@ -216,10 +221,12 @@ class Body:
             case _:
                 return bytes((2 if self.tamper else 0,))  # RSTATR: 2 is tamper
 
-    def do(self, code: int, data: bytes, now: float, *, follows: bool = True) -> tuple[Reply, bytes] | None:
+    def do(
+        self, code: int, data: bytes, now: float, *, follows: Callable[[int], bool] = _always
+    ) -> tuple[Reply, bytes] | None:
         """The reply to a command on lights, sounds, outputs or states; None: it is none of these.
 
-        With `follows` off the relays stay as they are.
+        Relays of which `follows`, asked by their number from 1, says no stay as they are.
         """
         match code:
             case Command.LSTAT | Command.ISTAT | Command.OSTAT | Command.RSTAT:
@@ -237,13 +244,13 @@ class Body:
                 return None
         return Reply.ACK, b""
 
-    def out(self, data: bytes, now: float, *, follows: bool = True) -> None:
+    def out(self, data: bytes, now: float, *, follows: Callable[[int], bool] = _always) -> None:
         """OUT."""
         for record in _records(data, _OUT_RECORD):
             number, code, ticks = record[0], record[1], int.from_bytes(record[2:4], "little")
             if number >= len(self.outputs) or not (code == 0 or code in _PERMANENT or code in _TEMPORARY):
                 raise BadRecord
-            if code and follows:
+            if code and follows(number + 1):
                 self._switch(number, code, now + ticks * TICK_S)
 
     def _switch(self, number: int, code: int, until_s: float) -> None:

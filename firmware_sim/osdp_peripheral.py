@@ -376,10 +376,17 @@ class OsdpPeripheral:
             case Command.ACURXSIZE | Command.KEEPACTIVE | Command.ABORT:
                 return Reply.ACK, b""
             case _:
-                follows = code != Command.OUT or self._faults.use("does_not_follow") is None
                 unknown = Reply.NAK, bytes((Nak.UNKNOWN_COMMAND,))
-                return self.body.do(code, data, now, follows=follows) or unknown
+                return self.body.do(code, data, now, follows=self._follows) or unknown
         return Reply.ACK, b""
+
+    def _follows(self, channel: int) -> bool:
+        """Whether this relay, from 1, does what it is told now."""
+        stuck = self._faults.peek("does_not_follow")
+        if stuck is None or stuck["channel"] not in (None, channel):
+            return True
+        self._faults.use("does_not_follow")
+        return False
 
     def _set_line(self, data: bytes) -> bytes:
         """COMSET: the reply says what will hold, and leaves at the old rate."""

@@ -518,6 +518,15 @@ def test_a_busy_reader_says_so_outside_the_sequence_and_acts_later() -> None:
     assert [notice.event for notice in device.notices()] == ["relay_on"]
 
 
+def test_only_the_relay_that_is_meant_does_not_follow() -> None:
+    faults = FaultSet("osdp")
+    faults.switch_on("does_not_follow", {"channel": 2})
+    panel = connected(peripheral(faults=faults, key=KEY))
+    assert panel.ask(Command.OUT, bytes((1, 2, 0, 0))) == (Reply.OSTATR, b"\0\0")
+    assert panel.ask(Command.OUT, bytes((0, 2, 0, 0))) == (Reply.OSTATR, b"\1\0")
+    assert panel.device.relays == (True, False)
+
+
 # Robustness
 
 DIALOGUE = [bytes.fromhex(step["command"]) for step in PAPER["secure"]]
