@@ -46,7 +46,8 @@ LOCAL_S = 2.0  # how often tamper and power are asked for,
 CONTACTS_S = 0.2  # and the inputs, where a driver has some
 STEP_S = 0.002  # while a session is opened or commands wait
 BUSY_S = 5.0  # a device may be busy so long before it is a fault
-SOFT_ENDS_S = 5.0  # a second loss of the channel so soon after the first is no accident
+STEADY_S = 5.0  # what ends a session that held so long was an accident
+PAUSES_S = (0.0, 0.2, *BACK_OFF_S)  # before the next session: a device that only was slow is soon taken up
 REFUSAL_S = 5.0  # so long after the last refused packet the line is taken for clean
 SPARED = frozenset({Command.LSTAT, Command.ISTAT, Command.LED, Command.BUZ})
 REFUSALS_UNTIL_SPARED = 2
@@ -84,6 +85,7 @@ class _Device:
         self._greeted: list[Seat] = []
         self._retired = False
         self._lock = threading.Lock()  # held for one step
+        self._wishing = threading.Condition()  # told when a wish may have been carried out
 
     # --- from any thread
 
@@ -97,13 +99,23 @@ class _Device:
 
     def wish(self, wish: Wish, *, urgent: bool) -> bool:
         """Whether the device is there to be asked."""
-        if not self.is_online:
-            return False
-        if urgent:
-            self._wishes.appendleft(wish)
-        else:
-            self._wishes.append(wish)
+        with self._wishing:
+            if not self.is_online:
+                return False
+            if urgent:
+                self._wishes.appendleft(wish)
+            else:
+                self._wishes.append(wish)
         return True
+
+    def settle(self, limit_s: float) -> None:
+        """Until every wish was answered, or the device is not there any more, or the time is over."""
+        with self._wishing:
+            self._wishing.wait_for(self._has_no_wish, limit_s)
+
+    def _has_no_wish(self) -> bool:
+        in_flight = self._panel is not None and self._panel.in_flight is not None
+        return not self.is_online or not (self._wishes or in_flight)
 
     def retire(self) -> None:
         """Its last driver has left; waits until a step that has begun is over."""
@@ -139,6 +151,8 @@ class _Device:
         if self._is_open:
             self._look(self._panel)
         self._greet()
+        with self._wishing:
+            self._wishing.notify_all()
 
     def _greet(self) -> None:
         """A driver that comes to a device which another one uses already."""
@@ -175,7 +189,9 @@ class _Device:
         self._is_open = self.is_online = False
         self._pending = self._online_as = None
         self._busy_s = self._refused_s = None
-        self._wishes.clear()
+        with self._wishing:
+            self._wishes.clear()
+            self._wishing.notify_all()
 
     def _close_panel(self) -> None:
         if self._panel is not None:
@@ -268,7 +284,6 @@ class _Device:
             self._refusals.clear()
         self.is_online = True
         self._online_s = now
-        self._attempts = 0
         self._ask_local_s = self._ask_contacts_s = now
         who = self._who
         what = f"vendor {who.vendor}, model {who.model}.{who.version}, firmware {who.firmware}" if who else ""
@@ -306,12 +321,14 @@ class _Device:
         is_spared = failure.unknown in SPARED
         if is_spared and failure.unknown is not None:
             self._refusals[failure.unknown] += 1
-        if was_online and failure.is_soft and (is_spared or now - self._online_s >= SOFT_ENDS_S):
+        if was_online and failure.is_soft and (is_spared or now - self._online_s >= STEADY_S):
             self.tell(Blip(failure.cause))
             self._not_before_s = now
             return
         self.tell(Offline(failure.cause, insecure=failure.insecure))
-        self._not_before_s = now + BACK_OFF_S[min(self._attempts, len(BACK_OFF_S) - 1)]
+        if was_online and now - self._online_s >= STEADY_S:
+            self._attempts = 0
+        self._not_before_s = now + PAUSES_S[min(self._attempts, len(PAUSES_S) - 1)]
         self._attempts += 1
 
 
@@ -333,6 +350,10 @@ class Seat:
         if accepted:
             self._bus.wake()
         return accepted
+
+    def settle(self, limit_s: float) -> None:
+        """Until all wishes were carried out; no longer than `limit_s`, nor for a device that is away."""
+        self._device.settle(limit_s)
 
     def leave(self) -> None:
         """Nothing is put into the inbox from here on; the last to leave closes the port."""

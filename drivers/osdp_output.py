@@ -17,13 +17,14 @@ from drivers.errors import DeviceUnavailable
 from drivers.health import Health
 from drivers.inputs import Inputs, contact_state
 from drivers.osdp_bus import Seat, join
-from drivers.osdp_panel import output_wish, require_library
+from drivers.osdp_panel import output_off_wish, output_wish, require_library
 from drivers.osdp_seat import TICK_S, Bulletin, Contacts, Inbox, Item, Local, Online
 from drivers.osdp_settings import OsdpSettings
 from drivers.pulses import Pulses, Relay
 from drivers.settings import InputSettings
 
 LONGEST_TENTHS = 255  # what the library's binding passes on; a longer pulse is told again on its way
+FAREWELL_S = 1.0  # for the last commands
 RENEWED_S = 5.0  # before the device would end it
 
 _OUTPUTS = "outputs"
@@ -91,6 +92,7 @@ class OsdpOutput:
                 reports.tick()
         finally:
             self._seat = None
+            self._end_pulses(seat)
             seat.leave()
 
     def release(self, channel: int, pulse_s: float) -> None:
@@ -107,6 +109,15 @@ class OsdpOutput:
     def stop(self) -> None:
         self._stopped.set()
         self._inbox.wake()
+
+    def _end_pulses(self, seat: Seat) -> None:
+        """The device would end them itself, but who stops the gateway expects shut doors."""
+        with self._lock:
+            now = time.monotonic()
+            running = [relay.number for relay in self._pulses.relays if relay.wanted(now)]
+        for number in running:
+            seat.wish(output_off_wish(number - 1), urgent=True)
+        seat.settle(FAREWELL_S)
 
     def _begin(self, online: Online, health: Health) -> None:
         """A device that was away has forgotten: whoever waits for the rest of a pulse gets it."""

@@ -195,6 +195,7 @@ def _reports_of(event: dict[str, Any], now_ns: int) -> list[Item]:
 
 # --- what may be wished ------------------------------------------------------------------------------------
 
+OFF = 1  # readers.md 6.3: at once, whatever time was left
 TIMED_ON = 5  # readers.md 6.3: the device itself ends it
 SET = 2  # of a temporary LED
 DEFAULT_TONE = 2
@@ -217,6 +218,16 @@ def output_wish(number: int, tenths: int) -> Wish:
         "output_no": number,
         "control_code": TIMED_ON,
         "timer_count": tenths,
+    }
+
+
+def output_off_wish(number: int) -> Wish:
+    """Output `number` (from 0) off, its time cut short."""
+    return {
+        "command": library.CMD_OUTPUT,
+        "output_no": number,
+        "control_code": OFF,
+        "timer_count": 0,
     }
 
 
