@@ -16,7 +16,7 @@ HEARD = vectors("probe")["heard"]
 SECRET = [each for each in HEARD if "hidden" in each]
 LINES = vectors("probe")["line"]
 MASTERS = [bytes.fromhex(each["hex"]) for each in vectors("probe")["master"]]
-FUZZ_INPUTS = int(os.environ.get("LIUHEN_FUZZ_INPUTS", "4000"))
+FUZZ_INPUTS = int(os.environ.get("LIUHEN_FUZZ", "4000"))
 RATE = 9_600
 
 

@@ -20,12 +20,17 @@ from uart_support import Burst, Receiver, all_starts, heard_from, heard_whole, l
 from drivers.probe_plan import ASK_RATES, CARD_RATES, PAUSE_S, everything, queries
 
 BOARD_RATES = (1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 57_600, 115_200, 230_400)
-PROBE_RATES = sorted({*ASK_RATES, *CARD_RATES})
-# Two clocks that differ by more than 3 % do not understand each other even at the same speed.
-TOLERANCES = (1.0, 0.97, 1.03, 0.985, 1.015)[: int(os.environ.get("LIUHEN_UART_TOLERANCES", "1"))]
+# LIUHEN_UART=all: also what an adapter does whose speed we do not set, and clocks of 3 % between them. More
+# apart, two devices do not understand each other even at the same speed.
+THOROUGH = os.environ.get("LIUHEN_UART") == "all"
+PROBE_RATES = sorted({*ASK_RATES, *CARD_RATES} if THOROUGH else ASK_RATES)
+TOLERANCES = (1.0, 0.97, 1.03, 0.985, 1.015) if THOROUGH else (1.0,)
 LC_RATIOS = {9_600 / sent for sent in PROBE_RATES}  # the one speed that LC boards have
 RATIOS = sorted({board / sent for sent, board in product(PROBE_RATES, BOARD_RATES)})
 HABITS = ((True, False), (False, True))  # hands on damaged bytes at once; drops them and waits for silence
+RECEIVERS = [
+    (ratio, *habit) for ratio in RATIOS for habit in HABITS[: 2 if THOROUGH or ratio in LC_RATIOS else 1]
+]
 
 LC_START = 0xA0
 LC_RELAYS = frozenset({*range(17), 0xFF})
@@ -140,8 +145,7 @@ def sent() -> tuple[bytes, ...]:
     return tuple(dict.fromkeys(query.data for query in everything()))
 
 
-@pytest.mark.parametrize(("keeps_damaged", "waits_for_edge"), HABITS)
-@pytest.mark.parametrize("ratio", RATIOS)
+@pytest.mark.parametrize(("ratio", "keeps_damaged", "waits_for_edge"), RECEIVERS)
 def test_no_lock_board_hears_a_command_in_anything_that_is_sent(
     ratio: float, keeps_damaged: bool, waits_for_edge: bool
 ) -> None:
