@@ -85,7 +85,6 @@ class ModbusUnit:
         self._unlike: dict[int, int] = {}  # relays found otherwise than told, and how often
         self._leaving = False
         self._farewell: list[Relay] = []  # when leaving: what is still to be made safe
-        self._parting: Ask | None = None  # what was last asked for that
         self._parting: Ask | None = None  # the last question of these
 
     def release(self, channel: int, pulse_s: float, now: float) -> None:

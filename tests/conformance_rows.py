@@ -93,7 +93,7 @@ READERS = (
         settings=_SOON_GONE,
         prepare=osdp_key_file,
         bus=True,
-        shows="shown",
+        shows="led",
         knows_when_it_goes=False,
     ),
 )
