@@ -105,9 +105,6 @@ class Rig(Generic[R]):
     def tokens(self) -> list[str]:
         return [read.token for read in self.ear.of(CardRead)]
 
-    def has_read(self, token: str) -> bool:
-        return token in self.tokens()
-
     def read(self, ref: str) -> None:
         """A card laid down and taken away that is read once."""
         before, gone = len(self.ear.of(CardRead)), len(self.ear.of(CardRemoved))
