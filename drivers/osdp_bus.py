@@ -40,7 +40,7 @@ from drivers.transport import Transport, open_transport
 
 log = logging.getLogger(__name__)
 
-SENDINGS = 3  # of the same bytes, until the device is called silent
+PATIENCE_S = 1.2  # a device that answered before may be silent so long
 POLL_S = 0.05  # the library's own pause between two polls
 LOCAL_S = 2.0  # how often tamper and power are asked for,
 CONTACTS_S = 0.2  # and the inputs, where a driver has some
@@ -80,6 +80,7 @@ class _Device:
         self._refusals: Counter[int] = Counter()  # of commands that can be done without
         self._who: Identity | None = None  # who refused them
         self._busy_s: float | None = None
+        self._silent_s: float | None = None  # since when one packet waits for its answer
         self._refused_s: float | None = None
         self._online_as: Online | None = None
         self._greeted: list[Seat] = []
@@ -188,7 +189,7 @@ class _Device:
             self._panel.end()
         self._is_open = self.is_online = False
         self._pending = self._online_as = None
-        self._busy_s = self._refused_s = None
+        self._busy_s = self._refused_s = self._silent_s = None
         with self._wishing:
             self._wishes.clear()
             self._wishing.notify_all()
@@ -231,15 +232,25 @@ class _Device:
             return
         if packet.code == Command.POLL:
             self._polled_s = time.monotonic()
-        answer = line.ask(frame, self._guard, SENDINGS if self._guard.identity else 1)
+        begun_s = time.monotonic()
+        answer = line.ask(frame, self._guard)
         self._note_refusal(line)
         if answer is None:
-            self._fail(Failure(self._guard.insecure or NOT_THERE, insecure=bool(self._guard.insecure)))
+            self._note_silence(frame, begun_s)
             return
+        self._silent_s = None
         if line.was_noisy and self.is_online:
             self.tell(Blip(NOISE))
         self._note_busy(packet_from(answer))
         self._pending = panel.deliver(answer)
+
+    def _note_silence(self, frame: bytes, begun_s: float) -> None:
+        """The same bytes go out again (readers.md 6.2) when all others on the line have had their turn."""
+        self._silent_s = self._silent_s or begun_s
+        if self._guard.identity is not None and time.monotonic() - self._silent_s < PATIENCE_S:
+            self._pending = frame
+        else:
+            self._fail(Failure(self._guard.insecure or NOT_THERE, insecure=bool(self._guard.insecure)))
 
     def _note_refusal(self, line: Line) -> None:
         """Somebody may speak beside the device: it is used on, for it proves each of its own packets."""

@@ -27,18 +27,15 @@ class Line:
         self._noise_s = time.monotonic()
         self.refused = False  # during the last exchange, somebody did what may not be
 
-    def ask(self, frame: bytes, guard: Guard, sendings: int) -> bytes | None:
-        """The packet that answers, or None; what is sent again is the same bytes (readers.md 6.2)."""
+    def ask(self, frame: bytes, guard: Guard) -> bytes | None:
+        """The packet that answers, or None."""
         self.refused = False
+        self._pause_between_packets()
+        self._framer.reset_raw()
         self._framer.discarded = 0
-        for _ in range(sendings):
-            self._pause_between_packets()
-            self._framer.reset_raw()
-            self._account(self._transport.flush_input())
-            self._transport.write(frame)
-            if (answer := self._wait_for(guard, len(frame))) is not None:
-                return answer
-        return None
+        self._account(self._transport.flush_input())
+        self._transport.write(frame)
+        return self._wait_for(guard, len(frame))
 
     @property
     def was_noisy(self) -> bool:
