@@ -19,6 +19,8 @@ from drivers.transport import Transport, open_transport
 PLAN = {query.data for query in everything()}
 TAG = bytes.fromhex("02 30 31 30 32 36 46 36 43 33 41 33 41 03")
 WIE232 = b"7BB26E\r"
+IDENTITY = bytes.fromhex("53 81 14 00 05 45 AA BB CC 01 02 78 56 34 12 03 04 05 E2 1C")  # readers.md 6.6
+ABILITIES = bytes.fromhex("53 81 0D 00 00 46 03 01 01 02 04 02")  # 6.4: cards, two outputs; the sum follows
 POLL = bytes.fromhex("53 01 08 00 04 60 BA 00")
 
 
@@ -120,6 +122,35 @@ def test_a_modbus_board_is_counted_by_what_it_lets_be_read(tmp_path: Path) -> No
     assert (finding.driver, finding.rate) == ("modbus", 38_400)
     assert finding.options == {"unit": 1, "baudrate": 38_400, "channels": 8}
     assert any("inputs: 8" in mind for mind in finding.mind)
+
+
+def test_a_chip_that_acknowledges_and_tells_its_version_is_found(tmp_path: Path) -> None:
+    version = bytes.fromhex("00 00 FF 02 FE D4 02 2A 00")
+    told = bytes.fromhex("00 00 FF 00 FF 00 00 00 FF 06 FA D5 03 32 01 06 07 E8 00")  # readers.md 5.3
+
+    def chip(data: bytes) -> bytes:
+        return told if data == version else b""
+
+    with plugged(tmp_path, chip, rate=115_200) as (_, transport):
+        (finding,) = probed(transport, Installer()).findings
+    assert (finding.driver, finding.sureness) == ("pn532", Sureness.CERTAIN)
+    assert "firmware 1.6" in finding.what
+
+
+def test_an_osdp_device_is_asked_for_its_address_and_for_what_it_has(tmp_path: Path) -> None:
+    asked = []
+
+    def device(data: bytes) -> bytes:
+        if len(data) < 7 or data[0] != 0x53 or data[1] not in (0x01, 0x7F):
+            return b""
+        asked.append((data[1], data[5]))
+        return ABILITIES + bytes((-sum(ABILITIES) & 0xFF,)) if data[5] == 0x62 else IDENTITY
+
+    with plugged(tmp_path, device, rate=38_400) as (_, transport):
+        reader, board = probed(transport, Installer()).findings
+    assert (reader.driver, reader.rate, reader.options["address"]) == ("osdp", 38_400, 1)
+    assert (board.driver, board.options["channels"]) == ("osdp_out", 2)
+    assert {code for _, code in asked} == {0x61, 0x62}  # nothing but questions
 
 
 def test_a_reader_that_only_sends_is_found_when_a_card_is_shown(tmp_path: Path) -> None:
