@@ -212,6 +212,30 @@ def test_what_is_printed_is_what_the_driver_takes(each: dict[str, Any]) -> None:
         kinds[finding.driver]().settings.model_validate({"port": "/dev/ttyS0", **finding.options})
 
 
+FORMS = {
+    b"123,45678\r\n": "text",
+    b"12345678\n": "text",
+    b"0040856634\n": "text",
+    b"26DEFAE7\n": "text",
+    b"01026F6C3A\t": "text",
+    b"04112233445566\r": "text",
+    b"26DEFAE7\r": "wiegand",
+    b"01026F6C3\r": "wiegand",
+    b"10111101110110010011011101\r": "wiegand",
+    b"\x02https://example.org/k/1\x03": "qr",
+    "访客通行码-0001\r\n".encode(): "qr",
+    b"6901234567892\r": "qr",
+}
+"""Numbers of readers.md 4.7, 5.1 and 5.2 in the forms of 5.4, and codes."""
+
+
+@pytest.mark.parametrize("line", FORMS, ids=repr)
+def test_each_form_of_a_line_names_a_driver_with_settings_that_it_takes(line: bytes) -> None:
+    finding = guessed(line * 2)
+    assert finding.driver == FORMS[line]
+    READERS[finding.driver]().settings.model_validate({"port": "/dev/ttyS0", **finding.options})
+
+
 def test_the_block_names_table_driver_and_port_and_says_what_to_check() -> None:
     finding = guessed(b"7BB26E\r" * 2, 4_800)
     assert settings_block(finding, "/dev/serial/by-id/x", "east-1") == (
