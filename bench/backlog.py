@@ -20,7 +20,8 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from bench.bare import bulk_insert
-from bench.estate import SITE, Building, Estate, Plan
+from bench.estate import SITE, Estate
+from bench.plan import BUILDINGS, Plan
 from bench.prefill import fill
 from bench.report import quantile, save, show, spread
 from firmware_sim.control import Control
@@ -28,9 +29,7 @@ from gateway.journal_reader import JournalReader
 from messages.topics import GatewayTopic, Leaf
 from messages.wire import Ack, decode
 
-_BUILDING = Building(
-    "east", "东楼", (("east-unit-1", "1 单元门"), ("east-unit-2", "2 单元门"), ("east-garage", "车库门"))
-)
+_BUILDING = BUILDINGS[0]
 _ROUNDS = 5
 _READER = "poll_s = 0.02\npresence_s = 0.05"
 _LIMIT_S = 120.0
@@ -124,7 +123,7 @@ def _drain(estate: Estate, journal: Path, records: int, bare: float) -> dict[str
         estate.gateways["east"].start()
         started = time.time()
         streams = [
-            people.submit(_swipe_until, ending, estate.ports, door, cards) for door, _ in _BUILDING.doors
+            people.submit(_swipe_until, ending, estate.ports, door.name, cards) for door in _BUILDING.doors
         ]
         try:
             done = watch.wait_through(records)

@@ -18,8 +18,9 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from bench.estate import Estate, Plan
+from bench.estate import Estate
 from bench.judge import judge, settle
+from bench.plan import Plan
 from bench.processes import ProcessFailed
 from central.errors import CentralError
 
@@ -61,7 +62,7 @@ def main() -> None:
 
 
 def _look(estate: Estate, ending: threading.Event, *, browser: bool) -> bool:
-    reader, residents_only = estate.plan.buildings[0].doors[0][0], estate.plan.listed_only[0]
+    reader, residents_only = estate.plan.buildings[0].doors[0].name, estate.plan.listed_only[0]
     _say(f"""
   the page      {estate.address}
   the broker    {estate.broker.name} on 127.0.0.1:{estate.broker.port}

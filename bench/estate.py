@@ -10,69 +10,27 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import httpx
 
 from bench.broker import Broker
+from bench.plan import Building, Door, Plan
 from bench.processes import Child
-from drivers.base import CredentialKind
+from bench.wiring import Wiring, scene_text
+from drivers.base import CredentialKind, Tokenise, pin_number
 from firmware_sim.control import Control
 from firmware_sim.people import Person, make_people
+from firmware_sim.scene import parse_scene
 from gateway.tokens import SITE_KEY_BYTES, tokeniser
 
 SITE = "riverside"
+OSDP_KEY_BYTES = 16
 _BIN = Path(sys.executable).parent
-
-
-@dataclass(frozen=True, slots=True)
-class Building:
-    """One gateway and the doors it serves: each with one reader, all on one lock board."""
-
-    name: str
-    label: str
-    doors: tuple[tuple[str, str], ...]  # name, label
-
-    @property
-    def board(self) -> str:
-        return f"{self.name}-locks"
-
-
-BUILDINGS = (
-    Building(
-        "east", "东楼", (("east-unit-1", "1 单元门"), ("east-unit-2", "2 单元门"), ("east-garage", "车库门"))
-    ),
-    Building(
-        "west", "西楼", (("west-unit-1", "1 单元门"), ("west-unit-2", "2 单元门"), ("west-garage", "车库门"))
-    ),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What kind of estate to build."""
-
-    buildings: tuple[Building, ...] = BUILDINGS
-    people: int = 200
-    seed: int = 1
-    profile: str = "real"
-    swipes_per_minute: float = 0.0
-    unknown_share: float = 0.0
-    pulse_s: float = 3.0
-    command_gap_s: float = 0.12
-    reader_extra: str = ""  # more settings for every reader
-    admits: tuple[str, ...] = ("listed",)
-    listed_only: tuple[str, ...] = ()  # doors that admit nobody else, whatever `admits` says
-    keep_acknowledged_days: int = 7
-    centre_port: int = 0
-    embedded_broker: bool = False
-    broker_extra: str = ""
-    state_every_s: float = 10.0
-    gateway_program: tuple[str, ...] = ()  # instead of liuhen-gateway: the campaigns' saboteurs
-    centre_program: tuple[str, ...] = ()
 
 
 @dataclass
@@ -97,10 +55,11 @@ class Estate:
             embedded=self.plan.embedded_broker,
         )
         self._write_settings()
+        environment = self._wiring.environment
         self.centre = self._child("centre", self._centre_command(), r"listening on http")
         self.simulator = self._child("simulator", self._simulator_command(), r"simulator serves")
         self.gateways = {
-            building.name: self._child(building.name, self._gateway_command(building), r"^ready")
+            building.name: self._child(building.name, self._gateway_command(building), r"^ready", environment)
             for building in self.plan.buildings
         }
 
@@ -169,64 +128,88 @@ class Estate:
             waiting.wait(0.2)
         return False
 
-    def token_of(self, person: Person) -> str:
-        return tokeniser(self.site_key)(CredentialKind.ID_CARD, person.id_number)
+    def token_of(self, person: Person, door: str) -> str | None:
+        """Of what this person presents at that door; None: nothing that its reader can read."""
+        credential = self._wiring.credential_at(door, person)
+        return None if credential is None else self._tokenise(*credential)
+
+    @property
+    def _tokenise(self) -> Tokenise:
+        return tokeniser(self.site_key)
 
     def _site_key(self) -> bytes:
-        path = self.folder / "gateways" / "site.key"
-        if not path.exists():
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_hex(SITE_KEY_BYTES))
-        return bytes.fromhex(path.read_text())
+        return bytes.fromhex(_secret(self.folder / "gateways" / "site.key", SITE_KEY_BYTES))
 
     def _write_settings(self) -> None:
         self.centre_settings().write_text(_CENTRE.format(plan=self.plan, broker=self.broker))
-        self._scene().write_text(self._scene_text())
+        for building in self.plan.buildings:
+            self.gateway_settings(building.name).parent.mkdir(exist_ok=True)
+        scene = scene_text(self.plan, self._osdp_key)
+        self._scene().write_text(scene)
+        self._wiring = Wiring(parse_scene(scene), self.ports)
         access_list = self._access_list()
         for building in self.plan.buildings:
             settings = self.gateway_settings(building.name)
-            settings.parent.mkdir(exist_ok=True)
             settings.write_text(self._gateway_text(building))
             (settings.parent / "access-list.json").write_text(access_list)
 
+    def _osdp_key(self, building: Building, key_file: str) -> str:
+        """A key of this reader's own, where its gateway looks for it."""
+        path = self.gateway_settings(building.name).parent / key_file
+        return _secret(path, OSDP_KEY_BYTES)
+
     def _access_list(self) -> str:
+        """One entry for each credential that a person carries and some reader reads, with its PIN."""
         entries = [
             {
-                "token": self.token_of(person),
+                "token": token,
                 "holder": f"h-{number:05d}",
                 "category": "resident",
                 "doors": ["*"],
+                "pin": self._tokenise(CredentialKind.PIN, pin_number(token, person.card.pin)),
             }
             for number, person in enumerate(self.people(), start=1)
+            for token in self._tokens_of(person)
         ]
         issued_us = time.time_ns() // 1_000
         return json.dumps({"v": 1, "version": 1, "issued_us": issued_us, "entries": entries})
 
+    def _tokens_of(self, person: Person) -> list[str]:
+        """Each once, in the order of the doors."""
+        doors = (door.name for building in self.plan.buildings for door in building.doors)
+        tokens = (self.token_of(person, door) for door in doors)
+        return list(dict.fromkeys(token for token in tokens if token is not None))
+
     def _gateway_text(self, building: Building) -> str:
-        parts = [
-            _GATEWAY.format(
-                site=SITE,
-                building=building,
-                channels=len(building.doors),
-                plan=self.plan,
-                broker=self.broker,
-                ports=self.ports,
-            )
-        ]
-        for channel, (name, label) in enumerate(building.doors, start=1):
+        parts = [_GATEWAY.format(site=SITE, building=building, plan=self.plan, broker=self.broker)]
+        parts.append(self._wiring.table("lock_boards", building.board, self._board_extra(building)))
+        for channel, door in enumerate(building.doors, start=1):
+            parts.append(self._wiring.table("readers", door.name, self._reader_extra(door)))
             parts.append(
                 _DOOR.format(
-                    name=name,
-                    label=label,
-                    port=self.ports / name,
+                    door=door,
                     board=building.board,
                     channel=channel,
                     pulse_s=self.plan.pulse_s,
-                    admits=self._admits(name),
-                    reader_extra=self.plan.reader_extra,
+                    admits=self._admits(door.name),
+                    asks_pin=str(door.asks_pin).lower(),
                 )
             )
-        return "".join(parts)
+            if building.contacts:
+                parts.append(_CONTACT.format(board=building.board, channel=channel, door=door))
+        return "\n".join(parts)
+
+    def _board_extra(self, building: Building) -> str:
+        if building.board_kind == "lc_relay":
+            return f"command_gap_s = {self.plan.command_gap_s}"
+        if not building.contacts:
+            return ""
+        inputs = (f'{{ channel = {n}, normal = "closed" }}' for n in range(1, len(building.doors) + 1))
+        return f"inputs = [{', '.join(inputs)}]"
+
+    def _reader_extra(self, door: Door) -> str:
+        lines = [self.plan.reader_extra] if door.reader == "sam_v" else []
+        return "\n".join([*lines, *(['pin = "after_card"'] if door.asks_pin else [])])
 
     def _admits(self, door: str) -> str:
         words = ("listed",) if door in self.plan.listed_only else self.plan.admits
@@ -234,14 +217,6 @@ class Estate:
 
     def _scene(self) -> Path:
         return self.folder / "scene.toml"
-
-    def _scene_text(self) -> str:
-        parts = [_SCENE.format(plan=self.plan)]
-        for building in self.plan.buildings:
-            parts.append(_BOARD.format(name=building.board, channels=len(building.doors)))
-            for channel, (name, _) in enumerate(building.doors, start=1):
-                parts.append(_SCENE_DOOR.format(name=name, board=building.board, channel=channel))
-        return "".join(parts)
 
     def _centre_command(self) -> Sequence[str | Path]:
         program = self.plan.centre_program or (str(_BIN / "liuhen-central"),)
@@ -254,8 +229,22 @@ class Estate:
     def _simulator_command(self) -> Sequence[str | Path]:
         return [_BIN / "liuhen-sim", "serve", self._scene(), "--dir", self.ports]
 
-    def _child(self, name: str, command: Sequence[str | Path], ready: str) -> Child:
-        return Child(name, command, self.folder / "logs" / f"{name}.log", ready)
+    def _child(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        ready: str,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> Child:
+        return Child(name, command, self.folder / "logs" / f"{name}.log", ready, environment)
+
+
+def _secret(path: Path, size: int) -> str:
+    """So many random bytes in hex, made once and readable by nobody else."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(size))
+    return path.read_text()
 
 
 _CENTRE = """\
@@ -290,54 +279,23 @@ host = "127.0.0.1"
 port = {broker.port}
 protocol = "{broker.protocol}"
 state_every_s = {plan.state_every_s}
-
-[[lock_boards]]
-name = "{building.board}"
-driver = "lc_relay"
-port = "{ports}/{building.board}"
-channels = {channels}
-command_gap_s = {plan.command_gap_s}
 """
 
-_DOOR = """
-[[readers]]
-name = "{name}"
-driver = "sam_v"
-port = "{port}"
-{reader_extra}
-
+_DOOR = """\
 [[doors]]
-name = "{name}"
-label = "{label}"
-readers = ["{name}"]
+name = "{door.name}"
+label = "{door.label}"
+readers = ["{door.name}"]
 lock = {{ board = "{board}", channel = {channel} }}
 pulse_s = {pulse_s}
 admits = [{admits}]
+asks_pin = {asks_pin}
 """
 
-_SCENE = """\
-seed = {plan.seed}
-people = {plan.people}
-profile = "{plan.profile}"
-
-[community]
-swipes_per_minute = {plan.swipes_per_minute}
-unknown_share = {plan.unknown_share}
-"""
-
-_BOARD = """
-[[lock_board]]
-name = "{name}"
-channels = {channels}
-"""
-
-_SCENE_DOOR = """
-[[reader]]
-name = "{name}"
-
-[[door]]
-name = "{name}"
-reader = "{name}"
-lock_board = "{board}"
+_CONTACT = """\
+[[inputs]]
+board = "{board}"
 channel = {channel}
+function = "contact"
+door = "{door.name}"
 """

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.bare import bulk_insert
-from bench.estate import SITE, Estate, Plan
+from bench.estate import SITE, Estate
+from bench.plan import Plan
 from bench.prefill import PREPARED_EPOCH, prepared
 from bench.report import quantile, save, show, spread
 from bench.thin_gateways import Outcome, ThinGateway, run

@@ -78,9 +78,11 @@ def judge(
     """`killed_ns` by building. Verifies both chains besides comparing openings and records."""
     kills = killed_ns or {}
     people = make_people(_everyone(estate), estate.plan.seed)
-    tokens = {person.ref: estate.token_of(person) for person in people}
-    by_door = {door: kills.get(b.name, ()) for b in estate.plan.buildings for door, _ in b.doors}
-    swipes = swipes_from_events(_events(estate), tokens, by_door)
+    person_of = {person.ref: person for person in people}
+    by_door = {door.name: kills.get(b.name, ()) for b in estate.plan.buildings for door in b.doors}
+    swipes = swipes_from_events(
+        _events(estate), lambda door, card: estate.token_of(person_of[card], door), by_door
+    )
     with closing(CentreView(estate.database)) as view:
         entries = view.entries()
         findings = [*compare(swipes, entries), *_broken_chains(estate, view)]

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from bench.estate import Estate, Plan
+from bench.estate import Estate
 from bench.judge import Verdict, judge, settle
+from bench.plan import Plan
 from bench.report import save, show
 from bench.saboteurs import SABOTAGE, VICTIMS
 from firmware_sim.control import Control
@@ -53,7 +54,7 @@ class Campaign:
     def run(self) -> Verdict:
         ending = threading.Event()
         cards = itertools.cycle(person.ref for person in self.estate.people())
-        doors = [door for building in self.estate.plan.buildings for door, _ in building.doors]
+        doors = [door.name for building in self.estate.plan.buildings for door in building.doors]
         with ThreadPoolExecutor(len(doors)) as people:
             streams = [
                 people.submit(_swipe_until, ending, self.estate.ports, door, cards, self.chance.random())
@@ -142,7 +143,7 @@ def main(words: list[str]) -> int:
     show("Kill campaign", ("what", "how many"), [(k, v) for k, v in figures.items() if k != "kills"])
     save(f"kill-{arguments.sabotage}", figures)
     print(f"everything is in {folder}")
-    doors = [door for building in plan.buildings for door, _ in building.doors]
+    doors = [door.name for building in plan.buildings for door in building.doors]
     return _verdict(verdict, doors, expect_loss=arguments.sabotage != "none")
 
 

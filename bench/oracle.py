@@ -7,7 +7,7 @@ relay was driven) and the centre's committed records.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -98,13 +98,14 @@ def _order(entries: Sequence[Entry]) -> Iterable[Finding]:
 
 def swipes_from_events(
     events: Iterable[Mapping[str, object]],
-    token_of: Mapping[str, str],
+    token_of: Callable[[str, str], str | None],
     kills_ns: Mapping[str, Sequence[int]],
 ) -> list[Swipe]:
     """Reads the simulator's event log: one swipe from each `presented` to its `removed`.
 
-    `token_of` by card reference; `kills_ns` by door: the monotonic times its gateway was killed at. A relay
-    driven shortly after the card had gone belongs to the card that lay there last.
+    `token_of(door, card)`: what that card is there, None if its reader cannot read it. `kills_ns` by door: the
+    monotonic times its gateway was killed at. A relay driven shortly after the card had gone belongs to the
+    card that lay there last.
     """
     swipes: list[Swipe] = []
     lying: dict[str, _Lying] = {}
@@ -113,8 +114,10 @@ def swipes_from_events(
         match event["event"]:
             case "presented":
                 if door in lying:
-                    swipes.append(lying[door].swipe(kills_ns.get(door, ())))
-                lying[door] = _Lying(door, token_of[str(event["card"])], _t_ns(event))
+                    swipes.append(lying.pop(door).swipe(kills_ns.get(door, ())))
+                token = token_of(door, str(event["card"]))
+                if token is not None:
+                    lying[door] = _Lying(door, token, _t_ns(event))
             case "removed" if door in lying:
                 lying[door].gone_ns = _t_ns(event)
             case "read_sent" if door in lying:

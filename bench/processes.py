@@ -8,8 +8,9 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 _READY_S = 30.0
 _STOP_S = 8.0
@@ -22,8 +23,17 @@ class ProcessFailed(Exception):
 class Child:
     """One program. Its output goes to `log`; `ready` is a pattern that it prints when it can be used."""
 
-    def __init__(self, name: str, command: Sequence[str | Path], log: Path, ready: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        log: Path,
+        ready: str,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`environment`: variables beside those that we have."""
         self.name = name
+        self._environment = dict(environment)
         self.log = log
         self._command = [str(part) for part in command]
         self._ready = re.compile(ready)
@@ -52,7 +62,7 @@ class Child:
             text=True,
             errors="replace",
             start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **self._environment},
         )
         self._reader = threading.Thread(
             target=self._copy_output,

@@ -22,7 +22,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import Error as BrowserFailed
 
-from bench.estate import BUILDINGS, SITE, Estate, Plan
+from bench.estate import SITE, Estate
+from bench.plan import BUILDINGS, Plan
 from bench.prefill import PREPARED_EPOCH, prepared
 from bench.processes import ProcessFailed
 from central.errors import CentralError
@@ -138,7 +139,7 @@ def _break(estate: Estate) -> None:
     _send_with_holes(estate)
     _wait("the holes", lambda: len(_gateway(estate, _NORTH)["missing"]) > 1)
     with estate.control as control:
-        control.unplug(east.doors[1][0])
+        control.unplug(east.doors[1].name)
     _wait("the lost reader", lambda: "lost" in _gateway(estate, east.name)["devices"].values())
     estate.gateways[west.name].kill()
     _wait("the dark building", lambda: not _gateway(estate, west.name)["online"])

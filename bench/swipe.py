@@ -19,8 +19,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.estate import BUILDINGS, Estate, Plan
+from bench.estate import Estate
 from bench.judge import settle
+from bench.plan import BUILDINGS, Plan
 from bench.prefill import fill
 from bench.report import quantile, save, show, spread
 from firmware_sim.control import Control
@@ -135,7 +136,7 @@ def _swipes(
 ) -> list[float]:
     """`count` swipes over all doors, or as many as there are until `ending`."""
     ending = ending or threading.Event()
-    doors = [door for door, _ in _BUILDING.doors]
+    doors = [door.name for door in _BUILDING.doors]
     share = None if count is None else -(-count // len(doors))
     with ThreadPoolExecutor(len(doors)) as people:
         streams = [people.submit(_stream, estate.ports, door, cards, share, ending) for door in doors]

@@ -62,8 +62,8 @@ def test_swipes_are_read_from_the_simulators_events() -> None:
         {"n": 6, "t_ns": 50, "event": "presented", "card": "P2", "door": "unit-1", "device": "r"},
     ]
     tokens = {"P1": _TOKEN, "P2": _OTHER}
-    first, second = swipes_from_events(events, tokens, {})
+    first, second = swipes_from_events(events, lambda _door, card: tokens[card], {})
     assert first == _SWIPE
     assert second == Swipe("unit-1", _OTHER, openings=0, read=False, disturbed=False)
-    [killed, _] = swipes_from_events(events, tokens, {"unit-1": [35]})
+    [killed, _] = swipes_from_events(events, lambda _door, card: tokens[card], {"unit-1": [35]})
     assert killed.disturbed

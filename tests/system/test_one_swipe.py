@@ -16,11 +16,12 @@ import httpx
 import pytest
 
 from bench.centre_view import CentreView
-from bench.estate import Building, Estate, Plan
+from bench.estate import Estate
 from bench.judge import judge, settle
+from bench.plan import Building, Door, Plan
 from firmware_sim.people import make_people
 
-_EAST = Building("east", "东楼", (("east-unit-1", "1 单元门"), ("east-garage", "车库门")))
+_EAST = Building("east", "东楼", (Door("east-unit-1", "1 单元门"), Door("east-garage", "车库门")))
 _PLAN = Plan(
     buildings=(_EAST,),
     people=20,
@@ -57,7 +58,7 @@ def eventually(found: Callable[[], bool]) -> bool:
 def records_at_centre(estate: Estate, card: str) -> list[bool]:
     """Of each record about `card`: whether access was granted."""
     person = next(person for person in make_people(2 * _PLAN.people, _PLAN.seed) if person.ref == card)
-    token = estate.token_of(person)
+    token = estate.token_of(person, "east-unit-1")
     return [entry.granted for entry in CentreView(estate.database).entries() if entry.token == token]
 
 
@@ -105,7 +106,7 @@ def test_the_page_and_the_api_speak_of_doors_and_never_of_people(estate: Estate)
         text = httpx.get(estate.address + path, timeout=10).text
         for person in estate.people():
             assert person.id_number not in text
-            assert estate.token_of(person) not in text
+            assert str(estate.token_of(person, "east-unit-1")) not in text
 
 
 def test_no_log_and_no_file_holds_a_name_or_a_number(estate: Estate) -> None:

@@ -1,0 +1,63 @@
+"""What kind of estate to build: buildings, doors, and which readers and lock boards stand there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One door with one reader, called as the door is."""
+
+    name: str
+    label: str
+    reader: str = "sam_v"  # its kind in the catalogues
+    scene: str = ""  # more keys of the reader's table in the scene
+    asks_pin: bool = False  # the reader has keys, and whoever is on the list types a PIN after the card
+
+
+@dataclass(frozen=True, slots=True)
+class Building:
+    """One gateway and the doors it serves: each with one reader, all on one lock board."""
+
+    name: str
+    label: str
+    doors: tuple[Door, ...]
+    board_kind: str = "lc_relay"
+    contacts: bool = False  # the board feels each door's leaf, at the input of its relay's number
+
+    @property
+    def board(self) -> str:
+        return f"{self.name}-locks"
+
+
+def _three_doors(name: str, label: str) -> Building:
+    named = (("unit-1", "1 单元门"), ("unit-2", "2 单元门"), ("garage", "车库门"))
+    return Building(name, label, tuple(Door(f"{name}-{door}", text) for door, text in named))
+
+
+BUILDINGS = (_three_doors("east", "东楼"), _three_doors("west", "西楼"))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What kind of estate to build."""
+
+    buildings: tuple[Building, ...] = BUILDINGS
+    people: int = 200
+    seed: int = 1
+    profile: str = "real"
+    swipes_per_minute: float = 0.0
+    unknown_share: float = 0.0
+    pulse_s: float = 3.0
+    command_gap_s: float = 0.12
+    reader_extra: str = ""  # more settings for every reader
+    admits: tuple[str, ...] = ("listed",)
+    listed_only: tuple[str, ...] = ()  # doors that admit nobody else, whatever `admits` says
+    keep_acknowledged_days: int = 7
+    centre_port: int = 0
+    embedded_broker: bool = False
+    broker_extra: str = ""
+    state_every_s: float = 10.0
+    gateway_program: tuple[str, ...] = ()  # instead of liuhen-gateway: the campaigns' saboteurs
+    centre_program: tuple[str, ...] = ()

@@ -1,0 +1,107 @@
+"""The simulated devices of an estate: the scene they stand in, and what a gateway is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bench.plan import Building, Door, Plan
+from drivers.base import CredentialKind
+from firmware_sim.catalogue import number_at, settings_of, settings_text
+from firmware_sim.kinds import PCSC
+from firmware_sim.pcscd import Pcscd
+from firmware_sim.people import Person
+from firmware_sim.scene import DevicePlan, Scene
+from firmware_sim.slots import FOLDER_NAME
+
+KeyOf = Callable[[Building, str], str]
+"""A building and the name of a key file of its gateway -> the OSDP key in it, made on the way."""
+
+
+def scene_text(plan: Plan, key_of: KeyOf) -> str:
+    """The scene in TOML: a board for each building, a reader for each door."""
+    parts = [_SCENE.format(plan=plan)]
+    for building in plan.buildings:
+        parts.append(_BOARD.format(building=building, channels=len(building.doors)))
+        if building.contacts:
+            parts.append(f"inputs = {len(building.doors)}\n")
+        for channel, door in enumerate(building.doors, start=1):
+            parts.append(_READER.format(door=door, key=_key(building, door, key_of)))
+            parts.append(_DOOR.format(door=door, board=building.board, channel=channel))
+            if door.asks_pin:
+                parts.append("pin = true\n")
+            if building.contacts:
+                parts.append(f'contact = {{ board = "{building.board}", input = {channel} }}\n')
+    return "".join(parts)
+
+
+class Wiring:
+    """What a gateway has to know of the devices of a scene that is served in `ports`."""
+
+    def __init__(self, scene: Scene, ports: Path) -> None:
+        self._scene = scene
+        self._ports = ports
+        self._slots = [plan.name for plan in scene.readers if plan.transport == PCSC]
+        self._daemon = Pcscd(ports / FOLDER_NAME, len(self._slots)) if self._slots else None
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What a gateway's environment needs so that it finds them."""
+        return {} if self._daemon is None else self._daemon.environment
+
+    def table(self, name: str, device: str, extra: str) -> str:
+        """The device's [[readers]] or [[lock_boards]] table, with more settings in it."""
+        plan = self._scene.device(device)
+        settings = settings_of(plan.name, plan.kind, plan.options, self._address(plan))
+        return f"{settings_text(name, settings)}{extra}\n"
+
+    def credential_at(self, reader: str, person: Person) -> tuple[CredentialKind, str] | None:
+        """What a person's card is at that reader."""
+        plan = self._scene.device(reader)
+        credential = number_at(plan.kind, plan.options, person.card)
+        return None if credential is None else (CredentialKind(credential[0]), credential[1])
+
+    def _address(self, plan: DevicePlan) -> str:
+        if self._daemon is not None and plan.name in self._slots:
+            return self._daemon.reader_names[self._slots.index(plan.name)]
+        return str(self._ports / (plan.bus or plan.name))
+
+
+def _key(building: Building, door: Door, key_of: KeyOf) -> str:
+    if door.reader != "osdp":
+        return ""
+    key_file = f"{door.name}.key"
+    return f'key_file = "{key_file}"\nkey = "{key_of(building, key_file)}"\n'
+
+
+_SCENE = """\
+seed = {plan.seed}
+people = {plan.people}
+profile = "{plan.profile}"
+
+[community]
+swipes_per_minute = {plan.swipes_per_minute}
+unknown_share = {plan.unknown_share}
+"""
+
+_BOARD = """
+[[lock_board]]
+name = "{building.board}"
+kind = "{building.board_kind}"
+channels = {channels}
+"""
+
+_READER = """
+[[reader]]
+name = "{door.name}"
+kind = "{door.reader}"
+{door.scene}
+{key}"""
+
+_DOOR = """
+[[door]]
+name = "{door.name}"
+reader = "{door.name}"
+lock_board = "{board}"
+channel = {channel}
+"""
