@@ -103,9 +103,9 @@ def swipes_from_events(
 ) -> list[Swipe]:
     """Reads the simulator's event log: one swipe from each `presented` to its `removed`.
 
-    `token_of(door, card)`: what that card is there, None if its reader cannot read it. `kills_ns` by door: the
-    monotonic times its gateway was killed at. A relay driven shortly after the card had gone belongs to the
-    card that lay there last.
+    `token_of(door, card)`: what that card is there, None if its reader cannot read it. `kills_ns` by door:
+    the monotonic times its gateway was killed at. A relay driven shortly after the card had gone belongs to
+    the card that lay there last.
     """
     swipes: list[Swipe] = []
     lying: dict[str, _Lying] = {}

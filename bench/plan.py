@@ -39,6 +39,27 @@ def _three_doors(name: str, label: str) -> Building:
 BUILDINGS = (_three_doors("east", "东楼"), _three_doors("west", "西楼"))
 
 
+def mixed_buildings(*, with_pcsc: bool) -> tuple[Building, ...]:
+    """Six families of readers and two of lock boards, as a district that grew over the years has them."""
+    second = Door("east-unit-2", "2 单元门", "pcsc" if with_pcsc else "id12")
+    return (
+        Building(
+            "east", "东楼", (Door("east-unit-1", "1 单元门"), second, Door("east-garage", "车库门", "qr"))
+        ),
+        Building(
+            "west",
+            "西楼",
+            (
+                Door("west-unit-1", "1 单元门", "osdp"),
+                Door("west-unit-2", "2 单元门", "wiegand", scene="key_bits = 4", asks_pin=True),
+                Door("west-garage", "车库门", "rdm6300"),
+            ),
+            board_kind="modbus",
+            contacts=True,
+        ),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What kind of estate to build."""

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.plan import Building, Door, Plan
 from drivers.base import CredentialKind
 from firmware_sim.catalogue import number_at, settings_of, settings_text
 from firmware_sim.kinds import PCSC
-from firmware_sim.pcscd import Pcscd
+from firmware_sim.pcscd import Pcscd, missing_packages
 from firmware_sim.people import Person
 from firmware_sim.scene import DevicePlan, Scene
 from firmware_sim.slots import FOLDER_NAME
+
+
+def pcsc_is_here() -> bool:
+    """Whether this machine can simulate PC/SC readers and talk to them."""
+    return not missing_packages() and find_spec("smartcard") is not None
+
 
 KeyOf = Callable[[Building, str], str]
 """A building and the name of a key file of its gateway -> the OSDP key in it, made on the way."""
@@ -50,10 +58,10 @@ class Wiring:
         return {} if self._daemon is None else self._daemon.environment
 
     def table(self, name: str, device: str, extra: str) -> str:
-        """The device's [[readers]] or [[lock_boards]] table, with more settings in it."""
+        """The device's [[readers]] or [[lock_boards]] table; `extra`: more settings, in TOML."""
         plan = self._scene.device(device)
         settings = settings_of(plan.name, plan.kind, plan.options, self._address(plan))
-        return f"{settings_text(name, settings)}{extra}\n"
+        return settings_text(name, {**settings, **tomllib.loads(extra)})
 
     def credential_at(self, reader: str, person: Person) -> tuple[CredentialKind, str] | None:
         """What a person's card is at that reader."""
