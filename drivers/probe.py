@@ -32,7 +32,7 @@ from drivers.probe_plan import (
 )
 from drivers.transport import Transport
 
-USUAL_S = 15.0
+USUAL_S = 14.0
 OVERHEAR_S = 0.3  # a reader that repeats does so at least three times a second
 BRIEFLY_S = 0.45  # per speed: what answers at all usually does within 0.3 s
 PATIENTLY_S = 1.3  # per speed, when something answers that is not understood: it may be slow

@@ -39,7 +39,7 @@ def probe(
         str, typer.Argument(help="a device such as /dev/serial/by-id/..., or socket://HOST:PORT")
     ],
     *,
-    seconds: Annotated[float, typer.Option(min=3, max=600, help="how long to look")] = 15.0,
+    seconds: Annotated[float, typer.Option(min=3, max=600, help="how long to look")] = 14.0,
     live: Annotated[bool, typer.Option("--live", help="show what passes on the line")] = False,
 ) -> None:
     """Finds out what hangs on a port. Sends nothing that could release a lock. 识别端口上的设备"""
