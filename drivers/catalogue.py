@@ -75,6 +75,12 @@ def _osdp() -> ReaderKind[Any]:
     return ReaderKind(OsdpReaderSettings, OsdpReader)
 
 
+def _pcsc() -> ReaderKind[Any]:
+    from drivers.pcsc_reader import PcscReader, PcscSettings
+
+    return ReaderKind(PcscSettings, PcscReader)
+
+
 def _lc_relay() -> LockBoardKind[Any]:
     from drivers.lc_board import LcBoard, LcRelaySettings
 
@@ -109,6 +115,7 @@ READERS: Mapping[str, Callable[[], ReaderKind[Any]]] = {
     "text": _text,
     "qr": _qr,
     "osdp": _osdp,
+    "pcsc": _pcsc,
 }
 LOCK_BOARDS: Mapping[str, Callable[[], LockBoardKind[Any]]] = {
     "lc_relay": _lc_relay,

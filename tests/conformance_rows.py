@@ -34,6 +34,8 @@ class Row:
     """The device shares a line."""
     own_process: bool = False
     """The driver's library keeps something for a whole process: each test gives it one of its own."""
+    unplugged_by: tuple[str, str] | None = None
+    """Faults that take away and give back what has no plug of its own."""
     is_asked: bool = True
     """The driver asks and the device answers, so that silence is noticed."""
 
@@ -47,6 +49,8 @@ class ReaderRow(Row):
     """The event by which the simulator tells that the reader showed something; None: it can show nothing."""
     knows_when_it_goes: bool = True
     """Without it a card counts as gone some time after it was read."""
+    holds_silent_card: bool = False
+    """A request without answer ends only when the card is taken away."""
     is_checked: bool = True
     """Its frames carry a check value: a disturbed line never makes another number."""
 
@@ -95,6 +99,14 @@ READERS = (
         bus=True,
         shows="led",
         knows_when_it_goes=False,
+    ),
+    ReaderRow(
+        "pcsc",
+        settings=_SOON_GONE,
+        own_process=True,
+        unplugged_by=("service_gone", "service_back"),
+        holds_silent_card=True,
+        is_asked=False,  # not while no card lies there
     ),
 )
 _TWO_INPUTS = ({"channel": 1}, {"channel": 2})

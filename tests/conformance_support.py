@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import pytest
@@ -80,6 +82,18 @@ class Rig(Generic[R]):
         silent = "wedged" if self.row.kind in CATALOGUE["wedged"].devices else "no_answer"
         self.sim.fault(DEVICE, silent)
 
+    def unplug(self) -> None:
+        if self.row.unplugged_by is None:
+            self.sim.unplug(DEVICE)
+        else:
+            self.sim.fault(DEVICE, self.row.unplugged_by[0])
+
+    def replug(self) -> None:
+        if self.row.unplugged_by is None:
+            self.sim.replug(DEVICE)
+        else:
+            self.sim.fault(DEVICE, self.row.unplugged_by[1])
+
     def stop(self) -> None:
         self.driver.stop()
         assert self.stopped.wait(STOPS_WITHIN_S), "the driver did not stop in time"
@@ -144,7 +158,7 @@ def rig(row: R, folder: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Rig[
     with Simulator(scene, folder / "sim") as sim:
         told = {key: value for key, value in sim.settings(DEVICE).items() if key not in ("name", "driver")}
         options = {**told, **row.prepare(folder), **row.settings}
-        driver = OwnProcess(row, options) if row.own_process else make_driver(row, options)
+        driver = OwnProcess(row, options, sim.environment) if row.own_process else make_driver(row, options)
         watched = _Watched(driver)
         with running(watched) as ear:
             made = Rig(row, sim, scene, options, ear, driver, caplog, watched.stopped)
@@ -176,13 +190,20 @@ class _Watched:
 
 
 class OwnProcess:
-    """A driver in a process of its own, which can also be killed; events come back over a pipe."""
+    """A driver in a process of its own, which can also be killed; events come back over a pipe.
 
-    def __init__(self, row: Row, options: Mapping[str, Any]) -> None:
+    `environment`: what the process has beside ours, such as the place of a simulated service.
+    """
+
+    def __init__(
+        self, row: Row, options: Mapping[str, Any], environment: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.name = DEVICE
         context = multiprocessing.get_context("spawn")
         self._ours, theirs = context.Pipe()
-        self._process = context.Process(target=_keep, args=(row, dict(options), theirs), daemon=True)
+        self._process = context.Process(
+            target=_keep, args=(row, dict(options), dict(environment), theirs), daemon=True
+        )
         self._process.start()
         theirs.close()
         self._asking = threading.Lock()
@@ -213,8 +234,9 @@ class OwnProcess:
             self._ours.send((method, arguments))
 
 
-def _keep(row: Row, options: dict[str, Any], pipe: Connection) -> None:
+def _keep(row: Row, options: dict[str, Any], environment: dict[str, str], pipe: Connection) -> None:
     """In the other process: the driver on a thread, and orders from the pipe."""
+    os.environ.update(environment)
     driver = make_driver(row, options)
     sending = threading.Lock()
 

@@ -90,9 +90,9 @@ def test_a_read_says_when_its_last_byte_had_come(reader: ReaderRig) -> None:
 @ALL
 def test_unplugged_and_plugged_in_again_and_again(reader: ReaderRig) -> None:
     for number in range(REPLUGS):
-        reader.sim.unplug(DEVICE)
+        reader.unplug()
         reader.ear.wait_until(lambda: reader.ear.states()[-1] in ("lost", "degraded"), "its loss")
-        reader.sim.replug(DEVICE)
+        reader.replug()
         started_s = time.monotonic()
         reader.wait_ok()
         assert time.monotonic() - started_s < BACK_WITHIN_S
@@ -103,10 +103,10 @@ def test_unplugged_and_plugged_in_again_and_again(reader: ReaderRig) -> None:
 @IN_THIS_PROCESS
 def test_a_port_that_is_not_there_at_the_start_is_found_later(reader: ReaderRig) -> None:
     reader.stop()
-    reader.sim.unplug(DEVICE)
+    reader.unplug()
     with running(make_driver(reader.row, reader.options)) as ear:
         ear.wait_until(lambda: ear.states()[-1:] == ["lost"], "that nothing is there")
-        reader.sim.replug(DEVICE)
+        reader.replug()
         ear.wait_until(lambda: ear.states()[-1] == "ok", "ok", BACK_WITHIN_S + 1)
 
 
@@ -137,8 +137,11 @@ def test_a_disturbed_line_never_makes_another_card_and_reads_the_next(reader: Re
         before = reader.sim.last_event
         reader.sim.fault(DEVICE, fault, count=1)
         reader.lay(REFS[number])
-        over = reader.sim.wait_for_event("fault_over", device=DEVICE, after=before, timeout_s=10)
-        assert over is not None, fault
+        if fault == "no_answer" and reader.row.holds_silent_card:
+            reader.wait_not_ok()
+        else:
+            over = reader.sim.wait_for_event("fault_over", device=DEVICE, after=before, timeout_s=10)
+            assert over is not None, fault
         reader.lift()
         reader.sim.clear(DEVICE)
         threading.Event().wait(0.3)  # one person goes, the next one comes
@@ -245,7 +248,7 @@ def test_it_stops_at_once_whatever_happens(reader: ReaderRig, moment: str) -> No
         reader.lay("P0001")
         reader.ear.wait(CardRead)
     elif moment == "unplugged":
-        reader.sim.unplug(DEVICE)
+        reader.unplug()
         reader.wait_not_ok()
     elif moment == "wedged":
         reader.wedge()
