@@ -1,6 +1,10 @@
-"""A million mutated inputs: no parser falls, grows, or misses the good frame that follows."""
+"""Mutated inputs: no parser falls, grows, or misses the good frame that follows.
+
+`LIUHEN_FUZZ=1000000` gives each parser a million; the suite's own number keeps it short.
+"""
 
 import contextlib
+import os
 import random
 from collections.abc import Iterator
 
@@ -14,9 +18,7 @@ from drivers.id_card_codec import IdCard, parse_read_reply, parse_text
 from drivers.lc_codec import RelayState, StatusParser
 from drivers.sam_codec import SamFramer, Status
 
-FRAMER_INPUTS = 400_000
-TEXT_INPUTS = 300_000
-STATUS_INPUTS = 300_000
+INPUTS = int(os.environ.get("LIUHEN_FUZZ", "60000"))
 PARTS = 4  # each with its own seed, so that the workers share them
 
 GOOD_FRAMES = [bytes.fromhex(each["hex"]) for each in vectors("sam_v")["frame"] if not each["must_fail"]]
@@ -48,10 +50,10 @@ def mutations(good: list[bytes], count: int, seed: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("seed", range(PARTS))
-def test_the_framer_survives_a_hundred_thousand_mutations(seed: int) -> None:
+def test_the_framer_survives_mutations(seed: int) -> None:
     framer = SamFramer()
     capacity = len(framer._buffer)
-    for number, data in enumerate(mutations(GOOD_FRAMES, FRAMER_INPUTS // PARTS, seed)):
+    for number, data in enumerate(mutations(GOOD_FRAMES, INPUTS // PARTS, seed)):
         fed_before = framer.discarded
         replies = framer.feed(data)
         assert len(replies) * 11 <= framer._size + len(data) + LONGEST_WAIT
@@ -84,7 +86,7 @@ def test_the_text_of_a_card_is_parsed_or_refused(seed: int) -> None:
         bytes(invented_block())
     ]
     outcomes = {"card": 0, "refused": 0}
-    for _ in range(TEXT_INPUTS // PARTS):
+    for _ in range(INPUTS // PARTS):
         block = bytearray(chance.choice(blocks))
         for _ in range(chance.randrange(3)):
             at = chance.randrange(256)
@@ -99,23 +101,19 @@ def test_the_text_of_a_card_is_parsed_or_refused(seed: int) -> None:
         outcomes["card"] += 1
         assert len(card.number) in (15, 18)
         assert card.valid_until is None or card.valid_from <= card.valid_until
-    assert min(outcomes.values()) > TEXT_INPUTS // PARTS // 10  # both ways were taken, and often
+    assert min(outcomes.values()) > INPUTS // PARTS // 10  # both ways were taken, and often
 
 
 @pytest.mark.parametrize("seed", range(PARTS))
-def test_the_status_parser_survives_a_hundred_thousand_mutations(seed: int) -> None:
+def test_the_status_parser_survives_mutations(seed: int) -> None:
     lines = [each["text"].encode() for each in vectors("lock_board")["status_reply"]]
     parser = StatusParser()
-    for number, data in enumerate(mutations(lines, STATUS_INPUTS // PARTS, seed)):
+    for number, data in enumerate(mutations(lines, INPUTS // PARTS, seed)):
         for state in parser.feed(data):
             assert 1 <= state.channel <= 8
         assert len(parser._line) <= 64
         if number % 50 == 0:
             assert parser.feed(b"\r\nCH2: OFF\r\n")[-1:] == [RelayState(2, False)]
-
-
-def test_the_fuzz_is_as_large_as_promised() -> None:
-    assert FRAMER_INPUTS + TEXT_INPUTS + STATUS_INPUTS >= 1_000_000
 
 
 @given(st.lists(st.binary(max_size=300)), st.sampled_from(GOOD_FRAMES[15:]))
