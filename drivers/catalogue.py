@@ -81,6 +81,12 @@ def _pcsc() -> ReaderKind[Any]:
     return ReaderKind(PcscSettings, PcscReader)
 
 
+def _pn532() -> ReaderKind[Any]:
+    from drivers.pn532_reader import Pn532Reader, Pn532Settings
+
+    return ReaderKind(Pn532Settings, Pn532Reader)
+
+
 def _lc_relay() -> LockBoardKind[Any]:
     from drivers.lc_board import LcBoard, LcRelaySettings
 
@@ -116,6 +122,7 @@ READERS: Mapping[str, Callable[[], ReaderKind[Any]]] = {
     "qr": _qr,
     "osdp": _osdp,
     "pcsc": _pcsc,
+    "pn532": _pn532,
 }
 LOCK_BOARDS: Mapping[str, Callable[[], LockBoardKind[Any]]] = {
     "lc_relay": _lc_relay,

@@ -108,6 +108,7 @@ READERS = (
         holds_silent_card=True,
         is_asked=False,  # not while no card lies there
     ),
+    ReaderRow("pn532", settings={"poll_s": 0.02}),
 )
 _TWO_INPUTS = ({"channel": 1}, {"channel": 2})
 
