@@ -10,6 +10,7 @@ NAMES = {
     "swipe": "from the card's last byte to the relay's first, beside one bare commit",
     "backlog": "100,000 records from a gateway's disk into the centre's commit, while people swipe",
     "fleet": "ingest from fifty gateways at once, in blocks and one by one",
+    "pcsc": "from a card laid on a PC/SC reader to its read; deaths of the PC/SC daemon",
     "probe": "what hangs on a port, over speeds and faults, against the simulators",
     "kill": "kill -9 on gateway, broker and centre under swipes, and the oracle",
 }

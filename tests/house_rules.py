@@ -25,7 +25,7 @@ MAY_KNOW: dict[str, frozenset[str]] = {
 # bench may use them freely.
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "serial": ("drivers/transport.py",),
-    "smartcard": ("drivers/pcsc_service.py", "drivers/pcsc_reader.py"),
+    "smartcard": ("drivers/pcsc_service.py",),
     "osdp": ("drivers/osdp_panel.py", "firmware_sim/osdp_peer.py"),
     "gpiod": ("drivers/gpio_board.py",),
     "pymodbus": (),
