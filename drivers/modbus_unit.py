@@ -182,7 +182,8 @@ class ModbusUnit:
             request = flash_coil(unit, address, max(1, math.ceil(relay.left_s(now) * 10)))
         else:
             request = write_coil(unit, coil, on=on)
-        return Ask(request, lambda reply, at_s: self._heard_of(relay, reply, at_s, on=on), relay)
+        asked = relay.asked
+        return Ask(request, lambda reply, at_s: self._heard_of(relay, asked, reply, at_s, on=on), relay)
 
     def _input_reads(self) -> list[Ask]:
         unit, inputs = self.settings.unit, self.settings.inputs
@@ -253,10 +254,12 @@ class ModbusUnit:
         parts += [f"{len(self.settings.inputs)} inputs"] if self.settings.inputs else []
         return f"{' and '.join(parts)} at {self.settings.place}"
 
-    def _heard_of(self, relay: Relay, reply: Reply, now: float, *, on: bool) -> None:
+    def _heard_of(self, relay: Relay, asked: int, reply: Reply, now: float, *, on: bool) -> None:
+        """`asked`: what `relay.asked` was when the command left; later wishes are yet to be told."""
         source = f"relay {relay.number}"
         if not isinstance(reply, Refused):
-            relay.told(on=on, now=now)
+            if relay.asked == asked:
+                relay.told(on=on, now=now)
             self._watch_at_s = min(self._watch_at_s, now + WATCH_S)
             self._held_until_s.pop(relay.number, None)
             if relay.number not in self._unlike:

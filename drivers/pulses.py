@@ -40,6 +40,7 @@ class Relay:
     until_s: float | None = None
     pulse_s: float = 0.0  # asked for and not begun: the pulse counts from when the relay was told
     written: bool | None = None
+    asked: int = 0  # how often; who waits for an answer to a command sees whether more was asked meanwhile
 
     def wanted(self, now: float) -> bool:
         return self.until_s is not None and now < self.until_s
@@ -88,6 +89,7 @@ class Pulses:
         relay = self._relays[channel]
         relay.until_s = max(relay.until_s or 0.0, now + pulse_s)
         relay.pulse_s = max(relay.pulse_s, pulse_s)
+        relay.asked += 1
         relay.written = None  # also when it is on already: a repeat costs nothing and may be needed
         return relay
 

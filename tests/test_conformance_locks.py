@@ -88,6 +88,24 @@ def test_a_second_release_prolongs_the_pulse(board: LockRig) -> None:
     assert 2 * PULSE_S * 0.9 <= (ended.t_ns - begun.t_ns) / 1e9 <= 2 * PULSE_S + LATE_S
 
 
+@pytest.mark.parametrize("late_s", [-0.01, 0.01])
+@ALL
+def test_a_release_just_when_the_pulse_before_ends_is_not_lost(board: LockRig, late_s: float) -> None:
+    begun = board.sim.last_event
+    for channel in (1, 2):
+        board.driver.release(channel, PULSE_S)
+    ends_s = {n: relay_event(board, "relay_on", n, begun).t_ns / 1e9 + PULSE_S + late_s for n in (1, 2)}
+    asked_ns = {}
+    for channel in (1, 2):
+        board.stopped.wait(ends_s[channel] - time.monotonic())
+        board.driver.release(channel, PULSE_S)
+        asked_ns[channel] = time.monotonic_ns()
+    for channel in (1, 2):
+        ended = relay_event(board, "relay_off", channel, begun)
+        while (ended.t_ns - asked_ns[channel]) / 1e9 < PULSE_S * 0.9:  # that was the end of the one before
+            ended = relay_event(board, "relay_off", channel, ended.n)
+
+
 @ALL
 def test_each_relay_has_its_own_pulse(board: LockRig) -> None:
     before = board.sim.last_event

@@ -245,6 +245,27 @@ def test_the_answer_under_way_when_a_board_is_left_is_not_taken_for_a_farewell()
     assert not unit.may_be_unsafe()
 
 
+def test_a_release_while_the_end_of_the_pulse_before_is_being_told_is_not_lost() -> None:
+    unit = ModbusUnit("locks", ModbusSettings(port="/dev/ttyS0", channels=1), Ear(), 0.0)
+    first = unit.next(0.0)
+    assert first is not None
+    unit.answered(first, Bits((False,)), 0.1)
+    at_rest = unit.next(0.2)
+    assert at_rest is not None
+    unit.answered(at_rest, Written(), 0.3)
+    unit.release(1, 1.0, 1.0)
+    begin = unit.next(1.0)
+    assert begin is not None
+    unit.answered(begin, Written(), 1.1)
+    end = unit.next(2.2)
+    assert end is not None
+    unit.release(1, 3.0, 2.21)  # while that is on its way
+    unit.answered(end, Written(), 2.22)
+    again = unit.next(2.23)
+    assert again is not None
+    assert (end.request.frame[4], again.request.frame[4]) == (0x00, 0xFF)  # off, then on: readers.md 7.2
+
+
 def test_inputs_are_told_once_at_first_and_then_when_they_change(peer: Peer, unit: ScriptedUnit) -> None:
     unit.inputs[1] = True
     inputs = [{"channel": 1, "normal": "open"}, {"channel": 2, "normal": "closed"}]

@@ -129,13 +129,13 @@ NAME_HELP = "write a name of lower-case letters, digits and hyphens such as 'eas
         pytest.param(
             'driver = "sam_v"',
             'driver = "samv"',
-            "readers[0].driver: there is no 'samv'; known: sam_v",
+            "readers[0].driver: there is no 'samv'; known: id12, osdp, ",
             id="unknown driver",
         ),
         pytest.param(
             'driver = "lc_relay"',
             'driver = "sam_v"',
-            "lock_boards[0].driver: there is no 'sam_v'; known: lc_relay",
+            "lock_boards[0].driver: there is no 'sam_v'; known: gpio, lc_relay, modbus, osdp_out",
             id="a reader's driver for a lock board",
         ),
         pytest.param(
