@@ -20,11 +20,13 @@ from pathlib import Path
 
 from bench.estate import Estate
 from bench.judge import judge, settle
-from bench.plan import Plan
+from bench.plan import Plan, mixed_buildings
 from bench.processes import ProcessFailed
+from bench.wiring import pcsc_is_here
 from central.errors import CentralError
 
 _LOOK = Plan(
+    buildings=mixed_buildings(with_pcsc=pcsc_is_here()),
     people=200,
     unknown_share=0.05,
     admits=("listed", "verified_id"),
@@ -96,8 +98,7 @@ def _check(estate: Estate, seconds: float, ending: threading.Event) -> bool:
         if ending.wait(min(left_s, _SAY_EVERY_S)):
             _say("stopped before the end: nothing was compared")
             return False
-    with closing(estate.control) as control:
-        control.set_community_rate(0)
+    estate.send_people_home(_SETTLE_S)
     settled = settle(estate, _SETTLE_S)
     verdict = judge(estate)
     for line in verdict.lines():

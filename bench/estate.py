@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -127,6 +128,15 @@ class Estate:
                 return True
             waiting.wait(0.2)
         return False
+
+    def send_people_home(self, limit_s: float) -> None:
+        """Nobody new comes; waits until whoever stands at a door has gone in or away."""
+        waiting = threading.Event()
+        until_s = time.monotonic() + limit_s
+        with closing(self.control) as control:
+            control.set_community_rate(0)
+            while control.status()["community"]["at_doors"] and time.monotonic() < until_s:
+                waiting.wait(0.1)
 
     def token_of(self, person: Person, door: str) -> str | None:
         """Of what this person presents at that door; None: nothing that its reader can read."""

@@ -152,6 +152,11 @@ class Crowd:
         self.opened = 0
         self.kept_outside = 0
 
+    @property
+    def at_doors(self) -> int:
+        """People who stand at a reader or queue for one."""
+        return sum((place.visit is not None) + len(place.queue) for place in self._places.values())
+
     def arrive(self, visit: Visit, now: float) -> None:
         """Queue at the door, or where nobody stands, or where fewest do; go home if that is full as well."""
         place = self._places[visit.door]
@@ -312,6 +317,7 @@ class CommunityRunner:
             "rate": self._rate,
             "swiped": self._crowd.swiped,
             "opened": self._crowd.opened,
+            "at_doors": self._crowd.at_doors,
             "turned_away": self._crowd.turned_away,
             "kept_outside": self._crowd.kept_outside,
         }
