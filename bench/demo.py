@@ -65,6 +65,7 @@ def main() -> None:
 
 def _look(estate: Estate, ending: threading.Event, *, browser: bool) -> bool:
     reader, residents_only = estate.plan.buildings[0].doors[0].name, estate.plan.listed_only[0]
+    asking = next(d.name for building in estate.plan.buildings for d in building.doors if d.asks_pin)
     _say(f"""
   the page      {estate.address}
   the broker    {estate.broker.name} on 127.0.0.1:{estate.broker.port}
@@ -74,6 +75,8 @@ def _look(estate: Estate, ending: threading.Event, *, browser: bool) -> bool:
       ./liuhen sim lay {reader} P0007 --dir {estate.ports}
   And one that is refused, a visitor at a residents' door 再刷一张会被拒绝的:
       ./liuhen sim lay {residents_only} P0201 --dir {estate.ports}
+  At a door that asks for the PIN after the card 刷卡后还要输入密码的门:
+      ./liuhen sim lay {asking} P0007 --pin --dir {estate.ports}
   Who there is, and the readers:
       ./liuhen sim people --dir {estate.ports}
       ./liuhen sim status --dir {estate.ports}
