@@ -32,6 +32,7 @@ from drivers.transport import Transport
 ACK_LIMIT_S = 0.5  # the chip needs a few ms, network converters up to 0.1 s
 ANSWER_LIMIT_S = 1.0  # looking for a card ends after three tries, an exchange with one after some 50 ms
 SILENCE_S = 0.3  # within a frame
+AFTER_DAMAGE_S = 0.1  # a damaged answer has most likely been the answer
 WHOLE_ANSWER_S = 3.0  # the longest of ours has some 50 bytes
 MAX_NOISE = 16 * 1024  # bytes without a frame during one exchange: the device babbles
 
@@ -107,7 +108,7 @@ class Pn532Link:
         return answer
 
     def _await(self, command: Command, start: float) -> Answer | Miss:
-        parser, discarded = self._parser, self._parser.discarded
+        parser, discarded, rejected = self._parser, self._parser.discarded, self._parser.rejected
         acknowledged = False
         limit = first_limit = start + ACK_LIMIT_S
         while (left := limit - time.monotonic()) > 0:
@@ -131,6 +132,8 @@ class Pn532Link:
             limit = first_limit
             if parser.collecting:
                 limit = max(limit, min(now + SILENCE_S, start + WHOLE_ANSWER_S))
+            elif parser.rejected > rejected:
+                limit = min(limit, now + AFTER_DAMAGE_S)
         return NO_ANSWER if acknowledged else NO_ACKNOWLEDGEMENT
 
 
