@@ -209,6 +209,7 @@ def made(kind: str, options: str = "", *, profile: Profile = INSTANT, seed: int 
     table.done()
     faults = FaultSet(kind)
     around = Surroundings(faults=faults, profile=profile, rng=Random(seed), now=0.0, serial=1)
+    assert about.make is not None, f"{kind} is no device on a line"
     return Made(about.make(read, around), faults)
 
 

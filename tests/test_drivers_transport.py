@@ -30,7 +30,7 @@ def peer(tmp_path: Path) -> Iterator[Peer]:
 
 
 @contextlib.contextmanager
-def opened(url: str | Path, rate: int = 115200, **options: float) -> Iterator[Transport]:
+def opened(url: str | Path, rate: int = 115200, **options: Any) -> Iterator[Transport]:
     with contextlib.closing(open_transport(str(url), rate, **options)) as transport:
         yield transport
 
