@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
 
 import pytest
 from drivers_support import DEADLINE_S
@@ -200,6 +201,21 @@ def test_a_reader_that_answers_again_is_told_and_reads() -> None:
         place.sim.remove("r1")
         drivers.ear.wait_until(lambda: drivers.ear.states()[-1] == "ok", "ok", BACK_WITHIN_S)
         assert place.read(drivers, "r1", "P0002").token == place.uid_token("P0002")
+
+
+def test_a_service_that_hangs_is_told_and_used_again_and_never_holds_up_a_stop() -> None:
+    with office("") as place:
+        drivers, other = place.start(), place.start(removal_s=1.0)
+        socket = Path(place.sim.environment["PCSCLITE_CSOCK_NAME"])
+        daemon = int(socket.with_name("pcscd.pid").read_text(encoding="ascii").strip("\n\0"))
+        os.kill(daemon, SIGSTOP)
+        try:
+            drivers.ear.wait_until(lambda: drivers.ear.states()[-1] == "lost", "the loss")
+            other.stop()
+        finally:
+            os.kill(daemon, SIGCONT)
+        drivers.ear.wait_until(lambda: drivers.ear.states()[-1] == "ok", "ok", BACK_WITHIN_S)
+        assert place.read(drivers, "r1", "P0001").token == place.uid_token("P0001")
 
 
 HOLDER = """
