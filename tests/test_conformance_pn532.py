@@ -65,10 +65,7 @@ def test_an_id_card_lifted_while_it_is_read_is_not_told_as_read(reader: Rig[Read
     reader.sim.fault(DEVICE, "lifted", count=1)
     reader.lay("P0001")
     assert reader.sim.wait_for_event("fault_over", device=DEVICE, after=before, timeout_s=10)
-    assert reader.tokens() == []
-    reader.lift()
-    reader.sim.clear(DEVICE)
-    threading.Event().wait(0.3)
+    assert reader.tokens() == []  # the fault took the card away
     reader.read("P0002")
 
 
