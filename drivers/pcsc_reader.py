@@ -69,6 +69,8 @@ class PcscReader:
                 report = self._reports.get(timeout=desk.pause_s())
             except Empty:
                 report = None
+            if not thread.is_alive() and not self._stopped.is_set():
+                raise RuntimeError(f"reader {self.name}: its thread fell")  # whoever supervises begins anew
             desk.look()
             if report is not None:
                 desk.take(report)
