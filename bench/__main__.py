@@ -11,6 +11,7 @@ NAMES = {
     "backlog": "100,000 records from a gateway's disk into the centre's commit, while people swipe",
     "fleet": "ingest from fifty gateways at once, in blocks and one by one",
     "pcsc": "from a card laid on a PC/SC reader to its read; deaths of the PC/SC daemon",
+    "replug": "unplug and replug every family; swipes at a door beside them meanwhile",
     "probe": "what hangs on a port, over speeds and faults, against the simulators",
     "kill": "kill -9 on gateway, broker and centre under swipes, and the oracle",
 }

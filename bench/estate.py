@@ -20,7 +20,7 @@ from typing import Self
 import httpx
 
 from bench.broker import Broker
-from bench.plan import Building, Door, Plan
+from bench.plan import Board, Building, Door, Plan
 from bench.processes import Child
 from bench.wiring import Wiring, scene_text
 from drivers.base import CredentialKind, Tokenise, pin_number
@@ -164,7 +164,7 @@ class Estate:
             (settings.parent / "access-list.json").write_text(access_list)
 
     def _osdp_key(self, building: Building, key_file: str) -> str:
-        """A key of this reader's own, where its gateway looks for it."""
+        """A key of this device's own, where its gateway looks for it."""
         path = self.gateway_settings(building.name).parent / key_file
         return _secret(path, OSDP_KEY_BYTES)
 
@@ -192,29 +192,32 @@ class Estate:
 
     def _gateway_text(self, building: Building) -> str:
         parts = [_GATEWAY.format(site=SITE, building=building, plan=self.plan, broker=self.broker)]
-        parts.append(self._wiring.table("lock_boards", building.board, self._board_extra(building)))
-        for channel, door in enumerate(building.doors, start=1):
-            parts.append(self._wiring.table("readers", door.name, self._reader_extra(door)))
-            parts.append(
-                _DOOR.format(
-                    door=door,
-                    board=building.board,
-                    channel=channel,
-                    pulse_s=self.plan.pulse_s,
-                    admits=self._admits(door.name),
-                    asks_pin=str(door.asks_pin).lower(),
-                )
-            )
-            if building.contacts:
-                parts.append(_CONTACT.format(board=building.board, channel=channel, door=door))
+        for board in building.boards:
+            extra = self._board_extra(board, contacts=building.contacts)
+            parts.append(self._wiring.table("lock_boards", board.name, extra))
+            for channel, door in enumerate(board.doors, start=1):
+                parts.append(self._wiring.table("readers", door.name, self._reader_extra(door)))
+                parts.append(self._door_text(door, board, channel))
+                if building.contacts:
+                    parts.append(_CONTACT.format(board=board.name, channel=channel, door=door))
         return "\n".join(parts)
 
-    def _board_extra(self, building: Building) -> str:
-        if building.board_kind == "lc_relay":
+    def _door_text(self, door: Door, board: Board, channel: int) -> str:
+        return _DOOR.format(
+            door=door,
+            board=board.name,
+            channel=channel,
+            pulse_s=self.plan.pulse_s,
+            admits=self._admits(door.name),
+            asks_pin=str(door.asks_pin).lower(),
+        )
+
+    def _board_extra(self, board: Board, *, contacts: bool) -> str:
+        if board.kind == "lc_relay":
             return f"command_gap_s = {self.plan.command_gap_s}"
-        if not building.contacts:
+        if not contacts:
             return ""
-        inputs = (f'{{ channel = {n}, normal = "closed" }}' for n in range(1, len(building.doors) + 1))
+        inputs = (f'{{ channel = {n}, normal = "closed" }}' for n in range(1, len(board.doors) + 1))
         return f"inputs = [{', '.join(inputs)}]"
 
     def _reader_extra(self, door: Door) -> str:

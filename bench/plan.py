@@ -14,21 +14,36 @@ class Door:
     reader: str = "sam_v"  # its kind in the catalogues
     scene: str = ""  # more keys of the reader's table in the scene
     asks_pin: bool = False  # the reader has keys, and whoever is on the list types a PIN after the card
+    board_kind: str = ""  # of a lock board of its own; empty: it is on its building's
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One lock board; the first of its doors is at channel 1, and so on."""
+
+    name: str
+    kind: str
+    doors: tuple[Door, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Building:
-    """One gateway and the doors it serves: each with one reader, all on one lock board."""
+    """One gateway and its doors: each with one reader, on one lock board unless they have their own."""
 
     name: str
     label: str
     doors: tuple[Door, ...]
     board_kind: str = "lc_relay"
-    contacts: bool = False  # the board feels each door's leaf, at the input of its relay's number
+    contacts: bool = False  # a board feels each door's leaf, at the input of its relay's number
 
     @property
-    def board(self) -> str:
-        return f"{self.name}-locks"
+    def boards(self) -> tuple[Board, ...]:
+        """The one that doors share, if any do, and those of single doors."""
+        shared = tuple(door for door in self.doors if not door.board_kind)
+        single = (
+            Board(f"{door.name}-lock", door.board_kind, (door,)) for door in self.doors if door.board_kind
+        )
+        return ((Board(f"{self.name}-locks", self.board_kind, shared),) if shared else ()) + tuple(single)
 
 
 def _three_doors(name: str, label: str) -> Building:

@@ -86,7 +86,7 @@ def main(words: list[str]) -> int:
     try:
         estate.simulator.start()
         estate.gateways["east"].start()
-        cards = _cards(estate)
+        cards = cards_of(estate)
         _swipes(estate, cards, _WARM_UP)
         figures["broker and centre away"] = _measure(estate, cards, arguments.reads).figures()
         figures["while draining"] = _while_draining(estate, cards).figures()
@@ -139,11 +139,11 @@ def _swipes(
     doors = [door.name for door in _BUILDING.doors]
     share = None if count is None else -(-count // len(doors))
     with ThreadPoolExecutor(len(doors)) as people:
-        streams = [people.submit(_stream, estate.ports, door, cards, share, ending) for door in doors]
+        streams = [people.submit(swipe_times, estate.ports, door, cards, share, ending) for door in doors]
         return [taken for stream in streams for taken in stream.result()]
 
 
-def _stream(
+def swipe_times(
     ports: Path, door: str, cards: Iterator[str], count: int | None, ending: threading.Event
 ) -> list[float]:
     """One door; seconds from the card's last byte to the relay's first. A shut door is an error."""
@@ -157,7 +157,7 @@ def _stream(
     return times
 
 
-def _cards(estate: Estate) -> Iterator[str]:
+def cards_of(estate: Estate) -> Iterator[str]:
     return itertools.cycle(person.ref for person in estate.people())
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.plan import Building, Door, Plan
+from bench.plan import Board, Building, Plan
 from drivers.base import CredentialKind
 from firmware_sim.catalogue import number_at, settings_of, settings_text
-from firmware_sim.kinds import PCSC
+from firmware_sim.kinds import PCSC, UNIX
 from firmware_sim.pcscd import Pcscd, missing_packages
 from firmware_sim.people import Person
 from firmware_sim.scene import DevicePlan, Scene
@@ -27,20 +27,27 @@ KeyOf = Callable[[Building, str], str]
 
 
 def scene_text(plan: Plan, key_of: KeyOf) -> str:
-    """The scene in TOML: a board for each building, a reader for each door."""
+    """The scene in TOML: the boards of each building, a reader for each door."""
     parts = [_SCENE.format(plan=plan)]
     for building in plan.buildings:
-        parts.append(_BOARD.format(building=building, channels=len(building.doors)))
-        if building.contacts:
-            parts.append(f"inputs = {len(building.doors)}\n")
-        for channel, door in enumerate(building.doors, start=1):
-            parts.append(_READER.format(door=door, key=_key(building, door, key_of)))
-            parts.append(_DOOR.format(door=door, board=building.board, channel=channel))
-            if door.asks_pin:
-                parts.append("pin = true\n")
-            if building.contacts:
-                parts.append(f'contact = {{ board = "{building.board}", input = {channel} }}\n')
+        for board in building.boards:
+            parts += _board(building, board, key_of)
     return "".join(parts)
+
+
+def _board(building: Building, board: Board, key_of: KeyOf) -> Iterator[str]:
+    """A lock board and what is at each of its channels."""
+    key = _key(building, board.name, board.kind, key_of)
+    yield _BOARD.format(board=board, channels=len(board.doors), key=key)
+    if building.contacts:
+        yield f"inputs = {len(board.doors)}\n"
+    for channel, door in enumerate(board.doors, start=1):
+        yield _READER.format(door=door, key=_key(building, door.name, door.reader, key_of))
+        yield _DOOR.format(door=door, board=board.name, channel=channel)
+        if door.asks_pin:
+            yield "pin = true\n"
+        if building.contacts:
+            yield f'contact = {{ board = "{board.name}", input = {channel} }}\n'
 
 
 class Wiring:
@@ -72,15 +79,18 @@ class Wiring:
     def _address(self, plan: DevicePlan) -> str:
         if self._daemon is not None and plan.name in self._slots:
             return self._daemon.reader_names[self._slots.index(plan.name)]
-        return str(self._ports / (plan.bus or plan.name))
+        path = self._ports / (plan.bus or plan.name)
+        return f"socket://{path}" if plan.transport == UNIX else str(path)
 
 
-def _key(building: Building, door: Door, key_of: KeyOf) -> str:
-    if door.reader != "osdp":
+def _key(building: Building, device: str, kind: str, key_of: KeyOf) -> str:
+    if kind not in _WITH_KEYS:
         return ""
-    key_file = f"{door.name}.key"
+    key_file = f"{device}.key"
     return f'key_file = "{key_file}"\nkey = "{key_of(building, key_file)}"\n'
 
+
+_WITH_KEYS = ("osdp", "osdp_out")
 
 _SCENE = """\
 seed = {plan.seed}
@@ -94,10 +104,10 @@ unknown_share = {plan.unknown_share}
 
 _BOARD = """
 [[lock_board]]
-name = "{building.board}"
-kind = "{building.board_kind}"
+name = "{board.name}"
+kind = "{board.kind}"
 channels = {channels}
-"""
+{key}"""
 
 _READER = """
 [[reader]]
