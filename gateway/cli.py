@@ -138,6 +138,8 @@ def token(
     """Reads a credential's number from standard input (never an argument) and prints its token."""
     from gateway.tokens import load_site_key, tokeniser
 
+    if after and kind is not CredentialKind.PIN:
+        raise GatewayError("--after belongs to a PIN: give --kind pin with it")
     tokenise = tokeniser(load_site_key(_load(settings).gateway.site_key_file))
     number = sys.stdin.readline().rstrip("\r\n")
     if kind is not CredentialKind.QR_CODE:  # the text of a code counts as it is printed

@@ -34,7 +34,7 @@ from gateway.errors import JournalUnavailable
 from gateway.facts import Fact
 from gateway.journal import Head, Journal
 from gateway.presentation import RepeatWindow
-from gateway.sensing import OWN_INPUTS, Sensor, meanings
+from gateway.sensing import LINE_FAULTS, OWN_INPUTS, Sensor, meanings
 from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason
 
 log = logging.getLogger(__name__)
@@ -141,6 +141,7 @@ class Controller:
         self._cared_s = time.monotonic()
         self._sensors = sensors
         self._inputs: dict[tuple[str, int], InputState] = {}
+        self._said: dict[tuple[str, int], InputState] = {}  # last, while its line was whole
         self._repeats = RepeatWindow()
         self._unrecorded: deque[Fact] = deque(maxlen=MAX_UNRECORDED)
         self._acknowledged: dict[int, int] = {}
@@ -264,11 +265,15 @@ class Controller:
         ]
 
     def _doors_of(self, device: str) -> tuple[str, ...]:
-        """The door of a reader, or all doors of a lock board."""
+        """The door of a reader, or all doors that a board releases or senses."""
         point = self._points.get(device)
         if point is not None:
             return (point.door,)
-        return tuple(dict.fromkeys(p.door for p in self._points.values() if p.lock_board == device))
+        released = [p.door for p in self._points.values() if p.lock_board == device]
+        sensed = [
+            door for (board, _), sensor in self._sensors.items() if board == device for door in sensor.doors
+        ]
+        return tuple(dict.fromkeys([*released, *sensed]))
 
     def _input_changed(self, event: InputChanged) -> list[_Act]:
         """What the input says now, compared with what it said last: a device that returns tells it again."""
@@ -276,8 +281,10 @@ class Controller:
         sensor = self._sensors.get(place) or self._own_sensor(event)
         if sensor is None:
             return []
-        found = meanings(sensor.function, self._inputs.get(place), event.state)
+        found = meanings(sensor.function, self._inputs.get(place), event.state, self._said.get(place))
         self._inputs[place] = event.state
+        if event.state not in LINE_FAULTS:
+            self._said[place] = event.state
         return [
             _Act(self._fact(kind, door=door, reader=sensor.reader, reason=reason))
             for kind, reason in found

@@ -56,7 +56,7 @@ _ENDED: Mapping[InputFunction, Kind | None] = {
     InputFunction.MAINS: Kind.MAINS_RESTORED,
     InputFunction.BATTERY: Kind.BATTERY_RESTORED,
 }
-_LINE_FAULTS: Mapping[InputState, Reason] = {
+LINE_FAULTS: Mapping[InputState, Reason] = {
     InputState.SHORTED: Reason.LINE_SHORTED,
     InputState.CUT: Reason.LINE_CUT,
 }
@@ -64,22 +64,25 @@ _LINE_FAULTS: Mapping[InputState, Reason] = {
 Meaning = tuple[Kind, Reason | None]
 
 
-def meanings(function: InputFunction, before: InputState | None, now: InputState) -> list[Meaning]:
+def meanings(
+    function: InputFunction, before: InputState | None, now: InputState, said: InputState | None = None
+) -> list[Meaning]:
     """What there is to record when an input goes from `before` (None: not known yet) to `now`.
 
-    A supervised line that is cut or shorted is tampered with, whatever hangs on it; while it is, the input
-    itself is not known, so that what it says afterwards counts as news only if it is active.
+    A supervised line that is cut or shorted is tampered with, whatever hangs on it. When it is whole again,
+    news is what differs from `said`, the input's last word before (None: it had none).
     """
     if before is now:
         return []
-    if now in _LINE_FAULTS:
-        return [(Kind.TAMPER, _LINE_FAULTS[now])]
+    if now in LINE_FAULTS:
+        return [(Kind.TAMPER, LINE_FAULTS[now])]
     found: list[Meaning] = []
-    if before in _LINE_FAULTS:
+    if before in LINE_FAULTS:
         found.append((Kind.TAMPER_RESTORED, None))
+        before = said
     ended = _ENDED[function]
-    if now is InputState.ACTIVE:
+    if now is InputState.ACTIVE and before is not InputState.ACTIVE:
         found.append((_BEGUN[function], None))
-    elif before is InputState.ACTIVE and ended is not None:
+    elif now is InputState.NORMAL and before is InputState.ACTIVE and ended is not None:
         found.append((ended, None))
     return found

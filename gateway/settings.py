@@ -237,7 +237,13 @@ def load_settings(path: Path) -> Settings:
         raise _refusal(path, explain(error, Settings)) from None
     wrong = _devices(settings.readers, "readers", READERS, path.parent)
     wrong += _devices(settings.lock_boards, "lock_boards", LOCK_BOARDS, path.parent)
-    wrong += [] if wrong else [*_beyond_the_board(settings), *_unwired(settings), *_one_port_twice(settings)]
+    if not wrong:
+        wrong = [
+            *_beyond_the_board(settings),
+            *_unwired(settings),
+            *_without_pins(settings),
+            *_one_port_twice(settings),
+        ]
     if wrong:
         raise _refusal(path, wrong)
     return _anchored(settings, path.parent)
@@ -328,6 +334,19 @@ def _beyond_the_board(settings: Settings) -> list[str]:
         " of these, or mend the board's own setting"
         for number, door in enumerate(settings.doors)
         if (limit := channels[door.lock.board]) is not None and door.lock.channel > limit
+    ]
+
+
+def _without_pins(settings: Settings) -> list[str]:
+    """Doors that ask for a PIN whose readers would never bring one: nobody on the list would get in."""
+    options = {part.name: part.options for part in settings.readers}
+    return [
+        f"doors[{number}].asks_pin: reader {name!r} takes no PIN after a card; if it has keys, write"
+        ' pin = "after_card" in its table'
+        for number, door in enumerate(settings.doors)
+        if door.asks_pin
+        for name in door.readers
+        if getattr(options[name], "pin", "off") != "after_card"
     ]
 
 

@@ -374,6 +374,12 @@ def test_token_takes_every_kind_of_credential(tmp_path: Path, kind: str, said: s
     assert liuhen_gateway("token", "-s", install(tmp_path), "--kind", kind, said=said).stdout == f"{token}\n"
 
 
+def test_token_of_anything_but_a_pin_is_never_made_after_a_card(tmp_path: Path) -> None:
+    done = liuhen_gateway("token", "-s", install(tmp_path), "--after", "a" * 32, said="2580\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--kind pin" in done.stderr
+
+
 def test_token_of_a_pin_depends_on_the_card_it_is_typed_after(tmp_path: Path) -> None:
     path = install(tmp_path)
     tokens = [

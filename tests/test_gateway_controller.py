@@ -96,7 +96,10 @@ class House:
             announce=self.announced.append,
             zone=ZoneInfo("Asia/Shanghai"),
             keep_acknowledged_days=0,
-            sensors={("lobby-board", 1): Sensor(InputFunction.CONTACT, ("garage",))},
+            sensors={
+                ("lobby-board", 1): Sensor(InputFunction.CONTACT, ("garage",)),
+                ("sensing-board", 1): Sensor(InputFunction.REX, ("garage",)),
+            },
         )
         self.controller.access_list = LIST
 
@@ -385,6 +388,31 @@ def test_what_a_device_says_of_itself_is_recorded_at_each_of_its_doors(house: Ho
         (Kind.TAMPER, "lobby", "lobby-in"),
         (Kind.MAINS_FAILED, "lobby", None),
         (Kind.MAINS_FAILED, "garage", None),
+    ]
+
+
+def test_a_door_that_closed_while_its_line_was_cut_is_recorded_as_closed(house: House) -> None:
+    for state in (InputState.ACTIVE, InputState.CUT, InputState.SHORTED, InputState.NORMAL):
+        house.controller.handle([InputChanged("lobby-board", 1, state, 0)])
+    assert [(r.kind, r.reason) for r in house.records()] == [
+        (Kind.DOOR_OPENED, None),
+        (Kind.TAMPER, Reason.LINE_CUT),
+        (Kind.TAMPER, Reason.LINE_SHORTED),
+        (Kind.TAMPER_RESTORED, None),
+        (Kind.DOOR_CLOSED, None),
+    ]
+
+
+def test_a_board_that_only_senses_is_recorded_at_the_doors_that_it_senses(house: House) -> None:
+    house.controller.handle(
+        [
+            DeviceChanged("sensing-board", DeviceState.LOST, "cause"),
+            InputChanged("sensing-board", TAMPER_INPUT, InputState.ACTIVE, 0),
+        ]
+    )
+    assert [(r.kind, r.door) for r in house.records()] == [
+        (Kind.LOCK_LOST, "garage"),
+        (Kind.TAMPER, "garage"),
     ]
 
 

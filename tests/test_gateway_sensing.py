@@ -57,3 +57,18 @@ def test_a_contact_on_a_supervised_line(
     before: InputState | None, now: InputState, found: list[Meaning]
 ) -> None:
     assert meanings(InputFunction.CONTACT, before, now) == found
+
+
+@pytest.mark.parametrize(
+    ("said", "now", "found"),
+    [
+        pytest.param(ACTIVE, NORMAL, [Kind.TAMPER_RESTORED, Kind.DOOR_CLOSED], id="closed meanwhile"),
+        pytest.param(ACTIVE, ACTIVE, [Kind.TAMPER_RESTORED], id="open all the time"),
+        pytest.param(NORMAL, ACTIVE, [Kind.TAMPER_RESTORED, Kind.DOOR_OPENED], id="opened meanwhile"),
+        pytest.param(NORMAL, NORMAL, [Kind.TAMPER_RESTORED], id="closed all the time"),
+    ],
+)
+def test_a_line_that_is_whole_again_is_compared_with_what_it_said_before(
+    said: InputState, now: InputState, found: list[Kind]
+) -> None:
+    assert [kind for kind, _ in meanings(InputFunction.CONTACT, CUT, now, said)] == found

@@ -356,3 +356,17 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 def test_two_devices_on_one_port_are_refused(tmp_path: Path) -> None:
     path = install(tmp_path, reader_port="/dev/ttyUSB7", board_port="/dev/ttyUSB7")
     assert refusal(path) == ["lobby-board: port /dev/ttyUSB7 is that of lobby-in; give each its own"]
+
+
+def test_a_door_that_asks_for_a_pin_needs_a_reader_that_takes_one_after_a_card(tmp_path: Path) -> None:
+    path = changed(tmp_path, 'admits = ["listed"]', "asks_pin = true")
+    said = (
+        "doors[0].asks_pin: reader 'lobby-in' takes no PIN after a card; if it has keys, write"
+        ' pin = "after_card" in its table'
+    )
+    assert refusal(path) == [said]
+    text = path.read_text(encoding="utf-8").replace('"sam_v"', '"wiegand"\nframing = "hex_line"\nbits = 26')
+    path.write_text(text, encoding="utf-8")
+    assert refusal(path) == [said]
+    path.write_text(text.replace("bits = 26", 'bits = 26\npin = "after_card"'), encoding="utf-8")
+    assert load_settings(path).doors[0].asks_pin
