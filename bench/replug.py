@@ -144,9 +144,7 @@ class Campaign:
         with ThreadPoolExecutor(len(self._devices) + 1) as threads:
             swiping = threads.submit(self._swipe, None, ending)
             falling = [
-                threads.submit(
-                    self._fall, device, cycles, done, Random(f"{self._seed}:{number}:{device.name}")
-                )
+                threads.submit(self._fall, device, done, Random(f"{self._seed}:{number}:{device.name}"))
                 for device in self._devices
             ]
             try:
@@ -165,12 +163,10 @@ class Campaign:
             if done.wait(_LOOK_S) or any(each.done() for each in falling):
                 return
 
-    def _fall(self, device: Device, cycles: int, done: threading.Event, chance: Random) -> None:
+    def _fall(self, device: Device, done: threading.Event, chance: Random) -> None:
         with Control(self._estate.ports) as control:
-            while device.cycles < cycles or not done.wait(chance.uniform(*_BACK_S)):
+            while not done.wait(chance.uniform(*_BACK_S)):
                 self._fall_once(device, control, chance)
-                if device.cycles < cycles:
-                    done.wait(chance.uniform(*_BACK_S))
 
     def _fall_once(self, device: Device, control: Control, chance: Random) -> None:
         device.forget()
