@@ -190,11 +190,8 @@ class Campaign:
     @contextmanager
     def _load(self, when: str) -> Iterator[None]:
         """Notes the share of one processor that each process takes meanwhile."""
-        pids = {
-            "gateway": self._estate.gateways[_BUILDING].pid,
-            "simulator": self._estate.simulator.pid,
-            "centre": self._estate.centre.pid,
-        }
+        children = (self._estate.gateways[_BUILDING], self._estate.simulator, self._estate.centre)
+        pids = {child.name: child.pid for child in children if child.running}
         started_s, used_s = time.monotonic(), {name: _used_s(pid) for name, pid in pids.items()}
         yield
         passed_s = time.monotonic() - started_s
@@ -231,12 +228,15 @@ def main(words: list[str]) -> int:
         if not estate.wait_for_devices(_AWAKE_S):
             print("some readers or locks do not work; see the logs")
             return 1
+        if arguments.alone:
+            estate.broker.kill()
+            estate.centre.stop()
         campaign = Campaign(estate, devices, cycles=arguments.cycles, seed=arguments.seed)
         campaign.run()
     families = _families(devices)
     _show(families, campaign.swipes)
     save(
-        "replug",
+        "replug-alone" if arguments.alone else "replug",
         {
             "families": families,
             "recoveries s": {d.name: [round(value, 3) for value in d.recoveries_s] for d in devices},
@@ -245,6 +245,7 @@ def main(words: list[str]) -> int:
             "disturbed to undisturbed, of rounds": campaign.swipes.ratios(),
             "load": campaign.swipes.load,
             "seed": arguments.seed,
+            "alone": arguments.alone,
             "seconds": round(time.monotonic() - started_s, 1),
         },
     )
@@ -369,6 +370,9 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--cycles", type=int, default=100, help="of each device, at least")
     parser.add_argument("--seed", type=int, default=20_261_125)
     parser.add_argument("--family", action="append", default=[], help="only this one; may be repeated")
+    parser.add_argument(
+        "--alone", action="store_true", help="without broker and centre, which use the disk too"
+    )
     parser.add_argument("--gateway", default="", help="a command instead of liuhen-gateway, to profile it")
     parser.add_argument("--disk", type=Path, help="measure on the disk that holds this folder")
     return parser.parse_args(words)
