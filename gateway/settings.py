@@ -350,6 +350,13 @@ def _without_pins(settings: Settings) -> list[str]:
     ]
 
 
+def _differing(device: DevicePart, first: DevicePart) -> str | None:
+    """What two devices of one line set apart, and cannot."""
+    line = ("rate", "baudrate", "parity")
+    apart = [key for key in line if getattr(device.options, key, None) != getattr(first.options, key, None)]
+    return apart[0] if apart else None
+
+
 def _one_port_twice(settings: Settings) -> list[str]:
     """Devices of one bus share its port; all others have one each, and every device a place of its own."""
     ports: dict[str, DevicePart] = {}
@@ -361,6 +368,8 @@ def _one_port_twice(settings: Settings) -> list[str]:
         shared = device.options.bus is not None and device.options.bus == first.options.bus
         if port and first is not device and not shared:
             found.append(f"{device.name}: port {port} is that of {first.name}; give each its own")
+        elif port and first is not device and (key := _differing(device, first)):
+            found.append(f"{device.name}: {key} differs from that of {first.name} on one line; give both one")
         elif place in places:
             found.append(f"{device.name}: {place} is that of {places[place]}; give each its own")
         places.setdefault(place, device.name)

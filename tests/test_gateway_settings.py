@@ -370,3 +370,29 @@ def test_a_door_that_asks_for_a_pin_needs_a_reader_that_takes_one_after_a_card(t
     assert refusal(path) == [said]
     path.write_text(text.replace("bits = 26", 'bits = 26\npin = "after_card"'), encoding="utf-8")
     assert load_settings(path).doors[0].asks_pin
+
+
+ON_ONE_LINE = """
+[[readers]]
+name = "gate-in"
+driver = "osdp"
+port = "/dev/ttyS9"
+address = 1
+key_file = "in.key"
+[[readers]]
+name = "gate-out"
+driver = "osdp"
+port = "/dev/ttyS9"
+address = 2
+rate = {rate}
+key_file = "out.key"
+"""
+
+
+def test_devices_of_one_line_have_one_rate(tmp_path: Path) -> None:
+    path = install(tmp_path)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + ON_ONE_LINE.format(rate=9600), encoding="utf-8")
+    assert len(load_settings(path).readers) == 3
+    path.write_text(text + ON_ONE_LINE.format(rate=19200), encoding="utf-8")
+    assert refusal(path) == ["gate-out: rate differs from that of gate-in on one line; give both one"]
