@@ -92,7 +92,10 @@ class SlotPlace:
             t_before_ns=t_before_ns,
             door=self._plan.door,
         )
-        self._tell_spent()
+
+    def exchanged(self) -> None:
+        for name in self._live().change(self._faults.spent):
+            self._events.append(self._plan.name, "fault_over", detail=name)
 
     def address(self) -> str:
         """The reader's name as PC/SC gives it."""
@@ -165,10 +168,6 @@ class SlotPlace:
     def _lain(self) -> str | None:
         card = self._live().reader.card
         return None if card is None else card.ref
-
-    def _tell_spent(self) -> None:
-        for name in self._live().change(self._faults.spent):
-            self._events.append(self._plan.name, "fault_over", detail=name)
 
 
 class SlotService:

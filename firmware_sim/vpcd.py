@@ -66,6 +66,9 @@ class Recorder(Protocol):
     def read_sent(self, card: str, t_before_ns: int, t_ns: int) -> None:
         """An answer with the card's number was written between the two stamps."""
 
+    def exchanged(self) -> None:
+        """An APDU was answered, or nobody waits for its answer any more."""
+
 
 class Nudge(Protocol):
     """Tells the daemon to look at its slots now."""
@@ -204,9 +207,16 @@ class VpcdSlot:
         """Whether card and daemon are still there."""
         if len(frame) == 1:
             return frame[0] != Control.ATR or self._send_atr(connection)
+        try:
+            return self._exchange(connection, frame, gone)
+        finally:
+            if self._recorder is not None:
+                self._recorder.exchanged()
+
+    def _exchange(self, connection: socket.socket, apdu: bytes, gone: threading.Event) -> bool:
         with self._lock:
             card = self.reader.card
-            answer = self.reader.transmit(frame)
+            answer = self.reader.transmit(apdu)
         if not _wait(answer, connection, gone):
             return False
         assert answer.data is not None

@@ -1,5 +1,9 @@
 """PC/SC readers in a scene: slots of a real daemon, with people, faults and doors like any other reader."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -79,6 +83,26 @@ def test_faults_are_switched_on_and_cleared(sim: Simulator) -> None:
         sim.unplug("desk")
     with pytest.raises(RequestError, match="has no keys"):
         sim.press("desk", "1")
+
+
+@pytest.mark.parametrize("fault", ["answer_status", "lifted"])
+def test_a_fault_that_spoils_a_read_is_told_when_it_is_over(sim: Simulator, fault: str) -> None:
+    sim.present("desk", "P0001")
+    before = sim.last_event
+    sim.fault("desk", fault, count=1)
+    desk = sim.address("desk")
+    orders = (["await", desk, True], ["send", desk, "FFCA000000"])
+    subprocess.run(
+        [sys.executable, Path(__file__).with_name("pcsc_client.py")],
+        env={**os.environ, **sim.environment},
+        input="".join(f"{json.dumps(order)}\n" for order in orders),
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    over = sim.wait_for_event("fault_over", device="desk", after=before, timeout_s=DEADLINE_S)
+    assert over is not None
+    assert over.detail == fault
 
 
 def test_a_persons_card_has_the_number_that_the_reader_gives() -> None:

@@ -108,6 +108,9 @@ class Log:
         assert t_before_ns <= t_ns
         self.events.append(f"read_sent {card}")
 
+    def exchanged(self) -> None:
+        """What it used up is the place's affair."""
+
 
 @contextmanager
 def short_folder() -> Iterator[Path]:
