@@ -229,6 +229,21 @@ def test_what_is_indicated_is_shown(reader: ReaderRig, signal: Indication) -> No
     reader.read("P0001")
 
 
+@SHOWING
+def test_no_two_signals_look_alike(reader: ReaderRig) -> None:
+    assert reader.row.shows is not None
+    seen: dict[Indication, str | None] = {}
+    for signal in Indication:
+        before = reader.sim.last_event
+        reader.driver.indicate(signal)
+        shown = reader.sim.wait_for_event(reader.row.shows, device=DEVICE, after=before, timeout_s=5)
+        assert shown is not None, signal
+        reader.stopped.wait(0.5)  # what belongs to it, such as its sound, has come
+        told = reader.sim.events(after=before)
+        seen[signal] = "; ".join(f"{each.event} {each.detail}" for each in told if each.device == DEVICE)
+    assert len(set(seen.values())) == len(Indication), seen
+
+
 @ALL
 def test_the_decision_never_waits_for_a_lamp(reader: ReaderRig) -> None:
     reader.wedge()
