@@ -16,7 +16,6 @@ from messages.wire import decode_record
 
 _TOGETHER = 2_000
 _GATEWAY = 1
-_OWNER = "INSERT INTO gateway (id, site, name, first_heard_at) VALUES (?, 'bare', 'bare', 0)"
 
 
 def bulk_insert(path: Path, rows: int) -> float:

@@ -28,7 +28,6 @@ MAX_CONNECTIONS = 64
 _MODE = stat.S_IRUSR | stat.S_IWUSR
 _MAX_NAME = 100  # characters of a name or a reference
 _MAX_NUMBER = 2**53
-_TOO_LONG = {"ok": False, "error": f"a request has at most {MAX_REQUEST} bytes"}
 _log = logging.getLogger(__name__)
 
 

@@ -129,7 +129,6 @@ _ATQB_HEAD = 0x50
 _ATQB_SIZE = 12
 _SERIAL_SIZE = 8
 _GOOD = b"\x90\x00"
-_RANDOM = 0x08
 
 
 def find_pn532(buffer: bytes, aliases: Aliases, final: bool) -> bytes | None:  # noqa: FBT001 - see Finder

@@ -124,10 +124,6 @@ class Simulator:
         """Why the thread of the lines ended by itself, None as long as all is well."""
         return self._hub.failure
 
-    def wait_stopped(self, timeout_s: float) -> bool:
-        """Whether `stop` was called within that time."""
-        return self._stopped.wait(timeout_s)
-
     def address(self, device: str) -> str:
         """What a program opens: a path, a socket:// address, or a PC/SC reader's name. A device on a bus has
         that of its bus.
