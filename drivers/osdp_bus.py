@@ -52,6 +52,7 @@ REFUSAL_S = 5.0  # so long after the last refused packet the line is taken for c
 SPARED = frozenset({Command.LSTAT, Command.ISTAT, Command.LED, Command.BUZ})
 REFUSALS_UNTIL_SPARED = 2
 MOST_WISHES = 32
+MOST_URGENT = 128  # a board has 64 outputs
 REFRESHES = 4  # the library goes through some states without sending
 
 NOT_THERE = "no answer from the device; is it powered, wired, and set to this address and speed?"
@@ -65,6 +66,7 @@ class _Device:
         self.place = place
         self.key = key
         self.seats: list[Seat] = []
+        self._urgent: deque[Wish] = deque()  # in their order: a later pulse is longer, and an end comes last
         self._wishes: deque[Wish] = deque(maxlen=MOST_WISHES)
         self._guard = Guard(place.address)
         self._panel: Panel | None = None
@@ -99,14 +101,11 @@ class _Device:
             seat.inbox.put(item)
 
     def wish(self, wish: Wish, *, urgent: bool) -> bool:
-        """Whether the device is there to be asked."""
+        """Whether the device is there to be asked. What is urgent is never pushed out by later wishes."""
         with self._wishing:
-            if not self.is_online:
+            if not self.is_online or (urgent and len(self._urgent) >= MOST_URGENT):
                 return False
-            if urgent:
-                self._wishes.appendleft(wish)
-            else:
-                self._wishes.append(wish)
+            (self._urgent if urgent else self._wishes).append(wish)
         return True
 
     def settle(self, limit_s: float) -> None:
@@ -116,7 +115,7 @@ class _Device:
 
     def _has_no_wish(self) -> bool:
         in_flight = self._panel is not None and self._panel.in_flight is not None
-        return not self.is_online or not (self._wishes or in_flight)
+        return not self.is_online or not (self._urgent or self._wishes or in_flight)
 
     def retire(self) -> None:
         """Its last driver has left; waits until a step that has begun is over."""
@@ -133,7 +132,8 @@ class _Device:
         if not self._is_open:
             return self._not_before_s
         in_flight = self._panel is not None and self._panel.in_flight is not None
-        settled = self.is_online and not self._wishes and not in_flight and self._pending is None
+        waits = self._urgent or self._wishes or in_flight or self._pending is not None
+        settled = self.is_online and not waits
         return self._polled_s + POLL_S if settled and now < self._polled_s + POLL_S else now + STEP_S
 
     def step(self, line: Line, now: float) -> None:
@@ -191,6 +191,7 @@ class _Device:
         self._pending = self._online_as = None
         self._busy_s = self._refused_s = self._silent_s = None
         with self._wishing:
+            self._urgent.clear()
             self._wishes.clear()
             self._wishing.notify_all()
 
@@ -203,10 +204,12 @@ class _Device:
         """One command at a time: a refused one takes the session with it."""
         if not self.is_online or panel.in_flight is not None:
             return
-        if self._wishes:
-            panel.submit(self._wishes.popleft())
-        else:
-            self._ask_status(panel, now)
+        with self._wishing:  # who waits for all wishes sees each either waiting or in flight
+            wishes = self._urgent or self._wishes
+            if wishes:
+                panel.submit(wishes.popleft())
+                return
+        self._ask_status(panel, now)
 
     def _ask_status(self, panel: Panel, now: float) -> None:
         """Many devices tell neither tamper nor inputs by themselves."""
@@ -378,7 +381,6 @@ class _Bus:
         self._port = port
         self.rate = rate
         self.devices: dict[int, _Device] = {}
-        self._leaving: deque[_Device] = deque()
         self._transport: Transport | None = None
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._work, name=f"osdp {port}")

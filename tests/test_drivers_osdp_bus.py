@@ -37,6 +37,7 @@ _keep.restype = None
 NUMBER = "26:A3641D"  # 163,25629: facility A3, card 641D
 TOKEN = tokenise(CredentialKind.CARD_NUMBER, NUMBER)
 GONE_S = 0.15
+BUSY = bytes.fromhex("53 81 08 00 04 79 72 A1")  # sequence 0 and never secured (readers.md 6.2)
 
 
 def ok(ear: Ear) -> None:
@@ -244,6 +245,51 @@ def test_a_device_that_was_away_gets_the_rest_of_a_pulse(line: Line, pd: Pd, tmp
     assert pd.commands[1]["timer_count"] <= 200  # the rest, and no more
 
 
+def test_a_longer_pulse_is_told_after_the_shorter_ones_that_wait_before_it(
+    line: Line, pd: Pd, tmp_path: Path
+) -> None:
+    """What the device is told last is what it does."""
+    board = output(line, write_key(tmp_path))
+    with running(board) as ear:
+        ok(ear)
+        line.tap = lambda _: BUSY
+        for pulse_s in (1.0, 2.0, 3.0, 20.0):
+            board.release(1, pulse_s)
+        line.tap = lambda data: data
+        until(lambda: len(pd.commands) >= 4, "all pulses are told")
+        counts = [each["timer_count"] for each in pd.commands]
+        assert counts[-1] == max(counts) > 150
+
+
+def test_a_release_that_waits_when_the_driver_stops_is_ended_too(line: Line, pd: Pd, tmp_path: Path) -> None:
+    board = output(line, write_key(tmp_path), channels=2)
+    with running(board) as ear:
+        ok(ear)
+        line.tap = lambda _: BUSY
+        for _ in range(2):
+            board.release(1, 20.0)
+            board.release(2, 20.0)
+        board.stop()
+        line.tap = lambda data: data
+    last = {each["output_no"]: each["control_code"] for each in pd.commands}
+    assert last == {0: 1, 1: 1}
+
+
+def test_no_number_of_signals_pushes_a_release_out(line: Line, pd: Pd, tmp_path: Path) -> None:
+    key = write_key(tmp_path)
+    board, lamp = output(line, key, channels=2), reader(line, key, name="lamp")
+    with running(board) as ear, running(lamp) as other:
+        ok(ear)
+        ok(other)
+        line.tap = lambda _: BUSY
+        for channel in (1, 2, 2):
+            board.release(channel, 20.0)
+        for _ in range(50):
+            lamp.indicate(Indication.DENIED)
+        line.tap = lambda data: data
+        until(lambda: sum("output_no" in each for each in pd.commands) == 3, "all are told")
+
+
 def test_a_board_that_is_not_there_releases_nothing_and_says_so(tmp_path: Path) -> None:
     board = output(Nowhere(tmp_path / "rs485"), write_key(tmp_path))
     with running(board) as ear:
@@ -437,7 +483,7 @@ def test_a_busy_device_is_waited_for_and_reported_when_it_stays_so(
     monkeypatch.setattr("drivers.osdp_bus.BUSY_S", 0.0)
     with running(reader(line, write_key(tmp_path))) as ear:
         ok(ear)
-        line.tap = lambda _: bytes.fromhex("53 81 08 00 04 79 72 A1")
+        line.tap = lambda _: BUSY
         ear.wait_until(lambda: ear.states()[-1:] == ["degraded"], "degraded")
         line.tap = lambda data: data
         back(ear)
