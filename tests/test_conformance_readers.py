@@ -251,7 +251,7 @@ def test_the_decision_never_waits_for_a_lamp(reader: ReaderRig) -> None:
     for _ in range(20):
         for signal in Indication:
             reader.driver.indicate(signal)
-    assert time.monotonic() - started_s < 1.0
+    assert time.monotonic() - started_s < 5.0  # each would take longer than that if it waited
     reader.sim.clear(DEVICE)
     reader.wait_ok()
 
