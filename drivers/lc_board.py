@@ -220,7 +220,11 @@ class LcBoard:
 
     def _judge(self, now: float) -> str:
         """What is wrong, if anything; relays that do otherwise are told again, for their state is unknown."""
-        wrong = [relay for relay in self._pulses.relays if self._heard.get(relay.number) is not relay.written]
+        wrong = [
+            relay
+            for relay in self._pulses.relays
+            if relay.written is not None and self._heard.get(relay.number) is not relay.written
+        ]
         if not wrong:
             self._mismatches = 0
             return ""

@@ -206,7 +206,8 @@ class ModbusUnit:
         ask.heard(reply, now)
         if self._leaving:
             if ask is self._parting:  # not what was under way when we were told to leave
-                self._farewell = self._farewell[1:]
+                relay, *rest = self._farewell
+                self._farewell = [*rest, relay] if _is_busy(reply) else rest
             return
         self._health.fine(_LINE)
         if not self._ready and not self._pulses.due(now) and not self._unheard:
@@ -265,7 +266,7 @@ class ModbusUnit:
             if relay.number not in self._unlike:
                 self._health.fine(source)
             return
-        busy = reply.code in (ExceptionCode.BUSY, ExceptionCode.ACKNOWLEDGE)
+        busy = _is_busy(reply)
         self._held_until_s[relay.number] = now + (BUSY_S if busy else REPEAT_S)
         if busy:
             self._health.blip(in_words(reply))
@@ -340,6 +341,11 @@ class ModbusUnit:
     def _inputs_refused(self, reply: Refused, number: int, now: float) -> None:
         self._read_at_s[number] = now + REPEAT_S
         self._health.degraded(_INPUTS, f"the inputs cannot be read: {in_words(reply)}")
+
+
+def _is_busy(reply: Reply) -> bool:
+    """The same command may be taken a moment later."""
+    return isinstance(reply, Refused) and reply.code in (ExceptionCode.BUSY, ExceptionCode.ACKNOWLEDGE)
 
 
 def in_words(reply: Refused) -> str:

@@ -270,6 +270,20 @@ def test_a_relay_that_does_not_follow_is_told_again_and_reported(
     assert told[1].startswith("lock board locks: ok again after")
 
 
+def test_an_answer_from_before_a_release_is_not_held_against_its_relay(
+    peer: Peer, scripted: ScriptedBoard, caplog: pytest.LogCaptureFixture
+) -> None:
+    with driving(peer, status_query=True, command_gap_s=0.4) as (board, _):
+        scripted.wait_until(lambda: b"\xff" in peer.heard, "the query")
+        board.release(2, 5.0)  # waits for the gap after the query
+        peer.send(scripted._status())
+        scripted.answers = True
+        on_s = scripted.wait(2, on=True)
+        scripted.wait_until(lambda: peer.heard.count(b"\xff") == 2, "the query after it")
+        assert scripted.commands[-1][0] == on_s
+    assert "does not follow" not in caplog.text
+
+
 def test_a_board_that_cannot_be_asked_says_so_when_it_was_told_to_ask(
     peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

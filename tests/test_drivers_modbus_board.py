@@ -225,6 +225,18 @@ def test_stopping_makes_every_relay_safe(peer: Peer, unit: ScriptedUnit) -> None
         board.release(1, 5.0)
 
 
+def test_a_board_that_is_busy_when_it_is_left_is_told_again(peer: Peer, unit: ScriptedUnit) -> None:
+    with driving(peer) as (board, _):
+        board.release(3, 30.0)
+        wait_until(lambda: unit.coils[2], "the release")
+        unit.refuses = {5: 6}
+        board.stop()
+        before = len(unit.written)
+        wait_until(lambda: len(unit.written) >= before + 6, "more than one attempt for each")
+        unit.refuses = {}
+    assert unit.coils == [False] * 4
+
+
 def test_the_answer_under_way_when_a_board_is_left_is_not_taken_for_a_farewell() -> None:
     settings = ModbusSettings(port="/dev/ttyS0", channels=2)
     unit = ModbusUnit("locks", settings, Ear(), 0.0)
