@@ -5,11 +5,12 @@ Below the daemon's start everyone is handed their piece; nobody else reads setti
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -27,6 +28,7 @@ from drivers.catalogue import LOCK_BOARDS, READERS, DriverKind
 from drivers.settings import DeviceSettings
 from gateway.decision import Admission, DoorPolicy
 from gateway.errors import SettingsError
+from gateway.mistakes import explain
 from gateway.sensing import InputFunction
 from messages.model import Direction
 
@@ -207,16 +209,6 @@ class Settings(_Part):
         return self
 
 
-_Loc = tuple[int | str, ...]
-_PLAIN = {
-    "missing": "is missing",
-    "model_type": "is not a table",
-    "tuple_type": "is not a list",
-    "frozen_set_type": "is not a list",
-    "too_short": "is empty",
-    "string_type": "is not a text in quotes",
-    "path_type": "is not a text in quotes",
-}
 """What pydantic says in its own words; the rest of its texts is plain enough."""
 
 
@@ -243,6 +235,7 @@ def load_settings(path: Path) -> Settings:
             *_unwired(settings),
             *_without_pins(settings),
             *_one_port_twice(settings),
+            *_one_key_twice(settings),
         ]
     if wrong:
         raise _refusal(path, wrong)
@@ -357,6 +350,26 @@ def _differing(device: DevicePart, first: DevicePart) -> str | None:
     return apart[0] if apart else None
 
 
+def _real(port: str) -> str:
+    """The device that a path leads to: by-id and by-path may name one and the same."""
+    return os.path.realpath(port) if port.startswith("/") else port
+
+
+def _one_key_twice(settings: Settings) -> list[str]:
+    """Each device that proves itself by a key has one of its own; drivers of one device share it."""
+    owners: dict[Path, tuple[str, object]] = {}
+    found = []
+    for device in (*settings.readers, *settings.lock_boards):
+        key_file = getattr(device.options, "key_file", None)
+        if key_file is None:
+            continue
+        where = getattr(device.options, "on_line", device.options.place)
+        first, place = owners.setdefault(key_file, (device.name, where))
+        if place != where:
+            found.append(f"{device.name}: key_file {key_file} is that of {first}; give each device its own")
+    return found
+
+
 def _one_port_twice(settings: Settings) -> list[str]:
     """Devices of one bus share its port; all others have one each, and every device a place of its own."""
     ports: dict[str, DevicePart] = {}
@@ -364,7 +377,7 @@ def _one_port_twice(settings: Settings) -> list[str]:
     found = []
     for device in (*settings.readers, *settings.lock_boards):
         port, place = str(getattr(device.options, "port", "")), device.options.place
-        first = ports.setdefault(port, device)
+        first = ports.setdefault(_real(port), device)
         shared = device.options.bus is not None and device.options.bus == first.options.bus
         if port and first is not device and not shared:
             found.append(f"{device.name}: port {port} is that of {first.name}; give each its own")
@@ -374,50 +387,3 @@ def _one_port_twice(settings: Settings) -> list[str]:
             found.append(f"{device.name}: {place} is that of {places[place]}; give each its own")
         places.setdefault(place, device.name)
     return found
-
-
-def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """One line for each fault: the key's full path, what is wrong, and what could stand there."""
-    faults = error.errors()
-    places = [fault["loc"] for fault in faults]
-    return [
-        _line(fault["loc"], fault["type"], fault["msg"], model)
-        for fault in faults
-        if fault["type"] != "too_short" or not _is_consequence(fault["loc"], places)
-    ]
-
-
-def _is_consequence(loc: _Loc, places: list[_Loc]) -> bool:
-    """A list looks too short when what it holds is wrong: the items are named, the list need not be."""
-    return any(len(place) > len(loc) and place[: len(loc)] == loc for place in places)
-
-
-def _line(loc: _Loc, kind: str, text: str, model: type[BaseModel]) -> str:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
-    if kind == "extra_forbidden":
-        known = sorted(_model_at(loc[:-1], model).model_fields)
-        return f"{path}: is not a setting; known here: {', '.join(known)}"
-    found = _PLAIN.get(kind) or text.removeprefix("Value error, ")
-    help_text = _what_to_write(loc, model)
-    line = f"{found}; write {help_text}" if help_text else found
-    return f"{path}: {line}" if path else line
-
-
-def _model_at(loc: _Loc, model: type[BaseModel]) -> type[BaseModel]:
-    for part in loc:
-        if part in model.model_fields:
-            model = _inner_model(model.model_fields[str(part)].annotation) or model
-    return model
-
-
-def _what_to_write(loc: _Loc, model: type[BaseModel]) -> str | None:
-    """The description of the innermost setting that `loc` leads to."""
-    names = [part for part in loc if isinstance(part, str)]
-    field = _model_at(tuple(names[:-1]), model).model_fields.get(names[-1]) if names else None
-    return field.description if field else None
-
-
-def _inner_model(annotation: object) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((m for arg in get_args(annotation) if (m := _inner_model(arg)) is not None), None)

@@ -396,3 +396,20 @@ def test_devices_of_one_line_have_one_rate(tmp_path: Path) -> None:
     assert len(load_settings(path).readers) == 3
     path.write_text(text + ON_ONE_LINE.format(rate=19200), encoding="utf-8")
     assert refusal(path) == ["gate-out: rate differs from that of gate-in on one line; give both one"]
+
+
+def test_two_names_of_one_port_are_one_port(tmp_path: Path) -> None:
+    (tmp_path / "ttyUSB0").touch()
+    for name in ("by-id", "by-path"):
+        (tmp_path / name).symlink_to(tmp_path / "ttyUSB0")
+    path = install(tmp_path, reader_port=str(tmp_path / "by-id"), board_port=str(tmp_path / "by-path"))
+    (line,) = refusal(path)
+    assert line == f"lobby-board: port {tmp_path / 'by-path'} is that of lobby-in; give each its own"
+
+
+def test_each_osdp_device_has_a_key_of_its_own(tmp_path: Path) -> None:
+    osdp = 'driver = "osdp"\nport = "/dev/ttyS1"\nkey_file = "a.key"\naddress = {}\n'
+    readers = "".join(f'[[readers]]\nname = "r-{n}"\n{osdp.format(n)}' for n in (1, 2))
+    path = changed(tmp_path, "[[doors]]", f"{readers}[[doors]]")
+    (line,) = refusal(path)
+    assert line == f"r-2: key_file {tmp_path / 'a.key'} is that of r-1; give each device its own"
