@@ -21,7 +21,6 @@ _PNP = r"\\?PnP?\Notification"
 _CHANGED = 0x0002
 _GONE = 0x0004 | 0x0008  # unknown, unavailable
 _PRESENT = 0x0020
-_MUTE = 0x0200
 _EVENTS_SHIFT = 16
 
 MISSING = (
@@ -91,10 +90,6 @@ class View:
     @property
     def is_present(self) -> bool:
         return bool(self.state & _PRESENT)
-
-    @property
-    def is_mute(self) -> bool:
-        return bool(self.state & _MUTE)
 
     @property
     def events(self) -> int:
