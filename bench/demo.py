@@ -65,18 +65,26 @@ def main() -> None:
 
 def _look(estate: Estate, ending: threading.Event, *, browser: bool) -> bool:
     reader, residents_only = estate.plan.buildings[0].doors[0].name, estate.plan.listed_only[0]
+    tampered = next(
+        d.name for building in estate.plan.buildings for d in building.doors if d.reader == "osdp"
+    )
     asking = next(d.name for building in estate.plan.buildings for d in building.doors if d.asks_pin)
     _say(f"""
   the page      {estate.address}
   the broker    {estate.broker.name} on 127.0.0.1:{estate.broker.port}
   everything    {estate.folder}
 
-  Lay a card on a reader by hand, in another terminal 另开一个终端，手动刷卡:
+  Lay a card on a reader by hand, in another terminal; if somebody stands there, once more
+  另开一个终端，手动刷卡；有人正在刷卡时请再试一次:
       ./liuhen sim lay {reader} P0007 --dir {estate.ports}
-  And one that is refused, a visitor at a residents' door 再刷一张会被拒绝的:
+  And one that is refused, a stranger at a residents' door 再刷一张会被拒绝的:
       ./liuhen sim lay {residents_only} P0201 --dir {estate.ports}
   At a door that asks for the PIN after the card 刷卡后还要输入密码的门:
       ./liuhen sim lay {asking} P0007 --pin --dir {estate.ports}
+  Pull a reader's plug and put it back; tamper with another 拔掉、插回读卡器；拆动另一个:
+      ./liuhen sim unplug {asking} --dir {estate.ports}
+      ./liuhen sim replug {asking} --dir {estate.ports}
+      ./liuhen sim input {tampered} 0 bad --dir {estate.ports}
   Who there is, and the readers:
       ./liuhen sim people --dir {estate.ports}
       ./liuhen sim status --dir {estate.ports}

@@ -35,7 +35,10 @@ class OsdpSettings(DeviceSettings):
     address: Annotated[int, Field(strict=True, ge=0, le=MAX_ADDRESS)] = 0
     key_file: Path
     """The reader's own key: 32 hex digits, mode 0600. Relative to the settings file's folder."""
-    install_until: AwareDatetime | None = None
+    install_until: Annotated[
+        AwareDatetime | None,
+        Field(description="a date and time with its zone, such as 2026-11-25T15:10:00+08:00"),
+    ] = None
     """Without a key yet: the reader is given one in the ten minutes before this time, and never after."""
 
     @property

@@ -25,7 +25,7 @@ _EVENTS_SHIFT = 16
 
 MISSING = (
     "pyscard is missing, which PC/SC readers need: install the packages gcc, libpcsclite-dev and "
-    "python3-dev, then Liuhen with its extra pcsc"
+    "python3-dev, then: pip install pyscard"
 )
 NO_SERVICE = "the PC/SC service does not run: install pcscd, and start it with systemctl start pcscd.socket"
 DENIED = "the PC/SC service refuses this user: allow access_pcsc and access_card in a polkit rule"
