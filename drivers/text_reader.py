@@ -34,11 +34,11 @@ from drivers.text_codec import (
     text_of,
     was_meant,
 )
+from drivers.uid import UID_SIZES, refusal
 
 USUAL_DECIMAL_DIGITS = 10  # "8H10D", and what most readers send for 24 bits, too
 EM_TAG_DIGITS = 10
-UID_DIGITS = (8, 14, 20)
-RANDOM_UID, CASCADE_TAG = "08", "88"
+UID_DIGITS = tuple(2 * size for size in UID_SIZES)
 
 _NOT_A_READER = "bytes arrive that are no card numbers: check 'rate', 'line', 'suffix' and 'pattern'"
 _NOT_A_SCANNER = "bytes arrive that are no text: check 'rate', 'suffix' and 'charset'"
@@ -161,14 +161,10 @@ def _identifier(kind: CredentialKind, digits: str, order: ByteOrder) -> str:
     """Raises ProtocolViolation for what is no lasting number of a card (readers.md 4.7)."""
     if order == "reversed":
         digits = bytes.fromhex(digits)[::-1].hex().upper()
+    if kind is CredentialKind.CARD_UID and (cause := refusal(bytes.fromhex(digits))):
+        raise ProtocolViolation(cause)
     if not digits.strip("0"):
         raise ProtocolViolation(_ZEROS)
-    if kind is CredentialKind.CARD_UID and len(digits) == UID_DIGITS[0] and digits.startswith(RANDOM_UID):
-        raise ProtocolViolation("a random number, as phones and passports give: present a card")
-    if kind is CredentialKind.CARD_UID and digits.startswith(CASCADE_TAG):
-        raise ProtocolViolation(
-            "only the first part of a longer card number: set the reader to whole numbers"
-        )
     return digits
 
 

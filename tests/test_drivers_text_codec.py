@@ -166,7 +166,7 @@ def test_settings_say_how_a_line_is_read(line: bytes, chosen: dict[str, Any], ki
         pytest.param(b"000000\r", {}, "zeros", id="zeros"),
         pytest.param(b"0000000000\r", {"kind": "em_tag"}, "zeros", id="a tag of zeros"),
         pytest.param(b"08ABCDEF\r", {"kind": "card_uid"}, "random", id="a random UID"),
-        pytest.param(b"88041122\r", {"kind": "card_uid"}, "first part", id="a part of a UID"),
+        pytest.param(b"88041122\r", {"kind": "card_uid"}, "only part", id="a part of a UID"),
         pytest.param(b"004BB26E\r", {"kind": "em_tag"}, "another form", id="a short tag"),
         pytest.param(
             b"111,277\r", {"pattern": "{facility},{card}", "base": "decimal"}, "another form", id="lost"
