@@ -290,7 +290,7 @@ class _Device:
 
     def _is_there(self) -> None:
         now = time.monotonic()
-        if self._used is not None and self._used.is_new:
+        if self._used is not None and self._used.is_unproved:
             self._confirm_key(now)
             return
         if self._guard.identity != self._who:

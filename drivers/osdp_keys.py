@@ -27,10 +27,15 @@ _LONGEST_FILE = 128  # bytes: a key, a line end, and no book
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What a session is held with. `is_new`: the reader does not have it yet, and an installation is open."""
+    """What a session is held with.
+
+    `is_new`: the reader may not have it yet, and an installation is open. `is_unproved`: no session has shown
+    yet that the reader has it; the first one that does is to `confirm` it.
+    """
 
     value: bytes = field(repr=False)
     is_new: bool = False
+    is_unproved: bool = False
 
 
 class ReaderKey:
@@ -60,9 +65,11 @@ class ReaderKey:
             return Key(known)
         waiting = self._read(self._new)
         if self.may_install(now):
-            return Key(waiting or self._make(), is_new=True)
+            return Key(waiting or self._make(), is_new=True, is_unproved=True)
         if waiting is not None:
-            return Key(waiting)  # the reader may have taken it just before the window closed
+            return Key(
+                waiting, is_unproved=True
+            )  # the reader may have taken it just before the window closed
         until = self._install_until
         if until is not None and now < until:
             raise ConfigurationError(
@@ -73,8 +80,8 @@ class ReaderKey:
         )
 
     def known(self) -> bytes | None:
-        """The key that the reader has; None while there is none. Raises ConfigurationError."""
-        return self._read(self.file)
+        """The key on disk, proved or not; None while there is none. Raises ConfigurationError."""
+        return self._read(self.file) or self._read(self._new)
 
     def may_install(self, now: datetime) -> bool:
         return self._install_until is not None and self._install_until - WINDOW <= now < self._install_until

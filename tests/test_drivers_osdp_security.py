@@ -299,6 +299,45 @@ def test_an_installation_gives_a_reader_its_own_key_and_closes_the_window(tmp_pa
             assert refused(ear).state is DeviceState.LOST
 
 
+def test_a_key_that_the_reader_took_as_the_window_closed_is_confirmed_when_it_proves_it(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "reader.key"
+    waiting = write_key(tmp_path, name="reader.key.new")
+    over = datetime.now(UTC) - timedelta(minutes=1)
+    pd = Pd()
+    with Line(tmp_path / "rs485", pd) as line, running(reader(line, file, install_until=over)) as ear:
+        ok(ear)
+        line.card(pd)
+        ear.wait(CardRead)
+    assert bytes.fromhex(file.read_text(encoding="ascii")) == KEY
+    assert not waiting.exists()
+
+
+def test_a_waiting_key_that_the_reader_does_not_prove_goes_on_waiting(tmp_path: Path) -> None:
+    file = tmp_path / "reader.key"
+    waiting = write_key(tmp_path, name="reader.key.new")
+    over = datetime.now(UTC) - timedelta(minutes=1)
+    pd = Pd(key=fresh_key())
+    with Line(tmp_path / "rs485", pd) as line, running(reader(line, file, install_until=over)) as ear:
+        refused(ear)
+    assert waiting.exists()
+    assert not file.exists()
+
+
+def test_a_waiting_key_is_no_other_readers(tmp_path: Path) -> None:
+    over = datetime.now(UTC) - timedelta(minutes=1)
+    for name in ("first.key.new", "second.key.new"):
+        write_key(tmp_path, name=name)
+    with Line(tmp_path / "rs485", Pd()) as line:
+        first = reader(line, tmp_path / "first.key", install_until=over)
+        second = reader(line, tmp_path / "second.key", name="unit-2", address=2, install_until=over)
+        with running(first) as ear:
+            ok(ear)
+            with pytest.raises(ConfigurationError, match="give each reader its own"):
+                second.run(Ear())
+
+
 def test_nothing_but_the_new_key_goes_out_on_the_default_key(tmp_path: Path) -> None:
     pd = Pd(key=None, install=True)
     until_time = datetime.now(UTC) + timedelta(minutes=5)
@@ -382,9 +421,11 @@ def test_a_new_key_is_on_disk_before_the_reader_has_it_and_stays_the_same(tmp_pa
     assert first.is_new
     assert key.current(NOW - timedelta(seconds=1)) == first
     late = key.current(NOW)  # the window is over; the reader may have taken it
-    assert (late.value, late.is_new) == (first.value, False)
+    assert (late.value, late.is_new, late.is_unproved) == (first.value, False, True)
+    assert key.known() == first.value  # no other reader may take it
     key.confirm()
-    assert key.current(NOW - timedelta(seconds=1)) == late
+    proved = key.current(NOW - timedelta(seconds=1))
+    assert (proved.value, proved.is_new, proved.is_unproved) == (first.value, False, False)
     assert key.known() == first.value
     key.confirm()  # of one that is no new one: nothing happens
 
