@@ -16,6 +16,7 @@ from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
+from drivers.allowance import MOST_READS, READS_PER_S, TOO_MUCH, Allowance
 from drivers.base import (
     Assurance,
     CardRead,
@@ -40,16 +41,13 @@ NOISE_FORGOTTEN_S = 60.0
 NOISE_OVER_S = (
     4.0  # a silent device looks like a good one; until forgotten, the next noise tells on it at once
 )
-FLOOD_FORGOTTEN_S = 5.0
 NOISE_BYTES, NOISE_BURSTS = 64, 3  # so much without one good frame is no accident any more
 MOST_BYTES, BYTES_PER_S = 64 * 1024, 32 * 1024  # the fastest line carries 11,520 bytes a second
-MOST_READS, READS_PER_S = 200, 10  # presentations: people are slower
 
 _LINE = "line"
 _FRAMES = "frames"
 _FLOOD = "flood"
 _NOISE = "noise on the line"
-_TOO_MUCH = "the device sends without a pause: check its mode, speed and wiring"
 
 
 class ListeningSettings(DeviceSettings):
@@ -191,27 +189,6 @@ class ListeningReader:
 
 
 @dataclass(slots=True)
-class _Allowance:
-    """How much may come: `most` at once, `per_s` in the long run."""
-
-    most: float
-    per_s: float
-    left: float = field(init=False)
-    at_s: float = field(default=0.0, init=False)
-
-    def __post_init__(self) -> None:
-        self.left = self.most
-
-    def take(self, amount: int, now: float) -> bool:
-        self.left = min(self.most, self.left + (now - self.at_s) * self.per_s)
-        self.at_s = now
-        if amount > self.left:
-            return False
-        self.left -= amount
-        return True
-
-
-@dataclass(slots=True)
 class _Noise:
     """What arrived and meant nothing, since the last good frame."""
 
@@ -269,9 +246,8 @@ class _Session:
         self._heard_s = 0.0
         self._noise = _Noise()
         self._frames_are_good = True
-        self._flooded_s: float | None = None
-        self._bytes = _Allowance(MOST_BYTES, BYTES_PER_S)
-        self._reads = _Allowance(MOST_READS, READS_PER_S)
+        self._bytes = Allowance(MOST_BYTES, BYTES_PER_S)
+        self._reads = Allowance(MOST_READS, READS_PER_S)
 
     def run(self, transport: Transport) -> None:
         """Listens until stopped. Raises DeviceUnavailable."""
@@ -286,7 +262,7 @@ class _Session:
             data = transport.read(self._wait_s(time.monotonic()))
             now = time.monotonic()
             if data and not self._bytes.take(len(data), now):
-                self._wait_out_the_flood(transport, now)
+                self._wait_out_the_flood(transport)
             elif data:
                 self._heard_s = now
                 self._take(self._decoder.feed, data, now)
@@ -321,22 +297,24 @@ class _Session:
             self._frames_are_good = True
         if self._frames_are_good:
             self.health.fine(_FRAMES)
-        if self._flooded_s is None or now - self._flooded_s >= FLOOD_FORGOTTEN_S:
+        if self._bytes.is_kept(now) and self._reads.is_kept(now):
             self.health.fine(_FLOOD)
 
     def _is_there(self, now: float) -> bool:
         return self._card is not None and now < self._card.seen_s + self._settings.removal_s
 
-    def _wait_out_the_flood(self, transport: Transport, now: float) -> None:
+    def _wait_out_the_flood(self, transport: Transport) -> None:
         """The device costs no more than this thread's own sleep; cards in the flood are not read."""
-        self._flooded(now)
+        self.health.degraded(_FLOOD, TOO_MUCH)
         self._stopped.wait(TICK_S)
         transport.flush_input()
         self._decoder.reset()
 
-    def _flooded(self, now: float) -> None:
-        self._flooded_s = now
-        self.health.degraded(_FLOOD, _TOO_MUCH)
+    def _may_tell(self, now: float) -> bool:
+        if self._reads.take(1, now):
+            return True
+        self.health.degraded(_FLOOD, TOO_MUCH)
+        return False
 
     # --- what was heard -----------------------------------------------------------------------------------
 
@@ -382,14 +360,13 @@ class _Session:
             return  # a damaged frame of the card that is known already
         again = self._complained_s is not None and now < self._complained_s + self._settings.removal_s
         self._complained_s = now
-        if not again and self._reads.take(1, now):
+        if not again and self._may_tell(now):
             self._emit(CardUnreadable(self._name, refused.cause))
 
     def _tell(self, entries: list[Entry], now: float, newest: CardRead | None = None) -> None:
         """Emits what is complete. A card before `newest` has made room for it."""
         for entry in entries:
-            if not self._reads.take(1, now):
-                self._flooded(now)
+            if not self._may_tell(now):
                 continue
             self._emit(entry.as_read(self._name, self._tokenise, time.monotonic_ns()))
             self._told = self._told or entry.card is not None

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from drivers.allowance import MOST_READS, READS_PER_S, TOO_MUCH, Allowance
 from drivers.base import (
     POWER_INPUT,
     TAMPER_INPUT,
@@ -32,7 +33,21 @@ from drivers.health import Health
 from drivers.keypad import Entry, PinPad, PinSettings
 from drivers.osdp_bus import Seat, join
 from drivers.osdp_panel import buzzer_wish, led_wish, require_library
-from drivers.osdp_seat import TICK_S, Bulletin, Inbox, Installed, Item, Local, Offline, Online, Shown, Typed
+from drivers.osdp_seat import (
+    FLOOD,
+    TICK_S,
+    Bulletin,
+    Fine,
+    Inbox,
+    Installed,
+    Item,
+    Local,
+    Offline,
+    Online,
+    Shown,
+    Trouble,
+    Typed,
+)
 from drivers.osdp_settings import OsdpSettings
 from drivers.uid import refusal, uid_number, without_cascade_tags
 
@@ -137,6 +152,7 @@ class _Session:
         self._told = False  # CardRead was emitted, CardRemoved not yet
         self._complained_s: float | None = None
         self._inputs: dict[int, InputState] = {}
+        self._reads = Allowance(MOST_READS, READS_PER_S)
 
     def wait_s(self, now: float) -> float:
         ends = [TICK_S]
@@ -148,7 +164,9 @@ class _Session:
 
     def take(self, item: Item | None) -> None:
         now = time.monotonic()
-        self._tell(self._pad.tick(now))
+        self._tell(self._pad.tick(now), now)
+        if self._reads.is_kept(now):
+            self._bulletin.note(Fine(FLOOD))
         if not self._pad.holds_card and not self._is_there(now):
             self._remove()
         match item:
@@ -158,7 +176,7 @@ class _Session:
                 self._show(item, now)
             case Typed():
                 for char in item.keys:
-                    self._tell(self._pad.key(char, now))
+                    self._tell(self._pad.key(char, now), now)
             case Local():
                 self._tell_input(TAMPER_INPUT, active=item.tampered, at_ns=item.at_ns)
                 self._tell_input(POWER_INPUT, active=item.power_failed, at_ns=item.at_ns)
@@ -167,11 +185,11 @@ class _Session:
             case _:
                 self._bulletin.note(item)
                 if isinstance(item, Offline):
-                    self._tell(self._pad.give_up())
+                    self._tell(self._pad.give_up(), now)
 
     def interrupted(self) -> None:
         """Reading stops."""
-        self._tell(self._pad.give_up())
+        self._tell(self._pad.give_up(), time.monotonic())
         self._remove()
 
     # --- cards --------------------------------------------------------------------------------------------
@@ -192,7 +210,7 @@ class _Session:
         if not self._pad.holds_card:
             self._remove()
         read = CardRead(self._name, kind, token, Assurance.L0, shown.at_ns)
-        self._tell(self._pad.card(read, now), newest=read)
+        self._tell(self._pad.card(read, now), now, newest=read)
         self._card = (token, now)
         self._complained_s = None
 
@@ -214,12 +232,20 @@ class _Session:
     def _refuse(self, cause: str, now: float) -> None:
         again = self._complained_s is not None and now < self._complained_s + self._settings.removal_s
         self._complained_s = now
-        if not again:
+        if not again and self._may_tell(now):
             self._emit(CardUnreadable(self._name, cause))
 
-    def _tell(self, entries: list[Entry], newest: CardRead | None = None) -> None:
+    def _may_tell(self, now: float) -> bool:
+        if self._reads.take(1, now):
+            return True
+        self._bulletin.note(Trouble(FLOOD, TOO_MUCH))
+        return False
+
+    def _tell(self, entries: list[Entry], now: float, newest: CardRead | None = None) -> None:
         """Emits what is complete. A card before `newest` has made room for it."""
         for entry in entries:
+            if not self._may_tell(now):
+                continue
             self._emit(entry.as_read(self._name, self._tokenise, time.monotonic_ns()))
             self._told = self._told or entry.card is not None
             if newest is not None and entry.card is not newest:

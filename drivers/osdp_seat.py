@@ -14,8 +14,11 @@ from drivers.health import Health
 LINE = "line"
 BUSY = "busy"
 SECURITY = "security"
+FLOOD = "flood"
 TICK_S = 1.0  # how often health looks whether a trouble is over
 MOST_WAITING = 256  # reports for a driver that takes none; a person shows a card a second
+
+NOT_TAKEN = "reports were dropped: this computer was too busy to take them"
 
 Wish = dict[str, int | bool | bytes]
 """A command in the library's own words."""
@@ -98,19 +101,25 @@ _REPORTS = (Shown, Typed, Local, Contacts)
 
 
 class Inbox:
-    """Items in order; any thread puts, one takes. Reports beyond the limit are dropped, states never are."""
+    """Items in order; any thread puts, one takes. Reports beyond the limit are dropped, states never are.
+
+    Each run of dropped reports is told as one `Blip`.
+    """
 
     def __init__(self) -> None:
         self._items: deque[Item] = deque()
         self._changed = threading.Condition()
         self._woken = False
-        self.dropped = 0
+        self._is_dropping = False
 
     def put(self, item: Item) -> None:
         with self._changed:
-            if isinstance(item, _REPORTS) and len(self._items) >= MOST_WAITING:
-                self.dropped += 1
-                return
+            if isinstance(item, _REPORTS):
+                was_dropping, self._is_dropping = self._is_dropping, len(self._items) >= MOST_WAITING
+                if was_dropping and self._is_dropping:
+                    return
+                if self._is_dropping:
+                    item = Blip(NOT_TAKEN)
             self._items.append(item)
             self._changed.notify()
 
@@ -160,6 +169,6 @@ class Bulletin:
     def tick(self) -> None:
         """To be called now and then: a trouble must have been over for a while."""
         if self.is_online:
-            for source in (LINE, BUSY, SECURITY):
+            for source in (LINE, BUSY, SECURITY, FLOOD):
                 if source not in self._troubled:
                     self._health.fine(source)

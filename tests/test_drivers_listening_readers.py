@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from drivers_support import Ear, Peer, running, tokenise, vectors
 
-from drivers import listening
+from drivers import allowance, listening
 from drivers.base import (
     Assurance,
     CardRead,
@@ -442,7 +442,7 @@ def test_a_device_that_invents_cards_is_heard_no_more_often_than_people_can_be(p
         for number in range(1, 1001):
             peer.send(b"%06X\r" % number)
         ear.wait_until(lambda: "degraded" in ear.states(), "degraded")
-        assert len(ear.of(CardRead)) <= listening.MOST_READS * 1.5
+        assert len(ear.of(CardRead)) <= allowance.MOST_READS * 1.5
 
 
 def test_a_port_that_appears_later_is_taken_up(tmp_path: Path) -> None:

@@ -95,6 +95,38 @@ def test_another_card_replaces_the_first(line: Line, pd: Pd, tmp_path: Path) -> 
     assert ear.of(CardRead)[1].token == tokenise(CredentialKind.CARD_NUMBER, "32:0A0B0C0D")
 
 
+def test_a_reader_that_invents_cards_is_heard_no_more_often_than_people_can_be(
+    line: Line, pd: Pd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.osdp_reader.MOST_READS", 3)
+    monkeypatch.setattr("drivers.osdp_reader.READS_PER_S", 0.1)
+    monkeypatch.setattr("drivers.allowance.FORGOTTEN_S", 0.5)
+    with running(reader(line, write_key(tmp_path))) as ear:
+        ok(ear)
+        for number in range(1, 7):
+            line.card(pd, bytes([number] * 4), 32)
+        ear.wait_state("ok", "degraded", "ok")
+    numbers = [read.token for read in ear.of(CardRead)]
+    assert numbers == [
+        tokenise(CredentialKind.CARD_NUMBER, f"32:{bytes([number] * 4).hex()}") for number in range(1, 4)
+    ]
+    assert len(ear.of(CardRemoved)) == len(numbers)
+
+
+def test_what_a_reader_refuses_counts_as_what_it_shows(
+    line: Line, pd: Pd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.osdp_reader.MOST_READS", 2)
+    monkeypatch.setattr("drivers.osdp_reader.READS_PER_S", 0.1)
+    with running(reader(line, write_key(tmp_path), bits=[32])) as ear:
+        ok(ear)
+        for number in range(1, 4):
+            line.card(pd, bytes([number] * 4), 32)
+            line.card(pd)
+        ear.wait_state("ok", "degraded")
+    assert (len(ear.of(CardRead)), len(ear.of(CardUnreadable))) == (1, 1)
+
+
 def test_a_card_with_wrong_parity_is_told_as_unreadable_once(line: Line, pd: Pd, tmp_path: Path) -> None:
     with running(reader(line, write_key(tmp_path))) as ear:
         ok(ear)
