@@ -168,7 +168,8 @@ def test_cards_right_after_one_another_are_all_read(peer: Peer, family: Family) 
 
 @EACH
 def test_a_frame_in_pieces_is_put_together(peer: Peer, family: Family) -> None:
-    with reading(peer.path, family) as ear:
+    can_wait = "idle_ms" in READERS[family.driver]().settings.model_fields
+    with reading(peer.path, family, **({"idle_ms": 1000} if can_wait else {})) as ear:
         for byte in family.first:
             peer.send(bytes((byte,)))
             pace(0.005)
