@@ -133,7 +133,7 @@ FAMILIES: Mapping[str, Family] = {
         told=("channels",),
         is_lock_board=True,
     ),
-    "modbus": Family("modbus", _modbus, told=("baudrate", "unit", "channels"), is_lock_board=True),
+    "modbus": Family("modbus", _modbus, told=("rate", "unit", "channels"), is_lock_board=True),
     "nothing": Family("", lambda _: {}),
 }
 
@@ -246,7 +246,7 @@ def _judge(
     names = [first.driver, *(family.driver for mind in first.mind if f'"{family.driver}"' in mind)]
     wanted = {**options, **truth}
     expected = {key: wanted[key] for key in family.told if key in wanted}
-    told = {"rate": first.rate, "baudrate": first.rate, **first.options}
+    told = {"rate": first.rate, **first.options}
     wrong = {key for key, value in expected.items() if told.get(key, value) != value}
     if family.alike:  # the right one of two that cannot be told apart must at least be named
         return family.driver in names and first.rate == options["rate"], said

@@ -147,9 +147,7 @@ class _Line:
                 self._wake.clear()
                 try:
                     with closing(
-                        open_transport(
-                            self.settings.port, self.settings.baudrate, parity=self.settings.parity
-                        )
+                        open_transport(self.settings.port, self.settings.rate, parity=self.settings.parity)
                     ) as transport:
                         self._keep(transport)
                 except DeviceUnavailable as error:
@@ -266,15 +264,15 @@ class _Line:
 def _silence(unit: ModbusUnit, heard: int) -> str:
     number = unit.settings.unit
     if heard:
-        return f"what unit {number} answers cannot be understood; check baudrate, parity and wiring"
+        return f"what unit {number} answers cannot be understood; check rate, parity and wiring"
     return f"no answer from unit {number}"
 
 
 def _agree(line: ModbusSettings, board: ModbusSettings) -> None:
-    if (line.baudrate, line.parity) != (board.baudrate, board.parity):
+    if (line.rate, line.parity) != (board.rate, board.parity):
         raise ConfigurationError(
-            f"unit {board.unit} at {board.port}: all boards of one line need the same baudrate and parity;"
-            f" another one there has {line.baudrate} and {line.parity}"
+            f"unit {board.unit} at {board.port}: all boards of one line need the same rate and parity;"
+            f" another one there has {line.rate} and {line.parity}"
         )
 
 

@@ -24,7 +24,7 @@ class ModbusSettings(DeviceSettings):
     bus: ClassVar[str | None] = "modbus"
 
     port: Port
-    baudrate: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = 9600
+    rate: Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200] = 9600
     parity: Literal["none", "even", "odd"] = "none"
     unit: Annotated[int, Field(ge=1, le=MAX_UNIT)] = 1
     channels: Annotated[int, Field(ge=0, le=64)] = 1
@@ -54,4 +54,4 @@ class ModbusSettings(DeviceSettings):
     @property
     def character_s(self) -> float:
         """A character on the line: start, 8 bits, parity or a second stop bit, stop."""
-        return 11 / self.baudrate
+        return 11 / self.rate

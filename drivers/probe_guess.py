@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from drivers.errors import ProtocolViolation
 from drivers.osdp_codec import BROADCAST, Capability, Reply, capabilities_from, packet_from
-from drivers.probe_finding import USUAL_RATE, Finding, Heard, Sureness, Value, unusual
+from drivers.probe_finding import Finding, Heard, Sureness, Value, unusual
 from drivers.probe_lines import BYTE_ORDER, reader_of_lines
 from drivers.probe_meaning import PN532_START, Piece, dissect
 from drivers.sam_codec import PREAMBLE
@@ -153,9 +153,7 @@ def _modbus(rate: int | None, pieces: Sequence[Piece]) -> list[Finding]:
 
 
 def _modbus_board(rate: int | None, unit: int) -> Finding:
-    options: dict[str, Value] = {"unit": unit}
-    if rate and rate != USUAL_RATE:
-        options["baudrate"] = rate
+    options: dict[str, Value] = {"unit": unit, **unusual(rate)}
     what, reason = f"Modbus board, unit {unit}", "it answered with a right CRC"
     return Finding("modbus", rate, Sureness.CERTAIN, what, reason, options, is_lock_board=True)
 

@@ -135,7 +135,7 @@ def _add_recordings(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     tape.add_argument("port", metavar="PORT", help="a serial port, or socket://HOST:PORT")
     tape.add_argument("file", type=Path, metavar="FILE", help="where the recording goes")
     tape.add_argument("--as", dest="family", required=True, choices=sorted(FAMILIES), help="kind of device")
-    tape.add_argument("--baud", type=int, default=9600, help="until a program sets another (default 9600)")
+    tape.add_argument("--rate", type=int, default=9600, help="until a program sets another (default 9600)")
     tape.add_argument("--link", type=Path, help="what the program opens instead (default FILE.port)")
     tape.add_argument("--listen", action="store_true", help="no program: nobody speaks to the device")
     tape.add_argument("--about", default="", help="a word on make and model, for who reads it later")
@@ -326,7 +326,7 @@ def _leave_the_end_to_us() -> None:
 
 def _record(options: argparse.Namespace) -> int:
     tape = Tape(options.family)
-    cable = open_cable(options.port, options.baud)
+    cable = open_cable(options.port, options.rate)
     link = None if options.listen else options.link or options.file.with_name(f"{options.file.name}.port")
     stop = threading.Event()
 
@@ -336,7 +336,7 @@ def _record(options: argparse.Namespace) -> int:
 
     before = {end: signal.signal(end, lambda *_: stop.set()) for end in _ENDS}
     try:
-        recording = record(cable, tape, options.baud, link=link, stop=stop, ready=ready)
+        recording = record(cable, tape, options.rate, link=link, stop=stop, ready=ready)
     finally:
         cable.close()
         for end, handler in before.items():

@@ -286,7 +286,7 @@ def _settings(options: ModbusOptions) -> Mapping[str, Any]:
     return {
         "unit": options.unit,
         "channels": options.channels,
-        "baudrate": options.rate,
+        "rate": options.rate,
         "timed_pulse": options.flash.value,
     }
 

@@ -345,7 +345,7 @@ def _without_pins(settings: Settings) -> list[str]:
 
 def _differing(device: DevicePart, first: DevicePart) -> str | None:
     """What two devices of one line set apart, and cannot."""
-    line = ("rate", "baudrate", "parity")
+    line = ("rate", "parity")
     apart = [key for key in line if getattr(device.options, key, None) != getattr(first.options, key, None)]
     return apart[0] if apart else None
 

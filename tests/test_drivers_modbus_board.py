@@ -337,7 +337,7 @@ def test_answers_that_make_no_sense_say_what_to_look_at(peer: Peer, unit: Script
     unit.wrong_crc = True
     with running(board_at(peer, reply_s=0.05)) as ear:
         ear.wait_state("lost")
-        assert "check baudrate, parity" in cause(ear)
+        assert "check rate, parity" in cause(ear)
         unit.wrong_crc = False
         ear.wait_state("lost", "recovering", "ok")
 
@@ -513,8 +513,8 @@ def test_a_board_that_leaves_disturbs_nobody(tmp_path: Path) -> None:
 def test_boards_of_one_line_must_agree_about_it(peer: Peer) -> None:
     with running(board_at(peer)) as ear:
         ear.wait_state("ok")
-        with pytest.raises(ConfigurationError, match="same baudrate and parity"):
-            board_at(peer, "other", unit=2, baudrate=19200).run(ear)
+        with pytest.raises(ConfigurationError, match="same rate and parity"):
+            board_at(peer, "other", unit=2, rate=19200).run(ear)
 
 
 @pytest.mark.parametrize(
@@ -524,7 +524,7 @@ def test_boards_of_one_line_must_agree_about_it(peer: Peer) -> None:
         {"unit": 248},
         {"channels": 65},
         {"channels": 0},
-        {"baudrate": 9601},
+        {"rate": 9601},
         {"poll_s": 0.001},
         {"inputs": [{"channel": 1}, {"channel": 1}]},
         {"safe_state": {"3": "unlocked"}},

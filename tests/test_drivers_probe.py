@@ -120,7 +120,7 @@ def test_a_modbus_board_is_counted_by_what_it_lets_be_read(tmp_path: Path) -> No
     with plugged(tmp_path, board, rate=38_400) as (_, transport):
         (finding,) = probed(transport, Installer()).findings
     assert (finding.driver, finding.rate) == ("modbus", 38_400)
-    assert finding.options == {"unit": 1, "baudrate": 38_400, "channels": 8}
+    assert finding.options == {"unit": 1, "rate": 38_400, "channels": 8}
     assert any("inputs: 8" in mind for mind in finding.mind)
 
 
