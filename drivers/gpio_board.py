@@ -184,7 +184,10 @@ class GpioBoard:
                 state = contact_state(closed=values[each.line], normal=each.normal)
                 for change in self._inputs.see(each.channel, state, at_ns):
                     emit(change)
-        health.fine(_INPUTS)
+        if trouble := self._inputs.trouble(at_ns):
+            health.degraded(_INPUTS, trouble)
+        else:
+            health.fine(_INPUTS)
 
     def _let_go(self) -> None:
         with self._lock:

@@ -331,10 +331,8 @@ class ModbusUnit:
 
     def _inputs_heard(self, number: int, now: float) -> None:
         self._unheard.discard(number)
-        if restless := self._inputs.restless(round(now * 1e9)):
-            self._health.degraded(
-                _INPUTS, f"input {restless[0]} does not settle; check its contact and wiring"
-            )
+        if trouble := self._inputs.trouble(round(now * 1e9)):
+            self._health.degraded(_INPUTS, trouble)
         else:
             self._health.fine(_INPUTS)
 

@@ -7,7 +7,15 @@ import pytest
 from pydantic import ValidationError
 
 from drivers.base import InputChanged, InputState
-from drivers.inputs import RESTLESS_NS, Inputs, Supervision, contact_state
+from drivers.inputs import (
+    CHATTER_TOLD_NS,
+    FORGOTTEN_NS,
+    MOST_CHANGES,
+    RESTLESS_NS,
+    Inputs,
+    Supervision,
+    contact_state,
+)
 from drivers.settings import InputSettings
 
 MS = 1_000_000
@@ -77,10 +85,82 @@ def test_a_contact_that_never_settles_is_named() -> None:
     seen(board, (-100, NORMAL), (-20, NORMAL))
     for at_ms in range(0, RESTLESS_NS // MS + 40, 20):
         assert not seen(board, (at_ms, (NORMAL, ACTIVE)[at_ms // 20 % 2]))
-    assert board.restless(RESTLESS_NS + 20 * MS) == [1]
+    assert board.trouble(RESTLESS_NS + 20 * MS) == "input 1 does not settle; check its contact and wiring"
     board.see(1, ACTIVE, RESTLESS_NS + 100 * MS)
     board.see(1, ACTIVE, RESTLESS_NS + 200 * MS)
-    assert not board.restless(RESTLESS_NS * 3)
+    assert board.trouble(RESTLESS_NS * 3) is None
+
+
+def toggling(board: Inputs, begin_ms: int, end_ms: int, every_ms: int) -> list[InputChanged]:
+    """Looked at every 20 ms, as a polled board does."""
+    looks = [(at_ms, (NORMAL, ACTIVE)[at_ms // every_ms % 2]) for at_ms in range(begin_ms, end_ms, 20)]
+    return seen(board, *looks)
+
+
+def test_chatter_is_told_now_and_then_only_and_the_board_names_the_input() -> None:
+    board = inputs()
+    begun = toggling(board, 0, 10_000, 120)
+    assert MOST_CHANGES <= len(begun) < MOST_CHANGES + 10
+    assert board.trouble(10_000 * MS) == "input 1 never rests: its contact or wiring chatters"
+    told = toggling(board, 10_000, 3_600_000, 120)
+    assert 100 < len(told) <= 3600 * 10**9 / CHATTER_TOLD_NS
+    assert all(a.state is not b.state for a, b in itertools.pairwise(begun + told))
+
+
+def test_how_an_input_is_that_stopped_chattering_is_told_soon() -> None:
+    board = inputs()
+    last = toggling(board, 0, 60_000, 120)[-1].state
+    rests = ACTIVE if last is NORMAL else NORMAL
+    after = seen(board, *((at_ms, rests) for at_ms in range(60_000, 60_000 + CHATTER_TOLD_NS // MS + 40, 20)))
+    assert [each.state for each in after] == [rests]
+
+
+def test_an_input_that_came_to_rest_is_fine_again_and_told_at_once() -> None:
+    board = inputs()
+    toggling(board, 0, 60_000, 120)
+    quiet_ms = 60_000 + MOST_CHANGES * FORGOTTEN_NS // MS
+    toggling(board, 60_000, quiet_ms, 10**9)
+    assert board.trouble(quiet_ms * MS) is None
+    assert toggling(board, quiet_ms, quiet_ms + 60, 10**9) == []
+    assert seen(board, (quiet_ms + 100, ACTIVE), (quiet_ms + 160, ACTIVE)) == [change(ACTIVE, quiet_ms + 100)]
+
+
+def test_what_is_held_back_at_inputs_that_tell_edges_comes_by_the_clock() -> None:
+    board, at_ms = inputs(), 0
+    board.see(1, NORMAL, 0)
+    while board.tick((at_ms + 60) * MS):
+        at_ms += 120
+        board.see(1, (NORMAL, ACTIVE)[at_ms // 120 % 2], at_ms * MS)
+    due_ns = board.next_ns()
+    assert due_ns is not None
+    assert at_ms * MS < due_ns <= at_ms * MS + CHATTER_TOLD_NS
+    assert not board.tick(due_ns - 1)
+    assert [each.at_ns for each in board.tick(due_ns)] == [at_ms * MS]
+    assert board.next_ns() is None
+
+
+def test_one_input_that_chatters_holds_back_no_other() -> None:
+    board = inputs()
+    seen(board, (0, NORMAL))
+    toggling(board, 0, 20_000, 120)
+    for at_ms, state in ((20_000, NORMAL), (20_060, NORMAL), (20_100, ACTIVE)):
+        board.see(3, state, at_ms * MS)
+    assert board.see(3, ACTIVE, 20_160 * MS) == [InputChanged("locks", 3, ACTIVE, 20_100 * MS)]
+
+
+@pytest.mark.parametrize("every_ms", [2_000, 3_000, 10_000])
+def test_a_door_that_is_busy_all_day_is_never_held_back(every_ms: int) -> None:
+    board, hours_ms = inputs(), 8 * 3_600_000
+    looks = range(0, hours_ms, every_ms)
+    for at_ms in looks:
+        state = (NORMAL, ACTIVE)[at_ms // every_ms % 2]
+        board.see(1, state, at_ms * MS)
+        assert board.see(1, state, (at_ms + 60) * MS) == [change(state, at_ms)]
+        assert board.trouble((at_ms + 60) * MS) is None
+
+
+def test_a_few_quick_changes_are_all_told() -> None:
+    assert len(toggling(inputs(), 0, 120 * (MOST_CHANGES - 1), 120)) == MOST_CHANGES - 1
 
 
 @pytest.mark.parametrize("seed", range(20))
