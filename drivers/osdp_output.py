@@ -27,6 +27,7 @@ LONGEST_TENTHS = 255  # what the library's binding passes on; a longer pulse is 
 FAREWELL_S = 1.0  # for the last commands
 RENEWED_S = 5.0  # before the device would end it
 
+_INPUTS = "inputs"
 _OUTPUTS = "outputs"
 
 
@@ -90,6 +91,8 @@ class OsdpOutput:
                     self._begin(item, health)
                 self._renew(seat)
                 reports.tick()
+                if bulletin.is_online:
+                    reports.tell_trouble(health)
         finally:
             self._seat = None
             self._end_pulses(seat)
@@ -184,6 +187,12 @@ class _Reports:
 
     def tick(self) -> None:
         self._send(self._inputs.tick(time.monotonic_ns()))
+
+    def tell_trouble(self, health: Health) -> None:
+        if trouble := self._inputs.trouble(time.monotonic_ns()):
+            health.degraded(_INPUTS, trouble)
+        else:
+            health.fine(_INPUTS)
 
     def wait_s(self) -> float:
         next_ns = self._inputs.next_ns()

@@ -12,8 +12,9 @@ from conformance_support import BACK_WITHIN_S, DEVICE, OwnProcess, Rig, rig
 from drivers_support import DEADLINE_S, running
 
 from drivers import catalogue as drivers
-from drivers.base import InputChanged, InputState
+from drivers.base import DeviceChanged, InputChanged, InputState
 from drivers.errors import ConfigurationError, DeviceUnavailable
+from drivers.inputs import MOST_CHANGES
 from firmware_sim.events import Event
 from firmware_sim.fault_table import CATALOGUE
 
@@ -289,6 +290,19 @@ def test_a_contact_that_bounces_is_told_once(board: LockRig) -> None:
     board.sim.set_input(DEVICE, 1, "closed")
     board.ear.wait_until(lambda: states(board, 1)[-1] is InputState.ACTIVE, "closed")
     assert states(board, 1) == [InputState.NORMAL, InputState.ACTIVE]
+
+
+@SENSING
+def test_a_contact_that_chatters_is_named_and_fills_no_journal(board: LockRig) -> None:
+    board.ear.wait_until(lambda: len(states(board, 1)) == 1, "the input")
+    for turn in range(30):  # slow enough to pass for changes, for 3.6 s
+        board.sim.set_input(DEVICE, 1, ("closed", "open")[turn % 2])
+        board.stopped.wait(0.12)
+    board.ear.wait_until(lambda: board.ear.states()[-1] == "degraded", "degraded")
+    assert board.ear.of(DeviceChanged)[-1].cause == "input 1 never rests: its contact or wiring chatters"
+    board.sim.set_input(DEVICE, 1, "closed")
+    board.ear.wait_until(lambda: states(board, 1)[-1] is InputState.ACTIVE, "as it is in the end", 15.0)
+    assert len(states(board, 1)) <= MOST_CHANGES + 5
 
 
 @SENSING
