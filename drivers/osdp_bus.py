@@ -20,7 +20,7 @@ from drivers.osdp_codec import SOM, Capability, Command, Identity, Packet, Reply
 from drivers.osdp_guard import FELL_BACK, Failure, Guard
 from drivers.osdp_keys import Key, KeyRing, ReaderKey
 from drivers.osdp_line import Line
-from drivers.osdp_panel import Panel, contacts_wish, local_wish, require_library
+from drivers.osdp_panel import Panel, contacts_wish, local_wish, outputs_wish, require_library, tells_output
 from drivers.osdp_seat import (
     BUSY,
     SECURITY,
@@ -32,6 +32,7 @@ from drivers.osdp_seat import (
     Local,
     Offline,
     Online,
+    Outputs,
     Trouble,
     Wish,
 )
@@ -43,13 +44,14 @@ log = logging.getLogger(__name__)
 PATIENCE_S = 1.2  # a device that answered before may be silent so long
 POLL_S = 0.05  # the library's own pause between two polls
 LOCAL_S = 2.0  # how often tamper and power are asked for,
-CONTACTS_S = 0.2  # and the inputs, where a driver has some
+CONTACTS_S = 0.2  # and the inputs, where a driver has some,
+OUTPUTS_S = 2.0  # and the outputs likewise, beside after each command to one
 STEP_S = 0.002  # while a session is opened or commands wait
 BUSY_S = 5.0  # a device may be busy so long before it is a fault
 STEADY_S = 5.0  # what ends a session that held so long was an accident
 PAUSES_S = (0.0, 0.2, *BACK_OFF_S)  # before the next session: a device that only was slow is soon taken up
 REFUSAL_S = 5.0  # so long after the last refused packet the line is taken for clean
-SPARED = frozenset({Command.LSTAT, Command.ISTAT, Command.LED, Command.BUZ})
+SPARED = frozenset({Command.LSTAT, Command.ISTAT, Command.OSTAT, Command.LED, Command.BUZ})
 REFUSALS_UNTIL_SPARED = 2
 MOST_WISHES = 32
 MOST_URGENT = 128  # a board has 64 outputs
@@ -78,7 +80,7 @@ class _Device:
         self._polled_s = 0.0
         self._online_s = -math.inf
         self._attempts = 0
-        self._ask_local_s = self._ask_contacts_s = 0.0
+        self._ask_local_s = self._ask_contacts_s = self._ask_outputs_s = 0.0
         self._refusals: Counter[int] = Counter()  # of commands that can be done without
         self._who: Identity | None = None  # who refused them
         self._busy_s: float | None = None
@@ -97,6 +99,8 @@ class _Device:
         seats = list(self.seats)
         if isinstance(item, Local):
             seats = [seat for seat in seats if seat.is_reader] or seats
+        elif isinstance(item, Outputs):
+            seats = [seat for seat in seats if seat.wants_outputs]
         for seat in seats:
             seat.inbox.put(item)
 
@@ -207,14 +211,21 @@ class _Device:
         with self._wishing:  # who waits for all wishes sees each either waiting or in flight
             wishes = self._urgent or self._wishes
             if wishes:
-                panel.submit(wishes.popleft())
+                wish = wishes.popleft()
+                if tells_output(wish):
+                    self._ask_outputs_s = now
+                panel.submit(wish)
                 return
         self._ask_status(panel, now)
 
     def _ask_status(self, panel: Panel, now: float) -> None:
         """Many devices tell neither tamper nor inputs by themselves."""
         wants_contacts = any(seat.wants_contacts for seat in list(self.seats))
-        if now >= self._ask_local_s:
+        wants_outputs = any(seat.wants_outputs for seat in list(self.seats))
+        if wants_outputs and now >= self._ask_outputs_s and self._knows(Command.OSTAT):
+            self._ask_outputs_s = now + OUTPUTS_S
+            panel.submit(outputs_wish())
+        elif now >= self._ask_local_s:
             self._ask_local_s = now + LOCAL_S
             if self._knows(Command.LSTAT):
                 panel.submit(local_wish())
@@ -286,7 +297,14 @@ class _Device:
         reports = panel.take_reports()
         if self.is_online:
             for report in reports:
-                self.tell(report)
+                if not isinstance(report, Outputs) or not self._is_telling_outputs(panel):
+                    self.tell(report)
+
+    def _is_telling_outputs(self, panel: Panel) -> bool:
+        """What outputs do says nothing of a command that has not come to them yet."""
+        with self._wishing:
+            ahead = [*self._urgent, *([panel.in_flight] if panel.in_flight is not None else [])]
+        return any(tells_output(wish) for wish in ahead)
 
     def _is_there(self) -> None:
         now = time.monotonic()
@@ -298,7 +316,7 @@ class _Device:
             self._refusals.clear()
         self.is_online = True
         self._online_s = now
-        self._ask_local_s = self._ask_contacts_s = now
+        self._ask_local_s = self._ask_contacts_s = self._ask_outputs_s = now
         who = self._who
         what = f"vendor {who.vendor}, model {who.model}.{who.version}, firmware {who.firmware}" if who else ""
         self._online_as = Online(
@@ -350,13 +368,21 @@ class Seat:
     """A driver's place at a device: an inbox, and wishes."""
 
     def __init__(
-        self, bus: _Bus, device: _Device, inbox: Inbox, *, is_reader: bool, wants_contacts: bool
+        self,
+        bus: _Bus,
+        device: _Device,
+        inbox: Inbox,
+        *,
+        is_reader: bool,
+        wants_contacts: bool,
+        wants_outputs: bool,
     ) -> None:
         self._bus = bus
         self._device = device
         self.inbox = inbox
         self.is_reader = is_reader
         self.wants_contacts = wants_contacts
+        self.wants_outputs = wants_outputs
 
     def wish(self, wish: Wish, *, urgent: bool = False) -> bool:
         """Puts a command in line; False if the device is not there. From any thread, returns at once."""
@@ -438,7 +464,13 @@ _ring = KeyRing()
 
 
 def join(
-    place: Place, key: ReaderKey, inbox: Inbox, *, is_reader: bool, wants_contacts: bool = False
+    place: Place,
+    key: ReaderKey,
+    inbox: Inbox,
+    *,
+    is_reader: bool,
+    wants_contacts: bool = False,
+    wants_outputs: bool = False,
 ) -> Seat:
     """Takes a place at a device; the first on a port opens it. Raises ConfigurationError."""
     require_library()
@@ -459,7 +491,14 @@ def join(
             )
         if (known := key.known()) is not None:
             _ring.claim(known, str(place))
-        seat = Seat(bus, device, inbox, is_reader=is_reader, wants_contacts=wants_contacts)
+        seat = Seat(
+            bus,
+            device,
+            inbox,
+            is_reader=is_reader,
+            wants_contacts=wants_contacts,
+            wants_outputs=wants_outputs,
+        )
         device.seats.append(seat)
         bus.devices[place.address] = device
         if begins:

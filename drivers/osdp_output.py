@@ -18,7 +18,7 @@ from drivers.health import Health
 from drivers.inputs import Inputs, contact_state
 from drivers.osdp_bus import Seat, join
 from drivers.osdp_panel import output_off_wish, output_wish, require_library
-from drivers.osdp_seat import TICK_S, Bulletin, Contacts, Inbox, Item, Local, Online
+from drivers.osdp_seat import TICK_S, Bulletin, Contacts, Inbox, Item, Local, Online, Outputs
 from drivers.osdp_settings import OsdpSettings
 from drivers.pulses import Pulses, Relay
 from drivers.settings import InputSettings
@@ -26,6 +26,8 @@ from drivers.settings import InputSettings
 LONGEST_TENTHS = 255  # what the library's binding passes on; a longer pulse is told again on its way
 FAREWELL_S = 1.0  # for the last commands
 RENEWED_S = 5.0  # before the device would end it
+REPEAT_S = 1.0  # what did not help is told again this often
+EARLY_S, LATE_S = 0.2, 1.5  # the device ends a pulse by its own clock, from when the command came to it
 
 _INPUTS = "inputs"
 _OUTPUTS = "outputs"
@@ -67,6 +69,8 @@ class OsdpOutput:
         self._lock = threading.Lock()  # guards the pulses
         self._pulses = Pulses(name, settings.channels)
         self._renew_s: dict[int, float] = {}  # channel -> when it is to be told again
+        self._told_ns: dict[int, int] = {}  # channel -> when it was told last
+        self._unlike: dict[int, int] = {}  # channels found otherwise than told, and how often
 
     def run(self, emit: Emit) -> None:
         health = Health("lock board", self.name, emit)
@@ -76,6 +80,7 @@ class OsdpOutput:
             self._inbox,
             is_reader=False,
             wants_contacts=bool(self._settings.inputs),
+            wants_outputs=self._settings.channels > 0,
         )
         self._seat = seat
         reports = _Reports(self.name, self._settings, emit)
@@ -89,6 +94,8 @@ class OsdpOutput:
                     bulletin.note(item)
                 if isinstance(item, Online):
                     self._begin(item, health)
+                elif isinstance(item, Outputs):
+                    self._compare(item, health)
                 self._renew(seat)
                 reports.tick()
                 if bulletin.is_online:
@@ -134,13 +141,18 @@ class OsdpOutput:
             health.fine(_OUTPUTS)
         with self._lock:
             now = time.monotonic()
-            self._renew_s = {relay.number: now for relay in self._pulses.relays if relay.wanted(now)}
+            self._renew_s = {
+                relay.number: now
+                for relay in self._pulses.relays
+                if relay.wanted(now) or relay.number in self._unlike
+            }
 
     def _tell(self, seat: Seat, relay: Relay, now: float) -> bool:
         tenths = min(LONGEST_TENTHS, math.ceil(relay.left_s(now) * 10))
         if not seat.wish(output_wish(relay.number - 1, tenths), urgent=True):
             return False
         relay.told(on=True, now=now)
+        self._told_ns[relay.number] = time.monotonic_ns()
         self._renew_s.pop(relay.number, None)
         if relay.until_s is not None and relay.until_s > now + tenths / 10:
             self._renew_s[relay.number] = now + tenths / 10 - RENEWED_S
@@ -154,6 +166,41 @@ class OsdpOutput:
                 relay = next(each for each in self._pulses.relays if each.number == number)
                 if relay.wanted(now):
                     self._tell(seat, relay, now)
+                elif number in self._unlike and seat.wish(output_off_wish(number - 1), urgent=True):
+                    relay.told(on=False, now=now)
+                    self._told_ns[number] = time.monotonic_ns()
+
+    def _compare(self, report: Outputs, health: Health) -> None:
+        """Do the relays do what they were told? Of one that was never told nothing is known."""
+        with self._lock:
+            for relay, is_on in zip(self._pulses.relays, report.on, strict=False):
+                expected = self._expected(relay, report.at_ns)
+                if expected is is_on:
+                    self._unlike.pop(relay.number, None)
+                    health.fine(f"relay {relay.number}")
+                elif expected is not None:
+                    self._found_unlike(relay, health)
+
+    def _expected(self, relay: Relay, at_ns: int) -> bool | None:
+        """Whether it should have been on; None if that cannot be said."""
+        at_s = at_ns / 1e9
+        told_ns = self._told_ns.get(relay.number)
+        if relay.written is None or told_ns is None or at_ns < told_ns:
+            return None
+        if relay.until_s is None or at_s > relay.until_s + LATE_S:
+            return False
+        return True if at_s < relay.until_s - EARLY_S else None
+
+    def _found_unlike(self, relay: Relay, health: Health) -> None:
+        relay.written = None  # told again: at once, or after a while if that did not help
+        times = self._unlike[relay.number] = self._unlike.get(relay.number, 0) + 1
+        cause = f"relay {relay.number} does not follow"
+        if times == 1:
+            health.blip(cause)
+        else:
+            health.degraded(f"relay {relay.number}", cause)
+        due_s = time.monotonic() + (REPEAT_S if times > 1 else 0.0)
+        self._renew_s[relay.number] = min(due_s, self._renew_s.get(relay.number, due_s))
 
     def _wait_s(self) -> float:
         with self._lock:

@@ -12,7 +12,7 @@ from drivers.errors import ConfigurationError
 from drivers.osdp_codec import SOM, Packet, Reply, keys_from, packet_from
 from drivers.osdp_habits import Mender, seed_generator
 from drivers.osdp_keys import Key
-from drivers.osdp_seat import Contacts, Item, Local, Shown, Typed, Wish
+from drivers.osdp_seat import Contacts, Item, Local, Outputs, Shown, Typed, Wish
 
 try:  # its wrapper classes keep every event for ever and print; the extension below them does not
     from osdp.control_panel import osdp_sys as library
@@ -190,6 +190,8 @@ def _reports_of(event: dict[str, Any], now_ns: int) -> list[Item]:
         return [Local(bool(report[0]), bool(report[1]), now_ns)]
     if event["type"] == library.STATUS_REPORT_INPUT:
         return [Contacts(tuple(bool(byte) for byte in report), now_ns)]
+    if event["type"] == library.STATUS_REPORT_OUTPUT:
+        return [Outputs(tuple(bool(byte) for byte in report), now_ns)]
     return []
 
 
@@ -209,6 +211,15 @@ def local_wish() -> Wish:
 def contacts_wish() -> Wish:
     """Asks for all inputs."""
     return {"command": library.CMD_STATUS, "type": library.STATUS_REPORT_INPUT, "report": b""}
+
+
+def outputs_wish() -> Wish:
+    """Asks what all outputs do."""
+    return {"command": library.CMD_STATUS, "type": library.STATUS_REPORT_OUTPUT, "report": b""}
+
+
+def tells_output(wish: Wish) -> bool:
+    return bool(wish["command"] == library.CMD_OUTPUT)
 
 
 def output_wish(number: int, tenths: int) -> Wish:

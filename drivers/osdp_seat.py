@@ -96,8 +96,16 @@ class Contacts:
     at_ns: int
 
 
-Item = Online | Offline | Trouble | Fine | Blip | Installed | Shown | Typed | Local | Contacts
-_REPORTS = (Shown, Typed, Local, Contacts)
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What its outputs do, from the first; True is on. No command to one was on its way."""
+
+    on: tuple[bool, ...]
+    at_ns: int
+
+
+Item = Online | Offline | Trouble | Fine | Blip | Installed | Shown | Typed | Local | Contacts | Outputs
+_REPORTS = (Shown, Typed, Local, Contacts, Outputs)
 
 
 class Inbox:

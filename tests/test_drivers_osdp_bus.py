@@ -242,7 +242,7 @@ def test_a_pulse_is_ended_by_the_device_itself(line: Line, pd: Pd, tmp_path: Pat
     """OUT with code 5: on for the timer, then back (readers.md 6.3)."""
     board = output(line, write_key(tmp_path), channels=2)
     with running(board) as ear:
-        ok(ear)
+        serves(ear, line)
         board.release(2, 3.0)
         until(lambda: bool(pd.commands), "the output is told")
         [command] = pd.commands
@@ -258,7 +258,7 @@ def test_a_pulse_that_is_too_long_for_the_device_is_told_again_on_its_way(
     monkeypatch.setattr(osdp_output, "RENEWED_S", 0.5)
     board = output(line, write_key(tmp_path))
     with running(board) as ear:
-        ok(ear)
+        serves(ear, line)
         board.release(1, 2.4)
         until(lambda: len(pd.commands) == 3, "the output is told again")
     counts = [each["timer_count"] for each in pd.commands]
@@ -275,6 +275,79 @@ def test_a_device_that_was_away_gets_the_rest_of_a_pulse(line: Line, pd: Pd, tmp
         line.do(pd.restart)
         until(lambda: len(pd.commands) == 2, "it is told again")
     assert pd.commands[1]["timer_count"] <= 200  # the rest, and no more
+
+
+def test_a_relay_that_does_not_follow_is_told_again_and_reported_until_it_does(
+    line: Line, pd: Pd, tmp_path: Path
+) -> None:
+    board = output(line, write_key(tmp_path), channels=2)
+    with running(board) as ear:
+        serves(ear, line)
+        board.release(2, 20.0)
+        for times in (1, 2):
+            until(lambda times=times: len(pd.commands) == times, "told")  # type: ignore[misc]
+            line.status(pd, osdp_sys.STATUS_REPORT_OUTPUT, bytes((0, 0)))
+        ear.wait_until(lambda: ear.states()[-1:] == ["degraded"], "degraded")
+        assert ear.of(DeviceChanged)[-1].cause == "relay 2 does not follow"
+        until(lambda: len(pd.commands) == 3, "told again after a while")
+        line.status(pd, osdp_sys.STATUS_REPORT_OUTPUT, bytes((0, 1)))
+        ok(ear)
+    left = [each["timer_count"] for each in pd.commands[:3]]
+    assert {each["output_no"] for each in pd.commands} == {1}
+    assert left == sorted(left, reverse=True)  # the rest of one pulse
+    assert left[2] < left[0]
+
+
+def test_a_relay_that_stays_on_is_told_to_end(line: Line, pd: Pd, tmp_path: Path) -> None:
+    board = output(line, write_key(tmp_path), channels=2)
+    with running(board) as ear:
+        serves(ear, line)
+        board.release(1, 1.0)
+        until(lambda: len(pd.commands) == 1, "told")
+
+        def is_told_off() -> bool:
+            line.status(pd, osdp_sys.STATUS_REPORT_OUTPUT, bytes((1, 0)))
+            return len(pd.commands) > 1
+
+        until(is_told_off, "told off")
+    assert (pd.commands[1]["output_no"], pd.commands[1]["control_code"]) == (0, 1)  # at once (readers.md 6.3)
+
+
+def test_relays_that_nobody_told_anything_may_do_what_they_like(line: Line, pd: Pd, tmp_path: Path) -> None:
+    with running(output(line, write_key(tmp_path), channels=2)) as ear:
+        serves(ear, line)
+        for report in (bytes((1, 0)), bytes((0, 1))) * 3:
+            line.status(pd, osdp_sys.STATUS_REPORT_OUTPUT, report)
+        polls_on(line)
+    assert ear.states() == ["ok"]
+    assert pd.commands == []
+
+
+def test_a_device_that_does_not_say_what_its_outputs_do_is_asked_twice_and_serves(
+    line: Line, pd: Pd, tmp_path: Path
+) -> None:
+    """libosdp's peripheral does not know OSTAT."""
+    board = output(line, write_key(tmp_path), channels=2)
+    with running(board) as ear:
+        serves(ear, line)
+        for channel in (1, 2):
+            board.release(channel, 1.0)
+        until(lambda: len(pd.commands) == 2, "both pulses")
+        polls_on(line)
+    assert asked(line, Command.OSTAT) == 2
+    assert ear.states() == ["ok"]
+
+
+def serves(ear: Ear, line: Line) -> None:
+    """Ready, and it has refused what it does not know: each refusal took a session with it."""
+    ok(ear)
+    until(lambda: asked(line, Command.OSTAT) == 2 and asked(line, Command.LSTAT) > 0, "both refusals")
+    polls_on(line)
+
+
+def polls_on(line: Line) -> None:
+    polls = asked(line, Command.POLL)
+    until(lambda: asked(line, Command.POLL) >= polls + 5, "polled on")
 
 
 def test_a_longer_pulse_is_told_after_the_shorter_ones_that_wait_before_it(
@@ -297,7 +370,7 @@ def test_a_longer_pulse_is_told_after_the_shorter_ones_that_wait_before_it(
 def test_a_release_that_waits_when_the_driver_stops_is_ended_too(line: Line, pd: Pd, tmp_path: Path) -> None:
     board = output(line, write_key(tmp_path), channels=2)
     with running(board) as ear:
-        ok(ear)
+        serves(ear, line)
         line.tap = lambda _: BUSY
         for _ in range(2):
             board.release(1, 20.0)
