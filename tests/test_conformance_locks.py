@@ -21,6 +21,7 @@ from firmware_sim.fault_table import CATALOGUE
 REPLUGS = int(os.environ.get("LIUHEN_REPLUGS", "3"))
 PULSE_S = 1.0
 LATE_S = 2.0  # how much longer than asked for a relay may be on
+BLIND = frozenset({"gpio"})  # a line says what it was set to, not whether a relay follows it
 LockRig = Rig[LockRow]
 
 
@@ -177,7 +178,7 @@ def test_a_relay_that_does_not_follow_takes_no_other_with_it(board: LockRig) -> 
     board.driver.release(1, PULSE_S)
     board.driver.release(2, PULSE_S)
     relay_event(board, "relay_off", 2, relay_event(board, "relay_on", 2, before).n)
-    if board.row.is_asked:
+    if board.row.is_asked and board.row.kind not in BLIND:
         board.ear.wait_until(lambda: "relay 1 does not follow" in troubles(board), "told of relay 1")
     board.sim.clear(DEVICE)
     board.wait_ok(30)
