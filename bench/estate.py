@@ -214,7 +214,8 @@ class Estate:
 
     def _board_extra(self, board: Board, *, contacts: bool) -> str:
         if board.kind == "lc_relay":
-            return f"command_gap_s = {self.plan.command_gap_s}"
+            # Without a gap an answer may be older than the command it is held against: nobody is asked.
+            return f"command_gap_s = {self.plan.command_gap_s}\nstatus_query = false"
         if not contacts:
             return ""
         inputs = (f'{{ channel = {n}, normal = "closed" }}' for n in range(1, len(board.doors) + 1))

@@ -38,6 +38,9 @@ _LONGEST_RESTART_S = 60.0
 _HELD_S = 60.0
 """A part that ran for so long had recovered."""
 
+BOARDS_FIRST_S = 2.0
+"""So long after the lock boards the readers are begun at the latest."""
+
 _JOIN_S = 3.0
 """Parts that do not let go within this are left behind, all together: the process ends anyway."""
 
@@ -50,6 +53,7 @@ class Daemon:
         self._settings = settings
         self._clock = clock
         self._stopped = threading.Event()
+        self._boards_known = threading.Event()  # each lock board has said once whether it works
         devices = (*settings.lock_boards, *settings.readers)
         self._devices = {part.name: DeviceState.RECOVERING.value for part in devices}
         self._threads: list[threading.Thread] = []
@@ -80,6 +84,8 @@ class Daemon:
     def start(self) -> None:
         for name, board in self._lock_boards.items():
             self._thread(name, partial(board.run, self._from_device))
+        if self._lock_boards:
+            self._boards_known.wait(BOARDS_FIRST_S)  # a card that lies there already must find its lock
         for name, reader in self._readers.items():
             self._thread(name, partial(reader.run, self._from_device))
         self._thread("uplink", self._uplink.run)
@@ -158,6 +164,8 @@ class Daemon:
     def _from_device(self, event: DeviceEvent) -> None:
         if isinstance(event, DeviceChanged):
             self._devices[event.device] = event.state.value
+            if all(self._devices[board] != DeviceState.RECOVERING.value for board in self._lock_boards):
+                self._boards_known.set()
             self._uplink.report_soon()
         self.controller.inbox.put(event)
 
