@@ -10,8 +10,8 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import Field
@@ -24,14 +24,13 @@ from drivers.base import (
     CardUnreadable,
     CredentialKind,
     Emit,
-    Indication,
     Tokenise,
 )
-from drivers.errors import DeviceUnavailable
 from drivers.health import Health
 from drivers.keypad import Entry, PinPad
+from drivers.serial_reader import SerialReader
 from drivers.settings import DeviceSettings, Port
-from drivers.transport import Transport, open_transport
+from drivers.transport import Transport
 
 Rate = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 
@@ -153,39 +152,11 @@ class Device:
     pad: PinPad = field(default_factory=lambda: PinPad("off", 1, 1.0))
 
 
-class ListeningReader:
-    """A `ReaderDriver`. The device takes no commands, so `indicate` shows nothing."""
+class ListeningReader(SerialReader):
+    """A reader that only sends."""
 
     def __init__(self, name: str, settings: ListeningSettings, tokenise: Tokenise, device: Device) -> None:
-        self.name = name
-        self._settings = settings
-        self._tokenise = tokenise
-        self._device = device
-        self._stopped = threading.Event()
-        self._transport: Transport | None = None
-
-    def run(self, emit: Emit) -> None:
-        session = _Session(
-            self.name, self._settings, self._tokenise, device=self._device, stopped=self._stopped, emit=emit
-        )
-        while not self._stopped.is_set():
-            try:
-                with closing(open_transport(self._settings.port, self._settings.rate)) as transport:
-                    self._transport = transport
-                    session.run(transport)
-            except DeviceUnavailable as error:
-                session.health.lost(error.cause, gone=error.gone)
-            session.interrupted()
-            if not self._stopped.is_set():
-                self._stopped.wait(session.health.retry_in_s())
-
-    def indicate(self, signal: Indication) -> None:
-        """Returns at once: there is nothing to show it with."""
-
-    def stop(self) -> None:
-        self._stopped.set()
-        if self._transport is not None:
-            self._transport.wake()
+        super().__init__(name, settings.port, partial(_Session, name, settings, tokenise, device=device))
 
 
 @dataclass(slots=True)
@@ -226,10 +197,10 @@ class _Session:
         name: str,
         settings: ListeningSettings,
         tokenise: Tokenise,
-        *,
-        device: Device,
         stopped: threading.Event,
         emit: Emit,
+        *,
+        device: Device,
     ) -> None:
         self._name = name
         self._settings = settings
@@ -248,6 +219,10 @@ class _Session:
         self._frames_are_good = True
         self._bytes = Allowance(MOST_BYTES, BYTES_PER_S)
         self._reads = Allowance(MOST_READS, READS_PER_S)
+
+    @property
+    def opening_rate(self) -> int:
+        return self._settings.rate
 
     def run(self, transport: Transport) -> None:
         """Listens until stopped. Raises DeviceUnavailable."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Annotated
 
 from pydantic import Field
@@ -22,7 +22,6 @@ from drivers.base import (
     CardUnreadable,
     CredentialKind,
     Emit,
-    Indication,
     Tokenise,
 )
 from drivers.errors import DeviceUnavailable, ProtocolViolation
@@ -47,8 +46,9 @@ from drivers.pn532_codec import (
     parse_type_a,
 )
 from drivers.pn532_link import Miss, Pn532Link
+from drivers.serial_reader import SerialReader
 from drivers.settings import DeviceSettings, Port
-from drivers.transport import Transport, open_transport
+from drivers.transport import Transport
 from drivers.uid import refusal, uid_number, without_cascade_tags
 
 FIELD_PAUSE_S = 0.01  # without power for so long, a chip of a card that hangs has forgotten why
@@ -110,35 +110,11 @@ class _Placement:
     seen: bool = False  # that was a card without doubt
 
 
-class Pn532Reader:
-    """A `ReaderDriver`. The chip has neither lamp nor buzzer, so `indicate` shows nothing."""
+class Pn532Reader(SerialReader):
+    """The chip has neither lamp nor buzzer."""
 
     def __init__(self, name: str, settings: Pn532Settings, tokenise: Tokenise) -> None:
-        self.name = name
-        self._settings = settings
-        self._tokenise = tokenise
-        self._stopped = threading.Event()
-        self._transport: Transport | None = None
-
-    def run(self, emit: Emit) -> None:
-        session = _Session(self.name, self._settings, self._tokenise, self._stopped, emit)
-        while not self._stopped.is_set():
-            try:
-                with closing(open_transport(self._settings.port, BAUD_RATE)) as transport:
-                    self._transport = transport
-                    session.run(transport)
-            except DeviceUnavailable as error:
-                session.health.lost(error.cause, gone=error.gone)
-            if not self._stopped.is_set():
-                self._stopped.wait(session.health.retry_in_s())
-
-    def indicate(self, signal: Indication) -> None:
-        """Nothing to show it with."""
-
-    def stop(self) -> None:
-        self._stopped.set()
-        if self._transport is not None:
-            self._transport.wake()
+        super().__init__(name, settings.port, partial(_Session, name, settings, tokenise))
 
 
 class _Session:
@@ -156,6 +132,13 @@ class _Session:
         self._card = _Placement()
         self._silent = self._failed = 0  # commands in a row: without an answer, with a wrong one
         self._link: Pn532Link
+
+    @property
+    def opening_rate(self) -> int:
+        return BAUD_RATE
+
+    def interrupted(self) -> None:
+        """A card that lies there all the time is the same when the line is back."""
 
     def run(self, transport: Transport) -> None:
         """Sets the chip up and reads until stopped. Raises DeviceUnavailable."""

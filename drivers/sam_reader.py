@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -22,7 +22,6 @@ from drivers.base import (
     CredentialKind,
     DeviceState,
     Emit,
-    Indication,
     Tokenise,
 )
 from drivers.errors import DeviceUnavailable, ProtocolViolation
@@ -42,8 +41,9 @@ from drivers.sam_codec import (
     Status,
 )
 from drivers.sam_link import Miss, SamLink, rates_to_try
+from drivers.serial_reader import SerialReader
 from drivers.settings import DeviceSettings, Port
-from drivers.transport import Transport, open_transport
+from drivers.transport import Transport
 
 READ_ATTEMPTS = 3  # one host gives up after as many; a card lying still answers the second at the latest
 MISSES_UNTIL_REMOVED = 2  # single ones happen with the card lying still
@@ -84,35 +84,11 @@ class _Placement:
     empty_polls: int = 0
 
 
-class SamReader:
-    """A `ReaderDriver`. SAM-V modules have neither lamp nor buzzer, so `indicate` shows nothing."""
+class SamReader(SerialReader):
+    """SAM-V modules have neither lamp nor buzzer."""
 
     def __init__(self, name: str, settings: SamVSettings, tokenise: Tokenise) -> None:
-        self.name = name
-        self._settings = settings
-        self._tokenise = tokenise
-        self._stopped = threading.Event()
-        self._transport: Transport | None = None
-
-    def run(self, emit: Emit) -> None:
-        session = _Session(self.name, self._settings, self._tokenise, self._stopped, emit)
-        while not self._stopped.is_set():
-            try:
-                with closing(open_transport(self._settings.port, session.rate or RATES[0])) as transport:
-                    self._transport = transport
-                    session.run(transport)
-            except DeviceUnavailable as error:
-                session.health.lost(error.cause, gone=error.gone)
-            if not self._stopped.is_set():
-                self._stopped.wait(session.health.retry_in_s())
-
-    def indicate(self, signal: Indication) -> None:
-        """Nothing to show it with."""
-
-    def stop(self) -> None:
-        self._stopped.set()
-        if self._transport is not None:
-            self._transport.wake()
+        super().__init__(name, settings.port, partial(_Session, name, settings, tokenise))
 
 
 class _Session:
@@ -135,6 +111,13 @@ class _Session:
         self._next_check_s = self._next_reset_s = 0.0
         self._port = settings.port
         self._link: SamLink
+
+    @property
+    def opening_rate(self) -> int:
+        return self.rate or RATES[0]
+
+    def interrupted(self) -> None:
+        """A card that lies there all the time is the same when the line is back."""
 
     def run(self, transport: Transport) -> None:
         """Probes, sets up and reads until stopped. Raises DeviceUnavailable."""
