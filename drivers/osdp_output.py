@@ -24,7 +24,7 @@ from drivers.pulses import Pulses, Relay
 from drivers.settings import InputSettings
 
 LONGEST_TENTHS = 255  # what the library's binding passes on; a longer pulse is told again on its way
-FAREWELL_S = 1.0  # for the last commands
+FAREWELL_S = 2.0  # for the last commands: longer than a device may be silent before its session is begun anew
 RENEWED_S = 5.0  # before the device would end it
 REPEAT_S = 1.0  # what did not help is told again this often
 EARLY_S, LATE_S = 0.2, 1.5  # the device ends a pulse by its own clock, from when the command came to it
@@ -125,9 +125,14 @@ class OsdpOutput:
         with self._lock:
             now = time.monotonic()
             running = [relay.number for relay in self._pulses.relays if relay.wanted(now)]
-        for number in running:
-            seat.wish(output_off_wish(number - 1), urgent=True)
-        seat.settle(FAREWELL_S)
+        until_s = now + FAREWELL_S
+        while running and (left_s := until_s - time.monotonic()) > 0:
+            fallen = seat.fallen
+            told = [seat.wish(output_off_wish(number - 1), urgent=True) for number in running]
+            seat.settle(left_s)
+            if all(told) and seat.fallen == fallen:
+                return
+            self._inbox.take(TICK_S / 10)  # the session fell, and its wishes with it: the next one is near
 
     def _begin(self, online: Online, health: Health) -> None:
         """A device that was away has forgotten: whoever waits for the rest of a pulse gets it."""

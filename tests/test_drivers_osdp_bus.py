@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +29,9 @@ from drivers.errors import ConfigurationError, DeviceUnavailable
 from drivers.osdp_codec import Command, packet_from
 from drivers.osdp_habits import Mender
 from drivers.osdp_output import OsdpOutputSettings
+from drivers.osdp_panel import Panel, tells_output
 from drivers.osdp_reader import OsdpReaderSettings
+from drivers.osdp_seat import Wish
 
 BACK_LIMIT_S = 5.0
 _keep = ctypes.pythonapi.Py_IncRef
@@ -378,7 +381,30 @@ def test_a_release_that_waits_when_the_driver_stops_is_ended_too(line: Line, pd:
         board.stop()
         line.tap = lambda data: data
     last = {each["output_no"]: each["control_code"] for each in pd.commands}
-    assert set(last.values()) <= {1}  # a session that fell with its lost answer has told neither
+    assert set(last.values()) <= {
+        1
+    }  # where the session fell before anything was told, nothing is to be ended
+
+
+def test_a_release_that_the_library_does_not_take_is_told_in_a_new_session(
+    line: Line, pd: Pd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = output(line, write_key(tmp_path))
+    with running(board) as ear:
+        ok(ear)
+        taken, refused = Panel.submit, threading.Event()
+
+        def submit(panel: Panel, wish: Wish) -> bool:
+            if tells_output(wish) and not refused.is_set():
+                refused.set()
+                return False
+            return taken(panel, wish)
+
+        monkeypatch.setattr(Panel, "submit", submit)
+        board.release(1, 10.0)
+        until(lambda: bool(pd.commands), "the pulse is told all the same")
+        assert refused.is_set()
+        assert pd.commands[0]["output_no"] == 0
 
 
 def test_no_number_of_signals_pushes_a_release_out(line: Line, pd: Pd, tmp_path: Path) -> None:
@@ -586,7 +612,7 @@ def test_a_busy_device_is_waited_for_and_reported_when_it_stays_so(
     line: Line, pd: Pd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """BUSY has sequence 0 and is never secured (readers.md 6.2)."""
-    monkeypatch.setattr("drivers.osdp_bus.BUSY_S", 0.0)
+    monkeypatch.setattr("drivers.osdp_device.BUSY_S", 0.0)
     with running(reader(line, write_key(tmp_path))) as ear:
         ok(ear)
         line.tap = lambda _: BUSY

@@ -12,7 +12,7 @@ from drivers_support import Ear, running
 from osdp.control_panel import osdp_sys
 from osdp_support import KEY, Line, Pd, fresh_key, reader, until, write_key
 
-from drivers import osdp_bus
+from drivers import osdp_device
 from drivers.base import CardRead, DeviceChanged, DeviceState
 from drivers.errors import ConfigurationError
 from drivers.osdp_codec import Block, Command, Packet, Reply, packet_from
@@ -114,7 +114,7 @@ def test_a_card_injected_beside_the_reader_opens_nothing_and_is_on_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reader itself is used on; when the line is clean for a while all is well again."""
-    monkeypatch.setattr(osdp_bus, "REFUSAL_S", 0.1)
+    monkeypatch.setattr(osdp_device, "REFUSAL_S", 0.1)
     pd = Pd()
     with Line(tmp_path / "rs485", pd) as line, running(reader(line, write_key(tmp_path))) as ear:
         ok(ear)
