@@ -7,7 +7,7 @@ import logging
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -172,6 +172,11 @@ def _scene_of(row: Row) -> str:
     bus = '[[bus]]\nname = "line-1"\n' if row.bus else ""
     on_bus = 'bus = "line-1"\n' if row.bus else ""
     return f'{_SCENE}{bus}[[{table}]]\nname = "{DEVICE}"\nkind = "{row.kind}"\n{on_bus}{row.scene}\n'
+
+
+def rows_that_can(rows: Sequence[R], fault: str) -> list[R]:
+    """Those whose device can have this fault."""
+    return [row for row in rows if row.kind in CATALOGUE[fault].devices]
 
 
 class _Watched:

@@ -3,12 +3,13 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from conformance_rows import LOCK_BOARDS, LockRow
-from conformance_support import BACK_WITHIN_S, DEVICE, OwnProcess, Rig, rig
+from conformance_support import BACK_WITHIN_S, DEVICE, OwnProcess, Rig, rig, rows_that_can
 from drivers_support import DEADLINE_S, running
 
 from drivers import catalogue as drivers
@@ -16,7 +17,6 @@ from drivers.base import DeviceChanged, DeviceState, InputChanged, InputState
 from drivers.errors import ConfigurationError, DeviceUnavailable
 from drivers.inputs import MOST_CHANGES
 from firmware_sim.events import Event
-from firmware_sim.fault_table import CATALOGUE
 
 REPLUGS = int(os.environ.get("LIUHEN_REPLUGS", "3"))
 PULSE_S = 1.0
@@ -33,17 +33,10 @@ def board(
         yield made
 
 
-def on(rows: Iterable[LockRow]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("board", list(rows), ids=str, indirect=True)
-
-
-def can_have(fault: str) -> list[LockRow]:
-    return [row for row in LOCK_BOARDS if row.kind in CATALOGUE[fault].devices]
-
-
+on = partial(pytest.mark.parametrize, "board", ids=str, indirect=True)
 ALL = on(LOCK_BOARDS)
-SENSING = on(row for row in LOCK_BOARDS if row.inputs)
-ASKED = on(row for row in LOCK_BOARDS if row.is_asked)
+SENSING = on([row for row in LOCK_BOARDS if row.inputs])
+ASKED = on([row for row in LOCK_BOARDS if row.is_asked])
 
 
 def relay_event(board: LockRig, what: str, channel: int, after: int, limit_s: float = 5.0) -> Event:
@@ -171,7 +164,7 @@ def troubles(board: LockRig) -> str:
     return "\n".join(each.cause for each in told)
 
 
-@on(can_have("does_not_follow"))
+@on(rows_that_can(LOCK_BOARDS, "does_not_follow"))
 def test_a_relay_that_does_not_follow_takes_no_other_with_it(board: LockRig) -> None:
     board.sim.fault(DEVICE, "does_not_follow", channel=1)
     before = board.sim.last_event
@@ -214,7 +207,7 @@ def test_a_release_never_waits_for_a_board(board: LockRig) -> None:
     board.wait_ok()
 
 
-@on(can_have("babble"))
+@on(rows_that_can(LOCK_BOARDS, "babble"))
 def test_a_babbling_board_still_releases(board: LockRig) -> None:
     board.sim.fault(DEVICE, "babble", gap_s=0.01)
     before = board.sim.last_event

@@ -4,12 +4,13 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from conformance_rows import READERS, ReaderRow
-from conformance_support import BACK_WITHIN_S, DEVICE, Rig, make_driver, rig
+from conformance_support import BACK_WITHIN_S, DEVICE, Rig, make_driver, rig, rows_that_can
 from drivers_support import DEADLINE_S, Ear, running
 
 from drivers import catalogue as drivers
@@ -29,18 +30,11 @@ def reader(
         yield made
 
 
-def on(rows: Iterable[ReaderRow]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("reader", list(rows), ids=str, indirect=True)
-
-
-def can_have(fault: str) -> list[ReaderRow]:
-    return [row for row in READERS if row.kind in CATALOGUE[fault].devices]
-
-
+on = partial(pytest.mark.parametrize, "reader", ids=str, indirect=True)
 ALL = on(READERS)
-IN_THIS_PROCESS = on(row for row in READERS if not row.own_process)
-ASKED = on(row for row in READERS if row.is_asked)
-SHOWING = on(row for row in READERS if row.shows is not None)
+IN_THIS_PROCESS = on([row for row in READERS if not row.own_process])
+ASKED = on([row for row in READERS if row.is_asked])
+SHOWING = on([row for row in READERS if row.shows is not None])
 
 
 def test_every_driver_of_the_catalogue_has_a_row() -> None:
@@ -181,7 +175,7 @@ def test_a_wedged_device_that_is_asked_is_noticed_and_taken_up_again(reader: Rea
     reader.read("P0001")
 
 
-@on(can_have("babble"))
+@on(rows_that_can(READERS, "babble"))
 def test_a_babbling_device_is_told_and_reads_again_when_it_is_over(reader: ReaderRig) -> None:
     reader.sim.fault(DEVICE, "babble", gap_s=0.005)
     state = reader.wait_not_ok(30)
@@ -193,7 +187,7 @@ def test_a_babbling_device_is_told_and_reads_again_when_it_is_over(reader: Reade
         assert reader.tokens() == [reader.token("P0001")]
 
 
-@on(can_have("wrong_rate"))
+@on(rows_that_can(READERS, "wrong_rate"))
 def test_a_wrong_rate_makes_no_card_up(reader: ReaderRig) -> None:
     right = reader.sim.status()["devices"][DEVICE]["rate"]
     reader.sim.fault(DEVICE, "wrong_rate")

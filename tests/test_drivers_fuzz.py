@@ -4,12 +4,12 @@
 """
 
 import contextlib
-import os
 import random
 from collections.abc import Iterator
 
 import pytest
 from drivers_support import frame, invented_block, read_reply, vectors
+from fuzz_support import PARTS, inputs, mutated
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,8 +18,7 @@ from drivers.id_card_codec import IdCard, parse_read_reply, parse_text
 from drivers.lc_codec import RelayState, StatusParser
 from drivers.sam_codec import SamFramer, Status
 
-INPUTS = int(os.environ.get("LIUHEN_FUZZ", "60000"))
-PARTS = 4  # each with its own seed, so that the workers share them
+INPUTS = inputs(60_000)
 
 GOOD_FRAMES = [bytes.fromhex(each["hex"]) for each in vectors("sam_v")["frame"] if not each["must_fail"]]
 FOUND = frame("reply_found")
@@ -27,26 +26,9 @@ LONGEST_WAIT = 4096 + 7  # what an invented length can make the framer wait for
 
 
 def mutations(good: list[bytes], count: int, seed: int) -> Iterator[bytes]:
-    """Frames with bytes changed, lost, doubled, joined, cut; now and then pure noise."""
     chance = random.Random(seed)
     for _ in range(count):
-        data = bytearray(chance.choice(good))
-        for _ in range(chance.randrange(4)):
-            at = chance.randrange(len(data) + 1)
-            match chance.randrange(6):
-                case 0:
-                    data[at : at + 1] = bytes((chance.getrandbits(8),))
-                case 1:
-                    del data[at : at + 1]
-                case 2:
-                    data[at:at] = chance.randbytes(chance.randrange(1, 20))
-                case 3:
-                    del data[at:]
-                case 4:
-                    data[at:at] = chance.choice(good)[:40]
-                case _:
-                    data[at : at + 2] = b"\xff\xff"
-        yield bytes(data) if chance.random() < 0.95 else chance.randbytes(chance.randrange(200))
+        yield mutated(chance, chance.choice(good), [*good, b"\xff\xff"])
 
 
 @pytest.mark.parametrize("seed", range(PARTS))

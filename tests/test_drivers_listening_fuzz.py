@@ -3,13 +3,13 @@
 LIUHEN_FUZZ says how many inputs each parser gets; the suite's own number is small, so that it stays quick.
 """
 
-import os
 import random
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import pytest
 from drivers_support import vectors
+from fuzz_support import inputs, mutated
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +22,7 @@ from drivers.text_reader import QrDecoder, QrSettings, TextDecoder, TextSettings
 from drivers.wiegand_codec import MAX_DIGITS, make_framer
 from drivers.wiegand_reader import WiegandDecoder, WiegandSettings
 
-INPUTS = int(os.environ.get("LIUHEN_FUZZ", "4000"))
+INPUTS = inputs(4_000)
 PORT = {"port": "/dev/somewhere"}
 
 EM = [bytes.fromhex(each["hex"]) for each in vectors("em4100")["frame"]]
@@ -77,27 +77,9 @@ LARGEST = MAX_LINE + 2
 
 
 def mutations(good: list[bytes], count: int, seed: int) -> Iterator[bytes]:
-    """Frames with bytes changed, lost, doubled, joined, cut; now and then pure noise."""
     chance = random.Random(seed)
     for _ in range(count):
-        if chance.random() < 0.05:
-            yield chance.randbytes(chance.randrange(40))
-            continue
-        data = bytearray(chance.choice(good))
-        for _ in range(chance.randrange(4)):
-            at = chance.randrange(len(data) + 1)
-            match chance.randrange(5):
-                case 0:
-                    data[at : at + 1] = bytes((chance.getrandbits(8),))
-                case 1:
-                    del data[at : at + 1]
-                case 2:
-                    data[at:at] = chance.randbytes(chance.randrange(1, 8))
-                case 3:
-                    del data[at:]
-                case _:
-                    data[at:at] = chance.choice(good)
-        yield bytes(data)
+        yield mutated(chance, chance.choice(good), good)
 
 
 def held(decoder: Decoder[Any]) -> int:

@@ -4,11 +4,11 @@
 """
 
 import contextlib
-import os
 import random
 
 import pytest
 from drivers_support import vectors
+from fuzz_support import PARTS, inputs, mutated
 from hypothesis import given
 from hypothesis import strategies as st
 from osdp_channel import Channel
@@ -32,31 +32,15 @@ from drivers.osdp_guard import Guard, Verdict
 from drivers.osdp_keys import Key
 from drivers.osdp_panel import Panel, local_wish
 
-INPUTS = int(os.environ.get("LIUHEN_FUZZ", "20000"))
-PARTS = 4  # each with its own seed, so that the workers share them
+INPUTS = inputs(20_000)
 GOOD = [bytes.fromhex(each["hex"]) for each in vectors("osdp")["packet"]]
 ACK = bytes.fromhex("53 81 08 00 04 40 08 06")
 SHORTEST = 7
+PIECES = [*GOOD, b"\x53\x81\x40\x00\x04"]
 
 
-def mutated(chance: random.Random) -> bytes:
-    data = bytearray(b"\xff" + chance.choice(GOOD))
-    for _ in range(chance.randrange(4)):
-        at = chance.randrange(len(data) + 1)
-        match chance.randrange(6):
-            case 0:
-                data[at : at + 1] = bytes((chance.getrandbits(8),))
-            case 1:
-                del data[at : at + 1]
-            case 2:
-                data[at:at] = chance.randbytes(chance.randrange(1, 20))
-            case 3:
-                del data[at:]
-            case 4:
-                data[at:at] = chance.choice(GOOD)
-            case _:
-                data[at:at] = b"\x53\x81\x40\x00\x04"
-    return bytes(data) if chance.random() < 0.95 else chance.randbytes(chance.randrange(200))
+def spoilt_packet(chance: random.Random) -> bytes:
+    return mutated(chance, b"\xff" + chance.choice(GOOD), PIECES)
 
 
 @pytest.mark.parametrize("seed", range(PARTS))
@@ -64,7 +48,7 @@ def test_the_framer_survives_mutations_and_stays_small(seed: int) -> None:
     chance = random.Random(seed)
     framer = OsdpFramer()
     for number in range(INPUTS // PARTS):
-        data = mutated(chance)
+        data = spoilt_packet(chance)
         packets = framer.feed(data)
         assert len(framer._buffer) < MAX_PACKET
         assert len(packets) * SHORTEST <= MAX_PACKET + len(data)
@@ -79,7 +63,7 @@ def test_the_framer_survives_mutations_and_stays_small(seed: int) -> None:
 def test_the_same_line_gives_the_same_packets_however_it_is_cut(seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(INPUTS // PARTS // 20):
-        stream = b"".join(mutated(chance) for _ in range(3))
+        stream = b"".join(spoilt_packet(chance) for _ in range(3))
         whole = OsdpFramer()
         expected = whole.feed(stream)
         cut = OsdpFramer()

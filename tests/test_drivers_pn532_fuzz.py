@@ -4,11 +4,11 @@
 """
 
 import contextlib
-import os
 import random
 
 import pytest
 from drivers_support import vectors
+from fuzz_support import PARTS, inputs, mutated
 from hypothesis import given
 from hypothesis import strategies as st
 from pn532_support import said
@@ -17,35 +17,17 @@ from drivers import pn532_codec as codec
 from drivers.errors import ProtocolViolation
 from drivers.pn532_codec import Answer, FrameParser
 
-INPUTS = int(os.environ.get("LIUHEN_FUZZ", "20000"))
-PARTS = 4  # each with its own seed, so that the workers share them
+INPUTS = inputs(20_000)
 LONGEST = 2 * codec._CAPACITY
 
 GOOD = [bytes.fromhex(each["hex"]) for kind in ("answer", "signal") for each in vectors("pn532")[kind]]
 CARD = said("type A, 4 bytes")
 LONG = bytes.fromhex("00 00 FF FF FF 01 04 FB")
+PIECES = [*GOOD, LONG, b"\x00\xff"]
 
 
-def mutated(chance: random.Random) -> bytes:
-    data = bytearray(chance.choice(GOOD))
-    for _ in range(chance.randrange(4)):
-        at = chance.randrange(len(data) + 1)
-        match chance.randrange(7):
-            case 0:
-                data[at : at + 1] = bytes((chance.getrandbits(8),))
-            case 1:
-                del data[at : at + 1]
-            case 2:
-                data[at:at] = chance.randbytes(chance.randrange(1, 20))
-            case 3:
-                data[at:at] = chance.choice(GOOD)
-            case 4:
-                data[at:at] = LONG
-            case 5:
-                data[at : at + 2] = b"\x00\xff"
-            case _:
-                del data[at:]
-    return bytes(data) if chance.random() < 0.9 else chance.randbytes(chance.randrange(600))
+def spoilt_frame(chance: random.Random) -> bytes:
+    return mutated(chance, chance.choice(GOOD), PIECES)
 
 
 @pytest.mark.parametrize("seed", range(PARTS))
@@ -54,7 +36,7 @@ def test_mutations_leave_the_parser_bounded_and_able(seed: int) -> None:
     parser = FrameParser()
     answers = 0
     for number in range(INPUTS // PARTS):
-        for frame in parser.feed(mutated(chance)):
+        for frame in parser.feed(spoilt_frame(chance)):
             if isinstance(frame, Answer):
                 answers += 1
                 digest(frame.data)
