@@ -141,13 +141,6 @@ class Inputs:
         due = [line.next_ns() for line in self._lines.values()]
         return min((at_ns for at_ns in due if at_ns is not None), default=None)
 
-    def told(self, channel: int) -> InputState | None:
-        return self._lines[channel].told
-
-    def all_told(self) -> bool:
-        """Whether each input has settled once."""
-        return all(line.told is not None for line in self._lines.values())
-
     def trouble(self, now_ns: int) -> str | None:
         """What is wrong with an input, for whoever can repair it."""
         for channel, line in self._lines.items():

@@ -21,7 +21,7 @@ not known: nothing came that says what is there. Try this:
 
 
 def devices() -> None:
-    """Lists the ports, by the names to write into the settings file. 列出端口"""
+    """Lists ports and PC/SC readers, by the names to write into the settings file. 列出端口和读卡器"""
     from drivers.ports import list_ports
 
     ports = list_ports()
@@ -32,6 +32,21 @@ def devices() -> None:
             typer.echo(f"    mind: {port.mind}")
     if not ports:
         typer.echo("no serial ports; plug an adapter in and look again")
+    for line in _pcsc_readers():
+        typer.echo(line)
+
+
+def _pcsc_readers() -> list[str]:
+    """One line each, or why there are none to be seen."""
+    from drivers.errors import DriverError
+    from drivers.pcsc_service import Service
+
+    try:
+        with closing(Service()) as service:
+            names = service.readers()
+    except DriverError as error:
+        return [f"PC/SC readers cannot be listed: {error}"]
+    return [f'PC/SC reader, driver "pcsc": {name}' for name in names] or ["no PC/SC readers"]
 
 
 def probe(

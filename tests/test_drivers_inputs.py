@@ -71,15 +71,6 @@ def test_an_input_without_settings_is_not_told() -> None:
     assert not inputs(0).see(2, ACTIVE, 0)
 
 
-def test_the_board_is_known_when_each_input_was_told() -> None:
-    board = inputs(0)
-    board.see(1, NORMAL, 0)
-    assert (board.told(1), board.told(3), board.all_told()) == (NORMAL, None, False)
-    board.see(3, NORMAL, 0)
-    board.see(3, NORMAL, 50 * MS)
-    assert board.all_told()
-
-
 def test_a_contact_that_never_settles_is_named() -> None:
     board = inputs()
     seen(board, (-100, NORMAL), (-20, NORMAL))

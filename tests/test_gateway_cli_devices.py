@@ -1,10 +1,12 @@
 """`liuhen-gateway devices` and `probe` as an installer runs them, and what is pasted works."""
 
+import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from gateway_support import DEADLINE_S
 from drivers.probe import Outcome
 from drivers.probe_finding import Finding, Sureness
 from drivers.transport import open_transport
+from firmware_sim.pcscd import Pcscd
 from firmware_sim.scene import parse_scene
 from firmware_sim.simulator import Simulator
 from gateway.cli_devices import report
@@ -55,8 +58,17 @@ lock = { board = "board", channel = 4 }
 """
 
 
-def liuhen_gateway(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([PROGRAM, *words], capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+def liuhen_gateway(
+    *words: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_S,
+        env={**os.environ, **(environment or {})},
+    )
 
 
 @pytest.fixture
@@ -150,6 +162,21 @@ def test_devices_lists_ports_or_says_that_there_are_none() -> None:
     found = liuhen_gateway("devices")
     assert found.returncode == 0
     assert "/dev/" in found.stdout or "no serial ports" in found.stdout
+
+
+def test_devices_lists_pcsc_readers_by_the_name_to_write() -> None:
+    with tempfile.TemporaryDirectory(prefix="lh-") as folder, Pcscd(Path(folder) / "pcscd", 2) as pcscd:
+        found = liuhen_gateway("devices", environment=pcscd.environment)
+        for name in pcscd.reader_names:
+            assert f'PC/SC reader, driver "pcsc": {name}\n' in found.stdout
+    assert found.returncode == 0
+
+
+def test_devices_says_what_to_do_where_pcsc_readers_cannot_be_seen(tmp_path: Path) -> None:
+    found = liuhen_gateway("devices", environment={"PCSCLITE_CSOCK_NAME": str(tmp_path / "none")})
+    assert found.returncode == 0
+    assert "PC/SC readers cannot be listed: " in found.stdout
+    assert "install pcscd" in found.stdout
 
 
 def test_each_reader_of_a_bus_gets_a_table_and_a_name_of_its_own() -> None:
