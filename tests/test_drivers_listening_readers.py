@@ -30,6 +30,8 @@ from drivers.catalogue import READERS
 
 DOCS = Path(__file__).parents[1] / "docs" / "readers"
 GAP_S = 0.3  # `removal_s` in these tests
+LONG_GAP_S = 2.0  # where a busy machine must not make a pause of it
+SILENCE_S = 1.0  # ends whatever was begun, on a busy machine too
 
 
 def em_frame(name: str) -> bytes:
@@ -143,8 +145,8 @@ def test_a_card_is_read_once_and_its_end_is_told(peer: Peer, family: Family) -> 
 
 @EACH
 def test_repeats_of_a_lying_card_are_one_presentation(peer: Peer, family: Family) -> None:
-    with reading(peer.path, family) as ear:
-        end_s = time.monotonic() + 3 * GAP_S
+    with reading(peer.path, family, removal_s=LONG_GAP_S) as ear:
+        end_s = time.monotonic() + 1.5 * LONG_GAP_S
         while time.monotonic() < end_s:
             peer.send(family.first)
             pace(0.05)
@@ -180,7 +182,7 @@ def test_a_frame_in_pieces_is_put_together(peer: Peer, family: Family) -> None:
 def test_noise_around_a_card_is_no_card_and_does_not_hide_it(peer: Peer, family: Family) -> None:
     with reading(peer.path, family) as ear:
         peer.send(b"\xff\xff\xfe\x80")
-        pace(0.15)  # noise of a plug ends before a card is presented
+        pace(SILENCE_S)  # noise of a plug ends before a card is presented
         peer.send(family.first)
         ear.wait(CardRead)
         peer.send(b"\xff\xff")
@@ -197,7 +199,7 @@ def test_babble_is_told_with_what_to_check_and_is_over_with_the_next_card(peer: 
         ear.wait_state("ok", "degraded")
         (cause,) = causes(ear)
         assert "check" in cause
-        pace(0.15)
+        pace(SILENCE_S)
         peer.send(family.first)
         ear.wait(CardRead)
         ear.wait_state("ok", "degraded", "ok")
@@ -228,16 +230,18 @@ def test_a_lost_reader_comes_back_by_itself(peer: Peer, family: Family) -> None:
 @EACH
 def test_half_a_frame_before_a_loss_is_forgotten(peer: Peer, family: Family) -> None:
     with reading(peer.path, family) as ear:
+        peer.send(family.second)
+        (second,) = ear.wait(CardRead)
         peer.send(family.first[:4])
         peer.unplug()
         ear.wait_until(lambda: ear.states()[-1] == "lost", "lost")
         peer.plug()
         ear.wait_until(lambda: ear.states()[-1] == "ok", "ok")
         peer.send(family.first[4:])
-        pace(0.4)  # until a silence has ended whatever this was
+        pace(SILENCE_S)
         peer.send(family.second)
-        (read,) = ear.wait(CardRead)
-        assert read.token != tokenise(family.kind, family.number)
+        ear.wait_until(lambda: [read.token for read in ear.of(CardRead)].count(second.token) == 2, "second")
+        assert tokenise(family.kind, family.number) not in [read.token for read in ear.of(CardRead)]
 
 
 @EACH
@@ -260,7 +264,7 @@ def test_no_number_is_logged_or_told(peer: Peer, family: Family, caplog: pytest.
     caplog.set_level(logging.DEBUG)
     with reading(peer.path, family) as ear:
         peer.send(b"\xff" * 100 + family.first[:-3] + b"\xff" + family.first + family.first[2:])
-        pace(0.15)
+        pace(SILENCE_S)
         peer.send(family.first)
         ear.wait(CardRead)
         said = caplog.text + repr(ear.events)
@@ -271,7 +275,7 @@ def test_no_number_is_logged_or_told(peer: Peer, family: Family, caplog: pytest.
 
 def test_a_lying_tag_is_no_new_presentation_when_the_line_comes_back(peer: Peer) -> None:
     family = FAMILIES["rdm6300"]
-    with reading(peer.path, family) as ear:
+    with reading(peer.path, family, removal_s=LONG_GAP_S) as ear:
         peer.send(family.first)
         ear.wait(CardRead)
         peer.unplug()
