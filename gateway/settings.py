@@ -5,7 +5,6 @@ Below the daemon's start everyone is handed their piece; nobody else reads setti
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -30,6 +29,15 @@ from gateway.decision import Admission, DoorPolicy
 from gateway.errors import SettingsError
 from gateway.mistakes import explain
 from gateway.sensing import InputFunction
+from gateway.settings_clashes import (
+    beyond_the_board,
+    dangling,
+    one_key_twice,
+    one_port_twice,
+    twice,
+    unwired,
+    without_pins,
+)
 from messages.model import Direction
 
 _Kinds = Mapping[str, Callable[[], DriverKind[Any]]]
@@ -203,13 +211,10 @@ class Settings(_Part):
 
     @model_validator(mode="after")
     def _everything_fits(self) -> Settings:
-        clashes = [*_twice(self), *_dangling(self)]
+        clashes = [*twice(self), *dangling(self)]
         if clashes:
             raise ValueError("; ".join(clashes))
         return self
-
-
-"""What pydantic says in its own words; the rest of its texts is plain enough."""
 
 
 def load_settings(path: Path) -> Settings:
@@ -231,11 +236,11 @@ def load_settings(path: Path) -> Settings:
     wrong += _devices(settings.lock_boards, "lock_boards", LOCK_BOARDS, path.parent)
     if not wrong:
         wrong = [
-            *_beyond_the_board(settings),
-            *_unwired(settings),
-            *_without_pins(settings),
-            *_one_port_twice(settings),
-            *_one_key_twice(settings),
+            *beyond_the_board(settings),
+            *unwired(settings),
+            *without_pins(settings),
+            *one_port_twice(settings),
+            *one_key_twice(settings),
         ]
     if wrong:
         raise _refusal(path, wrong)
@@ -263,127 +268,3 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
             "journal": journal.model_copy(update={"path": folder / journal.path}),
         }
     )
-
-
-def _twice(settings: Settings) -> list[str]:
-    readers = [name for door in settings.doors for name in door.readers]
-    names = {
-        "readers": [part.name for part in settings.readers],
-        "lock_boards": [part.name for part in settings.lock_boards],
-        "doors": [part.name for part in settings.doors],
-    }
-    found = [f"{key}: two have the name {name!r}" for key, ns in names.items() for name in _repeated(ns)]
-    found += [
-        f"lock_boards: {name!r} is a reader's name already"
-        for name in sorted({*names["readers"]} & {*names["lock_boards"]})
-    ]
-    return found + [f"doors: reader {name!r} belongs to two doors" for name in _repeated(readers)]
-
-
-def _repeated(names: list[str]) -> list[str]:
-    return sorted({name for name in names if names.count(name) > 1})
-
-
-def _dangling(settings: Settings) -> list[str]:
-    readers = {part.name for part in settings.readers}
-    boards = {part.name for part in settings.lock_boards}
-    found = []
-    for number, door in enumerate(settings.doors):
-        found += [
-            f"doors[{number}].readers: there is no reader {name!r}; known: {', '.join(sorted(readers))}"
-            for name in door.readers
-            if name not in readers
-        ]
-        if door.lock.board not in boards:
-            known = ", ".join(sorted(boards))
-            found.append(f"doors[{number}].lock.board: there is no {door.lock.board!r}; known: {known}")
-    for number, wired in enumerate(settings.inputs):
-        if wired.board not in readers | boards:
-            known = ", ".join(sorted(readers | boards))
-            found.append(f"inputs[{number}].board: there is no {wired.board!r}; known: {known}")
-        if wired.door not in {door.name for door in settings.doors}:
-            found.append(f"inputs[{number}].door: there is no door {wired.door!r}")
-    places = [f"{wired.board!r} channel {wired.channel}" for wired in settings.inputs]
-    return found + [f"inputs: {place} stands there twice" for place in _repeated(places)]
-
-
-def _unwired(settings: Settings) -> list[str]:
-    """Inputs that the board's own settings do not name: its driver would not look at them."""
-    options = {part.name: part.options for part in (*settings.readers, *settings.lock_boards)}
-    found = []
-    for number, wired in enumerate(settings.inputs):
-        known = sorted(each.channel for each in getattr(options[wired.board], "inputs", ()))
-        if wired.channel not in known:
-            have = f"its inputs are {', '.join(map(str, known))}" if known else "it has no inputs"
-            found.append(f"inputs[{number}].channel: {wired.board!r} has no input {wired.channel}; {have}")
-    return found
-
-
-def _beyond_the_board(settings: Settings) -> list[str]:
-    """Boards whose driver says how many channels they have."""
-    channels = {part.name: getattr(part.options, "channels", None) for part in settings.lock_boards}
-    return [
-        f"doors[{number}].lock.channel: {door.lock.board!r} has channels 1 to {limit}; write one"
-        " of these, or mend the board's own setting"
-        for number, door in enumerate(settings.doors)
-        if (limit := channels[door.lock.board]) is not None and door.lock.channel > limit
-    ]
-
-
-def _without_pins(settings: Settings) -> list[str]:
-    """Doors that ask for a PIN whose readers would never bring one: nobody on the list would get in."""
-    options = {part.name: part.options for part in settings.readers}
-    return [
-        f"doors[{number}].asks_pin: reader {name!r} takes no PIN after a card; if it has keys, write"
-        ' pin = "after_card" in its table'
-        for number, door in enumerate(settings.doors)
-        if door.asks_pin
-        for name in door.readers
-        if getattr(options[name], "pin", "off") != "after_card"
-    ]
-
-
-def _differing(device: DevicePart, first: DevicePart) -> str | None:
-    """What two devices of one line set apart, and cannot."""
-    line = ("rate", "parity")
-    apart = [key for key in line if getattr(device.options, key, None) != getattr(first.options, key, None)]
-    return apart[0] if apart else None
-
-
-def _real(port: str) -> str:
-    """The device that a path leads to: by-id and by-path may name one and the same."""
-    return os.path.realpath(port) if port.startswith("/") else port
-
-
-def _one_key_twice(settings: Settings) -> list[str]:
-    """Each device that proves itself by a key has one of its own; drivers of one device share it."""
-    owners: dict[Path, tuple[str, object]] = {}
-    found = []
-    for device in (*settings.readers, *settings.lock_boards):
-        key_file = getattr(device.options, "key_file", None)
-        if key_file is None:
-            continue
-        where = getattr(device.options, "on_line", device.options.place)
-        first, place = owners.setdefault(key_file, (device.name, where))
-        if place != where:
-            found.append(f"{device.name}: key_file {key_file} is that of {first}; give each device its own")
-    return found
-
-
-def _one_port_twice(settings: Settings) -> list[str]:
-    """Devices of one bus share its port; all others have one each, and every device a place of its own."""
-    ports: dict[str, DevicePart] = {}
-    places: dict[str, str] = {}
-    found = []
-    for device in (*settings.readers, *settings.lock_boards):
-        port, place = str(getattr(device.options, "port", "")), device.options.place
-        first = ports.setdefault(_real(port), device)
-        shared = device.options.bus is not None and device.options.bus == first.options.bus
-        if port and first is not device and not shared:
-            found.append(f"{device.name}: port {port} is that of {first.name}; give each its own")
-        elif port and first is not device and (key := _differing(device, first)):
-            found.append(f"{device.name}: {key} differs from that of {first.name} on one line; give both one")
-        elif place in places:
-            found.append(f"{device.name}: {place} is that of {places[place]}; give each its own")
-        places.setdefault(place, device.name)
-    return found
