@@ -69,6 +69,26 @@ class Kind(StrEnum):
     GATEWAY_STOPPED = "gateway_stopped"
     LIST_APPLIED = "list_applied"
     LIST_REFUSED = "list_refused"
+    ACCESS_TAKEN = "access_taken"  # the door was opened after the decision that `links` names
+    ACCESS_NOT_TAKEN = "access_not_taken"  # released, and nobody opened the door
+    DOOR_FORCED = "door_forced"  # opened although nothing had released it
+    DOOR_HELD = "door_held"  # open for longer than it may be
+    DOOR_FREED = "door_freed"  # not locked: free hours, or a command
+    DOOR_LOCKED_DOWN = "door_locked_down"  # opens to nobody from outside
+    DOOR_SECURED = "door_secured"  # locked again after being free or locked down
+    DURESS = "duress"  # somebody was made to open; the door shows nothing of it
+    REMOTE_RELEASE = "remote_release"  # released by a signed command of the centre
+    REPEATED_DENIALS = "repeated_denials"  # so many refusals in a row at one reader
+    PASSBACK_RESET = "passback_reset"  # everybody counts as being nowhere
+    CLOCK_STEPPED = "clock_stepped"  # the time of day was changed; `at` is the new one
+    STORAGE_LOW = "storage_low"  # the journal's disk is filling up
+    STORAGE_RESTORED = "storage_restored"
+    STORAGE_FAULT = "storage_fault"  # a write failed; what was to be recorded went elsewhere or waited
+    SETTINGS_APPLIED = "settings_applied"
+    SETTINGS_REFUSED = "settings_refused"
+    COMMAND_DONE = "command_done"  # any but a release
+    COMMAND_REFUSED = "command_refused"
+    RECORDS_EXPORTED = "records_exported"  # carried to the centre by hand
 
 
 class Reason(StrEnum):
@@ -78,6 +98,9 @@ class Reason(StrEnum):
     LISTED = "listed"  # the credential is on the access list and valid for this door now
     VERIFIED_ID = "verified_id"  # any ID card read through a security module is admitted and traced
     LISTED_UNRECORDED = "listed_unrecorded"  # let in while the journal could not write; recorded afterwards
+    VISITOR_PASS = "visitor_pass"  # noqa: S105  a signed pass that is valid here and now
+    FREE_HOURS = "free_hours"  # the door is free now; whoever swipes is recorded all the same
+    LISTED_PASSED_BACK = "listed_passed_back"  # let in, though by the records the holder had not left
     # denied
     UNKNOWN_CREDENTIAL = "unknown_credential"
     NO_RIGHT = "no_right"  # on the list, but not for this door
@@ -90,10 +113,39 @@ class Reason(StrEnum):
     PIN_MISSING = "pin_missing"  # the door asks for card and PIN
     PIN_WRONG = "pin_wrong"
     NOT_RECORDABLE = "not_recordable"  # the journal cannot write and the door's policy then sends to a person
+    LOST = "lost"  # reported lost
+    OUTSIDE_HOURS = "outside_hours"  # has a right to this door, at other times
+    LOCKED_DOWN = "locked_down"
+    PASSED_BACK = "passed_back"  # by the records the holder is inside already
+    INTERLOCKED = "interlocked"  # the other door of the pair is open
+    FIRST_PERSON_MISSING = "first_person_missing"  # the door waits for somebody of another category
+    LIST_TOO_OLD = "list_too_old"  # the list is older than this category may be decided on
+    TOO_MANY_TRIES = "too_many_tries"  # wrong PINs; to be tried again later
+    CLOCK_NOT_SET = "clock_not_set"  # a right that ends cannot be judged without the time
+    PASS_FORGED = "pass_forged"  # noqa: S105  a pass whose signature is not of a key trusted here
+    PASS_USED_UP = "pass_used_up"  # noqa: S105  a word, not a secret
+    # doors
+    SCHEDULE = "schedule"
+    COMMAND = "command"
+    EXIT_BUTTON = "exit_button"
+    NO_RELEASE = "no_release"  # nobody had been let in or out
+    OPEN_TOO_LONG = "open_too_long"
     # epochs
     NEW_JOURNAL = "new_journal"
     DAMAGED_JOURNAL = "damaged_journal"  # the former file was set aside
-    # devices and lists
+    SALVAGED_JOURNAL = "salvaged_journal"  # what could still be read of the damaged file is kept
+    SECOND_JOURNAL = "second_journal"  # the first one cannot be written to
+    FIRST_JOURNAL_AGAIN = "first_journal_again"
+    # storage
+    NEARLY_FULL = "nearly_full"  # 80 % of the disk
+    ALMOST_FULL = "almost_full"  # 90 % of the disk
+    FULL = "full"  # only the reserve is left
+    WRITE_FAILED = "write_failed"
+    # clock
+    CLOCK_FORWARD = "clock_forward"
+    CLOCK_BACK = "clock_back"
+    BEHIND_RECORDS = "behind_records"  # earlier than the newest record; that one's time is used
+    # devices
     NO_ANSWER = "no_answer"  # unplugged, without power or silent
     DEVICE_FAULT = "device_fault"
     ANSWERS_AGAIN = "answers_again"
@@ -101,7 +153,15 @@ class Reason(StrEnum):
     LINE_CUT = "line_cut"  # a supervised input line
     LINE_SHORTED = "line_shorted"
     LOST_DRIVE = "lost_drive"  # the lock board could not take the command
+    # lists, settings and commands
     BAD_FILE = "bad_file"
+    NOT_SIGNED = "not_signed"  # not by a key that this gateway trusts
+    FOREIGN = "foreign"  # for another site or gateway
+    OLDER = "older"  # than what is in force
+    INCOMPLETE = "incomplete"  # a part is missing or altered
+    REPLAYED = "replayed"  # carried out once already
+    TOO_LATE = "too_late"  # its time is over
+    NOT_POSSIBLE = "not_possible"  # understood, and cannot be done here
 
 
 class ClockQuality(StrEnum):

@@ -1,5 +1,6 @@
 """The live page in a real browser: it moves by itself, says when it does not, and everybody can use it."""
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -115,10 +116,14 @@ def everything(filled: Filled) -> Chain:
     chain = Chain()
     doors = [("door-1", DOOR_1, ["reader-1"]), ("door-2", DOOR_2, ["reader-2"])]
     devices = {"reader-1": "ok", "reader-2": "lost", LOCKS: "degraded", "reader-3": "recovering"}
-    for kind in Kind:
-        chain.grow(kind=kind, door="door-1")
-    for reason, category in zip(Reason, [*words.CATEGORIES] * len(Reason), strict=False):
-        chain.grow(kind=Kind.ACCESS_DENIED, door="door-2", reason=reason, category=category)
+    worded = zip(
+        itertools.chain(Kind, itertools.repeat(Kind.ACCESS_DENIED)),
+        Reason,
+        itertools.cycle(words.CATEGORIES),
+        strict=False,
+    )
+    for kind, reason, category in worded:  # one record has a kind and a reason: a page shows a hundred
+        chain.grow(kind=kind, door="door-1", reason=reason, category=category)
     filled.take(about(EAST, doors), chain.block())
     chain.grow(20)
     filled.take(online(chain.head(oldest=len(chain.bodies) - 12), devices=devices))
