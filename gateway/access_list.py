@@ -13,28 +13,11 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gateway.errors import AccessListError
-from messages.model import Count, Micros, Reference, TokenHex
+from messages.access_list import MAX_ENTRIES, Entry
+from messages.model import Count, Micros
 
 LIST_FORMAT = 1
 MAX_LIST_BYTES = 64 * 1024 * 1024
-MAX_ENTRIES = 100_000
-EVERY_DOOR = "*"
-
-
-class Entry(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """One credential's rights; times are UTC microseconds, `until_us` is exclusive, None is without end."""
-
-    token: TokenHex
-    holder: Reference
-    category: Reference
-    doors: tuple[Annotated[str, Meta(pattern=r"^(\*|[a-z0-9][a-z0-9-]{0,31})$")], ...]
-    from_us: Micros | None = None
-    until_us: Micros | None = None
-    blocked: bool = False
-    pin: TokenHex | None = None  # of the PIN typed after this card, where a door asks for both
-
-    def admits_to(self, door: str) -> bool:
-        return EVERY_DOOR in self.doors or door in self.doors
 
 
 class _ListFile(Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,11 +14,12 @@ import typer
 
 from drivers.base import CredentialKind, pin_number
 from drivers.errors import DriverError
-from gateway.access_list import EVERY_DOOR, AccessList
+from gateway.access_list import AccessList
 from gateway.cli_devices import devices, probe
 from gateway.errors import GatewayError
 from gateway.journal_reader import JournalReader
 from gateway.settings import Settings, load_settings
+from messages.access_list import EVERY_DOOR
 from messages.model import Record
 
 SettingsFile = Annotated[

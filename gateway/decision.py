@@ -7,7 +7,7 @@ from datetime import date
 from enum import StrEnum
 
 from drivers.base import Assurance
-from gateway.access_list import Entry
+from messages.access_list import EVERY_DOOR, Entry
 from messages.model import Reason
 
 
@@ -63,13 +63,17 @@ def decide(
 def _refused_by_list(entry: Entry | None, door: str, policy: DoorPolicy, now_us: int) -> Reason | None:
     if entry is None:
         return Reason.UNKNOWN_CREDENTIAL
-    if Admission.LISTED not in policy.admits or not entry.admits_to(door):
+    if Admission.LISTED not in policy.admits or not _names_door(entry, door):
         return Reason.NO_RIGHT
     if entry.from_us is not None and now_us < entry.from_us:
         return Reason.NOT_YET_VALID
     if entry.until_us is not None and now_us >= entry.until_us:
         return Reason.EXPIRED
     return None
+
+
+def _names_door(entry: Entry, door: str) -> bool:
+    return EVERY_DOOR in entry.doors or door in entry.doors
 
 
 def _refused_by_pin(presented: Presented, entry: Entry | None, policy: DoorPolicy) -> Reason | None:

@@ -24,18 +24,17 @@ def test_a_listed_token_is_found_with_its_rights() -> None:
     found = parse_access_list(a_list(an_entry(doors=["*"], until_us=3), an_entry(token="f" * 32))).find(TOKEN)
     assert found is not None
     assert (found.holder, found.category, found.until_us, found.blocked) == ("h-7", "resident", 3, False)
-    assert found.admits_to("any-door")
+    assert found.doors == ("*",)
 
 
 def test_another_token_is_not_found() -> None:
     assert parse_access_list(a_list(an_entry())).find("e" * 32) is None
 
 
-def test_a_right_for_one_door_is_none_for_another() -> None:
+def test_rights_name_their_doors() -> None:
     found = parse_access_list(a_list(an_entry())).find(TOKEN)
     assert found is not None
-    assert found.admits_to("lobby")
-    assert not found.admits_to("lobb")
+    assert found.doors == ("lobby",)
 
 
 @pytest.mark.parametrize(

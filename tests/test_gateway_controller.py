@@ -29,7 +29,7 @@ from drivers.base import (
 )
 from drivers.errors import DeviceUnavailable
 from gateway import controller as controller_module
-from gateway.access_list import AccessList, Entry
+from gateway.access_list import AccessList
 from gateway.controller import (
     AccessPoint,
     Acknowledged,
@@ -42,6 +42,7 @@ from gateway.decision import Admission, DoorPolicy
 from gateway.journal import Head, Journal
 from gateway.journal_reader import JournalReader
 from gateway.sensing import InputFunction, Sensor
+from messages.access_list import Entry
 from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason, Record
 
 S = 1_000_000_000

@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 
 from drivers.base import Assurance
-from gateway.access_list import EVERY_DOOR, Entry
 from gateway.decision import Admission, Decision, DoorPolicy, Presented, decide
+from messages.access_list import EVERY_DOOR, Entry
 from messages.model import Reason
 
 NOW_US = 1_700_000_000_000_000
@@ -27,7 +27,9 @@ def entry(
     blocked: bool = False,
     pin: str | None = None,
 ) -> Entry:
-    return Entry("0" * 32, "holder-7", "resident", doors or ("lobby",), from_us, until_us, blocked, pin)
+    return Entry(
+        "0" * 32, "holder-7", "resident", doors or ("lobby",), from_us, until_us, blocked=blocked, pin=pin
+    )
 
 
 def card(
