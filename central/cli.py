@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from central.cli_keys import keys_app
 from central.errors import CentralError
 from central.settings import Settings, load_settings
 
@@ -21,6 +22,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(keys_app, name="keys")
 
 SettingsFile = Annotated[Path, typer.Option("--settings", help="TOML file; see central.example.toml")]
 

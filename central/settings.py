@@ -77,8 +77,17 @@ class ConsolePart(_Part):
     language: Literal["zh", "en"] = "zh"
 
 
+class KeysPart(_Part):
+    """Made by `liuhen-central keys`; relative paths are taken from where the settings lie."""
+
+    centre_key_file: Path = Path("centre.key")
+    gateway_keys: Path = Path("gateway-keys")
+    """A folder: one file for each gateway that is trusted."""
+
+
 class Settings(_Part):
     database: DatabasePart
+    keys: KeysPart = KeysPart()
     listen: ListenPart = ListenPart()
     mqtt: MqttPart = MqttPart()
     console: ConsolePart = ConsolePart()
@@ -98,7 +107,7 @@ def load_settings(path: Path) -> Settings:
         raise SettingsError(f"{path}: not TOML: {error}") from error
     except ValidationError as error:
         raise SettingsError("\n".join(f"{path}: {line}" for line in explain(error))) from None
-    return _with_database_beside(settings, path)
+    return _with_files_beside(settings, path)
 
 
 def explain(error: ValidationError) -> list[str]:
@@ -128,8 +137,13 @@ def _keys_of(parts: list[str]) -> list[str]:
     return list(part.model_fields)
 
 
-def _with_database_beside(settings: Settings, file: Path) -> Settings:
-    if settings.database.path is None:
-        return settings
-    database = settings.database.model_copy(update={"path": file.parent.resolve() / settings.database.path})
-    return settings.model_copy(update={"database": database})
+def _with_files_beside(settings: Settings, file: Path) -> Settings:
+    folder = file.parent.resolve()
+    database = settings.database
+    if database.path is not None:
+        database = database.model_copy(update={"path": folder / database.path})
+    keys = KeysPart(
+        centre_key_file=folder / settings.keys.centre_key_file,
+        gateway_keys=folder / settings.keys.gateway_keys,
+    )
+    return settings.model_copy(update={"database": database, "keys": keys})

@@ -16,6 +16,7 @@ from drivers.base import CredentialKind, pin_number
 from drivers.errors import DriverError
 from gateway.access_list import AccessList
 from gateway.cli_devices import devices, probe
+from gateway.cli_keys import keys_app
 from gateway.errors import GatewayError
 from gateway.journal_reader import JournalReader
 from gateway.settings import Settings, load_settings
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 journal_app = typer.Typer(no_args_is_help=True, help="Look into this gateway's journal. 本机流水")
 app.add_typer(journal_app, name="journal")
+app.add_typer(keys_app, name="keys")
 app.command()(devices)
 app.command()(probe)
 

@@ -118,6 +118,13 @@ class MqttPart(_Part):
     ] = 30.0
 
 
+class KeysPart(_Part):
+    """Without them the gateway signs nothing, and takes nothing from the centre."""
+
+    device_key_file: FilePath | None = None
+    centre_keys_file: FilePath | None = None
+
+
 class DevicePart(_Part):
     """A reader or lock board. What its driver takes stands beside `name` and `driver` in the file."""
 
@@ -194,6 +201,7 @@ class Settings(_Part):
     gateway: Annotated[GatewayPart, Field(description="a table [gateway]")]
     journal: Annotated[JournalPart, Field(description="a table [journal]")]
     mqtt: Annotated[MqttPart, Field(description="a table [mqtt]")] = MqttPart()
+    keys: Annotated[KeysPart, Field(description="a table [keys]")] = KeysPart()
     readers: Annotated[
         tuple[DevicePart, ...], Field(max_length=MAX_DEVICES, description="tables [[readers]], 128 at most")
     ]
@@ -266,5 +274,6 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
         update={
             "gateway": gateway.model_copy(update=paths),
             "journal": journal.model_copy(update={"path": folder / journal.path}),
+            "keys": KeysPart(**{key: path and folder / path for key, path in settings.keys}),
         }
     )

@@ -10,6 +10,7 @@ import logging
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,8 @@ _REDIAL_S = 1.0
 _LONGEST_REDIAL_S = 30.0
 """A broker that is not there or refuses is asked less and less often."""
 
+_ORDERS = (Leaf.LIST, Leaf.SETTINGS, Leaf.COMMAND)
+_MAX_RESULTS = 64
 _QOS = 1
 _FAILED = 0x80
 
@@ -91,8 +94,10 @@ class Uplink:
         clock: Clock,
         report: Callable[[], Report],
         licensed: Callable[[int, int], None],
+        orders: Callable[[Leaf, bytes], None] | None = None,
     ) -> None:
-        """`licensed(epoch, through)` is called when the centre's hash was found equal to ours."""
+        """`licensed(epoch, through)` is called when the centre's hash was found equal to ours;
+        `orders(leaf, payload)` with lists, settings and commands, unread, by the network's thread."""
         self._settings = settings
         self._topics = {leaf: str(GatewayTopic(site, gateway, leaf)) for leaf in Leaf}
         self._about = about
@@ -100,6 +105,9 @@ class Uplink:
         self._clock = clock
         self._report = report
         self._licensed = licensed
+        self._orders = orders
+        self._ordered = {self._topics[leaf]: leaf for leaf in _ORDERS} if orders else {}
+        self._results: deque[bytes] = deque(maxlen=_MAX_RESULTS)
         self._client_id = f"liuhen-{site}-{gateway}"
         self._changed = threading.Condition()
         self._news: dict[str, object] = {}
@@ -126,6 +134,11 @@ class Uplink:
     def report_soon(self) -> None:
         """A device has changed its state; several changes at once make one message."""
         self._tell("devices", None)
+
+    def publish_result(self, payload: bytes) -> None:
+        """From any thread. The journal is the witness: while there is no line only the newest are kept."""
+        self._results.append(payload)
+        self._tell("results", None)
 
     def stop(self) -> None:
         with self._changed:
@@ -195,6 +208,8 @@ class Uplink:
         if now_s >= self._next_state_s:
             self._publish_state(now_s)
             self._watch_progress(now_s)
+        while self._results:  # also while the centre is away: an operator's terminal may be waiting
+            self._client.publish(self._topics[Leaf.RESULT], self._results.popleft(), qos=_QOS)
         if self._centre_away:
             return
         while block := self._dispatch.next_fresh(now_s):
@@ -235,7 +250,8 @@ class Uplink:
         self._connected = True
         self._silence_logged = False
         self._redial_s = _REDIAL_S
-        self._client.subscribe([(self._topics[Leaf.ACK], _QOS), (CENTRE_STATE, _QOS)])
+        heard = (self._topics[Leaf.ACK], CENTRE_STATE, *self._ordered)
+        self._client.subscribe([(topic, _QOS) for topic in heard])
         self._client.publish(self._topics[Leaf.ABOUT], encode(self._about), qos=_QOS, retain=True)
         self._await_ack()
 
@@ -358,6 +374,9 @@ class Uplink:
             log.error("uplink: the broker lets us not hear the centre: %s; check its access list", refused[0])
 
     def _on_message(self, _c: object, _u: object, message: mqtt.MQTTMessage) -> None:
+        if self._orders and (leaf := self._ordered.get(message.topic)):
+            self._orders(leaf, bytes(message.payload))
+            return
         self._tell("centre" if message.topic == CENTRE_STATE else "ack", message.payload)
 
     def _on_publish(self, _c: object, _u: object, _m: int, code: ReasonCode, _p: object) -> None:

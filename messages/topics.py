@@ -23,6 +23,10 @@ class Leaf(StrEnum):
     JOURNAL = "journal"  # gateway: records as they happen
     BACKLOG = "backlog"  # gateway: records after an outage, or asked for again
     ACK = "ack"  # centre, retained: the only licence to delete
+    LIST = "list"  # centre: access list, a signed manifest and its chunks
+    SETTINGS = "settings"  # centre, retained: signed site settings
+    COMMAND = "command"  # centre: signed, single use, expires in seconds
+    RESULT = "result"  # gateway: what became of a command
 
 
 _TOPIC = re.compile(rf"{ROOT}/(?!centre/)({NAME})/({NAME})/({'|'.join(Leaf)})")

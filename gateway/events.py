@@ -1,0 +1,56 @@
+"""What comes from the centre, verified and stored, as the deciding thread is told of it. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from messages.model import Reason
+
+if TYPE_CHECKING:
+    from gateway.access_list import AccessList
+    from messages.commands import Command
+
+
+@dataclass(frozen=True, slots=True)
+class NewList:
+    """Is on the disk already, whole."""
+
+    access_list: AccessList
+
+
+@dataclass(frozen=True, slots=True)
+class ListRefused:
+    """A new list could not be taken; the former one stays in force."""
+
+    reason: Reason = Reason.BAD_FILE
+
+
+@dataclass(frozen=True, slots=True)
+class NewSettings:
+    """Site settings, decoded by the function that `Orders` was given; on the disk already."""
+
+    settings: object
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsRefused:
+    """The former ones stay in force."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class CommandGiven:
+    """Verified, in time, and noted as used: it is carried out now or never."""
+
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRefused:
+    """`command_id` is None where it is not known who sent it: such an id would be anybody's word."""
+
+    command_id: str | None
+    reason: Reason
+    door: str | None = None
