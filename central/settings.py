@@ -87,10 +87,10 @@ class KeysPart(_Part):
 
 class Settings(_Part):
     database: DatabasePart
-    keys: KeysPart = KeysPart()
     listen: ListenPart = ListenPart()
     mqtt: MqttPart = MqttPart()
     console: ConsolePart = ConsolePart()
+    keys: KeysPart = KeysPart()
 
 
 def load_settings(path: Path) -> Settings:

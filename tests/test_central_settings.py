@@ -46,7 +46,7 @@ def test_any_other_address_is_refused_with_the_reason(tmp_path: Path, host: str)
             f"{GOOD}[mqtt]\nprot = 1\n",
             "[mqtt] prot: no such key; known here: host, port, protocol, client_id",
         ),
-        (f"{GOOD}[mqqt]\nport = 1\n", "mqqt: no such key; known here: database, listen, mqtt, console"),
+        (f"{GOOD}[mqqt]\nport = 1\n", "mqqt: no such key; known here: database, listen, mqtt, console, keys"),
         (f'{GOOD}[mqtt]\nport = "1883"\n', "[mqtt] port"),
         (f"{GOOD}[mqtt]\nport = 0\n", "[mqtt] port"),
         (f'{GOOD}[mqtt]\nprotocol = "4"\n', "[mqtt] protocol: Input should be '5' or '3.1.1'"),

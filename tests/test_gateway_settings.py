@@ -99,7 +99,7 @@ NAME_HELP = "write a name of lower-case letters, digits and hyphens such as 'eas
         pytest.param(
             "[mqtt]",
             "[mqqt]",
-            "mqqt: is not a setting; known here: doors, gateway, inputs, journal, lock_boards,",
+            "mqqt: is not a setting; known here: doors, gateway, inputs, journal, keys,",
             id="unknown table",
         ),
         pytest.param(

@@ -1,4 +1,4 @@
-"""The centre's keys, and those of the gateways that it trusts: files beside its settings, not in the database.
+"""The centre's keys, and those of the gateways that it trusts: files beside its settings, no database.
 
 The first of the centre's keys is the one in use. While keys are changed there are more: a next one that
 gateways learn before anything is signed with it, and former ones that still open what was sealed for them.
