@@ -22,7 +22,8 @@ from central.ingest.service import IngestService
 from central.server import serve
 from central.settings import load_settings
 from central.store.engine import writing
-from gateway.controller import Controller, Event
+from gateway.controller import Controller
+from gateway.events import Event
 
 LINGER_S = 0.3
 """How long these programs gather before they commit: the window that a kill can hit."""

@@ -31,6 +31,7 @@ from gateway.access_list import AccessList
 from gateway.clock import Clock
 from gateway.decision import Decision, DoorPolicy, Presented, decide
 from gateway.errors import JournalUnavailable
+from gateway.events import Acknowledged, Event, ListRefused, NewList, Stop
 from gateway.facts import Fact
 from gateway.journal import Head, Journal
 from gateway.presentation import RepeatWindow
@@ -62,43 +63,6 @@ class AccessPoint:
     lock_board: str
     release: Callable[[], None]  # drives the lock; raises DriverError
     admit_listed_unrecorded: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class NewList:
-    access_list: AccessList
-
-
-@dataclass(frozen=True, slots=True)
-class ListRefused:
-    """A new list could not be taken; the former one stays in force."""
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """The centre has committed `epoch` through `through`, and its hash was found equal to ours; with through
-    0 it has nothing of it (any more)."""
-
-    epoch: int
-    through: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Ends the deciding thread; everything before it in the inbox is still done."""
-
-
-Event = (
-    CardRead
-    | CardRemoved
-    | CardUnreadable
-    | DeviceChanged
-    | InputChanged
-    | NewList
-    | ListRefused
-    | Acknowledged
-    | Stop
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +162,8 @@ class Controller:
             case NewList(access_list):
                 self.access_list = access_list
                 return [_Act(self._list_fact(Kind.LIST_APPLIED))]
-            case ListRefused():
-                return [_Act(self._list_fact(Kind.LIST_REFUSED, reason=Reason.BAD_FILE))]
+            case ListRefused(reason):
+                return [_Act(self._list_fact(Kind.LIST_REFUSED, reason=reason))]
             case Acknowledged(epoch, through):
                 self._acknowledged[epoch] = through
             case Stop():

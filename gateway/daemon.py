@@ -18,9 +18,10 @@ from drivers.base import DeviceChanged, DeviceEvent, DeviceState, Indication
 from drivers.errors import ConfigurationError, DriverError
 from gateway.access_list import load_access_list
 from gateway.clock import Clock
-from gateway.controller import AccessPoint, Acknowledged, Controller, ListRefused, NewList, Stop
+from gateway.controller import AccessPoint, Controller
 from gateway.devices import make_lock_boards, make_readers
 from gateway.errors import AccessListError
+from gateway.events import Acknowledged, ListRefused, NewList, Stop
 from gateway.journal import Head, Journal
 from gateway.journal_reader import JournalReader
 from gateway.sensing import Sensor

@@ -1,10 +1,11 @@
-"""What comes from the centre, verified and stored, as the deciding thread is told of it. Values only."""
+"""What the deciding thread is told: by devices, by the centre (verified and stored), by the daemon. Values only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from drivers.base import CardRead, CardRemoved, CardUnreadable, DeviceChanged, InputChanged
 from messages.model import Reason
 
 if TYPE_CHECKING:
@@ -54,3 +55,34 @@ class CommandRefused:
     command_id: str | None
     reason: Reason
     door: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The centre has committed `epoch` through `through`, and its hash was found equal to ours; with through
+    0 it has nothing of it (any more)."""
+
+    epoch: int
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Ends the deciding thread; everything before it in the inbox is still done."""
+
+
+Event = (
+    CardRead
+    | CardRemoved
+    | CardUnreadable
+    | DeviceChanged
+    | InputChanged
+    | NewList
+    | ListRefused
+    | NewSettings
+    | SettingsRefused
+    | CommandGiven
+    | CommandRefused
+    | Acknowledged
+    | Stop
+)

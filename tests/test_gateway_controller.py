@@ -30,15 +30,9 @@ from drivers.base import (
 from drivers.errors import DeviceUnavailable
 from gateway import controller as controller_module
 from gateway.access_list import AccessList
-from gateway.controller import (
-    AccessPoint,
-    Acknowledged,
-    Controller,
-    ListRefused,
-    NewList,
-    Stop,
-)
+from gateway.controller import AccessPoint, Controller
 from gateway.decision import Admission, DoorPolicy
+from gateway.events import Acknowledged, ListRefused, NewList, Stop
 from gateway.journal import Head, Journal
 from gateway.journal_reader import JournalReader
 from gateway.sensing import InputFunction, Sensor
