@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,29 +14,23 @@ from drivers.base import CredentialKind, pin_number
 from drivers.errors import DriverError
 from gateway.access_list import AccessList
 from gateway.cli_devices import devices, probe
+from gateway.cli_journal import SettingsFile, journal_app
 from gateway.cli_keys import keys_app
 from gateway.errors import GatewayError
-from gateway.journal_reader import JournalReader
 from gateway.settings import Settings, load_settings
 from messages.access_list import EVERY_DOOR
-from messages.model import Record
 
-SettingsFile = Annotated[
-    Path, typer.Option("--settings", "-s", help="the gateway's TOML file", envvar="LIUHEN_GATEWAY_SETTINGS")
-]
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # they can show the values of variables
     help="The gateway of one building: decides at the door, records, reports. 楼栋网关",
 )
-journal_app = typer.Typer(no_args_is_help=True, help="Look into this gateway's journal. 本机流水")
 app.add_typer(journal_app, name="journal")
 app.add_typer(keys_app, name="keys")
 app.command()(devices)
 app.command()(probe)
 
-_FOLLOW_S = 0.5
 _LOOK_S = 0.5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RESTORE_DAYS = 7
@@ -150,49 +142,6 @@ def token(
     if not number:
         raise GatewayError("no number on standard input; type it and press Enter")
     print(tokenise(kind, pin_number(after, number) if after else number))
-
-
-@journal_app.command("list")
-def journal_list(
-    settings: SettingsFile, last: Annotated[int, typer.Option(min=1, max=100_000, help="how many")] = 20
-) -> None:
-    """The newest records, oldest first."""
-    for record in _reader(settings).newest(last):
-        print(describe(record))
-
-
-@journal_app.command("follow")
-def journal_follow(settings: SettingsFile) -> None:
-    """Records as they are written, until Ctrl-C."""
-    reader = _reader(settings)
-    at = reader.newest_id()
-    while True:
-        records, at = reader.after(at)
-        for record in records:
-            print(describe(record), flush=True)
-        if not records:
-            time.sleep(_FOLLOW_S)  # the journal is a file: there is nothing to be woken by
-
-
-@journal_app.command("verify")
-def journal_verify(settings: SettingsFile) -> None:
-    """Walks the whole chain; names each record that is missing, altered or misplaced. Exit code 1 if any."""
-    checked, flaws = _reader(settings).verify()
-    for flaw in flaws:
-        print(f"epoch {flaw.epoch} record {flaw.seq}: {flaw.what}")
-    print(f"{checked} records checked, {len(flaws)} flaws")
-    raise typer.Exit(1 if flaws else 0)
-
-
-def describe(record: Record) -> str:
-    """One line for a person at the gateway: no token, no holder."""
-    at = datetime.fromtimestamp(record.at / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-    parts = [f"{record.epoch}/{record.seq}", f"{at}Z", record.kind, record.door, record.reader, record.reason]
-    return "  ".join(part for part in parts if part)
-
-
-def _reader(settings: Path) -> JournalReader:
-    return JournalReader(_load(settings).journal.path)
 
 
 def _load(path: Path) -> Settings:
