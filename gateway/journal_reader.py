@@ -51,10 +51,10 @@ class JournalReader:
     def close(self) -> None:
         self._connection.close()
 
-    def epoch_heads(self) -> list[EpochHead]:
-        """Oldest and newest record held of each of the newest epochs, the newest epoch last."""
+    def epoch_heads(self, newest: int = MAX_EPOCHS) -> list[EpochHead]:
+        """Oldest and newest record held of each of the `newest` epochs, the newest epoch last."""
         heads = []
-        for epoch in self._epochs()[-MAX_EPOCHS:]:
+        for epoch in self._epochs()[-newest:]:
             span = (epoch.first_id, epoch.end_id)
             oldest = self._one("SELECT id FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT 1", *span)
             newest = self._one(
@@ -65,6 +65,10 @@ class JournalReader:
                 head = EpochHead(epoch.epoch, oldest[0] - before, newest[0] - before, record_hash(newest[1]))
                 heads.append(head)
         return heads
+
+    def acknowledged(self) -> dict[int, int]:
+        """Up to which record the centre has acknowledged each epoch; an epoch without one is left out."""
+        return dict(self._all("SELECT epoch, max(through) FROM acknowledgements GROUP BY epoch"))
 
     def joined(self, epoch: int, first: int, last: int) -> tuple[bytes, int]:
         """Stored records `first`..`last` joined by commas in SQLite, and how many there were."""
