@@ -31,7 +31,7 @@ from msgspec import Meta, Struct
 from messages.errors import MessageError
 from messages.model import Count, HashHex, Micros, Name
 from messages.signing import KeyId, Purpose, key_id, opened, sign
-from messages.wire import MAX_PAYLOAD_BYTES
+from messages.wire import MAX_EPOCHS, MAX_PAYLOAD_BYTES, EpochHead
 
 BUNDLE_VERSION: Final = 1
 MAGIC: Final = b"\x89LHB\r\n\x1a"
@@ -45,7 +45,7 @@ MAX_BODY_BYTES: Final = 2**34
 """Of all parts together, unpacked; also a well signed bundle must not keep a centre busy for days."""
 
 MAX_HEADER_BYTES: Final = 1_024
-MAX_CLOSING_BYTES: Final = 2_048
+MAX_CLOSING_BYTES: Final = 8_192  # half of it 16 heads
 
 _SEAL_BYTES: Final = 48  # the encapsulated key and the tag
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
@@ -64,14 +64,14 @@ class Part(IntEnum):
     """What one payload in a bundle is."""
 
     BLOCK = 1  # records, as on `journal` and `backlog`
-    HEADS = 2  # how far the gateway's journal goes
+    ABOUT = 2  # what the gateway and its doors are called, as on `about`
     ACK = 3  # as on `ack`
     SETTINGS = 4  # as on `settings`
     LIST = 5  # a manifest or a chunk, as on `list`
 
 
 CARRIES: Final = {
-    Cargo.RECORDS: frozenset({Part.BLOCK, Part.HEADS}),
+    Cargo.RECORDS: frozenset({Part.BLOCK, Part.ABOUT}),
     Cargo.RIGHTS: frozenset({Part.ACK, Part.SETTINGS, Part.LIST}),
 }
 
@@ -93,13 +93,13 @@ class Header(Struct, frozen=True, forbid_unknown_fields=True):
     receiver: KeyId
 
 
-class Contents(Struct, frozen=True, forbid_unknown_fields=True):
-    """How much there is: all parts, and the records in them with their first and last time."""
+class Contents(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Of records: how many, the first and last time in them, and how far the journal went when they left."""
 
-    parts: Count
-    records: Count
-    from_us: Micros | None
-    until_us: Micros | None
+    records: Count = 0
+    from_us: Micros | None = None
+    until_us: Micros | None = None
+    heads: Annotated[tuple[EpochHead, ...], Meta(max_length=MAX_EPOCHS)] = ()
 
 
 class Closing(Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,12 +107,16 @@ class Closing(Struct, frozen=True, forbid_unknown_fields=True):
 
     digest: HashHex  # SHA-256 of the file up to here
     body_bytes: Annotated[int, Meta(ge=0, le=MAX_BODY_BYTES)]  # of all parts, unpacked
+    parts: Count
     contents: Contents
 
 
 def opener_id(public: X25519PublicKey) -> str:
     """What a key to open bundles is called, as `signing.key_id` calls keys that sign."""
     return sha256(public.public_bytes_raw()).hexdigest()[:16]
+
+
+EMPTY: Final = Contents()
 
 
 class BundleWriter:
@@ -152,19 +156,17 @@ class BundleWriter:
         self._packed += self._packer.compress(framed)
         self._seal_full_chunks()
 
-    def close(self, *, records: int = 0, from_us: int | None = None, until_us: int | None = None) -> Closing:
+    def close(self, contents: Contents = EMPTY) -> None:
         """Signs what was written; `out` stays open, and its owner makes it durable."""
         self._packed += self._packer.flush()
         self._seal_full_chunks()
         if self._packed:
             self._seal(len(self._packed))
         self._write(_CHUNK.pack(0))
-        contents = Contents(self._parts, records, from_us, until_us)
-        closing = Closing(self._digest.hexdigest(), self._body_bytes, contents)
+        closing = Closing(self._digest.hexdigest(), self._body_bytes, self._parts, contents)
         body = msgspec.json.encode(closing)
         signed = sign(self._signer, Purpose.BUNDLE, self._header.site, self._header.gateway, body)
         self._out.write(_SHORT.pack(len(signed)) + signed)
-        return closing
 
     def _seal_full_chunks(self) -> None:
         while len(self._packed) >= CHUNK_BYTES:
@@ -173,8 +175,9 @@ class BundleWriter:
     def _seal(self, size: int) -> None:
         if self._chunks == MAX_CHUNKS:
             raise BundleError("more than one bundle holds")
-        piece, self._packed = bytes(self._packed[:size]), self._packed[size:]
-        sealed = _SUITE.encrypt(piece, self._receiver, _info(self._head, self._chunks))
+        info = _info(self._head, self._chunks)
+        sealed = _SUITE.encrypt(bytes(self._packed[:size]), self._receiver, info)
+        del self._packed[:size]
         self._chunks += 1
         self._write(_CHUNK.pack(len(sealed)) + sealed)
 
@@ -222,7 +225,7 @@ class Bundle:
                 raise BundleError("holds a part that does not belong in it")
             count += 1
             yield part, payload
-        if count != self.closing.contents.parts:
+        if count != self.closing.parts:
             raise BundleError("holds another number of parts than its closing says")
 
     def _unpacked(self) -> Iterator[bytes]:

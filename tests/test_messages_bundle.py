@@ -33,14 +33,15 @@ from messages.bundle import (
 )
 from messages.errors import MessageError
 from messages.signing import NotTrusted, Purpose, key_id, sign, trusted
-from messages.wire import MAX_PAYLOAD_BYTES
+from messages.wire import MAX_PAYLOAD_BYTES, EpochHead
 
 DEVICE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 CENTRE = X25519PrivateKey.from_private_bytes(bytes(range(2, 34)))
 STRANGER = X25519PrivateKey.from_private_bytes(bytes(range(3, 35)))
 MADE_US = 1_700_000_000_000_000
-PARTS = [(Part.BLOCK, b'{"one":1}'), (Part.HEADS, b'{"two":2}')]
+CONTENTS = Contents(2, MADE_US - 5, MADE_US, (EpochHead(3, 1, 2, "ab" * 32),))
+PARTS = [(Part.BLOCK, b'{"one":1}'), (Part.ABOUT, b'{"two":2}')]
 
 
 def a_bundle(
@@ -56,7 +57,7 @@ def a_bundle(
     writer = BundleWriter(out, cargo, "north", gateway, MADE_US, signer=signer, receiver=receiver)
     for part, payload in parts:
         writer.put(part, payload)
-    writer.close(records=len(parts), from_us=MADE_US - 5, until_us=MADE_US)
+    writer.close(CONTENTS)
     return out.getvalue()
 
 
@@ -145,7 +146,13 @@ def test_a_bundle_is_what_its_description_says() -> None:
     assert closing["body"] == {
         "digest": digest,
         "body_bytes": len(body),
-        "contents": {"parts": 2, "records": 2, "from_us": MADE_US - 5, "until_us": MADE_US},
+        "parts": 2,
+        "contents": {
+            "records": 2,
+            "from_us": MADE_US - 5,
+            "until_us": MADE_US,
+            "heads": [{"epoch": 3, "oldest": 1, "head": 2, "hash": "ab" * 32}],
+        },
     }
     assert source.read() == b""
 
@@ -158,7 +165,7 @@ def test_what_was_put_in_comes_out_as_often_as_asked_for() -> None:
     assert list(bundle.parts()) == PARTS
     assert list(bundle.parts()) == PARTS
     assert (bundle.header.site, bundle.header.gateway, bundle.header.made_us) == ("north", "east-1", MADE_US)
-    assert bundle.closing.contents == Contents(2, 2, MADE_US - 5, MADE_US)
+    assert bundle.closing.contents == CONTENTS
 
 
 def test_an_empty_bundle_is_a_bundle() -> None:
@@ -255,8 +262,8 @@ def signed_anew(data: bytes, packed: bytes, body_bytes: int, parts: int = 1) -> 
     suite = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
     sealed = suite.encrypt(packed, CENTRE.public_key(), b"liuhen/v1\0bundle\0" + head + b"\x000")
     begun = data[: 10 + len(head)] + struct.pack(">I", len(sealed)) + sealed + bytes(4)
-    contents = {"parts": parts, "records": 0, "from_us": None, "until_us": None}
-    closing = {"digest": hashlib.sha256(begun).hexdigest(), "body_bytes": body_bytes, "contents": contents}
+    digest = hashlib.sha256(begun).hexdigest()
+    closing = {"digest": digest, "body_bytes": body_bytes, "parts": parts, "contents": {}}
     signed = sign(DEVICE, Purpose.BUNDLE, "north", "east-1", msgspec.json.encode(closing))
     return begun + struct.pack(">H", len(signed)) + signed
 
@@ -305,7 +312,7 @@ class Swapped(io.BytesIO):
 def test_a_file_that_changes_after_it_was_verified_is_not_taken() -> None:
     source = Swapped(WHOLE)
     bundle = opened(source)
-    source.become(a_bundle([(Part.BLOCK, b'{"one":3}'), (Part.HEADS, b'{"two":4}')]))
+    source.become(a_bundle([(Part.BLOCK, b'{"one":3}'), (Part.ABOUT, b'{"two":4}')]))
     with pytest.raises(BundleError, match="changed while it was read"):
         list(bundle.parts())
 
