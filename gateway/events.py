@@ -1,4 +1,4 @@
-"""What the deciding thread is told: by devices, by the centre (verified and stored), by the daemon. Values only."""
+"""What the deciding thread is told: by devices, by the centre (verified and stored), by the daemon."""
 
 from __future__ import annotations
 
