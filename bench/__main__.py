@@ -13,6 +13,7 @@ NAMES = {
     "pcsc": "from a card laid on a PC/SC reader to its read; deaths of the PC/SC daemon",
     "replug": "unplug and replug every family; swipes at a door beside them meanwhile",
     "probe": "what hangs on a port, over speeds and faults, against the simulators",
+    "power_cut": "power failures under a writing journal, and under a saboteur that must lose some",
     "kill": "kill -9 on gateway, broker and centre under swipes, and the oracle",
 }
 
