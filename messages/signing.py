@@ -88,9 +88,15 @@ def sign(private: Ed25519PrivateKey, purpose: Purpose, site: str, gateway: str, 
 
 
 def opened(
-    payload: bytes, keys: Mapping[str, Ed25519PublicKey], purpose: Purpose, site: str, gateway: str
+    payload: bytes,
+    keys: Mapping[str, Ed25519PublicKey],
+    purpose: Purpose,
+    site: str,
+    gateway: str,
+    *,
+    alone: bool = False,
 ) -> bytes:
-    """The body, once it is known who signed it and that it was meant for this gateway.
+    """The body, once it is known who signed it and that it was meant for this gateway; `alone`: for no other.
 
     Raises MessageError for what is no signed message, NotTrusted, WrongAudience.
     """
@@ -115,7 +121,8 @@ def opened(
         )
     except InvalidSignature:
         raise NotTrusted("the signature does not fit") from None
-    if signed.site != site or signed.gateway not in (gateway, EVERY_GATEWAY):
+    meant_for = (gateway,) if alone else (gateway, EVERY_GATEWAY)
+    if signed.site != site or signed.gateway not in meant_for:
         raise WrongAudience("meant for another site or gateway")
     return body
 
