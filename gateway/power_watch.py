@@ -1,4 +1,4 @@
-"""When to stop by ourselves: the battery is low, the mains are gone, and it has been so for long enough. Pure.
+"""When to stop by ourselves: the battery is low without mains, and has been so for long enough. Pure.
 
 A clean stop closes the journal while there still is power (trust.md R-45). It is for the site to want it.
 """

@@ -1,8 +1,8 @@
 """What the service manager is told: ready, reloading, stopping, a line of status, and that decisions go on.
 
-The protocol of sd_notify(3): one datagram of `KEY=value` lines to the socket that $NOTIFY_SOCKET names. Written
-here because it is these few lines; the packages for it either need the C library of systemd or have swallowed
-every error since 2017. Outside a service manager every call does nothing.
+The protocol of sd_notify(3): one datagram of `KEY=value` lines to the socket that $NOTIFY_SOCKET names. It is
+written here because it is these few lines; the packages for it either need the C library of systemd or have
+swallowed every error since 2017. Outside a service manager every call does nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _STATUS_CHARS = 200
 
 
 class ServiceManager:
-    """`beat` is the deciding loop's: a loop that stands still is silent, and is started again (trust.md R-20).
+    """`beat` is the deciding loop's: one that stands still is silent, and is started again (trust.md R-20).
 
     Never waits and never raises: a service manager that does not listen must not keep a door shut.
     """
@@ -71,7 +71,7 @@ class ServiceManager:
         self._send(*_status_line(text))
 
     def beat(self) -> None:
-        """Called in each round of the deciding loop; a comparison of two numbers, but for three in each limit."""
+        """Called in each round of the deciding loop: two numbers are compared, and seldom something sent."""
         now_s = self._monotonic_s()
         if now_s >= self._next_beat_s and self._send("WATCHDOG=1"):
             self._next_beat_s = now_s + self._beat_every_s  # one that was not taken is tried next round
@@ -102,7 +102,7 @@ def _connected(address: str) -> socket.socket | None:
         return None
     name = "\0" + address[1:] if address[0] == "@" else address
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-    channel.setblocking(False)
+    channel.settimeout(0.0)
     try:
         channel.connect(name)
     except OSError as error:

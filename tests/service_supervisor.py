@@ -1,4 +1,4 @@
-"""A service manager for tests: reads the notify socket of one child, kills it when it is silent, starts it again.
+"""A service manager for tests: hears one child, ends it when it is silent, starts it again.
 
 It does what systemd does with Type=notify, WatchdogSec and Restart=always, written from sd_notify(3) and
 systemd.service(5).
@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 _LOOK_S = 0.05
 
@@ -46,7 +47,7 @@ class Supervisor:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._supervise)
 
-    def __enter__(self) -> "Supervisor":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

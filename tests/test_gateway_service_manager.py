@@ -1,4 +1,4 @@
-"""What the service manager hears, over real datagram sockets; and that a loop that stands still is started again."""
+"""What the service manager hears, over real sockets; and that a loop that stands still is started again."""
 
 import os
 import secrets
