@@ -32,6 +32,7 @@ from gateway.sensing import InputFunction
 from gateway.settings_clashes import (
     beyond_the_board,
     dangling,
+    misfelt,
     one_key_twice,
     one_port_twice,
     twice,
@@ -174,6 +175,10 @@ class DoorPart(_Part):
     ] = frozenset({Admission.LISTED})
     minimum_assurance: Annotated[Assurance, Field(description='"L0", "L1", "L2" or "L3"')] = Assurance.L0
     asks_pin: Annotated[bool, Field(strict=True, description="true or false")] = False
+    open_limit_s: Annotated[
+        float, Field(strict=True, ge=5, le=600, description="a number of seconds from 5 to 600")
+    ] = 30.0
+    exit: Annotated[Literal["button", "handle"], Field(description='"button" or "handle"')] = "handle"
     when_not_recordable: Annotated[
         Literal["admit_listed", "deny"], Field(description='"admit_listed" or "deny"')
     ] = "admit_listed"
@@ -192,7 +197,7 @@ class InputPart(_Part):
     ]
     function: Annotated[
         InputFunction,
-        Field(description='"contact", "rex", "tamper", "fire", "mains" or "battery"'),
+        Field(description='"contact", "rex", "tamper", "duress", "fire", "mains" or "battery"'),
     ]
     door: Name
 
@@ -219,7 +224,7 @@ class Settings(_Part):
 
     @model_validator(mode="after")
     def _everything_fits(self) -> Settings:
-        clashes = [*twice(self), *dangling(self)]
+        clashes = [*twice(self), *dangling(self), *misfelt(self)]
         if clashes:
             raise ValueError("; ".join(clashes))
         return self

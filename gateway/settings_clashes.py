@@ -55,6 +55,27 @@ def dangling(settings: Settings) -> list[str]:
     return found + [f"inputs: {place} stands there twice" for place in _repeated(places)]
 
 
+def misfelt(settings: Settings) -> list[str]:
+    """Doors with two contacts that would contradict each other, and exits that would look like force."""
+    found = []
+    seen: set[str] = set()
+    for number, wired in enumerate(settings.inputs):
+        if wired.function == "contact" and wired.door in seen:
+            found.append(
+                f"inputs[{number}].function: door {wired.door!r} has a contact already; wire several contacts"
+                " of one door in series to one input"
+            )
+        seen |= {wired.door} if wired.function == "contact" else set()
+    heard = {wired.door for wired in settings.inputs if wired.function == "rex"}
+    locks = {door.lock for door in settings.doors if door.name in heard}
+    return found + [
+        f"doors[{number}].exit: no input with the function 'rex' is wired to this door, so that everybody who"
+        ' leaves would be reported as forcing it; name its input under [[inputs]], or write "handle"'
+        for number, door in enumerate(settings.doors)
+        if door.exit == "button" and door.lock not in locks
+    ]
+
+
 def unwired(settings: Settings) -> list[str]:
     """Inputs that the board's own settings do not name: its driver would not look at them."""
     options = {part.name: part.options for part in (*settings.readers, *settings.lock_boards)}

@@ -52,6 +52,7 @@ def test_what_is_left_out_has_the_documented_defaults(tmp_path: Path) -> None:
     assert (settings.mqtt.host, settings.mqtt.protocol, settings.mqtt.state_every_s) == ("127.0.0.1", "5", 30)
     (door,) = settings.doors
     assert (door.direction, door.when_not_recordable) == (Direction.IN, "admit_listed")
+    assert (door.open_limit_s, door.exit) == (30.0, "handle")
     assert door.policy.admits == {Admission.LISTED}
     assert door.policy.minimum_assurance is Assurance.L0
 
@@ -105,7 +106,7 @@ NAME_HELP = "write a name of lower-case letters, digits and hyphens such as 'eas
         pytest.param(
             "pulse_s",
             "pulse_ms",
-            "doors[0].pulse_ms: is not a setting; known here: admits, asks_pin, direction, label,",
+            "doors[0].pulse_ms: is not a setting; known here: admits, asks_pin, direction, exit, label,",
             id="another unit",
         ),
         pytest.param(
@@ -282,6 +283,33 @@ NAME_HELP = "write a name of lower-case letters, digits and hyphens such as 'eas
             WIRED.format("lobby-board", 1, "bell", "north-lobby"),
             "inputs[0].function: Input should be 'contact', 'rex',",
             id="input for something unknown",
+        ),
+        pytest.param(
+            "[mqtt]",
+            WIRED.format("lobby-board", 1, "contact", "north-lobby").replace(
+                "[mqtt]", WIRED.format("lobby-board", 2, "contact", "north-lobby")
+            ),
+            "inputs[1].function: door 'north-lobby' has a contact already; wire several contacts of one door in",
+            id="two contacts of one door",
+        ),
+        pytest.param(
+            "pulse_s = 1.0",
+            'exit = "button"\n'
+            + WIRED.format("lobby-board", 1, "contact", "north-lobby").removesuffix("[mqtt]"),
+            "doors[0].exit: no input with the function 'rex' is wired to this door, so that everybody who",
+            id="an exit button that nobody would hear",
+        ),
+        pytest.param(
+            'admits = ["listed"]',
+            "open_limit_s = 3600.0",
+            "doors[0].open_limit_s: Input should be less than or equal to 600; write a number of seconds from 5",
+            id="open for an hour",
+        ),
+        pytest.param(
+            'admits = ["listed"]',
+            'exit = "knob"',
+            "doors[0].exit: Input should be 'button' or 'handle'; write \"button\" or \"handle\"",
+            id="an exit of another kind",
         ),
         pytest.param(
             'admits = ["listed"]',
