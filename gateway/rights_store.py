@@ -1,0 +1,304 @@
+"""What is in force at this gateway, on disk: access list, site settings, and which commands were used.
+
+One connection, used by one thread. A list is taken whole or not at all, and never backwards: whatever moment
+the power fails at, the former list is there or the new one (trust.md R-53).
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from gateway.access_list import AccessList
+from gateway.errors import RightsRefused, RightsUnavailable
+from gateway.rights_schema import KNOWN_STEPS, steps
+from messages.access_list import Entry, ListDigest, ListManifest, decode_entry, encode_entry
+from messages.errors import MessageError
+
+log = logging.getLogger(__name__)
+
+_BUSY_MS = 5_000
+_SYNCHRONOUS_FULL = 2
+_CHECKPOINT_PAGES = 100
+"""400 KB: many small checkpoints, so that the journal on the same disk does not wait behind a large one."""
+
+_ROWS = 500
+_DAY_US = 86_400_000_000
+_KEEP_USED_US = 31 * _DAY_US
+"""Long after a command has expired: a clock that was set back must not make it good again."""
+
+MAX_USED = 50_000
+_PRIVATE = 0o600
+_PUT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredList:
+    """The list in force; `signed` is the manifest it was last changed by, as it came."""
+
+    access_list: AccessList
+    signed: bytes
+
+
+class RightsStore:
+    """Raises RightsUnavailable from any method that the disk fails; then nothing was changed."""
+
+    def __init__(self, path: Path, site: str, gateway: str) -> None:
+        """Opens or makes the file; a damaged one is set aside, and the centre sends everything again.
+
+        Raises RightsRefused where it belongs to another gateway or a newer program.
+        """
+        self.path = path
+        self._site = site
+        self._gateway = gateway
+        try:
+            self._connection = self._open()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise RightsUnavailable(f"{path}: cannot be opened ({error})") from error
+            self._connection = self._begin_again(error)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # --- the list ---------------------------------------------------------------------------------------
+
+    @property
+    def version(self) -> int:
+        """Of the list in force; 0: none."""
+        found = self._one("SELECT version FROM list")
+        return int(found[0]) if found else 0
+
+    def load_list(self) -> StoredList | None:
+        """None where no list is in force. One that is not what its manifest says is put out of force."""
+        found = self._one("SELECT version, issued_us, digest, signed FROM list WHERE digest <> ''")
+        if found is None:
+            return None
+        version, issued_us, digest, signed = found
+        entries: dict[str, Entry] = {}
+        proof = ListDigest()
+        try:
+            for bodies in self._bodies(self._generation):
+                proof.take(bodies)
+                entries.update((entry.token, entry) for entry in map(decode_entry, bodies))
+        except MessageError as error:
+            return self._put_out_of_force(str(error))
+        if str(proof) != digest:
+            return self._put_out_of_force("it is not what its manifest says")
+        return StoredList(AccessList(version, issued_us, entries), signed)
+
+    def stage(self, entries: Sequence[Entry]) -> None:
+        """Writes some entries of a new list beside the one in force, durable at once.
+
+        Raises MessageError where a token stands in the new list already.
+        """
+        rows = [(self._generation + 1, entry.token, encode_entry(entry)) for entry in entries]
+        try:
+            with self._commit() as connection:
+                connection.executemany("INSERT INTO entries VALUES (?, ?, ?)", rows)
+        except sqlite3.IntegrityError:
+            raise MessageError("a token stands there twice") from None
+
+    def staged_digest(self) -> Iterator[str | None]:
+        """Some of the work at each step, then the digest of what is staged."""
+        yield from self._digest(self._generation + 1)
+
+    def put_in_force(self, manifest: ListManifest, signed: bytes) -> None:
+        """What is staged is the list from now on."""
+        self._set_list(self._generation + 1, manifest, signed)
+
+    def clean(self) -> bool:
+        """Removes some of what is not in force; whether there may be more of it."""
+        with self._commit() as connection:
+            gone = connection.execute(
+                "DELETE FROM entries WHERE (generation, token) IN"
+                " (SELECT generation, token FROM entries WHERE generation <> ? LIMIT ?)",
+                (self._generation, _ROWS),
+            )
+        return gone.rowcount > 0
+
+    def change(
+        self, manifest: ListManifest, signed: bytes, put: Sequence[Entry], drop: Sequence[str]
+    ) -> bool:
+        """A delta, in one commit; False, and nothing changed, where the whole is not what was meant."""
+        generation = self._generation
+        with self._commit() as connection:
+            connection.executemany(
+                "DELETE FROM entries WHERE generation = ? AND token = ?", [(generation, t) for t in drop]
+            )
+            connection.executemany(_PUT, [(generation, e.token, encode_entry(e)) for e in put])
+            if _last(self._digest(generation)) != manifest.digest:
+                connection.execute("ROLLBACK")
+                return False
+            self._note_list(generation, manifest, signed)
+        return True
+
+    # --- settings and commands --------------------------------------------------------------------------
+
+    def settings(self) -> bytes | None:
+        """The signed site settings in force, as they came."""
+        found = self._one("SELECT signed FROM settings")
+        return bytes(found[0]) if found else None
+
+    def keep_settings(self, revision: int, signed: bytes) -> None:
+        with self._commit() as connection:
+            connection.execute("INSERT OR REPLACE INTO settings VALUES (1, ?, ?)", (revision, signed))
+
+    def use(self, command: str, expires_us: int, now_us: int) -> bool:
+        """Notes that a command is used, durable before this returns; False where it has been already.
+
+        Raises RightsUnavailable also where there is no room for one more: nothing that could still be good is
+        forgotten.
+        """
+        with self._commit() as connection:
+            connection.execute("DELETE FROM used_commands WHERE forget_at_us < ?", (now_us,))
+            (used,) = connection.execute("SELECT count(*) FROM used_commands").fetchone()
+            if used >= MAX_USED:
+                raise RightsUnavailable(f"{self.path}: {used} commands in a month; no more are taken")
+            row = (command, max(now_us, expires_us) + _KEEP_USED_US)
+            noted = connection.execute("INSERT OR IGNORE INTO used_commands VALUES (?, ?)", row)
+        return noted.rowcount == 1
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    @property
+    def _generation(self) -> int:
+        found = self._one("SELECT generation FROM list")
+        return int(found[0]) if found else 0
+
+    def _set_list(self, generation: int, manifest: ListManifest, signed: bytes) -> None:
+        with self._commit():
+            self._note_list(generation, manifest, signed)
+
+    def _note_list(self, generation: int, manifest: ListManifest, signed: bytes) -> None:
+        self._connection.execute(
+            "INSERT OR REPLACE INTO list VALUES (1, ?, ?, ?, ?, ?)",
+            (generation, manifest.version, manifest.issued_us, manifest.digest, signed),
+        )
+
+    def _put_out_of_force(self, why: str) -> None:
+        """The same version may come again, and none before it."""
+        log.error("%s: the stored access list cannot be used: %s; the centre sends it again", self.path, why)
+        with self._commit() as connection:
+            connection.execute("UPDATE list SET version = version - 1, digest = ''")
+
+    def _digest(self, generation: int) -> Iterator[str | None]:
+        digest = ListDigest()
+        for bodies in self._bodies(generation):
+            digest.take(bodies)
+            yield None
+        yield str(digest)
+
+    def _bodies(self, generation: int) -> Iterator[list[bytes]]:
+        """In the order of tokens, some hundred at a time."""
+        after = ""
+        while True:
+            with self._machine_errors():
+                rows = self._connection.execute(
+                    "SELECT token, body FROM entries WHERE generation = ? AND token > ?"
+                    " ORDER BY token LIMIT ?",
+                    (generation, after, _ROWS),
+                ).fetchall()
+            if not rows:
+                return
+            yield [body for _, body in rows]
+            after = rows[-1][0]
+
+    def _one(self, question: str) -> tuple[Any, ...] | None:
+        with self._machine_errors():
+            found: tuple[Any, ...] | None = self._connection.execute(question).fetchone()
+        return found
+
+    @contextmanager
+    def _commit(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connection
+        with self._machine_errors():
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _machine_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            raise RightsUnavailable(f"{self.path}: cannot be used ({error})") from error
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.touch(mode=_PRIVATE)  # SQLite gives its log the same rights
+        except OSError as error:
+            raise RightsUnavailable(f"{self.path}: cannot be made ({error.strerror})") from error
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        connection.execute("PRAGMA synchronous = FULL")
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        level = connection.execute("PRAGMA synchronous").fetchone()[0]
+        if mode != "wal" or level != _SYNCHRONOUS_FULL:
+            raise RightsRefused(f"{self.path}: this storage does not keep WAL and FULL; use a local disk")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+        db = Database(connection)
+        if unknown := {step.name for step in steps.applied(db)} - KNOWN_STEPS:
+            raise RightsRefused(
+                f"{self.path}: written by a newer version of this program ({', '.join(sorted(unknown))});"
+                " install that version, or move the file away"
+            )
+        steps.apply(db)
+        owner = connection.execute("SELECT site, gateway FROM owner").fetchone()
+        if owner is None:
+            connection.execute("INSERT INTO owner VALUES (?, ?)", (self._site, self._gateway))
+        elif owner != (self._site, self._gateway):
+            raise RightsRefused(
+                f"{self.path}: these are the rights of another gateway; mend [gateway] site and name, or move"
+                " the file away"
+            )
+
+    def _begin_again(self, damage: Exception) -> sqlite3.Connection:
+        names = (f"{self.path.name}.damaged" + (f"-{n}" if n else "") for n in count())
+        aside = next(a for a in map(self.path.with_name, names) if not a.exists())
+        try:
+            for suffix in ("", "-wal", "-shm"):
+                part = self.path.with_name(self.path.name + suffix)
+                if part.exists():
+                    part.rename(aside.with_name(aside.name + suffix))
+            connection = self._open()
+        except (OSError, sqlite3.Error) as error:
+            raise RightsUnavailable(f"{self.path}: damaged ({damage}), and so stays ({error})") from error
+        log.error(
+            "%s is damaged (%s); set aside as %s, the centre sends everything again", self.path, damage, aside
+        )
+        return connection
+
+
+def _last(steps_of_work: Iterable[str | None]) -> str | None:
+    found = None
+    for found in steps_of_work:  # noqa: B007  only the last counts
+        continue
+    return found
