@@ -125,7 +125,7 @@ class JournalReader:
     def _epochs(self) -> list[_Epoch]:
         rows = self._all("SELECT epoch, first_id FROM epochs ORDER BY first_id")
         ends = [row[1] for row in rows[1:]] + [_NO_END]
-        return [_Epoch(row[0], row[1], end) for row, end in zip(rows, ends, strict=True)]
+        return [_Epoch(*row, end) for row, end in zip(rows, ends, strict=False)]  # no epoch yet: no end
 
     def _span(self, epoch: int) -> tuple[int, int]:
         """The ids of an epoch's first record and of the next epoch's."""

@@ -10,6 +10,7 @@ import pytest
 from gateway_support import EPOCH_S, TurnedClock, a_fact, opened
 
 from gateway.errors import JournalUnavailable
+from gateway.journal_file import open_for_writing
 from gateway.journal_reader import Flaw, JournalReader
 from messages.chain import record_hash
 from messages.model import Reason
@@ -296,3 +297,11 @@ def test_a_chain_longer_than_a_page_is_walked_whole(tmp_path: Path) -> None:
         assert reader.verify() == (2_501, [])
         alter(tmp_path / "journal.db", 1_000, "door", "garage")
         assert [flaw.seq for flaw in reader.verify()[1]] == [1_000]
+
+
+def test_a_journal_whose_gateway_fell_before_its_first_record_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    open_for_writing(path, "east-1").close()
+    with closing(JournalReader(path)) as reader:
+        assert reader.verify() == (0, [])
+        assert reader.epoch_heads() == []
