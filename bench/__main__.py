@@ -14,6 +14,7 @@ NAMES = {
     "replug": "unplug and replug every family; swipes at a door beside them meanwhile",
     "probe": "what hangs on a port, over speeds and faults, against the simulators",
     "power_cut": "power failures under a writing journal, and under a saboteur that must lose some",
+    "storage_faults": "EIO, ENOSPC and delays at each of the first writes and syncs of a journal",
     "kill": "kill -9 on gateway, broker and centre under swipes, and the oracle",
 }
 
