@@ -17,20 +17,21 @@ import struct
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from hashlib import sha256
 from typing import Annotated, BinaryIO, Final
 
 import msgspec
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from msgspec import Meta, Struct
 
 from messages.errors import MessageError
 from messages.model import Count, HashHex, Micros, Name
-from messages.signing import KeyId, Purpose, key_id, opened, sign
+from messages.signing import KeyId, Purpose, opened
 from messages.wire import MAX_EPOCHS, MAX_PAYLOAD_BYTES, EpochHead
 
 BUNDLE_VERSION: Final = 1
@@ -48,10 +49,10 @@ MAX_HEADER_BYTES: Final = 1_024
 MAX_CLOSING_BYTES: Final = 8_192  # half of it 16 heads
 
 _SEAL_BYTES: Final = 48  # the encapsulated key and the tag
-_SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
-_CHUNK: Final = struct.Struct(">I")
-_SHORT: Final = struct.Struct(">H")
-_PART: Final = struct.Struct(">BI")
+SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+CHUNK_LENGTH: Final = struct.Struct(">I")
+SHORT_LENGTH: Final = struct.Struct(">H")
+PART_HEAD: Final = struct.Struct(">BI")
 _STEP_BYTES: Final = 65_536
 
 
@@ -111,79 +112,37 @@ class Closing(Struct, frozen=True, forbid_unknown_fields=True):
     contents: Contents
 
 
+Signers = Callable[[Header], Mapping[str, Ed25519PublicKey]]
+"""Who may sign a bundle with this header, which nobody vouches for yet; may refuse it by raising."""
+
+
 def opener_id(public: X25519PublicKey) -> str:
     """What a key to open bundles is called, as `signing.key_id` calls keys that sign."""
     return sha256(public.public_bytes_raw()).hexdigest()[:16]
 
 
-EMPTY: Final = Contents()
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Signed, whole and unaltered; not opened."""
+
+    header: Header
+    head: bytes  # the header as it stands in the file
+    closing: Closing
+    digests: list[bytes]  # of each chunk
 
 
-class BundleWriter:
-    """Writes one bundle into `out`; it is a bundle only once `close` has returned."""
+def checked(source: BinaryIO, signers: Signers) -> Checked:
+    """What can be said of a bundle without the key that opens it: all but what is in it.
 
-    def __init__(
-        self,
-        out: BinaryIO,
-        cargo: Cargo,
-        site: str,
-        gateway: str,
-        made_us: int,
-        *,
-        signer: Ed25519PrivateKey,
-        receiver: X25519PublicKey,
-    ) -> None:
-        self._out = out
-        self._signer = signer
-        self._receiver = receiver
-        self._header = Header(cargo, site, gateway, made_us, key_id(signer.public_key()), opener_id(receiver))
-        self._head = msgspec.json.encode(self._header)
-        self._packer = zlib.compressobj()
-        self._packed = bytearray()
-        self._digest = sha256()
-        self._chunks = self._parts = self._body_bytes = 0
-        self._write(_opening(self._head))
-
-    def put(self, part: Part, payload: bytes) -> None:
-        """Raises BundleError for a payload that no reader would take, and where the bundle gets too large."""
-        if part not in CARRIES[self._header.cargo] or not 0 < len(payload) <= MAX_PAYLOAD_BYTES:
-            raise BundleError(f"a {part.name.lower()} of {len(payload)} bytes does not belong in here")
-        framed = _PART.pack(part, len(payload)) + payload
-        self._parts += 1
-        self._body_bytes += len(framed)
-        if self._body_bytes > MAX_BODY_BYTES:
-            raise BundleError("more than one bundle holds")
-        self._packed += self._packer.compress(framed)
-        self._seal_full_chunks()
-
-    def close(self, contents: Contents = EMPTY) -> None:
-        """Signs what was written; `out` stays open, and its owner makes it durable."""
-        self._packed += self._packer.flush()
-        self._seal_full_chunks()
-        if self._packed:
-            self._seal(len(self._packed))
-        self._write(_CHUNK.pack(0))
-        closing = Closing(self._digest.hexdigest(), self._body_bytes, self._parts, contents)
-        body = msgspec.json.encode(closing)
-        signed = sign(self._signer, Purpose.BUNDLE, self._header.site, self._header.gateway, body)
-        self._out.write(_SHORT.pack(len(signed)) + signed)
-
-    def _seal_full_chunks(self) -> None:
-        while len(self._packed) >= CHUNK_BYTES:
-            self._seal(CHUNK_BYTES)
-
-    def _seal(self, size: int) -> None:
-        if self._chunks == MAX_CHUNKS:
-            raise BundleError("more than one bundle holds")
-        info = _info(self._head, self._chunks)
-        sealed = _SUITE.encrypt(bytes(self._packed[:size]), self._receiver, info)
-        del self._packed[:size]
-        self._chunks += 1
-        self._write(_CHUNK.pack(len(sealed)) + sealed)
-
-    def _write(self, data: bytes) -> None:
-        self._digest.update(data)
-        self._out.write(data)
+    Raises MessageError for what is no whole and unaltered bundle or not signed by one of `signers`, OSError
+    as `source` raises it.
+    """
+    header, head = _read_head(source)
+    trusted = signers(header)
+    if header.signer not in trusted:
+        raise BundleError(f"signed by key {header.signer}, which is not known here")
+    digests, whole, signed = _walk(source, head)
+    return Checked(header, head, _closing(signed, whole, header, trusted), digests)
 
 
 class Bundle:
@@ -192,25 +151,21 @@ class Bundle:
     def __init__(
         self,
         source: BinaryIO,
-        signers: Callable[[Header], Mapping[str, Ed25519PublicKey]],
+        signers: Signers,
         openers: Mapping[str, X25519PrivateKey],
     ) -> None:
         """`source` can be read again from its start; keys by their ids (`signing.trusted`, `opener_id`).
 
-        `signers` says who may sign a bundle with this header, which nobody vouches for yet, and may refuse it
-        by raising. Raises MessageError for what is no whole and unaltered bundle, not signed by one of them
+        Raises MessageError for what is no whole and unaltered bundle, not signed by one of them
         or not sealed for us; OSError as `source` raises it.
         """
         self._source = source
-        self.header, self._head = _read_head(source)
-        trusted = signers(self.header)
-        if self.header.signer not in trusted:
-            raise BundleError(f"signed by key {self.header.signer}, which is not known here")
+        whole = checked(source, signers)
+        self.header, self.closing, self._digests = whole.header, whole.closing, whole.digests
+        self._head = whole.head
         if self.header.receiver not in openers:
             raise BundleError(f"sealed for key {self.header.receiver}, which is not here")
         self._opener = openers[self.header.receiver]
-        self._digests, whole, signed = _walk(source, self._head)
-        self.closing = _closing(signed, whole, self.header, trusted)
         deque(self.parts(), maxlen=0)  # all of it can be opened, and is what the closing says
 
     def parts(self) -> Iterator[tuple[Part, bytes]]:
@@ -250,7 +205,7 @@ class Bundle:
         if sha256(sealed).digest() != digest:
             raise BundleError("changed while it was read; is the stick sound?")
         try:
-            return _SUITE.decrypt(sealed, self._opener, _info(self._head, index))
+            return SUITE.decrypt(sealed, self._opener, info(self._head, index))
         except (InvalidTag, ValueError):
             raise BundleError("cannot be opened with the key it names") from None
 
@@ -262,7 +217,7 @@ def _read_head(source: BinaryIO) -> tuple[Header, bytes]:
         raise BundleError("not a bundle, or not copied as it was")
     if magic[-1] != BUNDLE_VERSION:
         raise BundleError(f"bundle version {magic[-1]}; this program knows {BUNDLE_VERSION}")
-    head = _take(source, _length(source, _SHORT, MAX_HEADER_BYTES))
+    head = _take(source, _length(source, SHORT_LENGTH, MAX_HEADER_BYTES))
     try:
         header = msgspec.json.decode(head, type=Header)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -274,16 +229,16 @@ def _read_head(source: BinaryIO) -> tuple[Header, bytes]:
 
 def _walk(source: BinaryIO, head: bytes) -> tuple[list[bytes], str, bytes]:
     """Digest of each chunk, digest of all before the closing, the closing; `source` stands behind `head`."""
-    whole = sha256(_opening(head))
+    whole = sha256(opening(head))
     digests: list[bytes] = []
     while sealed := _next_chunk(source):
         if len(digests) == MAX_CHUNKS:
             raise BundleError(f"more than {MAX_CHUNKS} chunks")
         digests.append(sha256(sealed).digest())
-        whole.update(_CHUNK.pack(len(sealed)))
+        whole.update(CHUNK_LENGTH.pack(len(sealed)))
         whole.update(sealed)
-    whole.update(_CHUNK.pack(0))
-    signed = _take(source, _length(source, _SHORT, MAX_CLOSING_BYTES))
+    whole.update(CHUNK_LENGTH.pack(0))
+    signed = _take(source, _length(source, SHORT_LENGTH, MAX_CLOSING_BYTES))
     if source.read(1):
         raise BundleError("goes on after its end")
     return digests, whole.hexdigest(), signed
@@ -310,26 +265,26 @@ def _parts_of(pieces: Iterator[bytes], body_bytes: int) -> Iterator[tuple[Part, 
             raise BundleError("unpacks to more than its closing says")
         held += piece
         while part := _first_part(held):
-            del held[: _PART.size + len(part[1])]
+            del held[: PART_HEAD.size + len(part[1])]
             yield part
     if held or taken != body_bytes:
         raise BundleError("ends within a part")
 
 
 def _first_part(held: bytearray) -> tuple[Part, bytes] | None:
-    if len(held) < _PART.size:
+    if len(held) < PART_HEAD.size:
         return None
-    code, length = _PART.unpack_from(held)
+    code, length = PART_HEAD.unpack_from(held)
     if code not in _CODES or not 0 < length <= MAX_PAYLOAD_BYTES:
         raise BundleError("holds a part that is not known here; is this program up to date?")
-    if len(held) < _PART.size + length:
+    if len(held) < PART_HEAD.size + length:
         return None
-    return Part(code), bytes(held[_PART.size : _PART.size + length])
+    return Part(code), bytes(held[PART_HEAD.size : PART_HEAD.size + length])
 
 
 def _next_chunk(source: BinaryIO) -> bytes:
     """Empty at the last one's end."""
-    return _take(source, _length(source, _CHUNK, CHUNK_BYTES + _SEAL_BYTES))
+    return _take(source, _length(source, CHUNK_LENGTH, CHUNK_BYTES + _SEAL_BYTES))
 
 
 def _length(source: BinaryIO, form: struct.Struct, most: int) -> int:
@@ -346,10 +301,10 @@ def _take(source: BinaryIO, size: int) -> bytes:
     return data
 
 
-def _opening(head: bytes) -> bytes:
-    return MAGIC + bytes((BUNDLE_VERSION,)) + _SHORT.pack(len(head)) + head
+def opening(head: bytes) -> bytes:
+    return MAGIC + bytes((BUNDLE_VERSION,)) + SHORT_LENGTH.pack(len(head)) + head
 
 
-def _info(head: bytes, index: int) -> bytes:
+def info(head: bytes, index: int) -> bytes:
     """Binds a chunk to its bundle and its place: RFC 9180's `info`."""
     return b"\0".join((b"liuhen/v1", Purpose.BUNDLE.encode(), head, str(index).encode()))

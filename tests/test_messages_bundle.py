@@ -24,13 +24,13 @@ from messages.bundle import (
     MAX_HEADER_BYTES,
     Bundle,
     BundleError,
-    BundleWriter,
     Cargo,
     Contents,
     Header,
     Part,
     opener_id,
 )
+from messages.bundle_writer import BundleWriter
 from messages.errors import MessageError
 from messages.signing import NotTrusted, Purpose, key_id, sign, trusted
 from messages.wire import MAX_PAYLOAD_BYTES, EpochHead

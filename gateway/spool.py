@@ -1,0 +1,161 @@
+"""What was carried here by hand, waiting beside the journal for the running gateway to take it.
+
+Each file is one payload as it would come by MQTT, named after its topic's last word: `list-0001.json`,
+`settings-0001.json`, `ack-0001.json`. Lists and settings are signed in themselves; acknowledgements are not,
+so that the folder is the gateway's alone. `exported-0001.json` only says that records were carried away.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from gateway.errors import CarryError
+from messages.topics import Leaf
+from messages.wire import MAX_PAYLOAD_BYTES
+
+log = logging.getLogger(__name__)
+
+EXPORTED: Final = "exported"
+_ORDER: Final = (EXPORTED, Leaf.SETTINGS.value, Leaf.LIST.value, Leaf.ACK.value)
+_NAME: Final = re.compile(rf"({'|'.join(_ORDER)})-([0-9]{{4,9}})\.json")
+_NEWEST: Final = "newest"  # when the newest bundle taken in was made
+_MAX_FILES: Final = 10_000
+_PRIVATE: Final = 0o600
+_PRIVATE_FOLDER: Final = 0o700
+
+
+def spool_folder(journal: Path) -> Path:
+    return journal.parent / "spool"
+
+
+class Spool:
+    """The programs `import` and `export` put in, the gateway takes out; each in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def newest_us(self) -> int:
+        """When the newest bundle that was put in had been made, microseconds; 0: none was."""
+        try:
+            noted = (self._folder / _NEWEST).read_bytes()
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise self._trouble(error) from error
+        return int(noted) if noted.isdigit() and len(noted) < 20 else 0  # noqa: PLR2004  of 64 bits
+
+    def put(self, payloads: Sequence[tuple[str, bytes]], made_us: int | None = None) -> None:
+        """Each payload with its prefix: durable when this returns, in sight of the gateway all together.
+
+        Raises CarryError; then the gateway sees none of them.
+        """
+        try:
+            with self._locked(make=True):
+                self._put(payloads, made_us)
+        except OSError as error:
+            raise self._trouble(error) from error
+
+    def take(self, orders: Callable[[Leaf, bytes], None], exported: Callable[[], None]) -> int:
+        """Hands over and removes what is there; how many files that were. Cheap where there is nothing.
+
+        Raises CarryError where the folder cannot be used; what `orders` raises goes through, its file stays.
+        """
+        try:
+            if not self._waiting():
+                return 0
+            with self._locked(make=False):
+                waiting = self._waiting()
+                for prefix, path in waiting:
+                    self._hand_over(prefix, path, orders, exported)
+        except OSError as error:
+            raise self._trouble(error) from error
+        return len(waiting)
+
+    def _put(self, payloads: Sequence[tuple[str, bytes]], made_us: int | None) -> None:
+        there = self._waiting()
+        if len(there) + len(payloads) > _MAX_FILES:
+            raise CarryError(f"{self._folder}: {len(there)} files wait there; is the gateway running?")
+        first = max((_number(path) for _, path in there), default=0) + 1
+        parts = []
+        for number, (prefix, body) in enumerate(payloads, first):
+            path = self._folder / f"{prefix}-{number:04d}.json"
+            parts.append((_write(path.with_suffix(".part"), body), path))
+        if made_us is not None:
+            newest = self._folder / _NEWEST
+            parts.append((_write(newest.with_suffix(".part"), b"%d" % made_us), newest))
+        for part, path in parts:
+            part.replace(path)
+        _sync_folder(self._folder)
+
+    def _hand_over(
+        self, prefix: str, path: Path, orders: Callable[[Leaf, bytes], None], exported: Callable[[], None]
+    ) -> None:
+        with path.open("rb") as file:
+            payload = file.read(MAX_PAYLOAD_BYTES + 1)
+        if prefix == EXPORTED:
+            exported()
+        elif len(payload) > MAX_PAYLOAD_BYTES:
+            log.error("spool: %s is longer than any message; removed", path)
+        else:
+            orders(Leaf(prefix), payload)
+        path.unlink()
+
+    def _waiting(self) -> list[tuple[str, Path]]:
+        """By prefix, then by number. A folder that is not there holds nothing."""
+        try:
+            paths = list(self._folder.iterdir())
+        except FileNotFoundError:
+            return []
+        found = ((match[1], path) for path in paths if (match := _NAME.fullmatch(path.name)))
+        return sorted(found, key=lambda each: (_ORDER.index(each[0]), _number(each[1])))
+
+    @contextmanager
+    def _locked(self, *, make: bool) -> Iterator[None]:
+        """One process at a time: nobody sees half of what is put in."""
+        if make and not self._folder.exists():
+            self._folder.mkdir(mode=_PRIVATE_FOLDER, parents=True)
+            _give_to_owner(self._folder)
+        with (self._folder / "lock").open("ab") as handle:
+            _give_to_owner(self._folder / "lock")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def _trouble(self, error: OSError) -> CarryError:
+        return CarryError(
+            f"{self._folder}: cannot be used ({error.strerror}); run this as the user the gateway runs as"
+        )
+
+
+def _number(path: Path) -> int:
+    return int(path.stem.rpartition("-")[2])
+
+
+def _write(path: Path, body: bytes) -> Path:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE), "wb") as file:  # noqa: PTH123
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    _give_to_owner(path)
+    return path
+
+
+def _give_to_owner(path: Path) -> None:
+    """Put in by root, it is the gateway's all the same: whoever owns the folder above."""
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
