@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -90,9 +90,11 @@ class RightsStore:
                 proof.take(bodies)
                 entries.update((entry.token, entry) for entry in map(decode_entry, bodies))
         except MessageError as error:
-            return self._put_out_of_force(str(error))
+            self._put_out_of_force(str(error))
+            return None
         if str(proof) != digest:
-            return self._put_out_of_force("it is not what its manifest says")
+            self._put_out_of_force("it is not what its manifest says")
+            return None
         return StoredList(AccessList(version, issued_us, entries), signed)
 
     def stage(self, entries: Sequence[Entry]) -> None:
@@ -107,9 +109,9 @@ class RightsStore:
         except sqlite3.IntegrityError:
             raise MessageError("a token stands there twice") from None
 
-    def staged_digest(self) -> Iterator[str | None]:
-        """Some of the work at each step, then the digest of what is staged."""
-        yield from self._digest(self._generation + 1)
+    def staged_digest(self) -> Generator[None, None, str]:
+        """Some of the work at each step; returns the digest of what is staged."""
+        return (yield from self._digest(self._generation + 1))
 
     def put_in_force(self, manifest: ListManifest, signed: bytes) -> None:
         """What is staged is the list from now on."""
@@ -135,7 +137,7 @@ class RightsStore:
                 "DELETE FROM entries WHERE generation = ? AND token = ?", [(generation, t) for t in drop]
             )
             connection.executemany(_PUT, [(generation, e.token, encode_entry(e)) for e in put])
-            if _last(self._digest(generation)) != manifest.digest:
+            if _result_of(self._digest(generation)) != manifest.digest:
                 connection.execute("ROLLBACK")
                 return False
             self._note_list(generation, manifest, signed)
@@ -190,12 +192,12 @@ class RightsStore:
         with self._commit() as connection:
             connection.execute("UPDATE list SET version = version - 1, digest = ''")
 
-    def _digest(self, generation: int) -> Iterator[str | None]:
+    def _digest(self, generation: int) -> Generator[None, None, str]:
         digest = ListDigest()
         for bodies in self._bodies(generation):
             digest.take(bodies)
-            yield None
-        yield str(digest)
+            yield
+        return str(digest)
 
     def _bodies(self, generation: int) -> Iterator[list[bytes]]:
         """In the order of tokens, some hundred at a time."""
@@ -297,8 +299,9 @@ class RightsStore:
         return connection
 
 
-def _last(steps_of_work: Iterable[str | None]) -> str | None:
-    found = None
-    for found in steps_of_work:  # noqa: B007  only the last counts
-        continue
-    return found
+def _result_of(work: Generator[None, None, str]) -> str:
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            return str(done.value)

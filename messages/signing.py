@@ -100,14 +100,7 @@ def opened(
 
     Raises MessageError for what is no signed message, NotTrusted, WrongAudience.
     """
-    if len(payload) > MAX_SIGNED_BYTES:
-        raise MessageError(f"{len(payload)} bytes; at most {MAX_SIGNED_BYTES}")
-    try:
-        signed = _decoder.decode(payload)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        raise MessageError("not a signed message") from None
-    if signed.v != SIGNED_VERSION:
-        raise MessageError(f"signed message version {signed.v}; this program knows {SIGNED_VERSION}")
+    signed = _decoded(payload)
     if signed.purpose is not purpose:
         raise NotTrusted("signed for another purpose")
     public = keys.get(signed.key)
@@ -125,6 +118,26 @@ def opened(
     if signed.site != site or signed.gateway not in meant_for:
         raise WrongAudience("meant for another site or gateway")
     return body
+
+
+def body_unproved(payload: bytes) -> bytes:
+    """The body of a message that was proved when it came, whose key may since have been given up.
+
+    Raises MessageError for what is no signed message.
+    """
+    return bytes(_decoded(payload).body)
+
+
+def _decoded(payload: bytes) -> Signed:
+    if len(payload) > MAX_SIGNED_BYTES:
+        raise MessageError(f"{len(payload)} bytes; at most {MAX_SIGNED_BYTES}")
+    try:
+        signed = _decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise MessageError("not a signed message") from None
+    if signed.v != SIGNED_VERSION:
+        raise MessageError(f"signed message version {signed.v}; this program knows {SIGNED_VERSION}")
+    return signed
 
 
 def _what_is_signed(purpose: Purpose, site: str, gateway: str, body: bytes) -> bytes:

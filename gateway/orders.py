@@ -1,0 +1,326 @@
+"""What the centre orders: access lists, site settings, commands. Verified, stored, then told to who decides.
+
+Nothing is believed because of where it came from: the broker is anybody's. What is refused is told with its
+reason, and the former list and settings stay in force (trust.md R-53, R-54).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator
+from typing import TypeVar
+
+from drivers.allowance import Allowance
+from gateway.access_list import AccessList
+from gateway.applying import NotWhole, apply
+from gateway.clock import Clock
+from gateway.errors import RightsUnavailable
+from gateway.events import (
+    CommandGiven,
+    CommandRefused,
+    ListRefused,
+    NewList,
+    NewSettings,
+    SettingsRefused,
+)
+from gateway.keys import Keys
+from gateway.order_queue import OrderQueue
+from gateway.rights_store import RightsStore
+from gateway.transfer import Announced, Transfer
+from messages.access_list import CHUNK_START, decode_manifest
+from messages.commands import (
+    LONGEST_LIFE_US,
+    Action,
+    Command,
+    Result,
+    decode_command,
+    encode_order,
+)
+from messages.errors import MessageError
+from messages.model import ClockQuality, Reason
+from messages.signing import NotTrusted, Purpose, WrongAudience, body_unproved, opened, sign
+from messages.site_settings import SiteSettings, decode_site_settings
+from messages.topics import Leaf
+
+log = logging.getLogger(__name__)
+
+Told = NewList | ListRefused | NewSettings | SettingsRefused | CommandGiven | CommandRefused
+
+_MOST_REFUSALS, _REFUSALS_PER_S = 20, 1 / 60
+"""Each is a record: whoever owns the broker must not fill the journal with forgeries."""
+
+_IDLE_S = 0.5
+_BREATH_S = 0.001
+"""Between two parts of a list: whoever stands at a door is decided on in between."""
+
+_T = TypeVar("_T")
+
+
+class Orders:
+    """Runs in a thread of its own. `take`, `answer` and `stop` are for others, and return at once."""
+
+    def __init__(
+        self,
+        *,
+        store: RightsStore,
+        keys: Keys,
+        site: str,
+        gateway: str,
+        doors: Collection[str],
+        clock: Clock,
+        post: Callable[[Told], None],
+        publish_result: Callable[[bytes], None],
+    ) -> None:
+        """`post` gives an event to the deciding thread; `publish_result` is the uplink's."""
+        self._store = store
+        self._keys = keys
+        self._signers = keys.signers
+        self._site = site
+        self._gateway = gateway
+        self._doors = frozenset(doors)
+        self._clock = clock
+        self._post = post
+        self._publish_result = publish_result
+        self._list = AccessList()
+        self._revision: int | None = None
+        self._transfer = Transfer()
+        self._work: Iterator[None] | None = None
+        self._refusals = {leaf: Allowance(_MOST_REFUSALS, _REFUSALS_PER_S) for leaf in Leaf}
+        self._queue = OrderQueue()
+        self._stopping = False
+
+    @property
+    def list_version(self) -> int:
+        """Of the signed list in force; 0: none, the file's may be used."""
+        return self._list.version
+
+    def restore(self) -> tuple[AccessList | None, SiteSettings | None]:
+        """What was in force when the gateway ended; called once, before `run`. Raises RightsUnavailable."""
+        self._work = self._cleaning()
+        return self._stored_list(), self._stored_settings()
+
+    def take(self, leaf: Leaf, payload: bytes) -> None:
+        """From any thread: something came for this gateway."""
+        self._queue.put(leaf, payload)
+
+    def answer(self, result: Result) -> None:
+        """From any thread: tells the centre what became of a command; nothing without keys of our own."""
+        if self._keys.device is not None:
+            body = encode_order(result)
+            self._publish_result(
+                sign(self._keys.device.signing, Purpose.RESULT, self._site, self._gateway, body)
+            )
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._queue.wake()
+
+    def run(self) -> None:
+        """Until `stop`. May be called again after any exception: what was on its way comes again."""
+        self._work = self._cleaning()
+        while not self._stopping:
+            found = self._queue.take(commands_only=self.busy, timeout_s=_IDLE_S)
+            if found is not None:
+                self.handle(*found)
+            self.go_on()
+
+    def handle(self, leaf: Leaf, payload: bytes) -> None:
+        """One message; what is to be said of it is posted."""
+        match leaf:
+            case Leaf.COMMAND:
+                self._take_command(payload)
+            case Leaf.SETTINGS:
+                self._take_settings(payload)
+            case Leaf.LIST if payload.startswith(CHUNK_START):
+                self._transfer.offer(payload, self._now_s())
+                self._begin_when_complete()
+            case Leaf.LIST:
+                self._take_manifest(payload)
+            case _:
+                log.warning("orders: nothing is taken on %s", leaf)
+
+    def go_on(self) -> None:
+        """A part of the work at hand, and whether what was announced still comes."""
+        if self._work is not None:
+            if next(self._work, _DONE) is _DONE:
+                self._work = None
+            time.sleep(_BREATH_S)
+        elif self._transfer.is_lost(self._now_s()):
+            self._transfer.drop()
+            self._refuse(Leaf.LIST, Reason.INCOMPLETE, "parts of the list did not come, or were altered")
+
+    @property
+    def busy(self) -> bool:
+        """A list is being applied, or what is left of an older one removed."""
+        return self._work is not None
+
+    # --- lists ------------------------------------------------------------------------------------------
+
+    def _take_manifest(self, payload: bytes) -> None:
+        body = self._opened(Leaf.LIST, Purpose.LIST, payload)
+        manifest = None if body is None else self._decoded(Leaf.LIST, decode_manifest, body)
+        if manifest is None:
+            return
+        if manifest.version == self._store.version:
+            return  # sent once more, because word of it was on its way
+        if manifest.version < max(self._store.version, self._transfer.version):
+            self._refuse(Leaf.LIST, Reason.OLDER, "a list older than the one in force")
+        elif manifest.base is not None and manifest.base != self._list.version:
+            self._refuse(Leaf.LIST, Reason.NOT_POSSIBLE, "a change to another list than the one in force")
+        else:
+            self._transfer.begin(Announced(manifest, payload), self._now_s())
+            self._begin_when_complete()
+
+    def _begin_when_complete(self) -> None:
+        complete = self._transfer.take()
+        if complete is not None:
+            self._work = self._applying(*complete)
+
+    def _applying(self, announced: Announced, chunks: list[bytes]) -> Iterator[None]:
+        """Yields after each part. The last part of all is to remove what is no longer in force."""
+        try:
+            fresh = yield from apply(self._store, self._list, announced, chunks)
+        except NotWhole as error:
+            self._refuse(Leaf.LIST, Reason.INCOMPLETE, error)
+        except MessageError as error:
+            self._refuse(Leaf.LIST, Reason.BAD_FILE, error)
+        except RightsUnavailable as error:
+            self._refuse(Leaf.LIST, Reason.WRITE_FAILED, error)
+            return
+        else:
+            self._list = fresh
+            self._post(NewList(fresh))
+            log.info("orders: access list %d with %d credentials", fresh.version, len(fresh.entries))
+        yield from self._cleaning()
+
+    def _cleaning(self) -> Iterator[None]:
+        while self._store.clean():
+            yield
+
+    def _stored_list(self) -> AccessList | None:
+        stored = self._store.load_list()
+        if stored is None:
+            return None
+        self._list = stored.access_list
+        self._prove_again("access list", Purpose.LIST, stored.signed)
+        return stored.access_list
+
+    # --- settings ---------------------------------------------------------------------------------------
+
+    def _take_settings(self, payload: bytes) -> None:
+        body = self._opened(Leaf.SETTINGS, Purpose.SETTINGS, payload)
+        settings = None if body is None else self._decoded(Leaf.SETTINGS, decode_site_settings, body)
+        if settings is None:
+            return
+        if self._revision is not None and settings.revision <= self._revision:
+            if settings.revision < self._revision:
+                self._refuse(Leaf.SETTINGS, Reason.OLDER, "site settings older than those in force")
+            return  # the broker keeps them and says them at every connect
+        try:
+            self._store.keep_settings(settings.revision, payload)
+        except RightsUnavailable as error:
+            self._refuse(Leaf.SETTINGS, Reason.WRITE_FAILED, error)
+            return
+        self._revision = settings.revision
+        self._post(NewSettings(settings))
+        log.info("orders: site settings %d", settings.revision)
+
+    def _stored_settings(self) -> SiteSettings | None:
+        signed = self._store.settings()
+        if signed is None:
+            return None
+        try:
+            settings = decode_site_settings(body_unproved(signed))
+        except MessageError as error:
+            log.error("the stored site settings cannot be used: %s; the centre sends them again", error)
+            return None
+        self._prove_again("site settings", Purpose.SETTINGS, signed)
+        self._revision = settings.revision
+        return settings
+
+    # --- commands ---------------------------------------------------------------------------------------
+
+    def _take_command(self, payload: bytes) -> None:
+        body = self._opened(Leaf.COMMAND, Purpose.COMMAND, payload)
+        command = None if body is None else self._decoded(Leaf.COMMAND, decode_command, body)
+        if command is None:
+            return
+        reason = self._why_not(command)
+        if reason is not None:
+            self._refuse(Leaf.COMMAND, reason, "a command", command)
+            return
+        log.info("orders: %s, command %s", command.action, command.id)
+        self._post(CommandGiven(command))
+
+    def _why_not(self, command: Command) -> Reason | None:
+        """Notes the command as used where there is no reason against it."""
+        if command.door is not None and command.door not in self._doors:
+            return Reason.NOT_POSSIBLE
+        now_us = self._clock.now_us()
+        if command.action is not Action.SEND_RECORDS:
+            if self._clock.quality() is ClockQuality.UNKNOWN:
+                return Reason.CLOCK_NOT_SET  # held back for hours, it would seem to come in time
+            if now_us >= command.expires_us:
+                return Reason.TOO_LATE
+            if command.expires_us - now_us > LONGEST_LIFE_US:
+                return Reason.NOT_POSSIBLE  # good for longer than any may be, or one of the clocks is wrong
+        try:
+            return None if self._store.use(command.id, command.expires_us, now_us) else Reason.REPLAYED
+        except RightsUnavailable as error:
+            log.error("orders: a command could not be noted as used: %s", error)
+            return Reason.WRITE_FAILED
+
+    # --- for all of them --------------------------------------------------------------------------------
+
+    def _opened(self, leaf: Leaf, purpose: Purpose, payload: bytes) -> bytes | None:
+        alone = purpose is Purpose.COMMAND
+        try:
+            return opened(payload, self._signers, purpose, self._site, self._gateway, alone=alone)
+        except NotTrusted as error:
+            self._refuse(leaf, Reason.NOT_SIGNED, error)
+        except WrongAudience as error:
+            self._refuse(leaf, Reason.FOREIGN, error)
+        except MessageError as error:
+            self._refuse(leaf, Reason.BAD_FILE, error)
+        return None
+
+    def _decoded(self, leaf: Leaf, decode: Callable[[bytes], _T], body: bytes) -> _T | None:
+        try:
+            return decode(body)
+        except MessageError as error:
+            self._refuse(leaf, Reason.BAD_FILE, error)
+            return None
+
+    def _refuse(
+        self,
+        leaf: Leaf,
+        reason: Reason,
+        why: MessageError | RightsUnavailable | str,
+        command: Command | None = None,
+    ) -> None:
+        if not self._refusals[leaf].take(1, self._now_s()):
+            return  # so many were told already that one more says nothing
+        log.warning("orders: %s refused, %s: %s", leaf, reason, why)
+        match leaf:
+            case Leaf.LIST:
+                self._post(ListRefused(reason))
+            case Leaf.SETTINGS:
+                self._post(SettingsRefused(reason))
+            case _ if command is None:
+                self._post(CommandRefused(None, reason))
+            case _:
+                self._post(CommandRefused(command.id, reason, command.door))
+
+    def _prove_again(self, what: str, purpose: Purpose, signed: bytes) -> None:
+        """It was proved when it came. A key that was given up since then shuts nobody out."""
+        try:
+            opened(signed, self._signers, purpose, self._site, self._gateway)
+        except MessageError as error:
+            log.warning("orders: the stored %s stays in force, but: %s", what, error)
+
+    def _now_s(self) -> float:
+        return self._clock.uptime_us() / 1e6
+
+
+_DONE = object()
