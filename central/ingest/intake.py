@@ -38,6 +38,7 @@ class Examined(Struct):
     taken: Taken | None = None
     report: State | About | None = None
     refused: Refused | None = None
+    heads: Sequence[EpochHead] = ()  # carried by hand: no state, as nobody is on a line
 
 
 @dataclass(slots=True)
@@ -118,6 +119,9 @@ class _Transaction:
             return
         if examined.taken:
             self._take_records(owner, examined.topic, examined.taken)
+        for head in examined.heads:
+            if not owner.knows_more_than(head):
+                self._take_head(owner, head)
         if isinstance(examined.report, State):
             self._take_state(owner, examined.report)
         elif isinstance(examined.report, About):

@@ -54,6 +54,11 @@ class GatewayLedger:
         ]
         return Ack(v=WIRE_VERSION, epochs=[self._epoch_ack(n) for n in open_epochs[-MAX_EPOCHS:]])
 
+    def knows_more_than(self, head: EpochHead) -> bool:
+        """Whether the gateway has told more of this epoch since."""
+        known, held = self.heads.get(head.epoch, (0, True))
+        return head.head < known or not held
+
     def settled_for_good(self, number: int) -> bool:
         """Complete as far as the gateway ever told, and no longer held there."""
         head, held = self.heads.get(number, (0, True))
