@@ -5,6 +5,7 @@ The list holds tokens, opaque holder references and categories; no names and no 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -35,6 +36,19 @@ class AccessList:
 
     def find(self, token: str) -> Entry | None:
         return self.entries.get(token)
+
+    def with_changes(
+        self, put: Iterable[Entry], drop: Iterable[str], version: int, issued_us: int
+    ) -> AccessList:
+        """The next list: these tokens gone, then these entries put in, or in another's place.
+
+        This one stays as it is: it may go on deciding meanwhile. All chunks of a list may come as one `put`.
+        """
+        entries = self.entries.copy()
+        for token in drop:
+            entries.pop(token, None)
+        entries.update((entry.token, entry) for entry in put)
+        return AccessList(version, issued_us, entries)
 
     def age_s(self, now_us: int) -> int:
         """Seconds since the list was issued; 0 where the clock stands before that."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from drivers.base import CredentialKind, Tokenise
 from gateway.errors import SettingsError
+from gateway.passes import PassBook
+from messages.visitor_pass import is_pass
 
 SITE_KEY_BYTES = 32
 TOKEN_BYTES = 16
@@ -39,13 +41,20 @@ def load_site_key(path: Path) -> bytes:
     return key
 
 
-def tokeniser(site_key: bytes) -> Tokenise:
-    """token = first 128 bits of HMAC-SHA256(site key, kind ":" number), in hex (architecture: one swipe)."""
+def tokeniser(site_key: bytes, passes: PassBook | None = None) -> Tokenise:
+    """token = first 128 bits of HMAC-SHA256(site key, kind ":" number), in hex (architecture: one swipe).
+
+    The text of a QR code that claims to be a visitor pass is handed to `passes` before its token is told, so
+    that the decision finds there what the pass says.
+    """
     started = hmac.new(site_key, digestmod=sha256)
 
     def tokenise(kind: CredentialKind, number: str) -> str:
         mac = started.copy()
         mac.update(f"{kind}:{number}".encode())
-        return mac.digest()[:TOKEN_BYTES].hex()
+        token = mac.digest()[:TOKEN_BYTES].hex()
+        if passes is not None and kind is CredentialKind.QR_CODE and is_pass(number):
+            passes.take(token, number)
+        return token
 
     return tokenise

@@ -1,0 +1,326 @@
+"""Access: all that decides at the doors of one building, put together for the thread that decides.
+
+No I/O and no clock. What it remembers, within bounds, it finds again in the journal after a start (`replay`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
+
+from drivers.base import CardRead, CredentialKind
+from gateway.access_list import AccessList
+from gateway.decision import Circumstances, Decision, DoorPolicy, Presented, decide
+from gateway.passes import PassBook
+from gateway.rulebook import CLOCK_TOLERANCE_US, NO_SETTINGS, Rulebook, RuleNow
+from gateway.schedules import local_date
+from gateway.whereabouts import BY_LIST, Memory, Right
+from messages.access_list import Entry
+from messages.model import ClockQuality, Direction, Reason, Record
+from messages.site_settings import VISITOR, DoorMode, Passback, SiteSettings
+from messages.visitor_pass import VisitorPass
+
+_HOUR_S = 3_600
+_MINUTE_US = 60_000_000
+
+WRONG = frozenset(
+    {
+        Reason.UNKNOWN_CREDENTIAL,
+        Reason.NO_RIGHT,
+        Reason.EXPIRED,
+        Reason.LOST,
+        Reason.BLOCKED,
+        Reason.ASSURANCE_TOO_LOW,
+        Reason.DOCUMENT_EXPIRED,
+        Reason.PIN_WRONG,
+        Reason.TOO_MANY_TRIES,
+        Reason.PASS_FORGED,
+        Reason.PASS_USED_UP,
+    }
+)
+"""Refusals of a wrong credential (trust.md R-35), not of a wrong moment."""
+
+_UNASKED = frozenset({Reason.TOO_MANY_TRIES, Reason.LOST, Reason.BLOCKED, Reason.LOCKED_DOWN})
+"""Refusals that are the same whatever PIN was typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    now_us: int  # UTC since 1970
+    clock: ClockQuality = ClockQuality.SYNCED
+
+
+def presented(read: CardRead) -> Presented:
+    return Presented(read.assurance, read.valid_from, read.valid_until, read.pin, read.token, read.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One presentation, and what is found about it without further thought."""
+
+    shown: Presented
+    entry: Entry | None
+    visitor: VisitorPass | Reason | None
+    rule: RuleNow
+    door: str
+    direction: Direction
+    now_us: int
+
+    @property
+    def point(self) -> tuple[str, Direction]:
+        return self.door, self.direction
+
+    @property
+    def inwards(self) -> bool:
+        return self.direction is Direction.IN
+
+    @property
+    def holder(self) -> str | None:
+        if self.entry is not None:
+            return self.entry.holder
+        return self.visitor.holder if isinstance(self.visitor, VisitorPass) else None
+
+    @property
+    def category(self) -> str:
+        """That of nobody in particular is empty."""
+        if self.entry is not None:
+            return self.entry.category
+        return VISITOR if isinstance(self.visitor, VisitorPass) else ""
+
+
+class Access:
+    """Belongs to one thread. At a start: settings and list in either order, then `replay`."""
+
+    def __init__(
+        self,
+        doors: Mapping[str, DoorPolicy],
+        zone: ZoneInfo,
+        passes: PassBook,
+        *,
+        contacts: Collection[str] = (),
+    ) -> None:
+        """`doors`: what the gateway's own settings say; `contacts`: the doors that tell who went in."""
+        self._doors = dict(doors)
+        self._zone = zone
+        self._passes = passes
+        self._contacts = frozenset(contacts)
+        self._list = AccessList()
+        self._rulebook = Rulebook(NO_SETTINGS, self._doors, zone)
+        self._commanded: dict[str, tuple[DoorMode, int | None]] = {}
+        self._memory = Memory()
+        self._open: set[str] = set()
+        self._released: dict[str, int] = {}
+
+    @property
+    def access_list(self) -> AccessList:
+        return self._list
+
+    @property
+    def settings(self) -> SiteSettings:
+        return self._rulebook.settings
+
+    def take_list(self, access_list: AccessList) -> None:
+        self._list = access_list
+
+    def take_settings(self, settings: SiteSettings) -> None:
+        self._rulebook = Rulebook(settings, self._doors, self._zone)
+        self._passes.trust(settings.pass_signers())
+
+    def decide(self, shown: Presented, door: str, direction: Direction, now: Moment) -> Decision:
+        """Records nothing and never raises.
+
+        A use is taken here already: of two decisions in one breath, only one may have the last of them. Who
+        does not carry a grant out calls `withdrawn`. Wrong tries are counted here, too.
+        """
+        asked = _Asked(
+            shown=shown,
+            entry=self._list.find(shown.token),
+            visitor=self._passes.find(shown.token) if shown.kind is CredentialKind.QR_CODE else None,
+            rule=self._rulebook.at(door, now.now_us),
+            door=door,
+            direction=direction,
+            now_us=now.now_us,
+        )
+        decision = decide(
+            shown,
+            asked.entry,
+            door,
+            asked.rule.policy,
+            now_us=now.now_us,
+            today=local_date(now.now_us, self._zone),
+            around=self._circumstances(asked, now.clock),
+        )
+        one_too_many = self._note_pin(decision, asked)
+        if decision.granted:
+            self._note_grant(decision, asked)
+        else:
+            one_too_many |= self._note_refusal(decision, asked)
+        return replace(decision, repeated=True) if one_too_many else decision
+
+    def granted(self, decision: Decision, door: str, direction: Direction, now: Moment) -> None:
+        """The record of a grant is durable. Where no contact tells, the holder counts as gone through."""
+        if direction is Direction.IN and decision.category is not None:
+            self._memory.firsts.came(door, decision.category, now.now_us)
+        if door not in self._contacts:
+            self.passed(decision, door, direction, now)
+
+    def withdrawn(self, decision: Decision, door: str, direction: Direction) -> None:
+        """A grant was not carried out, and no record says that it was: its use is given back."""
+        right = _limited(decision, direction)
+        if right is not None:
+            self._memory.uses.give_back(right)
+        self._released.pop(door, None)
+
+    def passed(self, decision: Decision, door: str, direction: Direction, now: Moment) -> None:
+        """The door was opened after this grant."""
+        area = self._rulebook.area_behind(door, direction)
+        if decision.holder is not None and area is not None:
+            self._memory.areas.entered(decision.holder, area, now.now_us)
+
+    def door_is(self, door: str, *, open: bool) -> None:  # noqa: A002  what a door is
+        if open:
+            self._open.add(door)
+        elif door in self._open:
+            self._open.discard(door)
+            self._released.pop(door, None)
+
+    def mode(self, door: str, now_us: int) -> DoorMode:
+        """By command, else by schedule; free hours with a first person begin when that one has come."""
+        return self._mode(door, self._rulebook.at(door, now_us), now_us)
+
+    def next_change_us(self, now_us: int) -> int | None:
+        """When a door's mode might change by itself. Somebody who comes first changes it at once."""
+        ends = [until_us for _, until_us in self._commanded.values() if until_us is not None]
+        by_schedule = self._rulebook.next_change_us(now_us)
+        later = [at_us for at_us in ends if at_us > now_us]
+        return min(later if by_schedule is None else [*later, by_schedule], default=None)
+
+    def command_mode(self, door: str, mode: DoorMode | None, until_us: int | None) -> None:
+        """None: back to the schedule; without `until_us` it holds until the next command."""
+        if mode is None:
+            self._commanded.pop(door, None)
+        else:
+            self._commanded[door] = (mode, until_us)
+
+    def reset_passback(self) -> None:
+        self._memory.areas.reset()
+
+    def replay(self, records: Iterable[Record]) -> None:
+        """Finds again what was remembered. Records oldest first, as far back as the journal goes: what was
+        used before that is not known."""
+        self._memory.replay(records, self._list, self._rulebook, self._contacts)
+
+    def _circumstances(self, asked: _Asked, clock: ClockQuality) -> Circumstances:
+        rules = self._rulebook.category(asked.category)
+        entry, now_us = asked.entry, asked.now_us
+        mode = self._mode(asked.door, asked.rule, now_us)
+        if not asked.inwards and mode is DoorMode.LOCKED_DOWN:
+            mode = DoorMode.CONTROLLED  # whoever is inside may leave
+        schedule = None if entry is None else entry.schedule
+        oldest_h = rules.max_list_age_h
+        return Circumstances(
+            mode=mode,
+            passes_locked_down=rules.passes_locked_down,
+            names=self._rulebook.names(asked.door),
+            unset_us=self._unset_us(now_us, clock),
+            schedule_holds=schedule is None or self._rulebook.schedule_holds(schedule, now_us),
+            list_too_old=oldest_h is not None and self._list.age_s(now_us) >= oldest_h * _HOUR_S,
+            used=self._used(asked) if asked.inwards else 0,
+            tries_over=self._tries_over(asked),
+            visitor=asked.visitor,
+            passed_back=None if rules.passback_exempt else self._passed_back(asked),
+            waits_for_first=asked.inwards and self._waits_for_first(asked),
+            interlocked=self._is_interlocked(asked),
+        )
+
+    def _unset_us(self, now_us: int, clock: ClockQuality) -> int | None:
+        """How late it is at the least, where the clock cannot be right: list and settings are of the past."""
+        past_us = max(self._list.issued_us, self.settings.issued_us)
+        unset = clock is ClockQuality.UNKNOWN and now_us < past_us - CLOCK_TOLERANCE_US
+        return past_us if unset else None
+
+    def _mode(self, door: str, rule: RuleNow, now_us: int) -> DoorMode:
+        mode, until_us = self._commanded.get(door, (None, None))
+        if mode is not None and (until_us is None or now_us < until_us):
+            return mode
+        first = rule.first_person
+        if rule.mode is DoorMode.FREE and first is not None:
+            come = self._memory.firsts.has_come(door, first, rule.since_us, now_us)
+            return DoorMode.FREE if come else DoorMode.CONTROLLED
+        return rule.mode
+
+    def _waits_for_first(self, asked: _Asked) -> bool:
+        rule, first = asked.rule, asked.rule.first_person
+        if first is None or asked.category == first or rule.mode is DoorMode.FREE:
+            return False
+        return not self._memory.firsts.has_come(asked.door, first, rule.since_us, asked.now_us)
+
+    def _used(self, asked: _Asked) -> int:
+        entry, visitor = asked.entry, asked.visitor
+        if entry is not None:
+            limited = entry.uses is not None
+            return self._memory.uses.count((entry.token, entry.holder), entry.from_us) if limited else 0
+        if isinstance(visitor, VisitorPass) and visitor.uses is not None:
+            return self._memory.uses.count(("", visitor.holder), visitor.from_us)
+        return 0
+
+    def _tries_over(self, asked: _Asked) -> bool:
+        """PINs alone are guessed at a door, the PIN of a card wherever that card is shown."""
+        if asked.shown.kind is CredentialKind.PIN:
+            return self._memory.tries.are_over(asked.point, asked.now_us)
+        if asked.entry is None or not asked.rule.policy.asks_pin:
+            return False
+        return self._memory.tries.are_over(asked.entry.token, asked.now_us)
+
+    def _passed_back(self, asked: _Asked) -> Passback | None:
+        name = self._rulebook.area_behind(asked.door, asked.direction)
+        area = self._rulebook.area(name) if name is not None else None
+        if area is None or name is None or asked.holder is None:
+            return None
+        forget_after_us = area.forget_after_min * _MINUTE_US
+        inside = self._memory.areas.is_in(asked.holder, name, asked.now_us, forget_after_us)
+        return area.passback if inside else None
+
+    def _is_interlocked(self, asked: _Asked) -> bool:
+        for other, released_us in self._rulebook.paired_with(asked.door):
+            at_us = self._released.get(other)
+            if other in self._open or (at_us is not None and 0 <= asked.now_us - at_us < released_us):
+                return True
+        return False
+
+    def _note_pin(self, decision: Decision, asked: _Asked) -> bool:
+        """Whether the PIN after this card is one wrong one too many; what else came of it is no matter."""
+        entry, pin = asked.entry, asked.shown.pin
+        if entry is None or pin is None or not asked.rule.policy.asks_pin or decision.reason in _UNASKED:
+            return False
+        if pin not in (entry.pin, entry.duress_pin):
+            return self._memory.tries.wrong(entry.token, asked.now_us)
+        self._memory.tries.forget(entry.token)
+        return False
+
+    def _note_grant(self, decision: Decision, asked: _Asked) -> None:
+        right = _limited(decision, asked.direction)
+        if right is not None:
+            self._memory.uses.take(right, asked.now_us)
+        self._released[asked.door] = asked.now_us
+        self._memory.in_a_row.forget(asked.point)
+
+    def _note_refusal(self, decision: Decision, asked: _Asked) -> bool:
+        """Whether this is one wrong credential too many."""
+        guessed = asked.shown.kind is CredentialKind.PIN and decision.reason is Reason.UNKNOWN_CREDENTIAL
+        over = guessed and self._memory.tries.wrong(asked.point, asked.now_us)
+        in_a_row = decision.reason in WRONG and self._memory.in_a_row.wrong(asked.point, asked.now_us)
+        return over or in_a_row
+
+
+def _limited(decision: Decision, direction: Direction) -> Right | None:
+    """The right whose uses count, if this grant takes one; whoever leaves takes none."""
+    entry, visitor = decision.entry, decision.visitor
+    if direction is not Direction.IN:
+        return None
+    if decision.reason in BY_LIST and entry is not None and entry.uses is not None:
+        return entry.token, entry.holder
+    if decision.reason is Reason.VISITOR_PASS and visitor is not None and visitor.uses is not None:
+        return "", visitor.holder
+    return None
