@@ -117,6 +117,13 @@ class MqttPart(_Part):
     state_every_s: Annotated[
         float, Field(strict=True, gt=0, le=60, description="a number of seconds, 60 at most")
     ] = 30.0
+    drain_per_s: Annotated[
+        float,
+        Field(strict=True, ge=50, le=50_000, description="a number of records a second from 50 to 50000"),
+    ] = 50_000.0
+    drain_spread_s: Annotated[
+        float, Field(strict=True, ge=0, le=600, description="a number of seconds, 600 at most")
+    ] = 5.0
 
 
 class KeysPart(_Part):
