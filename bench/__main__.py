@@ -15,6 +15,7 @@ NAMES = {
     "probe": "what hangs on a port, over speeds and faults, against the simulators",
     "power_cut": "power failures under a writing journal, and under a saboteur that must lose some",
     "storage_faults": "EIO, ENOSPC and delays at each of the first writes and syncs of a journal",
+    "door_faults": "doors of a running gateway while its storage fails, waits or is full",
     "kill": "kill -9 on gateway, broker and centre under swipes, and the oracle",
 }
 

@@ -304,6 +304,7 @@ lock = {{ board = "{board}", channel = {channel} }}
 pulse_s = {pulse_s}
 admits = [{admits}]
 asks_pin = {asks_pin}
+when_not_recordable = "{door.when_not_recordable}"
 """
 
 _CONTACT = """\

@@ -33,11 +33,11 @@ class DiskMissing(Exception):
 class LoopDisk:
     """Use as a context manager; `path` is where the disk's content stands while it is mounted."""
 
-    def __init__(self, folder: Path, size_mb: int) -> None:
-        """Nothing is touched yet. `folder` holds image and mount point."""
+    def __init__(self, folder: Path, size_mb: int, at: Path | None = None) -> None:
+        """Nothing is touched yet. `folder` holds the image, and the mount point unless that is `at`."""
         self._image = folder / "disk.img"
         self._size_mb = size_mb
-        self.path = folder / "disk"
+        self.path = at or folder / "disk"
         self._mounted = False
 
     def __enter__(self) -> Self:

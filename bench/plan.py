@@ -15,6 +15,7 @@ class Door:
     scene: str = ""  # more keys of the reader's table in the scene
     asks_pin: bool = False  # the reader has keys, and whoever is on the list types a PIN after the card
     board_kind: str = ""  # of a lock board of its own; empty: it is on its building's
+    when_not_recordable: str = "admit_listed"
 
 
 @dataclass(frozen=True, slots=True)
