@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from drivers.base import CredentialKind, pin_number
 from drivers.errors import DriverError
 from gateway.access_list import AccessList
+from gateway.cli_bundles import export_records, import_rights
 from gateway.cli_devices import devices, probe
 from gateway.cli_journal import SettingsFile, journal_app
 from gateway.cli_keys import keys_app
@@ -30,6 +30,8 @@ app.add_typer(journal_app, name="journal")
 app.add_typer(keys_app, name="keys")
 app.command()(devices)
 app.command()(probe)
+app.command("export")(export_records)
+app.command("import")(import_rights)
 
 _LOOK_S = 0.5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -42,12 +44,14 @@ def run(settings: SettingsFile) -> None:
     """Runs the gateway until Ctrl-C or SIGTERM; SIGHUP reads the access list again."""
     from gateway.clock import SystemClock
     from gateway.daemon import Daemon
+    from gateway.hardening import harden
+    from gateway.logs import set_up
 
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    harden()
+    loaded = _load(settings)
+    set_up(loaded.log, sys.stderr)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    daemon = Daemon(_load(settings), SystemClock())
+    daemon = Daemon(loaded, SystemClock())
     # Waited for, not handled: a handler could interrupt this thread while it holds the very lock it needs.
     # Every thread that is started from here on leaves them alone too.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)

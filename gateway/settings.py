@@ -35,6 +35,7 @@ from gateway.settings_clashes import (
     misfelt,
     one_key_twice,
     one_port_twice,
+    too_public,
     twice,
     unwired,
     without_pins,
@@ -97,6 +98,10 @@ class GatewayPart(_Part):
     timezone: Annotated[
         str, AfterValidator(_known_zone), Field(description="a time zone such as 'Asia/Shanghai'")
     ] = "Asia/Shanghai"
+    stop_on_battery_low_s: Annotated[
+        float | None,
+        Field(strict=True, ge=60, le=86_400, description="a number of seconds from 60 to 86400"),
+    ] = None
 
 
 class JournalPart(_Part):
@@ -131,6 +136,30 @@ class KeysPart(_Part):
 
     device_key_file: FilePath | None = None
     centre_keys_file: FilePath | None = None
+
+
+class LogPart(_Part):
+    """What goes to standard error (`gateway.logs`)."""
+
+    format: Annotated[Literal["text", "json"], Field(description='"text" or "json"')] = "text"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(description='"debug", "info", "warning" or "error"'),
+    ] = "info"
+
+
+class MetricsPart(_Part):
+    """A page for Prometheus; without a port there is none (`gateway.metrics_page`)."""
+
+    port: Annotated[
+        int | None, Field(strict=True, ge=1, le=65_535, description="a free port, a number from 1 to 65535")
+    ] = None
+    host: Annotated[str, Field(min_length=1, description="an address of this machine, in quotes")] = (
+        "127.0.0.1"
+    )
+    beyond_loopback: Annotated[
+        bool, Field(strict=True, description="true to let other machines read the page, or false")
+    ] = False
 
 
 class DevicePart(_Part):
@@ -214,6 +243,8 @@ class Settings(_Part):
     journal: Annotated[JournalPart, Field(description="a table [journal]")]
     mqtt: Annotated[MqttPart, Field(description="a table [mqtt]")] = MqttPart()
     keys: Annotated[KeysPart, Field(description="a table [keys]")] = KeysPart()
+    log: Annotated[LogPart, Field(description="a table [log]")] = LogPart()
+    metrics: Annotated[MetricsPart, Field(description="a table [metrics]")] = MetricsPart()
     readers: Annotated[
         tuple[DevicePart, ...], Field(max_length=MAX_DEVICES, description="tables [[readers]], 128 at most")
     ]
@@ -231,7 +262,7 @@ class Settings(_Part):
 
     @model_validator(mode="after")
     def _everything_fits(self) -> Settings:
-        clashes = [*twice(self), *dangling(self), *misfelt(self)]
+        clashes = [*twice(self), *dangling(self), *misfelt(self), *too_public(self)]
         if clashes:
             raise ValueError("; ".join(clashes))
         return self

@@ -5,6 +5,7 @@ Each function says what is wrong, one line for each clash, and nothing when all 
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +75,19 @@ def misfelt(settings: Settings) -> list[str]:
         for number, door in enumerate(settings.doors)
         if door.exit == "button" and door.lock not in locks
     ]
+
+
+def too_public(settings: Settings) -> list[str]:
+    """A metrics page beyond the loopback has to be wanted: it tells when people come and go."""
+    metrics = settings.metrics
+    try:
+        address = ipaddress.ip_address(metrics.host)
+    except ValueError:
+        return ["metrics.host: is not an IP address; write one in quotes, such as '127.0.0.1'"]
+    if metrics.port is None or metrics.beyond_loopback or address.is_loopback:
+        return []
+    wrong = "metrics.host: other machines could read the page there, and nothing asks who they are;"
+    return [f"{wrong} write '127.0.0.1', or beyond_loopback = true where the network is yours"]
 
 
 def unwired(settings: Settings) -> list[str]:
