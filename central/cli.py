@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from central.cli_bundles import pack, take
 from central.cli_keys import keys_app
 from central.errors import CentralError
 from central.settings import Settings, load_settings
@@ -24,6 +25,8 @@ app = typer.Typer(
 )
 
 app.add_typer(keys_app, name="keys")
+app.command()(take)
+app.command()(pack)
 
 SettingsFile = Annotated[Path, typer.Option("--settings", help="TOML file; see central.example.toml")]
 

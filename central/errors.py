@@ -5,6 +5,7 @@ CentralError                 catch this, nothing wider
 ├── StoreRefused             the operator must act on the database (too new, unsafe, damaged); never retried
 ├── StoreUnavailable         the database could not be read or written just now; retried after a growing delay
 ├── RowRefused               the database will never take what it was given; whoever gave it must do without
+├── BundleRefused            whoever carried it must act: nothing of the bundle was taken, or none was written
 ├── CannotListen             the operator must free or change the address of the pages
 └── BadQuestion              the caller must ask differently: an argument is missing, unknown or out of bounds
 """
@@ -30,6 +31,10 @@ class StoreUnavailable(CentralError):
 
 class RowRefused(CentralError):
     """The database works but rejects what was to be written; trying the same again is of no use."""
+
+
+class BundleRefused(CentralError):
+    """What is carried by hand cannot be taken or written; the text says why and what to do."""
 
 
 class CannotListen(CentralError):
