@@ -16,6 +16,7 @@ NAMES = {
     "power_cut": "power failures under a writing journal, and under a saboteur that must lose some",
     "storage_faults": "EIO, ENOSPC and delays at each of the first writes and syncs of a journal",
     "door_faults": "doors of a running gateway while its storage fails, waits or is full",
+    "outage": "a month without broker and centre on a clock that jumps; then everything is delivered",
     "kill": "kill -9 on gateway, broker and centre under swipes, and the oracle",
 }
 
