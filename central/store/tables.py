@@ -172,3 +172,56 @@ finding = Table(
     UniqueConstraint("gateway_id", "kind", "epoch", "seq", name="finding_once"),
     sqlite_strict=True,
 )
+
+sent_list = Table(
+    "sent_list",
+    metadata,
+    Column("id", Whole, primary_key=True),  # the newest of a gateway is the one that it should have
+    Column("site", Text, nullable=False),
+    Column("gateway", Text, nullable=False),  # or * for all of the site
+    Column("version", Whole, nullable=False),
+    Column("issued_us", Whole, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # SHA-256, see messages.access_list.ListDigest
+    Column("entries", Whole, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # zlib: its entries, one a line, by their tokens
+    Column("noted_at", Whole, nullable=False),
+    UniqueConstraint("site", "gateway", "version", name="sent_list_once"),
+    sqlite_strict=True,
+)
+
+sent_settings = Table(
+    "sent_settings",
+    metadata,
+    Column("id", Whole, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("gateway", Text, nullable=False),  # or *
+    Column("revision", Whole, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("noted_at", Whole, nullable=False),
+    UniqueConstraint("site", "gateway", "revision", name="sent_settings_once"),
+    sqlite_strict=True,
+)
+
+sent_command = Table(
+    "sent_command",
+    metadata,
+    Column("id", Whole, primary_key=True),
+    Column("command", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("gateway", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("door", Text),
+    Column("operator", Text, nullable=False),  # opaque reference
+    Column("why", Text, nullable=False),
+    Column("issued_at", Whole, nullable=False),
+    Column("expires_at", Whole, nullable=False),
+    # what the gateway said became of it
+    Column("answered_at", Whole),
+    Column("outcome", Text),
+    Column("reason", Text),
+    Column("epoch", Whole),
+    Column("seq", Whole),
+    UniqueConstraint("command", name="sent_command_once"),
+    sqlite_strict=True,
+)
+"""Written before the command is sent: an order without its note cannot be."""
