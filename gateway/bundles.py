@@ -33,8 +33,8 @@ from messages.wire import MAX_EPOCHS, About, Ack, EpochHead, decode, encode, joi
 BLOCK_RECORDS: Final = 100
 """Also at a record's greatest length below what one message may hold."""
 
-LEAST_RECORD_BYTES: Final = 60
-"""A packed record is never shorter: its link to the one before and its token are chance to any packer."""
+LEAST_RECORD_BYTES: Final = 40
+"""A packed record is never shorter: the 32 bytes of its link to the one before are chance to any packer."""
 
 _ALL_EPOCHS: Final = 10_000
 _PRIVATE: Final = 0o600
@@ -248,10 +248,16 @@ def _read_back(part: Path, own: Own) -> None:
 
 def _find_room(folder: Path, records: int) -> None:
     there = os.statvfs(folder)
-    free, needed = there.f_bavail * there.f_frsize, records * LEAST_RECORD_BYTES
-    if free < needed:
-        text = f"{folder}: {free / 1e6:.1f} MB are free, {needed / 1e6:.1f} MB at least are needed"
-        raise CarryError(f"{text}; make room, or use another stick")
+    if lacking := lacking_room(there.f_bavail * there.f_frsize, records):
+        raise CarryError(f"{folder}: {lacking}; make room, or use another stick")
+
+
+def lacking_room(free_bytes: int, records: int) -> str | None:
+    """Why so many records cannot fit, told before half of them are written; None where they may."""
+    needed = records * LEAST_RECORD_BYTES
+    if free_bytes >= needed:
+        return None
+    return f"{free_bytes / 1e6:.1f} MB are free, {needed / 1e6:.1f} MB at least are needed"
 
 
 def _sync_folder(folder: Path) -> None:
