@@ -238,9 +238,12 @@ class Portal:
         if self._word is Signal.OPENED:
             return
         self._opening = _Opening(self._newest(None))
-        cause = self._waiting[-1].cause if self._waiting else self._cause
-        released = self._released_until_s is not None and self._mode is not Mode.FREE
-        this.told.append(Told(Kind.DOOR_OPENED, cause if released else None, self._opening.decision))
+        cause = None
+        if self._waiting:
+            cause = self._waiting[-1].cause
+        elif self._released_until_s is not None:
+            cause = self._cause
+        this.told.append(Told(Kind.DOOR_OPENED, cause, self._opening.decision))
 
     def _tell_closed(self, this: _Signalled) -> None:
         if self._word is Signal.OPENED:

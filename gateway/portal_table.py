@@ -68,13 +68,13 @@ class When(StrEnum):
 class Do(StrEnum):
     """What goes on inside the portal, before anything is told."""
 
-    RELEASE = "release"  # a release runs; the decision, if it has a number, waits for the door to open
-    EXIT = "exit"  # a release runs, longer, and nobody's decision waits
-    COUNT = "count"  # the time begins for which the door may stand open
-    AWAIT = "await"  # the time begins after which the contact's last word stands
-    STOP = "stop"  # no such time any more
-    FORGET = "forget"  # decisions that wait will never be known as taken or not taken
-    AFRESH = "afresh"  # it may be told as held once more
+    RELEASE = "release runs"  # and the decision, if it has a number, waits for the door to open
+    EXIT = "exit release runs"  # longer, and nobody's decision waits
+    COUNT = "open time begins"  # for so long the door may stand open
+    AWAIT = "settling begins"  # when it is over, the contact's last word stands
+    STOP = "settling ends"
+    FORGET = "outcome unknown"  # of the decisions that wait
+    AFRESH = "may be held again"  # may be told so once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +96,11 @@ Row = Mapping[Signal, Cases]
 
 
 def _shut(*tells: Kind) -> Cases:
-    """Where a door goes that is shut: as its mode and a release that may still run say."""
+    """Where a door goes that is shut and not free: as a release that may still run and its mode say."""
     return (
-        Case(State.FREE, tells, when=When.IS_FREE),
         Case(State.RELEASED, tells, when=When.RELEASE_RUNS),
         Case(State.LOCKED_DOWN, tells, when=When.IS_LOCKED_DOWN),
         Case(State.SECURED, tells),
-    )
-
-
-def _found_open(*tells: Kind) -> Cases:
-    """Where a door goes whose contact was silent and says that it is open: nobody saw who opened it."""
-    return (
-        Case(State.FREE_OPEN, tells, (Do.FORGET,), When.IS_FREE),
-        Case(State.HELD, tells, (Do.FORGET,), When.HELD_TOLD),
-        Case(State.OPEN, tells, (Do.FORGET, Do.COUNT)),
     )
 
 
@@ -131,7 +121,7 @@ def _locked(state: State) -> Row:
         Signal.FREE_BEGAN: (Case(State.FREE),),
         Signal.LOCKDOWN_BEGAN: (Case(State.LOCKED_DOWN),),
         Signal.LOCKDOWN_ENDED: (Case(State.SECURED),),
-        Signal.LINE_LOST: (Case(State.UNSENSED, does=(Do.FORGET,)),),
+        Signal.LINE_LOST: (Case(State.UNSENSED),),
         **_stays(state, Signal.CLOSED, Signal.RELEASE_ENDED, Signal.OPEN_TOO_LONG, Signal.FREE_ENDED),
         **_stays(state, Signal.FIRE, Signal.FIRE_OVER, Signal.LINE_BACK),
     }
@@ -146,7 +136,7 @@ def _standing_open(state: State) -> Row:
         Signal.REX: (Case(state, (Kind.REX,), (Do.EXIT,)),),
         Signal.CLOSED: _shut(Kind.DOOR_CLOSED),
         Signal.FREE_BEGAN: (Case(State.FREE_OPEN),),
-        Signal.LINE_LOST: (Case(State.UNSENSED, does=(Do.FORGET,)),),
+        Signal.LINE_LOST: (Case(State.UNSENSED),),
         **_stays(state, Signal.OPENED, Signal.RELEASE_ENDED, Signal.OPEN_TOO_LONG, Signal.FREE_ENDED),
         **_stays(state, Signal.LOCKDOWN_BEGAN, Signal.LOCKDOWN_ENDED, Signal.FIRE, Signal.FIRE_OVER),
         **_stays(state, Signal.LINE_BACK),
@@ -174,12 +164,11 @@ _OPEN: Row = {
     Signal.CLOSED: _shut(Kind.DOOR_CLOSED),
     Signal.OPEN_TOO_LONG: (
         Case(State.OPEN, does=(Do.COUNT,), when=When.FIRE),
-        Case(State.HELD, when=When.HELD_TOLD),
         Case(State.HELD, (Kind.DOOR_HELD,)),
     ),
     Signal.FREE_BEGAN: (Case(State.FREE_OPEN),),
     Signal.FIRE_OVER: (Case(State.OPEN, does=(Do.COUNT,)),),
-    Signal.LINE_LOST: (Case(State.UNSENSED, does=(Do.FORGET,)),),
+    Signal.LINE_LOST: (Case(State.UNSENSED),),
     **_stays(State.OPEN, Signal.OPENED, Signal.RELEASE_ENDED, Signal.FREE_ENDED, Signal.LOCKDOWN_BEGAN),
     **_stays(State.OPEN, Signal.LOCKDOWN_ENDED, Signal.FIRE, Signal.LINE_BACK),
 }
@@ -190,8 +179,9 @@ _FREE: Row = {
     Signal.REX: (Case(State.FREE, (Kind.REX,), (Do.EXIT,)),),
     Signal.OPENED: (Case(State.FREE_OPEN, (Kind.DOOR_OPENED, Kind.ACCESS_TAKEN)),),
     Signal.RELEASE_ENDED: (Case(State.FREE, (Kind.ACCESS_NOT_TAKEN,)),),
-    Signal.FREE_ENDED: _shut(),
-    Signal.LOCKDOWN_BEGAN: _shut(),
+    # The pulse that kept it released runs out first (`Turn.runs_out`).
+    Signal.FREE_ENDED: (Case(State.RELEASED),),
+    Signal.LOCKDOWN_BEGAN: (Case(State.RELEASED),),
     Signal.LINE_LOST: (Case(State.UNSENSED, does=(Do.FORGET,)),),
     **_stays(State.FREE, Signal.CLOSED, Signal.OPEN_TOO_LONG, Signal.FREE_BEGAN, Signal.LOCKDOWN_ENDED),
     **_stays(State.FREE, Signal.FIRE, Signal.FIRE_OVER, Signal.LINE_BACK),
@@ -205,7 +195,7 @@ _FREE_OPEN: Row = {
     # A door that still stands open when its free hours are over is not locked, and that must be said.
     Signal.FREE_ENDED: (Case(State.OPEN, does=(Do.AFRESH, Do.COUNT)),),
     Signal.LOCKDOWN_BEGAN: (Case(State.OPEN, does=(Do.AFRESH, Do.COUNT)),),
-    Signal.LINE_LOST: (Case(State.UNSENSED, does=(Do.FORGET,)),),
+    Signal.LINE_LOST: (Case(State.UNSENSED),),
     **_stays(State.FREE_OPEN, Signal.OPENED, Signal.RELEASE_ENDED, Signal.OPEN_TOO_LONG, Signal.FREE_BEGAN),
     **_stays(State.FREE_OPEN, Signal.LOCKDOWN_ENDED, Signal.FIRE, Signal.FIRE_OVER),
     **_stays(State.FREE_OPEN, Signal.LINE_BACK),
@@ -215,8 +205,16 @@ _UNSENSED: Row = {
     Signal.GRANTED: (Case(State.UNSENSED, does=(Do.RELEASE, Do.FORGET)),),
     Signal.COMMANDED: (Case(State.UNSENSED, does=(Do.RELEASE, Do.FORGET)),),
     Signal.REX: (Case(State.UNSENSED, (Kind.REX,), (Do.EXIT,)),),
-    Signal.OPENED: _found_open(Kind.DOOR_OPENED),
-    Signal.CLOSED: _shut(Kind.DOOR_CLOSED),
+    # Nobody saw who opened it.
+    Signal.OPENED: (
+        Case(State.FREE_OPEN, (Kind.DOOR_OPENED,), when=When.IS_FREE),
+        Case(State.HELD, (Kind.DOOR_OPENED,), when=When.HELD_TOLD),
+        Case(State.OPEN, (Kind.DOOR_OPENED,), (Do.COUNT,)),
+    ),
+    Signal.CLOSED: (
+        Case(State.FREE, (Kind.DOOR_CLOSED,), when=When.IS_FREE),
+        *_shut(Kind.DOOR_CLOSED),
+    ),
     Signal.LINE_LOST: (Case(State.UNSENSED, does=(Do.STOP,)),),
     Signal.LINE_BACK: (Case(State.UNSENSED, does=(Do.AWAIT,)),),
     **_stays(State.UNSENSED, Signal.RELEASE_ENDED, Signal.OPEN_TOO_LONG, Signal.FREE_BEGAN),

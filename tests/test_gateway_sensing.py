@@ -3,7 +3,8 @@
 import pytest
 
 from drivers.base import InputState
-from gateway.sensing import InputFunction, Meaning, meanings
+from gateway.portal_table import Signal
+from gateway.sensing import InputFunction, Meaning, Sensed, meanings, sensed
 from messages.model import Kind, Reason
 
 NORMAL, ACTIVE = InputState.NORMAL, InputState.ACTIVE
@@ -16,6 +17,7 @@ SHORTED, CUT = InputState.SHORTED, InputState.CUT
         (InputFunction.CONTACT, Kind.DOOR_OPENED, Kind.DOOR_CLOSED),
         (InputFunction.REX, Kind.REX, None),
         (InputFunction.TAMPER, Kind.TAMPER, Kind.TAMPER_RESTORED),
+        (InputFunction.DURESS, Kind.DURESS, None),
         (InputFunction.FIRE, Kind.FIRE_INPUT, Kind.FIRE_INPUT_RESTORED),
         (InputFunction.MAINS, Kind.MAINS_FAILED, Kind.MAINS_RESTORED),
         (InputFunction.BATTERY, Kind.BATTERY_LOW, Kind.BATTERY_RESTORED),
@@ -72,3 +74,63 @@ def test_a_line_that_is_whole_again_is_compared_with_what_it_said_before(
     said: InputState, now: InputState, found: list[Kind]
 ) -> None:
     assert [kind for kind, _ in meanings(InputFunction.CONTACT, CUT, now, said)] == found
+
+
+CUT_LINE, MENDED = (Kind.TAMPER, Reason.LINE_CUT), (Kind.TAMPER_RESTORED, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "found"),
+    [
+        pytest.param(NORMAL, ACTIVE, Sensed(signal=Signal.OPENED), id="opened"),
+        pytest.param(ACTIVE, NORMAL, Sensed(signal=Signal.CLOSED), id="closed"),
+        pytest.param(None, NORMAL, Sensed(signal=Signal.CLOSED), id="the first word"),
+        pytest.param(ACTIVE, ACTIVE, Sensed(signal=Signal.OPENED), id="said again after a loss"),
+        pytest.param(NORMAL, CUT, Sensed((CUT_LINE,), Signal.LINE_LOST), id="cut"),
+        pytest.param(CUT, CUT, Sensed(signal=Signal.LINE_LOST), id="still cut"),
+        pytest.param(CUT, ACTIVE, Sensed((MENDED,), Signal.OPENED), id="mended, and open"),
+        pytest.param(CUT, NORMAL, Sensed((MENDED,), Signal.CLOSED), id="mended, and shut"),
+    ],
+)
+def test_a_contact_is_a_signal_and_its_broken_wires_are_tamper(
+    before: InputState | None, now: InputState, found: Sensed
+) -> None:
+    assert sensed(InputFunction.CONTACT, before, now) == found
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said", "found"),
+    [
+        pytest.param(NORMAL, ACTIVE, NORMAL, Sensed(signal=Signal.REX), id="pressed"),
+        pytest.param(ACTIVE, NORMAL, ACTIVE, Sensed(), id="let go"),
+        pytest.param(ACTIVE, ACTIVE, ACTIVE, Sensed(), id="still pressed"),
+        pytest.param(NORMAL, CUT, NORMAL, Sensed((CUT_LINE,)), id="cut"),
+        pytest.param(CUT, NORMAL, NORMAL, Sensed((MENDED,)), id="mended"),
+        pytest.param(CUT, ACTIVE, NORMAL, Sensed((MENDED,), Signal.REX), id="mended, and pressed"),
+        pytest.param(CUT, ACTIVE, ACTIVE, Sensed((MENDED,)), id="mended, and pressed all the time"),
+    ],
+)
+def test_an_exit_button_is_a_signal_when_it_is_pressed(
+    before: InputState, now: InputState, said: InputState, found: Sensed
+) -> None:
+    assert sensed(InputFunction.REX, before, now, said) == found
+
+
+def test_a_fire_is_recorded_and_a_signal_as_well() -> None:
+    fire, over = (Kind.FIRE_INPUT, None), (Kind.FIRE_INPUT_RESTORED, None)
+    assert sensed(InputFunction.FIRE, NORMAL, ACTIVE) == Sensed((fire,), Signal.FIRE)
+    assert sensed(InputFunction.FIRE, ACTIVE, NORMAL) == Sensed((over,), Signal.FIRE_OVER)
+    assert sensed(InputFunction.FIRE, ACTIVE, CUT) == Sensed((CUT_LINE,))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [InputFunction.TAMPER, InputFunction.DURESS, InputFunction.MAINS, InputFunction.BATTERY],
+    ids=str,
+)
+@pytest.mark.parametrize("now", list(InputState), ids=str)
+@pytest.mark.parametrize("before", [None, *InputState], ids=str)
+def test_what_is_no_matter_of_the_portal_is_recorded_as_it_is(
+    function: InputFunction, before: InputState | None, now: InputState
+) -> None:
+    assert sensed(function, before, now) == Sensed(tuple(meanings(function, before, now)))
