@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
+
 from drivers.base import CardRead, CredentialKind
 from gateway.access_list import AccessList
 from gateway.decision import Circumstances, Decision, DoorPolicy, Presented, decide
@@ -55,8 +57,7 @@ def presented(read: CardRead) -> Presented:
     return Presented(read.assurance, read.valid_from, read.valid_until, read.pin, read.token, read.kind)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True, kw_only=True, gc=False):
     """One presentation, and what is found about it without further thought."""
 
     shown: Presented

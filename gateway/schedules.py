@@ -31,10 +31,6 @@ class Span:
     since_us: int | None
     until_us: int
 
-    @property
-    def holds(self) -> bool:
-        return self.since_us is not None
-
 
 def local_date(now_us: int, zone: ZoneInfo) -> date:
     return (_EPOCH + timedelta(microseconds=now_us)).astimezone(zone).date()
@@ -66,15 +62,19 @@ class Timetable:
         self._stretches: tuple[tuple[int, int], ...] = ()
 
     def span(self, now_us: int) -> Span:
-        day = local_date(now_us, self._zone)
-        if day != self._day:
-            self._day, self._stretches = day, tuple(self._of_day(day))
-        holding = [begin for begin, end in self._stretches if begin <= now_us < end]
-        bounds = [bound for stretch in self._stretches for bound in stretch if bound > now_us]
+        stretches = self._on(local_date(now_us, self._zone))
+        holding = [begin for begin, end in stretches if begin <= now_us < end]
+        bounds = [bound for stretch in stretches for bound in stretch if bound > now_us]
         return Span(max(holding, default=None), min([*bounds, end_of_day_us(now_us, self._zone)]))
 
     def holds(self, now_us: int) -> bool:
-        return self.span(now_us).holds
+        stretches = self._on(local_date(now_us, self._zone))
+        return any(begin <= now_us < end for begin, end in stretches)
+
+    def _on(self, day: date) -> tuple[tuple[int, int], ...]:
+        if day != self._day:
+            self._day, self._stretches = day, tuple(self._of_day(day))
+        return self._stretches
 
     def _of_day(self, day: date) -> Iterator[tuple[int, int]]:
         """All hours that may lie in a day, those of the night before first; in microseconds UTC."""

@@ -1,7 +1,7 @@
 """What was before, as far as decisions need it: who is where, what was used how often, who came first. Pure.
 
-Each memory is bounded; what is oldest in it goes first, and what is forgotten speaks for the person. All of it
-but refusals in a row is found again in the journal.
+Each memory is bounded; what is oldest in it goes first, and what is forgotten speaks for the person. All but
+refusals in a row is found again in the journal.
 """
 
 from __future__ import annotations
