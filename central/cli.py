@@ -14,6 +14,7 @@ import typer
 
 from central.cli_bundles import pack, take
 from central.cli_keys import keys_app
+from central.cli_send import send_app
 from central.errors import CentralError
 from central.settings import Settings, load_settings
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 
 app.add_typer(keys_app, name="keys")
+app.add_typer(send_app, name="send")
 app.command()(take)
 app.command()(pack)
 

@@ -6,6 +6,8 @@ CentralError                 catch this, nothing wider
 ├── StoreUnavailable         the database could not be read or written just now; retried after a growing delay
 ├── RowRefused               the database will never take what it was given; whoever gave it must do without
 ├── BundleRefused            whoever carried it must act: nothing of the bundle was taken, or none was written
+├── OrderRefused             the operator must act: nothing was sent; the text says why and what to do
+├── BrokerUnavailable        the broker takes nothing just now; what was noted is sent later, a command is not
 ├── CannotListen             the operator must free or change the address of the pages
 └── BadQuestion              the caller must ask differently: an argument is missing, unknown or out of bounds
 """
@@ -35,6 +37,14 @@ class RowRefused(CentralError):
 
 class BundleRefused(CentralError):
     """What is carried by hand cannot be taken or written; the text says why and what to do."""
+
+
+class OrderRefused(CentralError):
+    """A list, settings or a command cannot be sent as they are, or an answer is not believed."""
+
+
+class BrokerUnavailable(CentralError):
+    """The broker could not be reached, or did not take what was to be sent."""
 
 
 class CannotListen(CentralError):

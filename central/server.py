@@ -14,6 +14,8 @@ from sqlalchemy import Engine
 
 from central.app import create_app
 from central.errors import CannotListen
+from central.fleet.keys import load_centre_keys
+from central.fleet.order_service import OrderService
 from central.ingest.service import IngestService
 from central.settings import ListenPart, MqttPart, Settings
 from central.store.engine import migrate, open_reader, open_writer
@@ -64,10 +66,23 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         )
         ingest.start()
         open_things.callback(ingest.stop)
+        orders = _orders(settings, writer)
+        if orders is not None:
+            orders.start()
+            open_things.callback(orders.stop)
         host, port = listener.getsockname()[:2]
         print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)  # noqa: T201
         with _signals_only_stop_the_server():
             _Server(config, stopping).run(sockets=[listener])
+
+
+def _orders(settings: Settings, writer: Engine) -> OrderService | None:
+    """None, and a word about it, where the centre has no keys to sign with."""
+    if not settings.keys.centre_key_file.exists():
+        log.warning("no keys: gateways are sent nothing; make them with liuhen-central keys make")
+        return None
+    keys = load_centre_keys(settings.keys.centre_key_file)
+    return OrderService(writer, settings.mqtt, keys, settings.keys)
 
 
 @contextlib.contextmanager

@@ -164,3 +164,31 @@ def _portions(entries: Iterable[Entry]) -> Iterable[list[Entry]]:
         size += length
     if portion:
         yield portion
+
+
+MAX_FILE_BYTES: Final = 64 * 1024 * 1024
+
+
+class ListFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """A list as people hand it over: one JSON file."""
+
+    v: int
+    version: Count
+    issued_us: Micros
+    entries: Annotated[tuple[Entry, ...], Meta(max_length=MAX_ENTRIES)]
+
+
+def decode_list_file(data: bytes) -> ListFile:
+    """Raises MessageError naming the place, and nothing that stands there."""
+    if len(data) > MAX_FILE_BYTES:
+        raise MessageError(f"too long; an access list has at most {MAX_FILE_BYTES} bytes")
+    try:
+        found = msgspec.json.decode(data, type=ListFile)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        place = str(error).rpartition(" - at ")[2] if " - at " in str(error) else "its beginning"
+        raise MessageError(f"not an access list - at {place}") from None
+    if found.v != LIST_VERSION:
+        raise MessageError(f"$.v: format {found.v}; this program knows {LIST_VERSION}")
+    if len({entry.token for entry in found.entries}) != len(found.entries):
+        raise MessageError("$.entries: a token stands there twice")
+    return found

@@ -1,0 +1,153 @@
+"""Sees to it that every gateway gets what it should have, and notes what became of commands.
+
+What gateways say of themselves stands in the database; each that has another list than it should is sent what
+it lacks, again and again, less and less often, until it says that it has it. With a gateway that comes back
+that begins anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, Engine, select
+
+from central.errors import BrokerUnavailable, CentralError, StoreUnavailable
+from central.fleet.keys import CentreKeys
+from central.fleet.lists import Lack, lacking, messages_for
+from central.fleet.orders import note_answer, read_answer, settings_for
+from central.ingest.outgoing import Outgoing
+from central.settings import KeysPart, MqttPart
+from central.store.engine import writing
+from central.store.tables import gateway
+from messages.errors import MessageError
+from messages.topics import GatewayTopic, Leaf, from_gateways, parse_topic
+
+log = logging.getLogger(__name__)
+
+ROUND_S: Final = 1.0
+FIRST_US: Final = 3_000_000
+"""Whoever notes a list also sends it: so long that is left alone."""
+
+FIRST_RETRY_S: Final = 10.0
+LONGEST_RETRY_S: Final = 600.0
+MOST_AT_ONCE: Final = 8
+"""Lists sent in one round: a district that comes back together is served one after the other."""
+
+MAX_REMEMBERED: Final = 100_000
+_SEND_S: Final = 20.0
+
+
+@dataclass(slots=True)
+class _Try:
+    list_id: int
+    session: str
+    times: int = 0
+    next_s: float = 0.0
+
+
+class OrderService:
+    """`start`, then it runs until `stop`; a missing broker or database only means that gateways wait."""
+
+    def __init__(self, engine: Engine, mqtt: MqttPart, keys: CentreKeys, files: KeysPart) -> None:
+        self._engine = engine
+        self._key = keys.signing[0]
+        self._files = files
+        self._outgoing = Outgoing(
+            mqtt, f"{mqtt.client_id}-orders", from_gateways(Leaf.RESULT), self._answered
+        )
+        self._tries: dict[tuple[str, str], _Try] = {}
+        self._told_settings: dict[tuple[str, str], tuple[str, bytes]] = {}
+        self._stopping = threading.Event()
+        self._worker = threading.Thread(target=self._run, name="orders", daemon=True)
+
+    def start(self) -> None:
+        self._outgoing.start()
+        self._worker.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._outgoing.stop()
+        self._worker.join(timeout=1.0)
+
+    def look(self, now_s: float, now_us: int) -> int:
+        """One round; how many lists and settings were sent. Raises StoreUnavailable, BrokerUnavailable."""
+        with writing(self._engine) as connection:
+            due = [lack for lack in lacking(connection) if self._is_due(lack, now_s, now_us)]
+            settings = self._settings_due(connection)
+        for lack in due[:MOST_AT_ONCE]:
+            self._send_list(lack, now_s)
+        for place, (session, payload) in settings.items():
+            topic = str(GatewayTopic(*place, Leaf.SETTINGS))
+            self._outgoing.send(topic, [payload], _SEND_S, retain=True)
+            self._told_settings[place] = (session, payload)
+        return len(due[:MOST_AT_ONCE]) + len(settings)
+
+    def _run(self) -> None:
+        """The thread's outermost frame: whatever happens, the next round begins."""
+        while not self._stopping.wait(ROUND_S):
+            if not self._outgoing.connected:
+                continue
+            try:
+                self.look(time.monotonic(), time.time_ns() // 1_000)
+            except (StoreUnavailable, BrokerUnavailable) as error:
+                log.warning("orders: %s; tried again", error)
+            except Exception:
+                log.exception("orders: a fault of this program; tried again")
+
+    def _is_due(self, lack: Lack, now_s: float, now_us: int) -> bool:
+        attempt = self._tries.get((lack.site, lack.gateway))
+        if attempt is None or (attempt.list_id, attempt.session) != (lack.list_id, lack.session):
+            return now_us - lack.noted_us >= FIRST_US
+        return now_s >= attempt.next_s
+
+    def _send_list(self, lack: Lack, now_s: float) -> None:
+        """At first what changed; whatever became of that, from then on the whole."""
+        place = lack.site, lack.gateway
+        attempt = self._tries.get(place)
+        if attempt is None or (attempt.list_id, attempt.session) != (lack.list_id, lack.session):
+            if len(self._tries) >= MAX_REMEMBERED:
+                self._tries.clear()
+            attempt = self._tries[place] = _Try(lack.list_id, lack.session)
+        has = lack.has if attempt.times == 0 else None
+        with writing(self._engine) as connection:
+            messages = messages_for(connection, self._key, lack.site, lack.gateway, lack.list_id, has=has)
+        attempt.next_s = now_s + min(FIRST_RETRY_S * 2**attempt.times, LONGEST_RETRY_S)
+        attempt.times = min(attempt.times + 1, 16)
+        level = logging.WARNING if attempt.times > 2 else logging.INFO  # noqa: PLR2004
+        log.log(
+            level,
+            "orders: gateway %s of %s has list %s and is sent %d, time %d",
+            lack.gateway,
+            lack.site,
+            lack.has,
+            lack.should_have,
+            attempt.times,
+        )
+        self._outgoing.send(str(GatewayTopic(*place, Leaf.LIST)), messages, _SEND_S)
+
+    def _settings_due(self, connection: Connection) -> dict[tuple[str, str], tuple[str, bytes]]:
+        """Once for each connection of a gateway: the broker keeps them, and may have lost them."""
+        there = select(gateway.c.site, gateway.c.name, gateway.c.session).where(gateway.c.online == 1)
+        due = {}
+        for site, name, session in connection.execute(there):
+            payload = settings_for(connection, self._key, site, name)
+            if payload is not None and self._told_settings.get((site, name)) != (session, payload):
+                due[site, name] = (session, payload)
+        return due
+
+    def _answered(self, topic: str, payload: bytes) -> None:
+        """By the network's thread: noted at once, a few milliseconds."""
+        try:
+            place = parse_topic(topic)
+            answer = read_answer(self._files.gateway_keys, place.site, place.gateway, payload)
+            with writing(self._engine) as connection:
+                noted = note_answer(connection, answer, time.time_ns() // 1_000)
+        except (MessageError, CentralError) as error:
+            log.warning("orders: %s", error)
+            return
+        if noted:
+            log.info("orders: command %s is %s", answer.result.id, answer.result.outcome)
