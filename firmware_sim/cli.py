@@ -84,6 +84,9 @@ def _add_hands(add: _Add) -> None:
     )
     lay.add_argument("--pin", action="store_true", help="type the person's own PIN and # once it is read")
     lay.add_argument("--keys", metavar="KEYS", help="type these keys once it is read, such as 1234#")
+    lay.add_argument(
+        "--enter", type=float, metavar="SECONDS", help="go in, and leave the door open for so long"
+    )
     press = add("press", _press, "Type keys on a reader's pad.")
     press.add_argument("reader", metavar="READER")
     press.add_argument("keys", metavar="KEYS", help="of 0 to 9, * and #")
@@ -182,6 +185,7 @@ def _lay(options: argparse.Namespace) -> int:
             hold_s=options.hold,
             keys=options.keys,
             pin=options.pin,
+            enter_s=options.enter,
         )
     if swipe["opened"]:
         print(f"door opened after {(swipe['relay_on_ns'] - swipe['presented_ns']) / 1e9:.1f} s")

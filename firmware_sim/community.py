@@ -45,6 +45,7 @@ class Visit:
     door: str
     patience_s: float
     linger_s: float
+    stays_out: bool = False  # thinks better of it once let in
 
 
 class CommunityClock:
@@ -91,6 +92,7 @@ def visits(
             door=rng.choice(doors),
             patience_s=plan.patience_s * rng.uniform(*_SPREAD),
             linger_s=plan.linger_s * rng.uniform(*_SPREAD),
+            stays_out=plan.stays_out_share > 0 and rng.random() < plan.stays_out_share,
         )
 
 
@@ -151,6 +153,7 @@ class Crowd:
         self.swiped = 0
         self.opened = 0
         self.kept_outside = 0
+        self.stayed_out = 0
 
     @property
     def at_doors(self) -> int:
@@ -177,7 +180,9 @@ class Crowd:
         place.opened = True
         self.opened += 1
         place.leaves_s = now + place.visit.linger_s
-        if place.walks:
+        if place.visit.stays_out:
+            self.stayed_out += 1
+        elif place.walks:
             place.swings.extend(
                 ((place.leaves_s + _REACH_S, True), (place.leaves_s + _REACH_S + _WALK_S, False))
             )
@@ -320,6 +325,7 @@ class CommunityRunner:
             "at_doors": self._crowd.at_doors,
             "turned_away": self._crowd.turned_away,
             "kept_outside": self._crowd.kept_outside,
+            "stayed_out": self._crowd.stayed_out,
         }
 
     def _run(self) -> None:

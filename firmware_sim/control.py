@@ -87,10 +87,12 @@ class Control:
         hold_s: float | None = None,
         keys: str | None = None,
         pin: bool = False,
+        enter_s: float | None = None,
     ) -> dict[str, Any]:
-        """Lay, type `keys` or the person's own PIN, wait for the door, take away: as simulator.Swipe."""
-        extra_s = (patience_s or 0.0) + (hold_s or 0.0)
+        """Lay, type `keys` or the own PIN, wait for the door, take away, go in: as simulator.Swipe."""
+        extra_s = (patience_s or 0.0) + (hold_s or 0.0) + (enter_s or 0.0)
         asked = {"reader": reader, "card": card, "patience_s": patience_s, "hold_s": hold_s, "keys": keys}
+        asked["enter_s"] = enter_s
         return self._ask("swipe", asked | ({"pin": True} if pin else {}), extra_s=extra_s)
 
     def press(self, reader: str, keys: str) -> None:

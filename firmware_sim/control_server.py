@@ -65,6 +65,7 @@ VERBS: Mapping[str, Verb] = {
             "hold_s": Key(float, required=False, high=MAX_SWIPE_S),
             "keys": Key(str, required=False),
             "pin": Key(bool, required=False),
+            "enter_s": Key(float, required=False, high=MAX_SWIPE_S),
         },
     ),
     "press": Verb(lambda sim, keys: sim.press(**keys), {"reader": _NAME, "keys": Key(str)}),

@@ -83,6 +83,7 @@ class CommunityPlan:
     speed: float = 1.0  # simulated seconds of the day per real second; people do not move faster for it
     patience_s: float = 3.0  # how long a card lies while the door stays shut
     linger_s: float = 0.8  # how long it stays once the door is open
+    stays_out_share: float = 0.0  # of those who are let in, how many do not open the door
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +276,7 @@ def _community(table: Table) -> CommunityPlan:
         speed=table.number("speed", 1.0, low=0.001, high=86_400.0),
         patience_s=table.number("patience_s", 3.0, low=0.01, high=60.0),
         linger_s=table.number("linger_s", 0.8, low=0.0, high=60.0),
+        stays_out_share=table.number("stays_out_share", 0.0, low=0.0, high=1.0),
     )
     table.done()
     return plan

@@ -195,9 +195,11 @@ class Simulator:
         hold_s: float = 0.0,
         keys: str | None = None,
         pin: bool = False,
+        enter_s: float | None = None,
     ) -> Swipe:
         """Lay a card, type `keys` or the person's own PIN once it is read, wait for the door's relay or until
-        patience ends, take the card away, not before hold_s.
+        patience ends, take the card away, not before hold_s. With `enter_s` whoever is let in goes in, and
+        the door stands open for so long. RequestError: among others, it was locked again too soon for that.
         """
         door = self._door_of_reader.get(reader)
         place = self._place(reader, Role.READER)
@@ -214,6 +216,10 @@ class Simulator:
             self._stopped.wait(max(0.0, hold_s - (time.monotonic_ns() - presented_ns) / 1e9))
         finally:
             place.remove()
+        if relay is not None and enter_s is not None:
+            self.swing_door(door.name, is_open=True)
+            self._stopped.wait(enter_s)
+            self.swing_door(door.name, is_open=False)
         return Swipe(
             opened=relay is not None,
             presented_ns=presented_ns,

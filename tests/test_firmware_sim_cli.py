@@ -79,6 +79,20 @@ def test_lay_says_after_how_long_the_door_opened(sim: Simulator, capsys: pytest.
     assert capsys.readouterr().out.startswith("door opened after 0.")
 
 
+def test_who_is_let_in_goes_in_when_told_to(sim: Simulator) -> None:
+    keeper = threading.Thread(target=open_once, args=(sim,))
+    keeper.start()
+    assert main(["lay", "east-1", "P0007", "--patience", "10", "--enter", "0.01"]) == 0
+    keeper.join(DEADLINE_S)
+    moves = [(each.event, each.door) for each in sim.events() if each.event.startswith("door_")]
+    assert moves == [("door_open", "east"), ("door_shut", "east")]
+
+
+def test_who_is_not_let_in_does_not_go_in(sim: Simulator) -> None:
+    assert main(["lay", "east-1", "P0007", "--patience", "0.05", "--enter", "0.01"]) == 1
+    assert [each for each in sim.events() if each.event.startswith("door_")] == []
+
+
 def test_lay_says_that_the_door_stayed_shut(sim: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lay", "east-1", "P0007", "--patience", "0.05"]) == 1
     assert capsys.readouterr().out == "the door stayed shut: nobody read the card\n"

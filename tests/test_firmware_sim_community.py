@@ -175,6 +175,21 @@ def test_who_is_let_in_walks_through_a_door_that_feels_it() -> None:
     assert crowd.next_due() is None
 
 
+def test_who_thinks_better_of_it_takes_the_card_along_and_leaves_the_door_shut() -> None:
+    crowd = Crowd([WALKED])
+    crowd.arrive(Visit(0.0, "P0001", "w", 3.0, linger_s=0.5, stays_out=True), 0.0)
+    crowd.tick(0.0)
+    crowd.door_opened("w", 1.0)
+    assert crowd.tick(9.0) == [Act("reader-w", None)]
+    assert (crowd.opened, crowd.stayed_out, crowd.next_due()) == (1, 1, None)
+
+
+def test_some_stay_out_in_their_share_and_nobody_unless_it_is_said() -> None:
+    some = plan(3, 4_000, community=CommunityPlan(stays_out_share=0.25))
+    assert sum(each.stays_out for each in some) == pytest.approx(1_000, rel=0.15)
+    assert not any(each.stays_out for each in plan(3, 4_000))
+
+
 def test_a_door_locked_again_is_not_walked_through() -> None:
     crowd = Crowd([WALKED])
     crowd.arrive(visit(door="w"), 0.0)
