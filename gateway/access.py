@@ -43,9 +43,6 @@ WRONG = frozenset(
 )
 """Refusals of a wrong credential (trust.md R-35), not of a wrong moment."""
 
-_UNASKED = frozenset({Reason.TOO_MANY_TRIES, Reason.LOST, Reason.BLOCKED, Reason.LOCKED_DOWN})
-"""Refusals that are the same whatever PIN was typed."""
-
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -152,12 +149,10 @@ class Access:
             today=local_date(now.now_us, self._zone),
             around=self._circumstances(asked, now.clock),
         )
-        one_too_many = self._note_pin(decision, asked)
         if decision.granted:
             self._note_grant(decision, asked)
-        else:
-            one_too_many |= self._note_refusal(decision, asked)
-        return replace(decision, repeated=True) if one_too_many else decision
+            return decision
+        return replace(decision, repeated=True) if self._note_refusal(decision, asked) else decision
 
     def granted(self, decision: Decision, door: str, direction: Direction, now: Moment) -> None:
         """The record of a grant is durable. Where no contact tells, the holder counts as gone through."""
@@ -290,16 +285,6 @@ class Access:
                 return True
         return False
 
-    def _note_pin(self, decision: Decision, asked: _Asked) -> bool:
-        """Whether the PIN after this card is one wrong one too many; what else came of it is no matter."""
-        entry, pin = asked.entry, asked.shown.pin
-        if entry is None or pin is None or not asked.rule.policy.asks_pin or decision.reason in _UNASKED:
-            return False
-        if pin not in (entry.pin, entry.duress_pin):
-            return self._memory.tries.wrong(entry.token, asked.now_us)
-        self._memory.tries.forget(entry.token)
-        return False
-
     def _note_grant(self, decision: Decision, asked: _Asked) -> None:
         right = _limited(decision, asked.direction)
         if right is not None:
@@ -308,10 +293,14 @@ class Access:
         self._memory.in_a_row.forget(asked.point)
 
     def _note_refusal(self, decision: Decision, asked: _Asked) -> bool:
-        """Whether this is one wrong credential too many."""
-        guessed = asked.shown.kind is CredentialKind.PIN and decision.reason is Reason.UNKNOWN_CREDENTIAL
-        over = guessed and self._memory.tries.wrong(asked.point, asked.now_us)
-        in_a_row = decision.reason in WRONG and self._memory.in_a_row.wrong(asked.point, asked.now_us)
+        """Whether this is one wrong credential too many. No right try makes up for wrong ones: whoever has a
+        PIN could guess another's for ever."""
+        memory, now_us, over = self._memory, asked.now_us, False
+        if decision.reason is Reason.PIN_WRONG:
+            over = memory.tries.wrong(asked.shown.token, now_us)
+        elif decision.reason is Reason.UNKNOWN_CREDENTIAL and asked.shown.kind is CredentialKind.PIN:
+            over = memory.tries.wrong(asked.point, now_us)
+        in_a_row = decision.reason in WRONG and memory.in_a_row.wrong(asked.point, now_us)
         return over or in_a_row
 
 

@@ -152,10 +152,13 @@ def _right(case: _Case) -> Reason:
     if case.around.mode is DoorMode.LOCKED_DOWN:
         return refusal  # a door that opens to a few of the listed takes no passes or documents meanwhile
     if case.around.visitor is not None:
-        return _refused_by_pass(case, case.around.visitor) or Reason.VISITOR_PASS
-    if Admission.VERIFIED_ID in case.policy.admits and case.presented.assurance is Assurance.L3:
-        return _document_flaw(case) or Reason.VERIFIED_ID
-    return refusal
+        otherwise = _refused_by_pass(case, case.around.visitor) or Reason.VISITOR_PASS
+    elif Admission.VERIFIED_ID in case.policy.admits and case.presented.assurance is Assurance.L3:
+        otherwise = _document_flaw(case) or Reason.VERIFIED_ID
+    else:
+        return refusal
+    guessed = refusal is Reason.PIN_WRONG and otherwise not in _RIGHTS
+    return refusal if guessed else otherwise  # a wrong PIN hides behind nothing: it is counted
 
 
 def _refused_by_list(case: _Case) -> Reason | None:

@@ -409,18 +409,23 @@ def test_the_pin_of_a_card_is_not_guessed_by_going_from_door_to_door() -> None:
     assert site.shows(card()).reason is Reason.LISTED  # where no PIN is asked, the card is worth what it was
 
 
-def test_a_right_pin_makes_up_for_the_wrong_ones() -> None:
-    site = Site(entry(pin=PIN), doors={"lobby": {"asks_pin": True}})
-    for pin in [*[OTHER_PIN] * 4, PIN] * 3:
-        assert site.shows(card(pin=pin)).reason is (Reason.LISTED if pin == PIN else Reason.PIN_WRONG)
+def test_no_right_pin_makes_up_for_wrong_ones() -> None:
+    site = Site(entry(doors=("yard",), pin=PIN), entry(OTHER_PIN), doors={"yard": {"asks_pin": True}})
+    for number in range(5):
+        site.shows(typed(f"{number:032x}"))
+        site.shows(card(pin=OTHER_PIN), "yard")
+        if number < 4:
+            assert site.shows(typed(OTHER_PIN)).reason is Reason.LISTED
+            assert site.shows(card(pin=PIN), "yard").reason is Reason.LISTED
+    assert site.shows(typed(OTHER_PIN)).reason is Reason.TOO_MANY_TRIES
+    assert site.shows(card(pin=PIN), "yard").reason is Reason.TOO_MANY_TRIES
 
 
-def test_a_document_let_in_does_not_hide_that_its_pin_is_being_guessed() -> None:
+def test_a_wrong_pin_does_not_hide_behind_a_document() -> None:
     site = Site(entry(pin=PIN), doors=admitting("listed", "verified_id", asks_pin=True))
-    guesses = [site.shows(document(pin=OTHER_PIN)) for _ in range(5)]
-    assert [guess.reason for guess in guesses] == [Reason.VERIFIED_ID] * 5
-    assert guesses[-1].repeated
-    assert site.shows(document(pin=PIN)).reason is Reason.TOO_MANY_TRIES
+    assert site.shows(document(pin=OTHER_PIN)).reason is Reason.VERIFIED_ID
+    expired = document(pin=OTHER_PIN, valid_until=date(2026, 11, 18))
+    assert [site.shows(expired).reason for _ in range(6)] == [Reason.PIN_WRONG] * 5 + [Reason.TOO_MANY_TRIES]
 
 
 @pytest.mark.parametrize("asks_pin", [True, False])
