@@ -8,6 +8,7 @@ import pytest
 
 from gateway.access_list import MAX_LIST_BYTES, AccessList, load_access_list, parse_access_list
 from gateway.errors import AccessListError
+from messages.access_list import Entry
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 
@@ -100,3 +101,25 @@ def test_a_missing_file_and_a_bad_one_are_named(tmp_path: Path) -> None:
     path.write_bytes(a_list(v=2))
     with pytest.raises(AccessListError, match=r"list\.json: \$\.v: format 2"):
         load_access_list(path)
+
+
+def entry(number: int, holder: str = "h-7") -> Entry:
+    return Entry(f"{number:032x}", holder, "resident", ("lobby",))
+
+
+def test_the_next_list_has_what_was_put_and_not_what_was_dropped() -> None:
+    first = AccessList().with_changes([entry(1), entry(2), entry(3)], (), 1, 10)
+    second = first.with_changes([entry(2, "h-8"), entry(4)], [f"{1:032x}", f"{9:032x}"], 2, 20)
+    assert (second.version, second.issued_us) == (2, 20)
+    assert second.entries == {one.token: one for one in (entry(2, "h-8"), entry(3), entry(4))}
+
+
+def test_a_list_stays_as_it_was_when_the_next_is_made_of_it() -> None:
+    first = AccessList().with_changes([entry(1)], (), 1, 10)
+    first.with_changes([entry(1, "h-8"), entry(2)], [f"{1:032x}"], 2, 20)
+    assert first == AccessList(1, 10, {f"{1:032x}": entry(1)})
+
+
+def test_what_is_dropped_and_put_in_one_change_is_there() -> None:
+    first = AccessList().with_changes([entry(1)], (), 1, 10)
+    assert first.with_changes([entry(1, "h-8")], [f"{1:032x}"], 2, 20).find(f"{1:032x}") == entry(1, "h-8")
