@@ -1,0 +1,135 @@
+"""Doctor: the broker and the centre behind it: reachable, willing, allowed, and somebody there."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from gateway.broker import remedy
+from gateway.doctor import Finding, Grade, Patient
+from messages.errors import MessageError
+from messages.topics import CENTRE_STATE, GatewayTopic, Leaf
+from messages.wire import CentreState, decode
+
+_QOS = 1
+_RETAINED_S = 2.0
+"""A retained message follows the subscription at once."""
+
+
+def broker(patient: Patient) -> Iterator[Finding]:
+    mqtt_settings = patient.settings.mqtt
+    where = f"{mqtt_settings.host}:{mqtt_settings.port}"
+    try:
+        address = (mqtt_settings.host, mqtt_settings.port)
+        socket.create_connection(address, timeout=patient.broker_limit_s).close()
+    except socket.gaierror:
+        yield Finding(
+            "broker", Grade.BAD, f"{where}: that name leads nowhere", "mend [mqtt] host, or the DNS"
+        )
+        return
+    except OSError as error:
+        reason = error.strerror or "no answer in time"
+        yield Finding("broker", Grade.BAD, f"{where}: nobody answers ({reason})", _START)
+        return
+    with _line(patient) as news:
+        yield from _conversation(patient, news, where)
+
+
+News = queue.SimpleQueue[tuple[str, object]]
+
+
+def _conversation(patient: Patient, news: News, where: str) -> Iterator[Finding]:
+    limit_s = time.monotonic() + patient.broker_limit_s
+    code = _awaited(news, "connected", limit_s)
+    if not isinstance(code, ReasonCode):
+        yield Finding("broker", Grade.BAD, f"{where}: takes connections, but does not speak MQTT", _START)
+        return
+    if code.is_failure:
+        yield Finding("broker", Grade.BAD, f"{where}: refuses: {code}", remedy(code.value))
+        return
+    refused = _awaited(news, "subscribed", limit_s)
+    if not isinstance(refused, list):
+        yield Finding("broker", Grade.BAD, f"{where}: does not answer a subscription", "see the broker's log")
+        return
+    if refused:
+        what = f"{where}: lets us not hear the centre: {refused[0]}"
+        yield Finding("broker", Grade.BAD, what, remedy(refused[0].value))
+        return
+    yield Finding("broker", Grade.OK, f"{where}: MQTT {patient.settings.mqtt.protocol}")
+    yield _centre(_awaited(news, "state", min(limit_s, time.monotonic() + _RETAINED_S)))
+
+
+def _centre(state: object) -> Finding:
+    if not isinstance(state, bytes):
+        return Finding("centre", Grade.MIND, "has never been at this broker; records wait here", _CENTRE)
+    try:
+        online = decode(state, CentreState).online
+    except MessageError:
+        return Finding(
+            "centre", Grade.BAD, "somebody else speaks in its name", "check the broker's access list"
+        )
+    if not online:
+        return Finding("centre", Grade.MIND, "is away; records wait here", _CENTRE)
+    return Finding("centre", Grade.OK, "is there")
+
+
+@contextmanager
+def _line(patient: Patient) -> Iterator[News]:
+    """A client of its own name, without a will: the running gateway's connection and word stay."""
+    gateway, news = patient.settings.gateway, News()
+    client = mqtt.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=f"liuhen-{gateway.site}-{gateway.name}-doctor",
+        protocol=(
+            MQTTProtocolVersion.MQTTv5
+            if patient.settings.mqtt.protocol == "5"
+            else MQTTProtocolVersion.MQTTv311
+        ),
+        clean_session=None if patient.settings.mqtt.protocol == "5" else True,
+        reconnect_on_failure=False,
+    )
+    ack = str(GatewayTopic(gateway.site, gateway.name, Leaf.ACK))
+
+    def connected(_c: object, _u: object, _f: object, code: ReasonCode, _p: object) -> None:
+        news.put(("connected", code))
+        if not code.is_failure:
+            client.subscribe([(ack, _QOS), (CENTRE_STATE, _QOS)])
+
+    def subscribed(_c: object, _u: object, _m: int, codes: list[ReasonCode], _p: object) -> None:
+        news.put(("subscribed", [code for code in codes if code.is_failure]))
+
+    def message(_c: object, _u: object, heard: mqtt.MQTTMessage) -> None:
+        if heard.topic == CENTRE_STATE:
+            news.put(("state", bytes(heard.payload)))
+
+    client.on_connect, client.on_subscribe, client.on_message = connected, subscribed, message
+    client.connect_async(patient.settings.mqtt.host, patient.settings.mqtt.port)
+    client.loop_start()
+    try:
+        yield news
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def _awaited(news: News, what: str, until_s: float) -> object:
+    """None when it does not come in time."""
+    while (left_s := until_s - time.monotonic()) > 0:
+        try:
+            kind, value = news.get(timeout=left_s)
+        except queue.Empty:
+            return None
+        if kind == what:
+            return value
+    return None
+
+
+_START = "start the broker, or mend [mqtt] host and port; doors open without it, and records wait here"
+_CENTRE = "start the centre, and let it read liuhen/v1/# at this broker"
