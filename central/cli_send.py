@@ -23,7 +23,7 @@ from messages.signing import EVERY_GATEWAY
 from messages.topics import GatewayTopic, Leaf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from central.ingest.outgoing import Outgoing
     from messages.commands import Command, Result
@@ -48,9 +48,10 @@ def send_list(
     file: Annotated[Path, typer.Argument(help="the access list, JSON")],
     site: Annotated[str, typer.Option(help="the site whose gateways are to have it")],
     gateway: Annotated[str, typer.Option(help="only this one")] = EVERY_GATEWAY,
-    to: Annotated[
-        Path | None, typer.Option(help="a folder: write the messages there for `pack`, and send nothing")
-    ] = None,
+    *,
+    only_note: Annotated[
+        bool, typer.Option("--only-note", help="send nothing: `pack` or a serving centre does")
+    ] = False,
 ) -> None:
     """Give a site's gateways, or one, a new access list. A serving centre goes on until each has it."""
     from central.fleet.lists import gateways_of, messages_for, note_list
@@ -59,19 +60,15 @@ def send_list(
 
     with mendable(), _Office(settings) as office:
         found = _read(file, decode_list_file)
-        if to is not None and gateway == EVERY_GATEWAY:
-            raise OrderRefused("what is carried is for one gateway: name it with --gateway")
         with writing(office.engine) as connection:
             list_id = note_list(connection, site, gateway, found, _now_us())
             versions = dict(gateways_of(connection, site))
-        for name in versions if gateway == EVERY_GATEWAY else [gateway]:
-            has = None if to else versions.get(name)
+        receivers = list(versions) if gateway == EVERY_GATEWAY else [gateway]
+        for name in [] if only_note else receivers:
             with writing(office.engine) as connection:
+                has = versions.get(name)
                 messages = messages_for(connection, office.key, site, name, list_id, has=has)
-            if to is not None:
-                _write_down(to, messages)
-            else:
-                office.outgoing.send(str(GatewayTopic(site, name, Leaf.LIST)), messages, _SEND_S)
+            office.outgoing.send(str(GatewayTopic(site, name, Leaf.LIST)), messages, _SEND_S)
             typer.echo(f"{name}: list {found.version}, {len(found.entries)} credentials")
 
 
@@ -265,15 +262,6 @@ def _read(file: Path, decode: Callable[[bytes], _T]) -> _T:
         raise OrderRefused(f"{file}: cannot be read ({error.strerror})") from None
     except MessageError as error:
         raise OrderRefused(f"{file}: {error}") from None
-
-
-def _write_down(folder: Path, messages: Sequence[bytes]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, message in enumerate(messages):
-            (folder / f"list-{number:04d}.json").write_bytes(message)
-    except OSError as error:
-        raise OrderRefused(f"{folder}: cannot be written to ({error.strerror})") from None
 
 
 def _range(text: str) -> RecordRange:
