@@ -14,6 +14,7 @@ from drivers.errors import DriverError
 from gateway.access_list import AccessList
 from gateway.cli_bundles import export_records, import_rights
 from gateway.cli_devices import devices, probe
+from gateway.cli_doctor import doctor
 from gateway.cli_journal import SettingsFile, journal_app
 from gateway.cli_keys import keys_app
 from gateway.errors import GatewayError
@@ -30,6 +31,7 @@ app.add_typer(journal_app, name="journal")
 app.add_typer(keys_app, name="keys")
 app.command()(devices)
 app.command()(probe)
+app.command()(doctor)
 app.command("export")(export_records)
 app.command("import")(import_rights)
 
@@ -41,17 +43,18 @@ MAX_NAMED = 10
 
 @app.command()
 def run(settings: SettingsFile) -> None:
-    """Runs the gateway until Ctrl-C or SIGTERM; SIGHUP reads the access list again."""
+    """Runs the gateway until Ctrl-C or SIGTERM; SIGHUP reads access list and site settings again."""
     from gateway.clock import SystemClock
     from gateway.daemon import Daemon
     from gateway.hardening import harden
     from gateway.logs import set_up
+    from gateway.service_manager import ServiceManager
 
     harden()
     loaded = _load(settings)
     set_up(loaded.log, sys.stderr)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    daemon = Daemon(loaded, SystemClock())
+    daemon = Daemon(loaded, SystemClock(), ServiceManager.from_environment())
     # Waited for, not handled: a handler could interrupt this thread while it holds the very lock it needs.
     # Every thread that is started from here on leaves them alone too.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -61,7 +64,7 @@ def run(settings: SettingsFile) -> None:
     while not daemon.wait_for_stop(0.0):
         received = signal.sigtimedwait(_SIGNALS, _LOOK_S)
         if received is not None and received.si_signo == signal.SIGHUP:
-            daemon.reload_list()
+            daemon.reload()
         elif received is not None:
             daemon.stop()
     daemon.wait()
@@ -72,19 +75,25 @@ def run(settings: SettingsFile) -> None:
 @app.command()
 def check(settings: SettingsFile) -> None:
     """Says whether the gateway could start with these settings, without starting it."""
-    from gateway.access_list import load_access_list
     from gateway.devices import make_lock_boards, make_readers
+    from gateway.keys import load_keys
+    from gateway.rights_files import load_list_file, load_settings_file
     from gateway.tokens import load_site_key, tokeniser
 
     loaded = _load(settings)
     make_readers(loaded, tokeniser(load_site_key(loaded.gateway.site_key_file)))
     make_lock_boards(loaded)
-    access_list = load_access_list(loaded.gateway.access_list)
+    load_keys(loaded.keys.device_key_file, loaded.keys.centre_keys_file)
+    load_settings_file(loaded)
+    found = load_list_file(loaded)
+    access_list = found or AccessList()
+    listed = f"access list {access_list.version} with {len(access_list.entries)} credentials"
     print(
         f"{settings}: good: {len(loaded.readers)} readers, {len(loaded.lock_boards)} lock boards,"
-        f" {len(loaded.doors)} doors; access list {access_list.version} with"
-        f" {len(access_list.entries)} credentials"
+        f" {len(loaded.doors)} doors; {listed if found else 'the access list comes from the centre'}"
     )
+    if found is None and loaded.keys.centre_keys_file is None:
+        print("mind: neither gateway.access_list nor keys.centre_keys_file is set: nobody is on any list")
     for doubt in (*_absent_ports(loaded), *_useless_entries(loaded, access_list)):
         print(f"mind: {doubt}")
     if loaded.journal.keep_acknowledged_days < RESTORE_DAYS:

@@ -12,31 +12,34 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
-from types import MappingProxyType
-from zoneinfo import ZoneInfo
 
-from drivers.base import (
-    CardRead,
-    CardRemoved,
-    CardUnreadable,
-    DeviceChanged,
-    DeviceState,
-    Indication,
-    InputChanged,
-    InputState,
-)
+from drivers.base import CardRead, CardRemoved, CardUnreadable, DeviceChanged, Indication, InputChanged
 from drivers.errors import DriverError
+from gateway.access import Access, Moment, presented
 from gateway.access_list import AccessList
 from gateway.clock import Clock
-from gateway.decision import Decision, DoorPolicy, Presented, decide
+from gateway.decision import Decision
+from gateway.doors import AccessPoint, Doors, DoorTold
 from gateway.errors import JournalUnavailable
-from gateway.events import Acknowledged, Event, ListRefused, NewList, Stop
+from gateway.events import (
+    Acknowledged,
+    CommandGiven,
+    CommandRefused,
+    Event,
+    ListRefused,
+    NewList,
+    NewSettings,
+    RecordsExported,
+    SettingsRefused,
+    Stop,
+)
 from gateway.facts import Fact
 from gateway.journal import Head, Journal
 from gateway.presentation import RepeatWindow
-from gateway.sensing import LINE_FAULTS, OWN_INPUTS, Sensor, meanings
-from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason
+from gateway.senses import Found, Senses
+from messages.commands import COMMAND_VERSION, Action, Command, Outcome, Result
+from messages.model import AssuranceLevel, Credential, Kind, Reason
+from messages.site_settings import DoorMode
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +47,10 @@ _TOGETHER = 64
 """Reads that arrive together share a commit; more than this would make the first one wait."""
 
 _IDLE_S = 1.0
-"""How long the deciding thread waits for an event before it looks whether the journal wants care."""
+"""How long the deciding thread waits for an event before it looks whether time has brought something."""
+
+_LEAST_WAIT_S = 0.01
+"""Between two looks at what is due."""
 
 CARE_EVERY_S = 60.0
 """Acknowledgements are noted, and old records pruned, together and seldom: flash wears by writes."""
@@ -52,17 +58,21 @@ CARE_EVERY_S = 60.0
 MAX_UNRECORDED = 10_000
 """Facts kept in memory while the journal cannot write: some days of a building's entries."""
 
+_BY_LIST = frozenset({Reason.LISTED, Reason.LISTED_PASSED_BACK})
+"""Enrolled people. Whoever else has a right is sent to a person while nothing can be recorded."""
+
 
 @dataclass(frozen=True, slots=True)
-class AccessPoint:
-    """One controlled direction through a door, and how it is released."""
+class Surroundings:
+    """Everything that the deciding thread tells; each returns at once and belongs to another part."""
 
-    door: str
-    direction: Direction
-    policy: DoorPolicy
-    lock_board: str
-    release: Callable[[], None]  # drives the lock; raises DriverError
-    admit_listed_unrecorded: bool = True
+    indicate: Callable[[str, Indication], None]  # (reader, signal)
+    announce: Callable[[Head], None]  # a commit has moved the head
+    answer: Callable[[Result], None]  # what became of a command
+    send_again: Callable[[Command], None]  # records that the centre wants once more
+    beat: Callable[[], None]  # one more round was made: the loop is alive
+    storage_troubles: Callable[[], list[tuple[Kind, Reason | None]]]  # how full the disk is, what changed
+    input_changed: Callable[[InputChanged], None]  # for whoever watches the power
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,12 @@ class _Act:
     fact: Fact
     point: AccessPoint | None = None
     reader: str | None = None
-    granted: bool = False
+    decision: Decision | None = None
+    command: Command | None = None
+
+    @property
+    def granted(self) -> bool:
+        return self.decision is not None and self.decision.granted
 
 
 class Controller:
@@ -83,33 +98,35 @@ class Controller:
         *,
         journal: Journal,
         clock: Clock,
+        access: Access,
         points: Mapping[str, AccessPoint],
-        indicate: Callable[[str, Indication], None],
-        announce: Callable[[Head], None],
-        zone: ZoneInfo,
+        doors: Doors,
+        senses: Senses,
+        surroundings: Surroundings,
         keep_acknowledged_days: int,
-        sensors: Mapping[tuple[str, int], Sensor] = MappingProxyType({}),
     ) -> None:
-        """`points` by reader; `indicate(reader, signal)`; `announce(head)` tells the uplink of a commit;
-        `sensors` by board or reader and number of its input."""
+        """`points` by reader."""
         self.inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self.access_list = AccessList()
         self._journal = journal
         self._clock = clock
+        self._access = access
         self._points = points
-        self._indicate = indicate
-        self._announce = announce
-        self._zone = zone
+        self._doors = doors
+        self._senses = senses
+        self._around = surroundings
         self._keep_days = keep_acknowledged_days
         self._care_every_s = CARE_EVERY_S if keep_acknowledged_days else 0.0
         self._cared_s = time.monotonic()
-        self._sensors = sensors
-        self._inputs: dict[tuple[str, int], InputState] = {}
-        self._said: dict[tuple[str, int], InputState] = {}  # last, while its line was whole
         self._repeats = RepeatWindow()
         self._unrecorded: deque[Fact] = deque(maxlen=MAX_UNRECORDED)
         self._acknowledged: dict[int, int] = {}
+        self._epoch = 0
         self._stopping = False
+
+    @property
+    def access_list(self) -> AccessList:
+        """The one in force; may be asked for by any thread."""
+        return self._access.access_list
 
     @property
     def unrecorded(self) -> tuple[Fact, ...]:
@@ -121,6 +138,8 @@ class Controller:
         self._handle_facts([self._fact(Kind.GATEWAY_STARTED)])
         while not self._stopping:
             self.handle(self._waiting())
+            self.tick()
+            self._around.beat()
             if self.inbox.empty() and time.monotonic() - self._cared_s >= self._care_every_s:
                 self._care_for_the_journal()
         self._handle_facts([self._fact(Kind.GATEWAY_STOPPED)])
@@ -136,13 +155,19 @@ class Controller:
         except JournalUnavailable as error:
             self._without_a_journal(acts, error)
             return
-        failures = [self._carry_out(act, seq) for act, seq in zip(acts, seqs, strict=True)]
-        self._announce(self._journal.head)
-        self._handle_facts([fact for fact in failures if fact is not None])
+        follow = [fact for act, seq in zip(acts, seqs, strict=True) for fact in self._carry_out(act, seq)]
+        self._around.announce(self._journal.head)
+        self._handle_facts([*follow, *self._journal_troubles()])
+
+    def tick(self) -> None:
+        """What time alone has brought: doors held open, decisions not taken, free hours."""
+        self._handle_facts(self._of_doors(self._doors.tick(self._now(), time.monotonic())))
 
     def _waiting(self) -> list[Event]:
+        due_s = self._doors.due_s()
+        wait_s = _IDLE_S if due_s is None else min(_IDLE_S, due_s - time.monotonic())
         try:
-            events = [self.inbox.get(timeout=_IDLE_S)]
+            events = [self.inbox.get(timeout=max(_LEAST_WAIT_S, wait_s))]
         except queue.Empty:
             return []
         while len(events) < _TOGETHER and not self.inbox.empty():
@@ -155,39 +180,60 @@ class Controller:
                 return self._decide(event)
             case CardUnreadable():
                 return self._unreadable(event)
-            case DeviceChanged():
-                return self._device_changed(event)
-            case InputChanged():
-                return self._input_changed(event)
-            case NewList(access_list):
-                self.access_list = access_list
-                return [_Act(self._list_fact(Kind.LIST_APPLIED))]
-            case ListRefused(reason):
-                return [_Act(self._list_fact(Kind.LIST_REFUSED, reason=reason))]
+            case CommandGiven(command):
+                return self._ordered(command)
             case Acknowledged(epoch, through):
                 self._acknowledged[epoch] = through
             case Stop():
                 self._stopping = True
             case CardRemoved():
                 pass  # a removed card says nothing about who went in
+            case _:
+                return [_Act(fact) for fact in self._noticed(event)]
         return []
+
+    def _noticed(self, event: Event) -> list[Fact]:
+        """What is recorded and has no further consequence."""
+        match event:
+            case DeviceChanged():
+                return self._found(self._senses.device_changed(event))
+            case InputChanged():
+                self._around.input_changed(event)
+                return self._found(self._senses.input_changed(event))
+            case NewList(access_list):
+                self._access.take_list(access_list)
+                return [self._list_fact(Kind.LIST_APPLIED)]
+            case ListRefused(reason):
+                return [self._list_fact(Kind.LIST_REFUSED, reason=reason)]
+            case NewSettings(settings):
+                self._access.take_settings(settings)
+                turned = self._doors.turn(Reason.SCHEDULE, self._now(), time.monotonic())
+                return [self._fact(Kind.SETTINGS_APPLIED), *self._of_doors(turned)]
+            case RecordsExported():
+                return [self._fact(Kind.RECORDS_EXPORTED)]
+            case SettingsRefused(reason):
+                return [self._fact(Kind.SETTINGS_REFUSED, reason=reason)]
+            case CommandRefused(command_id, reason, door):
+                if command_id is not None:
+                    self._around.answer(Result(COMMAND_VERSION, command_id, Outcome.REFUSED, reason))
+                return [self._fact(Kind.COMMAND_REFUSED, reason=reason, door=door)]
+        return []
+
+    # --- credentials ------------------------------------------------------------------------------------
 
     def _decide(self, read: CardRead) -> list[_Act]:
         point = self._points.get(read.reader)
         shown = read.token if read.pin is None else f"{read.token} {read.pin}"  # another PIN is another try
         if point is None or self._repeats.is_repeat(read.reader, shown, read.at_ns):
             return []
-        now_us = self._clock.now_us()
-        decision = decide(
-            Presented(read.assurance, read.valid_from, read.valid_until, read.pin),
-            self.access_list.find(read.token),
-            point.door,
-            point.policy,
-            now_us=now_us,
-            today=self._local_date(now_us),
-        )
+        decision = self._access.decide(presented(read), point.door, point.direction, self._now())
         fact = self._decision_fact(read, point, decision)
-        return [_Act(fact, point, read.reader, granted=decision.granted)]
+        acts = [_Act(fact, point, read.reader, decision)]
+        if decision.duress:
+            acts.append(_Act(replace(fact, kind=Kind.DURESS, reason=None)))
+        if decision.repeated:
+            acts.append(_Act(self._fact(Kind.REPEATED_DENIALS, door=point.door, reader=read.reader)))
+        return acts
 
     def _decision_fact(self, read: CardRead, point: AccessPoint, decision: Decision) -> Fact:
         return self._fact(
@@ -196,8 +242,8 @@ class Controller:
             reader=read.reader,
             direction=point.direction,
             credential=Credential(read.kind, read.token, AssuranceLevel(read.assurance)),
-            holder=decision.entry.holder if decision.entry else None,
-            category=decision.entry.category if decision.entry else None,
+            holder=decision.holder,
+            category=decision.category,
             reason=decision.reason,
             list_version=self.access_list.version,
             list_age_s=self._age(),
@@ -216,90 +262,117 @@ class Controller:
         )
         return [_Act(fact, point, event.reader)]
 
-    def _device_changed(self, event: DeviceChanged) -> list[_Act]:
-        """One record for each door that the device serves: who asks about a door must find it there."""
-        is_reader = event.device in self._points
-        kind, reason = (_READER_KINDS if is_reader else _LOCK_KINDS)[event.state]
-        if event.insecure:
-            reason = Reason.NOT_SECURE
-        reader = event.device if is_reader else None
-        return [
-            _Act(self._fact(kind, door=door, reader=reader, reason=reason))
-            for door in self._doors_of(event.device)
-        ]
+    # --- commands ---------------------------------------------------------------------------------------
 
-    def _doors_of(self, device: str) -> tuple[str, ...]:
-        """The door of a reader, or all doors that a board releases or senses."""
-        point = self._points.get(device)
-        if point is not None:
-            return (point.door,)
-        released = [p.door for p in self._points.values() if p.lock_board == device]
-        sensed = [
-            door for (board, _), sensor in self._sensors.items() if board == device for door in sensor.doors
-        ]
-        return tuple(dict.fromkeys([*released, *sensed]))
+    def _ordered(self, command: Command) -> list[_Act]:
+        """The first act stands for the command itself: its record is what the centre is told."""
+        match command.action:
+            case Action.RELEASE:
+                point = self._doors.point_of(command.door or "")
+                assert point is not None  # Orders takes commands for this building's doors only
+                return [_Act(self._fact(Kind.REMOTE_RELEASE, door=point.door), point, command=command)]
+            case Action.FREE | Action.LOCK_DOWN | Action.BACK_TO_SCHEDULE:
+                return [_Act(self._fact(Kind.COMMAND_DONE, door=command.door), command=command)]
+            case Action.RESET_PASSBACK:
+                return [_Act(self._fact(Kind.PASSBACK_RESET), command=command)]
+            case Action.SEND_RECORDS:
+                return [_Act(self._fact(Kind.COMMAND_DONE), command=command)]
 
-    def _input_changed(self, event: InputChanged) -> list[_Act]:
-        """What the input says now, compared with what it said last: a device that returns tells it again."""
-        place = event.device, event.input
-        sensor = self._sensors.get(place) or self._own_sensor(event)
-        if sensor is None:
-            return []
-        found = meanings(sensor.function, self._inputs.get(place), event.state, self._said.get(place))
-        self._inputs[place] = event.state
-        if event.state not in LINE_FAULTS:
-            self._said[place] = event.state
-        return [
-            _Act(self._fact(kind, door=door, reader=sensor.reader, reason=reason))
-            for kind, reason in found
-            for door in sensor.doors
-        ]
+    def _obey(self, act: _Act, command: Command, seq: int) -> list[Fact]:
+        """Its record is durable."""
+        follow: list[Fact] = []
+        done = True
+        match command.action:
+            case Action.RELEASE if act.point is not None:
+                follow = self._release(act, seq)
+                done = not any(fact.kind is Kind.RELEASE_FAILED for fact in follow)
+            case Action.RESET_PASSBACK:
+                self._access.reset_passback()
+            case Action.SEND_RECORDS:
+                self._around.send_again(command)
+            case _ if command.door is not None:
+                self._access.command_mode(command.door, _COMMANDED.get(command.action), command.until_us)
+                turned = self._doors.turn(Reason.COMMAND, self._now(), time.monotonic())
+                follow = self._of_doors(turned)
+        self._around.answer(
+            Result(
+                COMMAND_VERSION,
+                command.id,
+                Outcome.DONE if done else Outcome.REFUSED,
+                None if done else Reason.LOST_DRIVE,
+                self._journal.head.epoch,
+                int(seq),
+            )
+        )
+        return follow
 
-    def _own_sensor(self, event: InputChanged) -> Sensor | None:
-        function = OWN_INPUTS.get(event.input)
-        if function is None:
-            return None
-        reader = event.device if event.device in self._points else None
-        return Sensor(function, self._doors_of(event.device), reader)
+    # --- recording, and what follows --------------------------------------------------------------------
 
     def _record(self, facts: list[Fact]) -> list[int]:
         """Durable when this returns. What could not be recorded before goes first."""
         earlier = list(self._unrecorded)
         seqs = self._journal.append([*earlier, *facts])
+        if self._journal.head.epoch != self._epoch:
+            self._epoch = self._journal.head.epoch
+            self._doors.forget_decisions()
         if earlier:
             self._unrecorded.clear()
             log.warning("journal: %d records made up for", len(earlier))
         return seqs[len(earlier) :]
 
-    def _carry_out(self, act: _Act, seq: int | None) -> Fact | None:
-        """Releases the door of a granted decision; returns what there is to record if the lock failed."""
+    def _carry_out(self, act: _Act, seq: int | None) -> list[Fact]:
+        """What follows from what is durable now (`seq` None: from what is kept in memory)."""
+        if act.command is not None:
+            return [] if seq is None else self._obey(act, act.command, seq)
         if act.point is None or act.reader is None:
-            return None
+            return []
         if not act.granted:
             unreadable = act.fact.reason is Reason.UNREADABLE
-            self._indicate(act.reader, Indication.TRY_AGAIN if unreadable else Indication.DENIED)
-            return None
+            self._around.indicate(act.reader, Indication.TRY_AGAIN if unreadable else Indication.DENIED)
+            return []
+        return self._release(act, seq)
+
+    def _release(self, act: _Act, seq: int | None) -> list[Fact]:
+        """Drives the lock; returns what there is to record of that."""
+        point = act.point
+        assert point is not None
         try:
-            act.point.release()
+            point.release()
         except DriverError as error:
-            log.error("door %s: granted, but the lock was not driven: %s", act.point.door, error)
-            return self._fact(Kind.RELEASE_FAILED, door=act.point.door, reason=Reason.LOST_DRIVE, links=seq)
-        self._indicate(act.reader, Indication.GRANTED)
-        return None
+            log.error("door %s: granted, but the lock was not driven: %s", point.door, error)
+            return [self._fact(Kind.RELEASE_FAILED, door=point.door, reason=Reason.LOST_DRIVE, links=seq)]
+        now, now_s = self._now(), time.monotonic()
+        if act.decision is None:
+            return self._of_doors(self._doors.commanded(point.door, seq, now, now_s))
+        if act.reader is not None:
+            self._around.indicate(act.reader, Indication.GRANTED)
+        return self._of_doors(self._doors.granted(act.decision, point, seq, now, now_s))
 
     def _without_a_journal(self, acts: list[_Act], error: JournalUnavailable) -> None:
         """The declared policy: enrolled residents are let in with a loud alarm and a record in memory,
         everybody else is sent to a person. Exit does not depend on us."""
         log.critical("nothing can be recorded: %s", error)
         for act in acts:
-            may = act.granted and act.fact.reason is Reason.LISTED
+            if act.command is not None:
+                self._not_obeyed(act.command)
+                continue
+            may = act.granted and act.fact.reason in _BY_LIST
             let_in = may and act.point is not None and act.point.admit_listed_unrecorded
             self._keep_in_memory([_as_decided_without_a_journal(act, let_in=let_in)])
             if let_in:
-                failure = self._carry_out(act, seq=None)
-                self._keep_in_memory([failure] if failure else [])
-            elif act.reader is not None:
-                self._indicate(act.reader, Indication.DENIED)
+                self._keep_in_memory(self._carry_out(act, seq=None))
+                continue
+            if act.granted and act.point is not None and act.decision is not None:
+                self._access.withdrawn(act.decision, act.point.door, act.point.direction)
+            if act.reader is not None:
+                self._around.indicate(act.reader, Indication.DENIED)
+        self._keep_in_memory(self._journal_troubles())
+
+    def _not_obeyed(self, command: Command) -> None:
+        """A command is witnessed on both sides or not carried out."""
+        self._around.answer(Result(COMMAND_VERSION, command.id, Outcome.REFUSED, Reason.NOT_RECORDABLE))
+        refused = self._fact(Kind.COMMAND_REFUSED, door=command.door, reason=Reason.NOT_RECORDABLE)
+        self._keep_in_memory([refused])
 
     def _keep_in_memory(self, facts: list[Fact]) -> None:
         if len(self._unrecorded) + len(facts) > MAX_UNRECORDED:
@@ -313,17 +386,22 @@ class Controller:
             self._record(facts)
         except JournalUnavailable as error:
             log.critical("nothing can be recorded: %s", error)
-            self._keep_in_memory(facts)
+            self._keep_in_memory([*facts, *self._journal_troubles()])
             return
-        self._announce(self._journal.head)
+        self._around.announce(self._journal.head)
+        self._handle_facts(self._journal_troubles())
+
+    def _journal_troubles(self) -> list[Fact]:
+        return [self._fact(kind, reason=reason) for kind, reason in self._journal.troubles()]
 
     def _care_for_the_journal(self) -> None:
         """Between events: make up for what was not recorded, note acknowledgements, prune a little."""
         self._cared_s = time.monotonic()
+        self._handle_facts([self._fact(k, reason=reason) for k, reason in self._around.storage_troubles()])
         try:
             if self._unrecorded:
                 self._record([])
-                self._announce(self._journal.head)
+                self._around.announce(self._journal.head)
             for epoch, through in self._acknowledged.items():
                 self._journal.acknowledge(epoch, through)
             self._acknowledged.clear()
@@ -331,6 +409,25 @@ class Controller:
                 continue
         except JournalUnavailable as error:
             log.critical("nothing can be recorded: %s", error)
+        self._handle_facts(self._journal_troubles())
+
+    # --- facts ------------------------------------------------------------------------------------------
+
+    def _found(self, found: Found) -> list[Fact]:
+        facts = [
+            self._fact(each.kind, door=each.door, reader=each.reader, reason=each.reason)
+            for each in found.noticed
+        ]
+        now, now_s = self._now(), time.monotonic()
+        for door, signal in found.signals:
+            facts += self._of_doors(self._doors.signal(door, signal, now, now_s))
+        return facts
+
+    def _of_doors(self, told: Iterable[DoorTold]) -> list[Fact]:
+        return [
+            self._fact(each.told.kind, door=each.door, reason=each.told.reason, links=each.told.links)
+            for each in told
+        ]
 
     def _fact(self, kind: Kind, **fields: object) -> Fact:
         return Fact(
@@ -348,22 +445,12 @@ class Controller:
     def _age(self) -> int:
         return self.access_list.age_s(self._clock.now_us())
 
-    def _local_date(self, now_us: int) -> date:
-        return datetime.fromtimestamp(now_us / 1e6, UTC).astimezone(self._zone).date()
+    def _now(self) -> Moment:
+        return Moment(self._clock.now_us(), self._clock.quality())
 
 
-_READER_KINDS: Mapping[DeviceState, tuple[Kind, Reason | None]] = {
-    DeviceState.RECOVERING: (Kind.READER_RECOVERING, None),
-    DeviceState.OK: (Kind.READER_RESTORED, Reason.ANSWERS_AGAIN),
-    DeviceState.DEGRADED: (Kind.READER_DEGRADED, Reason.DEVICE_FAULT),
-    DeviceState.LOST: (Kind.READER_LOST, Reason.NO_ANSWER),
-}
-_LOCK_KINDS: Mapping[DeviceState, tuple[Kind, Reason | None]] = {
-    DeviceState.RECOVERING: (Kind.LOCK_RECOVERING, None),
-    DeviceState.OK: (Kind.LOCK_RESTORED, None),  # boards take commands; most of them answer nothing
-    DeviceState.DEGRADED: (Kind.LOCK_DEGRADED, Reason.DEVICE_FAULT),
-    DeviceState.LOST: (Kind.LOCK_LOST, Reason.NO_ANSWER),
-}
+_COMMANDED: Mapping[Action, DoorMode] = {Action.FREE: DoorMode.FREE, Action.LOCK_DOWN: DoorMode.LOCKED_DOWN}
+"""Any other action gives the door back to its schedule."""
 
 
 def _as_decided_without_a_journal(act: _Act, *, let_in: bool) -> Fact:

@@ -9,91 +9,106 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
-from zoneinfo import ZoneInfo
 
-from drivers.base import DeviceChanged, DeviceEvent, DeviceState, Indication
-from drivers.errors import ConfigurationError, DriverError
-from gateway.access_list import load_access_list
+from drivers.base import DeviceChanged, DeviceEvent, DeviceState, Indication, InputChanged
+from drivers.errors import DriverError
+from gateway.assembly import make_access, make_doorways, make_points, make_sensors
 from gateway.clock import Clock
-from gateway.controller import AccessPoint, Controller
+from gateway.controller import Controller, Surroundings
 from gateway.devices import make_lock_boards, make_readers
-from gateway.errors import AccessListError
-from gateway.events import Acknowledged, ListRefused, NewList, Stop
+from gateway.doors import Doors
+from gateway.errors import AccessListError, CarryError, SiteSettingsError
+from gateway.events import (
+    Acknowledged,
+    ListRefused,
+    NewList,
+    NewSettings,
+    RecordsExported,
+    SettingsRefused,
+    Stop,
+)
 from gateway.journal import Head, Journal
 from gateway.journal_reader import JournalReader
-from gateway.sensing import Sensor
-from gateway.settings import DoorPart, Settings
+from gateway.keys import load_keys
+from gateway.orders import Orders
+from gateway.parts import Parts
+from gateway.passes import PassBook
+from gateway.power_watch import PowerWatch
+from gateway.rights_files import load_list_file, load_settings_file
+from gateway.rights_store import RightsStore
+from gateway.senses import Senses
+from gateway.service_manager import ServiceManager
+from gateway.settings import Settings
+from gateway.spool import Spool, spool_folder
+from gateway.storage_space import StorageWatch
 from gateway.tokens import load_site_key, tokeniser
 from gateway.uplink import Report, Uplink
+from messages.commands import Command, Result
+from messages.model import Reason
+from messages.topics import Leaf
 from messages.wire import WIRE_VERSION, About, DoorAbout
 
 log = logging.getLogger(__name__)
 
-_RESTART_S = 1.0
-_LONGEST_RESTART_S = 60.0
-"""A part that falls again and again is begun again less and less often."""
-
-_HELD_S = 60.0
-"""A part that ran for so long had recovered."""
-
 BOARDS_FIRST_S = 2.0
 """So long after the lock boards the readers are begun at the latest."""
 
-_JOIN_S = 3.0
-"""Parts that do not let go within this are left behind, all together: the process ends anyway."""
+REPLAYED = 20_000
+"""Records read again at a start, to know who is where and what is used up: some days of a building."""
+
+_SPOOL_EVERY_S = 5.0
 
 
 class Daemon:
     """One building's gateway. `start`, then `wait`; `stop` may be called from a signal handler."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        """Opens the journal and reads key and list. Raises GatewayError or drivers' ConfigurationError."""
+    def __init__(self, settings: Settings, clock: Clock, service: ServiceManager | None = None) -> None:
+        """Opens the journal and reads keys, list and site settings. Raises GatewayError or drivers'
+        ConfigurationError."""
         self._settings = settings
         self._clock = clock
+        self._service = service or ServiceManager(None)
         self._stopped = threading.Event()
+        self._parts = Parts(self._stopped, self._report_lost)
         self._boards_known = threading.Event()  # each lock board has said once whether it works
         devices = (*settings.lock_boards, *settings.readers)
         self._devices = {part.name: DeviceState.RECOVERING.value for part in devices}
-        self._threads: list[threading.Thread] = []
         self._reloading = threading.Lock()
         self.fell = False  # the deciding thread ended by itself: whoever supervises must start us again
-        tokenise = tokeniser(load_site_key(settings.gateway.site_key_file))
-        first_list = load_access_list(settings.gateway.access_list)
-        self._readers = make_readers(settings, tokenise)
+        gateway, passes = settings.gateway, PassBook(settings.gateway.site)
+        self._keys = load_keys(settings.keys.device_key_file, settings.keys.centre_keys_file)
+        self._readers = make_readers(settings, tokeniser(load_site_key(gateway.site_key_file), passes))
         self._lock_boards = make_lock_boards(settings)
-        self._journal = Journal(settings.journal.path, settings.gateway.name, clock)
+        self._journal = self._make_journal()
         self._journal_reader = JournalReader(settings.journal.path)
-        self.controller = Controller(
-            journal=self._journal,
-            clock=clock,
-            points={reader: self._point(door) for door in settings.doors for reader in door.readers},
-            indicate=self._indicate,
-            announce=self._announce,
-            zone=ZoneInfo(settings.gateway.timezone),
-            keep_acknowledged_days=settings.journal.keep_acknowledged_days,
-            sensors={
-                (wired.board, wired.channel): Sensor(wired.function, (wired.door,))
-                for wired in settings.inputs
-            },
-        )
-        self.controller.inbox.put(NewList(first_list))
+        self._rights = RightsStore(settings.rights_path, gateway.site, gateway.name)
+        self._spool = Spool(spool_folder(settings.journal.path))
+        self._storage = StorageWatch([settings.journal.path])
+        self._power = PowerWatch(gateway.stop_on_battery_low_s)
+        self._sensors = make_sensors(settings)
+        self._access = make_access(settings, passes)
+        self.controller = self._make_controller()
         self._uplink = self._make_uplink()
+        self._orders = self._make_orders()
+        self._take_up_rights()
 
     def start(self) -> None:
         for name, board in self._lock_boards.items():
-            self._thread(name, partial(board.run, self._from_device))
+            self._parts.start(name, partial(board.run, self._from_device))
         if self._lock_boards:
             self._boards_known.wait(BOARDS_FIRST_S)  # a card that lies there already must find its lock
         for name, reader in self._readers.items():
-            self._thread(name, partial(reader.run, self._from_device))
-        self._thread("uplink", self._uplink.run)
+            self._parts.start(name, partial(reader.run, self._from_device))
+        self._parts.start("uplink", self._uplink.run)
+        self._parts.start("orders", self._orders.run)
+        self._parts.start("spool", self._watch_spool)
         self._deciding = threading.Thread(target=self._decide, name="decisions")
         gc.collect()
         gc.freeze()  # what is here now stays: the collector need not look at 50,000 credentials again
         self._deciding.start()
+        self._service.ready()
 
     def wait(self) -> None:
         """Blocks until `stop`, then brings every part to its end; the last record is GATEWAY_STOPPED.
@@ -101,18 +116,18 @@ class Daemon:
         Doors are released until the last read is decided: the lock boards end after the decisions.
         """
         self._stopped.wait()
+        self._service.stopping()
         for reader in self._readers.values():
             reader.stop()
         self.controller.inbox.put(Stop())
         self._deciding.join()
         for board in self._lock_boards.values():
             board.stop()
+        self._orders.stop()
         self._uplink.stop()
-        until_s = time.monotonic() + _JOIN_S
-        for thread in self._threads:
-            thread.join(max(0.0, until_s - time.monotonic()))
-        if not any(thread.is_alive() for thread in self._threads):
+        if self._parts.join():
             self._journal_reader.close()
+            self._rights.close()
         self._journal.close()
 
     def wait_for_stop(self, timeout_s: float) -> bool:
@@ -122,30 +137,79 @@ class Daemon:
     def stop(self) -> None:
         self._stopped.set()
 
-    def reload_list(self) -> None:
-        """Takes the access list file again; a bad one is refused and the former stays in force."""
+    def reload(self) -> None:
+        """Takes the access list's file and that of the site settings again; bad ones are refused and the
+        former stay in force. What the centre has signed is not replaced by a file."""
         with self._reloading:  # whoever reads last puts last
             self._reload_list()
+            self._reload_settings()
 
     def _reload_list(self) -> None:
+        if self._orders.list_version:
+            log.warning("the access list's file is not taken: a list that the centre signed is in force")
+            return
         try:
-            fresh = load_access_list(self._settings.gateway.access_list)
+            fresh = load_list_file(self._settings)
         except AccessListError as error:
             log.error("the access list was not taken, the former one stays in force: %s", error)
             self.controller.inbox.put(ListRefused())
             return
-        log.info("access list %d with %d credentials", fresh.version, len(fresh.entries))
-        self.controller.inbox.put(NewList(fresh))
+        if fresh is not None:
+            log.info("access list %d with %d credentials", fresh.version, len(fresh.entries))
+            self.controller.inbox.put(NewList(fresh))
 
-    def _point(self, door: DoorPart) -> AccessPoint:
-        board = self._lock_boards[door.lock.board]
-        return AccessPoint(
-            door=door.name,
-            direction=door.direction,
-            policy=door.policy,
-            lock_board=door.lock.board,
-            release=partial(board.release, door.lock.channel, door.pulse_s),
-            admit_listed_unrecorded=door.when_not_recordable == "admit_listed",
+    def _reload_settings(self) -> None:
+        if self._orders.settings_revision is not None:
+            if self._settings.gateway.site_settings is not None:
+                log.warning("the site settings' file is not taken: what the centre signed is in force")
+            return
+        try:
+            fresh = load_settings_file(self._settings)
+        except SiteSettingsError as error:
+            log.error("the site settings were not taken, the former stay in force: %s", error)
+            self.controller.inbox.put(SettingsRefused(Reason.BAD_FILE))
+            return
+        if fresh is not None:
+            self.controller.inbox.put(NewSettings(fresh))
+
+    def _take_up_rights(self) -> None:
+        """What was in force when the gateway ended, or what the files say; then what happened before."""
+        signed_list, signed_settings = self._orders.restore()
+        site_settings = signed_settings or load_settings_file(self._settings)
+        if site_settings is not None:
+            self.controller.inbox.put(NewSettings(site_settings))
+            self._access.take_settings(site_settings)
+        access_list = signed_list or load_list_file(self._settings)
+        if access_list is None:
+            log.warning("there is no access list yet: nobody is on it")
+        else:
+            self.controller.inbox.put(NewList(access_list))
+            self._access.take_list(access_list)
+        self._access.replay(self._journal_reader.newest(REPLAYED))
+
+    def _make_journal(self) -> Journal:
+        settings = self._settings.journal
+        return Journal(settings.path, self._settings.gateway.name, self._clock)
+
+    def _make_controller(self) -> Controller:
+        points = make_points(self._settings, self._lock_boards)
+        return Controller(
+            journal=self._journal,
+            clock=self._clock,
+            access=self._access,
+            points=points,
+            doors=Doors(make_doorways(self._settings, points), self._access),
+            senses=Senses(points, self._sensors),
+            surroundings=Surroundings(
+                indicate=self._indicate,
+                announce=self._announce,
+                answer=self._answer,
+                send_again=self._send_again,
+                beat=self._beat,
+                storage_troubles=self._storage.look,
+                input_changed=self._watch_power,
+            ),
+            keep_acknowledged_days=self._settings.journal.keep_acknowledged_days,
         )
 
     def _make_uplink(self) -> Uplink:
@@ -160,7 +224,42 @@ class Daemon:
             clock=self._clock,
             report=self._report,
             licensed=lambda epoch, through: self.controller.inbox.put(Acknowledged(epoch, through)),
+            orders=self._take_order,
+            device_key=self._keys.device.signing if self._keys.device else None,
         )
+
+    def _make_orders(self) -> Orders:
+        gateway = self._settings.gateway
+        return Orders(
+            store=self._rights,
+            keys=self._keys,
+            site=gateway.site,
+            gateway=gateway.name,
+            doors=[door.name for door in self._settings.doors],
+            clock=self._clock,
+            post=self.controller.inbox.put,
+            publish_result=self._uplink.publish_result,
+        )
+
+    def _watch_spool(self) -> None:
+        """What was carried here by hand is taken as if it had come by MQTT."""
+        while not self._stopped.wait(_SPOOL_EVERY_S):
+            try:
+                self._spool.take(self._carried, lambda: self.controller.inbox.put(RecordsExported()))
+            except CarryError as error:
+                log.error("%s", error)
+
+    def _take_order(self, leaf: Leaf, payload: bytes) -> None:
+        self._orders.take(leaf, payload)
+
+    def _answer(self, result: Result) -> None:
+        self._orders.answer(result)
+
+    def _carried(self, leaf: Leaf, payload: bytes) -> None:
+        if leaf is Leaf.ACK:
+            self._uplink.take_ack(payload)
+        else:
+            self._orders.take(leaf, payload)
 
     def _from_device(self, event: DeviceEvent) -> None:
         if isinstance(event, DeviceChanged):
@@ -186,6 +285,22 @@ class Daemon:
         except DriverError as error:
             log.warning("%s cannot show %s: %s", reader, signal, error)
 
+    def _send_again(self, command: Command) -> None:
+        for each in command.ranges:
+            self._uplink.send_again(each.epoch, each.first, each.last)
+
+    def _watch_power(self, event: InputChanged) -> None:
+        sensor = self._sensors.get((event.device, event.input))
+        if sensor is not None:
+            place = (event.device, event.input)
+            self._power.take(place, sensor.function, event.state, time.monotonic())
+
+    def _beat(self) -> None:
+        self._service.beat()
+        if self._power.should_stop(time.monotonic()) and not self._stopped.is_set():
+            log.critical("the battery is low and there is no mains: the gateway stops while it can")
+            self.stop()
+
     def _decide(self) -> None:
         """Without decisions there is no gateway: if this thread falls, the process does, and is restarted."""
         try:
@@ -194,32 +309,6 @@ class Daemon:
             log.critical("the deciding thread fell; the gateway stops", exc_info=True)
             self.fell = True
             self.stop()
-
-    def _thread(self, name: str, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=self._keep_going, args=(name, work), name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _keep_going(self, name: str, work: Callable[[], None]) -> None:
-        """One bad part stays one bad part: it is begun again, and says so."""
-        restart_s = _RESTART_S
-        while not self._stopped.is_set():
-            begun_s = time.monotonic()
-            try:
-                work()
-                log.log(logging.DEBUG if self._stopped.is_set() else logging.ERROR, "%s has ended", name)
-            except ConfigurationError as error:
-                log.error("%s: %s; mend that and start the gateway again", name, error)
-                self._report_lost(name)
-                return
-            except Exception:  # a thread's outermost frame: whatever it was, only this part fell
-                log.exception("%s fell; begun again in %.0f s", name, restart_s)
-            if not self._stopped.is_set():
-                self._report_lost(name)
-            if time.monotonic() - begun_s >= _HELD_S:
-                restart_s = _RESTART_S
-            self._stopped.wait(restart_s)
-            restart_s = min(restart_s * 2, _LONGEST_RESTART_S)
 
     def _report_lost(self, name: str) -> None:
         """Once, until it is heard of again: a driver that keeps falling does not fill the journal."""

@@ -3,6 +3,7 @@
 GatewayError
 ├── SettingsError          the installer must act; the text names the key's full path
 ├── AccessListError        whoever made the list must act; the former list stays in force
+├── SiteSettingsError      whoever made the site settings must act; the former ones stay in force
 ├── CarryError             whoever carries must act: a stick, a bundle or the folder for it cannot be used
 ├── JournalRefused         the operator must act: this storage cannot keep the promises; the start stops
 ├── JournalUnavailable     the storage does not take records now; tried again, the door's policy holds
@@ -23,6 +24,10 @@ class SettingsError(GatewayError):
 
 class AccessListError(GatewayError):
     """An access list cannot be taken."""
+
+
+class SiteSettingsError(GatewayError):
+    """Site settings cannot be taken."""
 
 
 class CarryError(GatewayError):

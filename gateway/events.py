@@ -11,6 +11,7 @@ from messages.model import Reason
 if TYPE_CHECKING:
     from gateway.access_list import AccessList
     from messages.commands import Command
+    from messages.site_settings import SiteSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class ListRefused:
 class NewSettings:
     """Site settings, decoded by the function that `Orders` was given; on the disk already."""
 
-    settings: object
+    settings: SiteSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,11 @@ class CommandRefused:
     command_id: str | None
     reason: Reason
     door: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsExported:
+    """Records were copied out to be carried to the centre by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,7 @@ Event = (
     | SettingsRefused
     | CommandGiven
     | CommandRefused
+    | RecordsExported
     | Acknowledged
     | Stop
 )

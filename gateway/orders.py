@@ -95,6 +95,11 @@ class Orders:
         """Of the signed list in force; 0: none, the file's may be used."""
         return self._list.version
 
+    @property
+    def settings_revision(self) -> int | None:
+        """Of the signed site settings in force; None: there are none, the file's may be used."""
+        return self._revision
+
     def restore(self) -> tuple[AccessList | None, SiteSettings | None]:
         """What was in force when the gateway ended; called once, before `run`. Raises RightsUnavailable."""
         self._work = self._cleaning()

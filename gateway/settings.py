@@ -94,7 +94,8 @@ class GatewayPart(_Part):
     name: Name
     label: Label
     site_key_file: FilePath
-    access_list: FilePath
+    access_list: FilePath | None = None  # None: the centre sends it
+    site_settings: FilePath | None = None
     timezone: Annotated[
         str, AfterValidator(_known_zone), Field(description="a time zone such as 'Asia/Shanghai'")
     ] = "Asia/Shanghai"
@@ -207,7 +208,8 @@ class DoorPart(_Part):
         float, Field(strict=True, ge=1, le=30, description="a number of seconds from 1 to 30")
     ] = 5.0
     admits: Annotated[
-        frozenset[Admission], Field(min_length=1, description='a list of "listed", "verified_id" or both')
+        frozenset[Admission],
+        Field(min_length=1, description='a list of "listed", "verified_id", "pass", one or more')
     ] = frozenset({Admission.LISTED})
     minimum_assurance: Annotated[Assurance, Field(description='"L0", "L1", "L2" or "L3"')] = Assurance.L0
     asks_pin: Annotated[bool, Field(strict=True, description="true or false")] = False
@@ -259,6 +261,11 @@ class Settings(_Part):
     inputs: Annotated[
         tuple[InputPart, ...], Field(max_length=256, description="tables [[inputs]], 256 at most")
     ] = ()
+
+    @property
+    def rights_path(self) -> Path:
+        """Where list, site settings and used commands lie: beside the journal, on the same good disk."""
+        return self.journal.path.with_name("rights.db")
 
     @model_validator(mode="after")
     def _everything_fits(self) -> Settings:
@@ -312,7 +319,8 @@ def _devices(devices: tuple[DevicePart, ...], key: str, kinds: _Kinds, folder: P
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
     gateway, journal = settings.gateway, settings.journal
-    paths = {"site_key_file": folder / gateway.site_key_file, "access_list": folder / gateway.access_list}
+    files = ("site_key_file", "access_list", "site_settings")
+    paths = {name: path and folder / path for name in files for path in (getattr(gateway, name),)}
     return settings.model_copy(
         update={
             "gateway": gateway.model_copy(update=paths),
