@@ -209,7 +209,7 @@ class DoorPart(_Part):
     ] = 5.0
     admits: Annotated[
         frozenset[Admission],
-        Field(min_length=1, description='a list of "listed", "verified_id", "pass", one or more')
+        Field(min_length=1, description='a list of "listed", "verified_id", "pass", one or more'),
     ] = frozenset({Admission.LISTED})
     minimum_assurance: Annotated[Assurance, Field(description='"L0", "L1", "L2" or "L3"')] = Assurance.L0
     asks_pin: Annotated[bool, Field(strict=True, description="true or false")] = False

@@ -200,13 +200,13 @@ NAME_HELP = "write a name of lower-case letters, digits and hyphens such as 'eas
         pytest.param(
             'admits = ["listed"]',
             "admits = []",
-            'doors[0].admits: is empty; write a list of "listed", "verified_id" or both',
+            'doors[0].admits: is empty; write a list of "listed", "verified_id", "pass"',
             id="a door for nobody",
         ),
         pytest.param(
             'admits = ["listed"]',
             'admits = ["anybody"]',
-            "doors[0].admits[0]: Input should be 'listed' or 'verified_id'; write a list of",
+            "doors[0].admits[0]: Input should be 'listed', 'verified_id' or 'pass'; write a",
             id="unknown word in a list",
         ),
         pytest.param(
