@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from messages.model import (
     RECORD_VERSION,
@@ -13,6 +14,21 @@ from messages.model import (
     Reason,
     Record,
 )
+
+_MOST_US = 2**53
+_MOST_COUNT = 2**48
+"""What a record's fields hold (messages.model): a clock may stand anywhere, a record must be readable."""
+
+
+class Placed(int):
+    """A sequence number that knows its epoch: a link to it holds within that epoch only."""
+
+    epoch: int
+
+    def __new__(cls, seq: int, epoch: int) -> Self:
+        placed = super().__new__(cls, seq)
+        placed.epoch = epoch
+        return placed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +52,17 @@ class Fact:
 
 
 def record_of(fact: Fact, gateway: str, boot: str, *, epoch: int, seq: int, prev: str) -> Record:
+    """The record of `fact` at that place. Times beyond what a record can say are brought to its bounds, and a
+    link to a decision of another epoch is left out: each epoch is read by itself."""
     return Record(
         v=RECORD_VERSION,
         gateway=gateway,
         epoch=epoch,
         seq=seq,
         kind=fact.kind,
-        at=fact.at_us,
+        at=_within(fact.at_us, _MOST_US),
         boot=boot,
-        uptime_us=fact.uptime_us,
+        uptime_us=_within(fact.uptime_us, _MOST_US),
         clock=fact.clock,
         prev=prev,
         door=fact.door,
@@ -55,6 +73,16 @@ def record_of(fact: Fact, gateway: str, boot: str, *, epoch: int, seq: int, prev
         category=fact.category,
         reason=fact.reason,
         list_version=fact.list_version,
-        list_age_s=fact.list_age_s,
-        links=fact.links,
+        list_age_s=None if fact.list_age_s is None else _within(fact.list_age_s, _MOST_COUNT),
+        links=_link_within(epoch, fact.links),
     )
+
+
+def _within(value: int, most: int) -> int:
+    return min(max(value, 0), most)
+
+
+def _link_within(epoch: int, links: int | None) -> int | None:
+    if links is None or (isinstance(links, Placed) and links.epoch != epoch):
+        return None
+    return int(links)

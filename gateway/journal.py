@@ -1,301 +1,285 @@
 """The journal: every record of this gateway, durable before anything depends on it.
 
-One writing connection, used by the deciding thread alone. Nothing unacknowledged is ever deleted.
+Written by the deciding thread alone. Normally one file takes every record; where that fails, the reserve is
+released, or a second file on another disk goes on in an epoch of its own (trust.md R-13, R-14). Nothing
+unacknowledged is ever deleted.
 """
 
 from __future__ import annotations
 
 import logging
-import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from gateway import journal_file
+from gateway import journal_file, journal_licences
 from gateway.clock import Clock
 from gateway.errors import JournalRefused, JournalUnavailable
-from gateway.facts import Fact, record_of
-from messages.chain import GENESIS, record_hash
-from messages.errors import MessageError
-from messages.model import ClockQuality, Kind, Reason, Record
-from messages.wire import decode_record, encode_record
+from gateway.facts import Fact, Placed
+from gateway.journal_store import Head, Store
+from gateway.storage import StorageRule, refuse_unsafe
+from gateway.storage_space import Reserve
+from messages.model import Kind, Reason
+
+__all__ = ["Head", "Journal"]
 
 log = logging.getLogger(__name__)
 
-_ACKNOWLEDGE = "INSERT OR REPLACE INTO acknowledgements VALUES (?, ?, ?, ?, ?, ?, ?)"
-_AGED = "(a.boot = ? AND a.uptime_us <= ? OR a.boot <> ? AND a.clock = 'synced' AND a.at_us <= ?)"
-_LICENSED = (
-    "SELECT e.first_id, e.first_id + max(a.through) - 1 FROM acknowledgements a JOIN epochs e USING (epoch)"
-    " WHERE AGED GROUP BY e.epoch ORDER BY e.first_id"
-).replace("AGED", _AGED)
-_FORGET = (
-    (
-        "DELETE FROM acknowledgements AS a WHERE AGED AND a.through < (SELECT max(through)"
-        " FROM acknowledgements AS n WHERE n.epoch = a.epoch AND ITS_AGE)"
-    )
-    .replace("AGED", _AGED)
-    .replace("ITS_AGE", _AGED.replace("a.", "n."))
-)
-"""Of those that have long licensed a deletion, the highest of each epoch says it all."""
+_FIRST_RETURN_US = 60_000_000
+_LONGEST_RETURN_US = 3_600_000_000
+"""How long the second journal goes on before the first is tried again: a disk that comes and goes must not
+make an epoch a minute."""
 
-_PRUNE_RECORDS = 500
-"""Deleted in one transaction: a few milliseconds at most between two swipes."""
-
-_REST_PER_REOPENING = 9
-"""After a failure the file is checked before it is written to again, and doors wait for that: of the deciding
-thread's time at most a tenth goes into trying."""
-
-_LONGEST_REST_US = 30_000_000
-
-_DAY_US = 86_400_000_000
-_HOUR_US = 3_600_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The newest record: what the next one is chained to. `first_id` places its epoch in the file."""
-
-    epoch: int
-    seq: int
-    hash: str
-    first_id: int
-
-    @property
-    def record_id(self) -> int:
-        return self.first_id + self.seq - 1
+_MAX_WAITING = 64
+"""Acknowledgements kept for a file that cannot be written to now: one for each epoch."""
 
 
 class Journal:
     """The writing side. `append` returns after the commit, or raises JournalUnavailable: nothing stored."""
 
-    def __init__(self, path: Path, gateway: str, clock: Clock) -> None:
-        """Opens or makes the journal at `path`; a damaged file is set aside and a new epoch opened.
+    def __init__(
+        self,
+        path: Path,
+        gateway: str,
+        clock: Clock,
+        *,
+        second_path: Path | None = None,
+        reserve_bytes: int = 0,
+        storage_rule: StorageRule = StorageRule.ANY,
+    ) -> None:
+        """Opens or makes the journal at `path`; a damaged file is set aside and salvaged into a new epoch.
 
-        Raises JournalRefused where another process, another gateway or a newer program owns the file, or
-        where the storage does not keep WAL and synchronous=FULL.
+        Where no file takes records now (a full or failing disk) there is a journal all the same: `append`
+        raises JournalUnavailable until one does. Raises JournalRefused where another process, another gateway
+        or a newer program owns a file, or where the storage must not be used.
         """
         self.path = path
-        self._gateway = gateway
+        paths = [path] if second_path is None else [path, second_path]
+        for each in paths:
+            if doubt := refuse_unsafe(each, storage_rule):
+                log.warning("journal %s: %s; records can be lost", each, doubt)
+        journal_file.tell_library()
         self._clock = clock
-        self._lock = journal_file.lock(path)
-        self._connection: sqlite3.Connection | None = None
-        self._reopening_us = 0  # how long the last one took
-        self._rest_until_us = 0
+        self._reserve = Reserve(path, reserve_bytes)
+        self._stores = [Store(each, gateway, clock) for each in paths]
+        self._first = self._stores[0]
+        self._current: Store | None = None
+        self._head: Head | None = None
+        self._faulty = self._was_full = False
+        self._troubles: list[tuple[Kind, Reason | None]] = []
+        self._waiting: dict[int, int] = {}  # acknowledged of files that cannot be written to now
+        self._return_after_us = _FIRST_RETURN_US
+        self._return_at_us = 0
         try:
-            self.head = self._open()
+            self._start()
         except BaseException:
             self.close()
             raise
 
+    @property
+    def head(self) -> Head:
+        """The newest record. Raises JournalUnavailable while nothing could be read or written yet."""
+        if self._head is None:
+            raise JournalUnavailable(f"{self.path}: could not be opened yet")
+        return self._head
+
     def append(self, facts: Sequence[Fact]) -> list[int]:
-        """Makes `facts` durable in one commit and returns their sequence numbers."""
-        head, rows = self.head, []
-        for fact in facts:
-            record = self._place(fact, head.epoch, head.seq + 1, head.hash)
-            body = encode_record(record)
-            head = Head(head.epoch, record.seq, record_hash(body), head.first_id)
-            rows.append((head.record_id, body))
-        self._commit([("INSERT INTO records VALUES (?, ?)", rows)])
-        seqs = list(range(self.head.seq + 1, head.seq + 1))
-        self.head = head
-        return seqs
+        """Makes `facts` durable in one commit and returns their sequence numbers, all of one epoch.
+
+        They are `Placed`: a fact that links to one of an earlier epoch is recorded without that link.
+        """
+        store = self._in_use or self._find_store()
+        try:
+            return self._append_to(store, facts)
+        except JournalUnavailable as error:
+            instead = self._instead_of(store, error)
+            if instead is None:
+                raise
+            return self._append_to(instead, facts)
 
     def acknowledge(self, epoch: int, through: int) -> None:
-        """Notes that the centre has committed `epoch` up to `through`; one row an hour.
-
-        Called only after the centre's hash was found equal to ours: that is the licence to delete. A centre
-        that now has less than it once had (restored from a backup) takes its former licences back.
-        """
-        now_us, clock = self._clock.now_us(), self._clock
-        row = (epoch, now_us // _HOUR_US, through, now_us, clock.boot, clock.uptime_us(), clock.quality())
-        self._commit(
-            [
-                ("DELETE FROM acknowledgements WHERE epoch = ? AND through > ?", [(epoch, through)]),
-                (_ACKNOWLEDGE, [row]),
-            ]
-        )
+        """Notes that the centre has committed `epoch` up to `through`; with 0 it has nothing of it."""
+        if self._in_use is None:
+            self._find_store()
+        if self._note(epoch, through) or all(store.is_open for store in self._stores):
+            return
+        if epoch in self._waiting or len(self._waiting) < _MAX_WAITING:
+            self._waiting[epoch] = through
 
     def prune(self, keep_acknowledged_days: int) -> int:
-        """Deletes some hundred records acknowledged longer ago than that; the newest record always stays.
+        """Care between events: deletes some hundred records acknowledged longer ago than that, the newest
+        record always stays; brings the first journal and the reserve back.
 
         Returns how many were deleted; call again until it is none.
         """
-        aged = self._aged(keep_acknowledged_days * _DAY_US)
-        licensed = self._read(_LICENSED, aged)
-        deleted = sum(self._delete(first, min(last, self.head.record_id - 1)) for first, last in licensed)
-        if not deleted:
-            self._write(_FORGET, aged * 2)
-        return deleted
+        if (self._in_use or self._find_store()) is not self._first:
+            self._return_to_the_first()
+        self._restore_the_reserve()
+        for epoch, through in list(self._waiting.items()):
+            if self._note(epoch, through):
+                del self._waiting[epoch]
+        return sum(self._prune(each, keep_acknowledged_days) for each in self._stores if each.is_open)
+
+    def troubles(self) -> list[tuple[Kind, Reason | None]]:
+        """What there is to record about the storage since this was asked last; to be asked after `append`
+        and `prune`."""
+        found, self._troubles = self._troubles, []
+        return found
 
     def close(self) -> None:
-        self._drop_connection()
-        self._lock.close()
+        for store in self._stores:
+            store.close()
 
-    def _place(self, fact: Fact, epoch: int, seq: int, prev: str) -> Record:
-        return record_of(fact, self._gateway, self._clock.boot, epoch=epoch, seq=seq, prev=prev)
+    def _start(self) -> None:
+        """Every file is looked at, so that an older epoch is never gone on with; the first that works is
+        used."""
+        for store in self._stores:
+            try:
+                self._with_room(store, partial(store.take_up, self._newest_epoch()))
+            except JournalUnavailable as error:
+                log.error("%s", error)
+        for store in self._stores:
+            if store.is_open and self._current is None:
+                self._try_to_use(store)
+        self._reserve.restore()
+        if self._current is not self._first:
+            self._is_faulty()
+        if self._current is None:
+            log.critical("journal %s: no record can be stored now; doors follow their policy", self.path)
 
-    def _delete(self, first_id: int, last_id: int) -> int:
-        return self._write(
-            "DELETE FROM records WHERE id IN"
-            " (SELECT id FROM records WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?)",
-            (first_id, last_id, _PRUNE_RECORDS),
-        )
+    @property
+    def _in_use(self) -> Store | None:
+        return self._current if self._current is not None and self._current.is_open else None
 
-    def _aged(self, keep_us: int) -> tuple[object, ...]:
-        """What `_AGED` asks for: within this boot only the monotonic clock counts; across boots the time of
-        day, and only where it was synchronised then and is now. Else an age is not known, and not reached."""
-        clock = self._clock
-        synced = clock.quality() is ClockQuality.SYNCED
-        before_us = clock.now_us() - keep_us if synced else -1
-        return (clock.boot, clock.uptime_us() - keep_us, clock.boot, before_us)
+    def _append_to(self, store: Store, facts: Sequence[Fact]) -> list[int]:
+        before = self.head
+        self._head = store.append(facts)
+        return [Placed(seq, before.epoch) for seq in range(before.seq + 1, self._head.seq + 1)]
 
-    def _commit(self, work: Sequence[tuple[str, Sequence[tuple[object, ...]]]]) -> None:
-        """One transaction: each statement for each of its rows. A door may be waiting for it."""
-        connection = self._connection or self._reopen_unless_resting()
+    def _find_store(self) -> Store:
+        """The first file that can be used. Raises JournalUnavailable."""
+        failure: JournalUnavailable | None = None
+        for store in self._stores:
+            try:
+                return self._use(store)
+            except JournalRefused as error:
+                failure = JournalUnavailable(str(error))
+            except JournalUnavailable as error:
+                failure = error
+        assert failure is not None
+        raise failure
+
+    def _instead_of(self, store: Store, error: JournalUnavailable) -> Store | None:
+        """Where to store what `store` did not take: itself once there is room again, or the other file. With
+        neither, the door does not wait until the file is checked: the next append does."""
+        log.error("%s", error)
+        self._current = None
+        if store.looks_full and self._make_room(store) and self._try_to_use(store):
+            return store
+        self._is_faulty()
+        return next((other for other in self._stores if other is not store and self._try_to_use(other)), None)
+
+    def _try_to_use(self, store: Store) -> bool:
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            for sql, rows in work:
-                connection.executemany(sql, rows)
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise self._unavailable(error) from error
+            self._use(store)
+        except (JournalUnavailable, JournalRefused) as error:
+            log.error("%s", error)
+            return False
+        return True
 
-    def _write(self, sql: str, values: tuple[object, ...]) -> int:
-        """One statement in its own transaction; how many rows it touched."""
-        connection = self._connection or self._reopen_unless_resting()
+    def _use(self, store: Store) -> Store:
+        """From now on `store` takes the records. Raises JournalUnavailable, JournalRefused."""
+        self._with_room(store, partial(self._make_ready, store))
+        assert store.head is not None
+        for other in self._stores:
+            other.note_epoch(store.head.epoch)
+        if store is not self._first and self._current is not store:
+            self._rest_from_the_first()
+        self._current, self._head = store, store.head
+        if self._faulty and store is self._first:
+            self._faulty = False
+            self._tell(Kind.STORAGE_RESTORED, None)
+        return store
+
+    def _make_ready(self, store: Store) -> None:
+        """Goes on in its newest epoch if no newer one is known anywhere; else begins one that says why."""
+        store.take_up(self._newest_epoch())
+        newest = self._newest_epoch()
+        if store.head is None or store.wants is not None or store.head.epoch < newest:
+            store.begin_epoch(store.wants or self._reason_for(store), newest)
+
+    def _with_room(self, store: Store, act: Callable[[], None]) -> None:
+        """Where the disk is full, once more with the reserve's room."""
         try:
-            return connection.execute(sql, values).rowcount
-        except sqlite3.Error as error:
-            raise self._unavailable(error) from error
-
-    def _read(self, sql: str, values: tuple[object, ...]) -> list[tuple[int, int]]:
-        connection = self._connection or self._reopen_unless_resting()
-        try:
-            return connection.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            raise self._unavailable(error) from error
-
-    def _unavailable(self, error: sqlite3.Error) -> JournalUnavailable:
-        """After a failed commit nothing about the connection can be trusted: it is closed, never retried."""
-        self._drop_connection()
-        self._rest()
-        return JournalUnavailable(f"{self.path}: not stored ({error})")
-
-    def _rest(self) -> None:
-        rest_us = min(self._reopening_us * _REST_PER_REOPENING, _LONGEST_REST_US)
-        self._rest_until_us = self._clock.uptime_us() + rest_us
-
-    def _reopen_unless_resting(self) -> sqlite3.Connection:
-        begun_us = self._clock.uptime_us()
-        if begun_us < self._rest_until_us:
-            raise JournalUnavailable(f"{self.path}: not stored (tried in vain a moment ago)")
-        try:
-            connection = self._reopen()
+            act()
         except JournalUnavailable:
-            self._reopening_us = self._clock.uptime_us() - begun_us
-            self._rest()
-            raise
-        self._reopening_us = self._clock.uptime_us() - begun_us
-        return connection
+            if not (store.looks_full and self._make_room(store)):
+                raise
+            act()
 
-    def _reopen(self) -> sqlite3.Connection:
-        """Takes the file up again after a failure; what it has beyond our head never counted as stored."""
+    def _reason_for(self, store: Store) -> Reason:
+        return Reason.FIRST_JOURNAL_AGAIN if store is self._first else Reason.SECOND_JOURNAL
+
+    def _newest_epoch(self) -> int:
+        return max(store.newest_epoch for store in self._stores)
+
+    def _make_room(self, store: Store) -> bool:
+        """The reserve lies beside the first journal and helps that one alone."""
+        if store is not self._first or not self._reserve.release():
+            return False
+        self._was_full = True
+        self._tell(Kind.STORAGE_LOW, Reason.FULL)
+        store.wake()
+        return True
+
+    def _rest_from_the_first(self) -> None:
+        self._return_at_us = self._clock.uptime_us() + self._return_after_us
+        self._return_after_us = min(self._return_after_us * 2, _LONGEST_RETURN_US)
+
+    def _return_to_the_first(self) -> None:
+        if self._clock.uptime_us() < self._return_at_us:
+            return
+        self._first.wake()
+        if not self._try_to_use(self._first):
+            self._rest_from_the_first()
+
+    def _restore_the_reserve(self) -> None:
+        if not self._reserve.is_there and self._reserve.restore() and self._was_full:
+            self._was_full = False
+            self._tell(Kind.STORAGE_RESTORED, None)
+
+    def _note(self, epoch: int, through: int) -> bool:
+        """Whether a file that holds `epoch` could take the note."""
+        for store in self._stores:
+            with self._at_fault(store):
+                if store.is_open and journal_licences.holds(store, epoch):
+                    journal_licences.note(store, self._clock, epoch, through)
+                    return True
+        return False
+
+    def _prune(self, store: Store, keep_days: int) -> int:
+        with self._at_fault(store):
+            return journal_licences.prune(store, self._clock, keep_days)
+        return 0
+
+    @contextmanager
+    def _at_fault(self, store: Store) -> Iterator[None]:
+        """A failure of the file that takes the records is one for the caller; of the other one it is not."""
         try:
-            connection = journal_file.open_for_writing(self.path, self._gateway)
-        except (sqlite3.Error, JournalRefused) as error:
-            raise JournalUnavailable(f"{self.path}: cannot be opened again ({error})") from error
-        try:
-            newest = connection.execute("SELECT max(id) FROM records").fetchone()[0]
-            if newest is None or newest < self.head.record_id:
-                connection.close()
-                raise JournalUnavailable(f"{self.path}: stored records are gone; restart the gateway")
-            connection.execute("DELETE FROM records WHERE id > ?", (self.head.record_id,))
-        except sqlite3.Error as error:
-            connection.close()
-            raise JournalUnavailable(f"{self.path}: cannot be used again ({error})") from error
-        log.warning("journal %s: writes again", self.path)
-        self._connection = connection
-        return connection
+            yield
+        except JournalUnavailable as error:
+            if store is self._current:
+                self._is_faulty()
+                raise
+            log.warning("%s; it is not in use now", error)
 
-    def _drop_connection(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _is_faulty(self) -> None:
+        """Told once until the first journal works again."""
+        if not self._faulty:
+            self._faulty = True
+            self._tell(Kind.STORAGE_FAULT, Reason.WRITE_FAILED)
 
-    def _open(self) -> Head:
-        try:
-            return self._open_as_it_is()
-        except sqlite3.Error as error:
-            self._drop_connection()
-            if not journal_file.is_damage(error):
-                raise self._refused(error) from error
-            damage = error
-        try:
-            return self._begin_again_beside(damage)
-        except sqlite3.Error as error:
-            raise self._refused(error) from error
-
-    def _open_as_it_is(self) -> Head:
-        self._connection = journal_file.open_for_writing(self.path, self._gateway)
-        former = self._connection.execute("SELECT coalesce(max(epoch), 0) FROM epochs").fetchone()[0]
-        return self._newest_record() or self._open_epoch(Reason.NEW_JOURNAL, former)
-
-    def _begin_again_beside(self, damage: sqlite3.Error) -> Head:
-        former = journal_file.highest_epoch(self.path)
-        stamp = str(self._clock.now_us() // 1_000_000)
-        try:
-            aside = journal_file.set_aside(self.path, stamp)
-        except OSError as error:
-            raise JournalRefused(
-                f"{self.path}: damaged ({damage}), and cannot be set aside ({error.strerror});"
-                " check the folder's rights"
-            ) from error
-        log.error("journal %s is damaged (%s); set aside as %s, a new epoch begins", self.path, damage, aside)
-        self._connection = journal_file.open_for_writing(self.path, self._gateway)
-        return self._open_epoch(Reason.DAMAGED_JOURNAL, former)
-
-    def _refused(self, error: sqlite3.Error) -> JournalRefused:
-        return JournalRefused(
-            f"{self.path}: cannot be opened ({error}); check the disk's free space, the folder and its rights"
-        )
-
-    def _newest_record(self) -> Head | None:
-        """Raises sqlite3.DatabaseError where the newest record is not what its place says."""
-        assert self._connection is not None
-        row = self._connection.execute(
-            "SELECT r.id, r.body, e.epoch, e.first_id FROM records r, epochs e"
-            " ORDER BY r.id DESC, e.first_id DESC LIMIT 1"
-        ).fetchone()
-        if row is None:
-            return None
-        record_id, body, epoch, first_id = row
-        try:
-            record = decode_record(body)
-        except MessageError as error:
-            raise sqlite3.DatabaseError(f"the newest record cannot be read: {error}") from error
-        if (record.epoch, record.seq) != (epoch, record_id - first_id + 1):
-            raise sqlite3.DatabaseError("the newest record stands at another's place")
-        return Head(epoch, record.seq, record_hash(body), first_id)
-
-    def _open_epoch(self, reason: Reason, former: int) -> Head:
-        """An epoch is numbered by the second it was opened in, so that a lost file does not repeat one; and
-        after every epoch known here, as the clock may stand in the past."""
-        connection = self._connection
-        assert connection is not None
-        former = max(former, journal_file.noted_epoch(self._lock))
-        epoch = max(self._clock.now_us() // 1_000_000, former + 1)
-        first_id = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM records").fetchone()[0]
-        fact = Fact(
-            kind=Kind.JOURNAL_OPENED,
-            at_us=self._clock.now_us(),
-            uptime_us=self._clock.uptime_us(),
-            clock=self._clock.quality(),
-            reason=reason,
-        )
-        body = encode_record(self._place(fact, epoch, 1, GENESIS))
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("INSERT INTO epochs VALUES (?, ?, ?, ?)", (epoch, first_id, fact.at_us, reason))
-        connection.execute("INSERT INTO records VALUES (?, ?)", (first_id, body))
-        connection.execute("COMMIT")
-        journal_file.note_epoch(self._lock, epoch)
-        return Head(epoch, 1, record_hash(body), first_id)
+    def _tell(self, kind: Kind, reason: Reason | None) -> None:
+        if (kind, reason) not in self._troubles:
+            self._troubles.append((kind, reason))

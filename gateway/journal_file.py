@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -13,7 +14,8 @@ from typing import IO
 
 from sqlite_utils import Database
 
-from gateway.errors import JournalRefused
+from gateway.errors import JournalRefused, JournalUnavailable
+from gateway.journal_salvage import crc_of, log_is_damaged
 from gateway.journal_schema import KNOWN_STEPS, steps
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,7 @@ _BUSY_MS = 5_000
 _NOTE_BYTES = 20
 _PRIVATE = 0o600
 
+_SUFFIXES = ("", "-wal", "-shm")
 _PRIMARY_CODE = 0xFF
 _MACHINE_AT_FAULT = frozenset(
     {
@@ -43,17 +46,44 @@ _HIGHEST_EPOCH = 2**39
 """Far beyond any date, and leaves the next epochs room below what a record may say."""
 
 
+_OPERATOR_AT_FAULT = frozenset(
+    {
+        errno.EACCES,
+        errno.EEXIST,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EPERM,
+    }
+)
+"""What another path or other rights would mend. Anything else (a full, failing or write-protected disk) may
+pass, and the doors need a gateway meanwhile."""
+
+_SAFE_LIBRARY = (3, 51, 3)
+
+
 def lock(path: Path) -> IO[bytes]:
-    """One daemon a journal. The lock falls with the process, however that ends."""
+    """One daemon a journal. The lock falls with the process, however that ends.
+
+    Raises JournalRefused where the operator must act, JournalUnavailable where the disk takes nothing now.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        finish_salvage(path)
         path.touch(mode=_PRIVATE)  # SQLite gives its log the same rights; tokens are nobody else's business
-        handle = path.with_name(path.name + ".lock").open("a+b")
+        note = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
     except OSError as error:
+        if error.errno not in _OPERATOR_AT_FAULT:
+            raise JournalUnavailable(
+                f"{path}: no journal can be kept there now ({error.strerror})"
+            ) from error
         raise JournalRefused(
             f"{path}: no journal can be kept there ({error.strerror});"
             " mend [journal] path or the folder's rights"
         ) from error
+    handle = os.fdopen(note, "r+b", buffering=0)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -67,22 +97,42 @@ def lock(path: Path) -> IO[bytes]:
 
 def noted_epoch(lock_file: IO[bytes]) -> int:
     """The newest epoch as noted beside the journal, for when the journal itself can no longer be read."""
-    lock_file.seek(0)
-    noted = lock_file.read(_NOTE_BYTES)
+    try:
+        noted = os.pread(lock_file.fileno(), _NOTE_BYTES, 0).strip()
+    except OSError as error:
+        log.warning("the note of the newest epoch cannot be read (%s)", error.strerror)
+        return 0
     return int(noted) if noted.isdigit() and int(noted) <= _HIGHEST_EPOCH else 0
 
 
 def note_epoch(lock_file: IO[bytes], epoch: int) -> None:
-    lock_file.truncate(0)
-    lock_file.write(b"%d" % epoch)
-    lock_file.flush()
+    """Beside the journal; only a help, so a disk that does not take it is no failure."""
+    try:
+        os.pwrite(lock_file.fileno(), b"%d" % epoch + b" " * (_NOTE_BYTES - len(str(epoch))), 0)
+    except OSError as error:
+        log.warning("epoch %d cannot be noted (%s)", epoch, error.strerror)
+
+
+def tell_library() -> None:
+    """SQLite before 3.51.3 can spoil a file when two connections write or checkpoint it at one moment; ours
+    never do: one connection writes each file, the others are read-only and never checkpoint (trust.md R-03).
+    """
+    if sqlite3.sqlite_version_info < _SAFE_LIBRARY:
+        log.info(
+            "SQLite %s: safe here because one connection alone writes each journal; do not open a journal in"
+            " use with tools that write",
+            sqlite3.sqlite_version,
+        )
 
 
 def open_for_writing(path: Path, gateway: str) -> sqlite3.Connection:
-    """A connection whose commits are durable, with today's tables, owned by `gateway`.
+    """A connection whose commits are durable, with today's tables, owned by `gateway`; the file was checked.
 
-    Raises sqlite3.DatabaseError for a damaged file, JournalRefused for one that must not be used.
+    The only one that writes this file: whoever calls holds its `lock`. Raises sqlite3.DatabaseError for a
+    damaged file, JournalRefused for one that must not be used.
     """
+    if log_is_damaged(path):
+        raise sqlite3.DatabaseError("its log has lost what was confirmed")
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         _make_durable(connection, path)
@@ -90,6 +140,7 @@ def open_for_writing(path: Path, gateway: str) -> sqlite3.Connection:
         _try_to_write(connection, path)
         _bring_up_to_date(connection, path)
         _refuse_foreign(connection, path, gateway)
+        _refuse_altered(connection)
     except UnicodeDecodeError as error:  # SQLite quotes what it found, and that was no text
         connection.close()
         raise sqlite3.DatabaseError("damaged tables") from error
@@ -126,11 +177,44 @@ def highest_epoch(path: Path) -> int:
     return int(found or 0)
 
 
+def beside(path: Path) -> Path:
+    """Where a salvaged journal is made, until it takes the damaged one's place."""
+    return path.with_name(path.name + ".salvage")
+
+
+def parts(path: Path) -> list[Path]:
+    """The files that make up a journal, where they exist."""
+    return [part for suffix in _SUFFIXES if (part := path.with_name(path.name + suffix)).exists()]
+
+
+def finish_salvage(path: Path) -> None:
+    """A salvaged journal is complete once the damaged one was moved out of its way; before that it is begun
+    anew. Raises OSError."""
+    salvaged = beside(path)
+    if path.exists():
+        for part in parts(salvaged):
+            part.unlink()
+    elif salvaged.exists():
+        if parts(path):  # the log of the damaged one: it must not be replayed into another file
+            set_aside(path, "unfinished")
+        salvaged.rename(path)
+        sync_folder(path)
+
+
+def sync_folder(path: Path) -> None:
+    """Makes what was renamed beside `path` durable. Raises OSError."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def set_aside(path: Path, stamp: str) -> Path:
     """Moves a damaged journal out of the way; nothing is deleted, nor an earlier one written over."""
     names = (f"{path.name}.damaged-{stamp}" + (f"-{n}" if n else "") for n in count())
     aside = next(a for a in map(path.with_name, names) if not a.exists())
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in _SUFFIXES:
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.rename(aside.with_name(aside.name + suffix))
@@ -141,6 +225,7 @@ def _make_durable(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")  # what is pruned is gone, whatever SQLite's build says
     mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
     level = connection.execute("PRAGMA synchronous").fetchone()[0]
     if mode != "wal" or level != _SYNCHRONOUS_FULL:
@@ -154,6 +239,14 @@ def _refuse_damage(connection: sqlite3.Connection) -> None:
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise sqlite3.DatabaseError(found)
+
+
+def _refuse_altered(connection: sqlite3.Connection) -> None:
+    """A body that is not what was stored: `quick_check` looks at the structure alone."""
+    connection.create_function("crc_of", 2, crc_of, deterministic=True)
+    altered = connection.execute("SELECT id FROM records WHERE crc <> crc_of(id, body) LIMIT 1").fetchone()
+    if altered is not None:
+        raise sqlite3.DatabaseError(f"the record at {altered[0]} is not what was stored")
 
 
 def _try_to_write(connection: sqlite3.Connection, path: Path) -> None:

@@ -38,4 +38,11 @@ def m003_ages(db: Database) -> None:
     table.add_column("clock", str, not_null_default="unknown")
 
 
-KNOWN_STEPS = frozenset({"m001_records", "m002_acknowledgements", "m003_ages"})
+@steps()
+def m004_checks(db: Database) -> None:
+    """Whether a stored body is still what was stored: SQLite itself keeps no check of what is in its pages.
+    NULL for records from before."""
+    db.table("records").add_column("crc", int)
+
+
+KNOWN_STEPS = frozenset({"m001_records", "m002_acknowledgements", "m003_ages", "m004_checks"})

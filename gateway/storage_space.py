@@ -129,7 +129,8 @@ class Reserve:
 
     @property
     def is_there(self) -> bool:
-        return self._size > 0 and self._held() == self._size
+        """Also where none is wanted."""
+        return self._held() == self._size
 
     def release(self) -> bool:
         """Gives the room back to the disk; whether there was any."""
@@ -146,12 +147,12 @@ class Reserve:
     def restore(self) -> bool:
         """Makes the reserve where it is missing and there is room for half as much again; whether it is
         there."""
-        if self._size == 0:
-            self.path.unlink(missing_ok=True)
-            return False
         if self.is_there:
             return True
         try:
+            if self._size == 0:
+                self.path.unlink()
+                return True
             if space_of(self.path).free < self._size * 3 // 2:
                 return False
             self._allocate()

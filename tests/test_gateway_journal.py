@@ -180,12 +180,22 @@ def test_a_refused_journal_is_not_held(path: Path) -> None:
         pass
 
 
-def test_a_full_disk_at_the_first_start_is_refused_and_not_taken_for_damage(path: Path) -> None:
-    with files_limited_to(8_000), pytest.raises(JournalRefused, match=r"check the disk's free space"):
-        Journal(path, "east-1", TurnedClock())
+def test_a_disk_that_takes_nothing_at_the_first_start_leaves_a_journal_that_recovers(path: Path) -> None:
+    with files_limited_to(8_000):
+        journal = Journal(path, "east-1", TurnedClock())
+        with pytest.raises(JournalUnavailable, match="could not be opened yet"):
+            _ = journal.head
+        for _ in range(2):
+            with pytest.raises(JournalUnavailable, match="cannot be opened"):
+                journal.append([a_fact()])
+            with pytest.raises(JournalUnavailable, match="cannot be opened"):
+                journal.prune(7)
+    assert journal.append([a_fact()]) == [2]
+    assert journal.troubles() == [(Kind.STORAGE_FAULT, Reason.WRITE_FAILED), (Kind.STORAGE_RESTORED, None)]
+    assert journal.troubles() == []
+    journal.close()
     assert list(path.parent.glob("*.damaged-*")) == []
-    with opened(path):
-        assert verified(path) == 1
+    assert verified(path) == 2
 
 
 # Damage is set aside, and nothing is deleted.
@@ -205,8 +215,8 @@ def test_a_damaged_journal_is_set_aside_whole_and_a_new_epoch_says_why(path: Pat
     before = path.read_bytes()
     with opened(path) as journal:
         assert journal.head.epoch > former
-        (record,) = records(path)
-    assert (record.kind, record.reason) == (Kind.JOURNAL_OPENED, Reason.DAMAGED_JOURNAL)
+        record = records(path)[-1]
+    assert (record.kind, record.reason) == (Kind.JOURNAL_OPENED, Reason.SALVAGED_JOURNAL)
     (aside,) = path.parent.glob("journal.db.damaged-*")
     assert aside.read_bytes() == before
 
@@ -266,7 +276,11 @@ def test_a_newest_record_that_is_not_what_its_place_says_is_damage(path: Path, w
                 "UPDATE records SET body = (SELECT body FROM records WHERE id = 3) WHERE id = 4"
             )
     with opened(path):
-        assert records(path)[0].reason is Reason.DAMAGED_JOURNAL
+        assert records(path)[-1].reason is Reason.SALVAGED_JOURNAL
+        assert [record.seq for record in records(path)] == (
+            [1, 2, 3, 1] if "place" in what else [1, 2, 3, 4, 1]
+        )
+    assert verified(path) == len(records(path))
 
 
 def test_flipped_bits_never_keep_the_gateway_from_starting(tmp_path: Path) -> None:
@@ -315,8 +329,9 @@ def test_a_commit_that_fails_counts_as_not_stored_and_the_numbers_are_used_again
 
 def test_a_file_that_may_not_grow_counts_as_a_failure_too(path: Path) -> None:
     with opened(path) as journal:
-        assert journal._connection is not None
-        journal._connection.execute("PRAGMA max_page_count = 12")
+        first = journal._first._connection
+        assert first is not None
+        first.execute("PRAGMA max_page_count = 12")
         with pytest.raises(JournalUnavailable, match="full"):
             journal.append([a_fact()] * 300)
         assert journal.append([a_fact()]) == [2]  # a new connection knows nothing of the limit
@@ -329,21 +344,42 @@ def test_records_of_a_commit_that_was_reported_as_failed_are_taken_out_again(pat
         journal.append([a_fact()])
         before = journal.head
         journal.append([a_fact(reason=Reason.EXPIRED)] * 3)
-        journal.head = before
-        journal._drop_connection()
+        journal._first.head = before
+        journal._first._drop()
         assert journal.append([a_fact(reason=Reason.BLOCKED)]) == [3]
         assert [record.reason for record in records(path)[1:]] == [Reason.LISTED, Reason.BLOCKED]
     assert verified(path) == 3
 
 
-def test_stored_records_that_vanish_stop_the_writing(path: Path) -> None:
+def test_stored_records_that_vanish_are_not_numbered_again(path: Path) -> None:
     with opened(path) as journal:
-        journal.append([a_fact()])
-        journal._drop_connection()
+        journal.append([a_fact()] * 2)
+        former = journal.head.epoch
+        journal._first._drop()
         with closing(sqlite3.connect(path)) as connection, connection:
-            connection.execute("DELETE FROM records WHERE id = 2")
-        with pytest.raises(JournalUnavailable, match="stored records are gone; restart the gateway"):
-            journal.append([a_fact()])
+            connection.execute("DELETE FROM records WHERE id = 3")
+        assert journal.append([a_fact()]) == [2]
+        assert journal.head.epoch == former + 1
+        assert [(r.epoch, r.seq, r.reason) for r in records(path)[1:]] == [
+            (former, 2, Reason.LISTED),
+            (former + 1, 1, Reason.SALVAGED_JOURNAL),
+            (former + 1, 2, Reason.LISTED),
+        ]
+    assert verified(path) == 4
+
+
+def test_a_journal_that_is_taken_away_while_it_is_in_use_begins_anew(path: Path) -> None:
+    with opened(path) as journal:
+        journal.append([a_fact()] * 2)
+        former = journal.head.epoch
+        journal._first._drop()
+        for part in journal_file.parts(path):
+            part.unlink()
+        assert journal.append([a_fact()]) == [2]
+        assert [(r.epoch, r.reason) for r in records(path)] == [
+            (former + 1, Reason.DAMAGED_JOURNAL),
+            (former + 1, Reason.LISTED),
+        ]
 
 
 def test_a_write_lock_of_somebody_else_is_a_failure_and_not_the_end(

@@ -54,8 +54,8 @@ def stored(path: Path) -> list[bytes]:
 def add_epoch(path: Path) -> int:
     """A second epoch of three records in the same file, as a salvaged journal has."""
     with opened(path, TurnedClock(EPOCH_S + 100)) as journal:
-        former = journal.head
-        journal.head = journal._open_epoch(Reason.DAMAGED_JOURNAL, former.epoch)
+        journal._first.begin_epoch(Reason.DAMAGED_JOURNAL, journal.head.epoch)
+        journal._use(journal._first)
         journal.append([a_fact()] * 2)
         return journal.head.epoch
 
@@ -164,7 +164,7 @@ def test_a_journal_that_was_killed_can_be_read_without_being_written(path: Path)
             pytest.raises(sqlite3.OperationalError, match="readonly"),
             closing(JournalReader(path)) as reader,
         ):
-            reader._connection.execute("DELETE FROM records")
+            reader._both[0]._open().execute("DELETE FROM records")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no database" * 500], ids=["no file", "empty", "garbage"])

@@ -1,0 +1,220 @@
+"""One journal file, for reading: never writes, never checkpoints, follows the file when it is replaced."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from gateway.errors import JournalRefused, JournalUnavailable
+from gateway.journal_chain import ChainWalk, EpochSpan, Flaw
+from gateway.journal_file import beside, open_for_reading, sync_folder
+from messages.chain import record_hash
+from messages.errors import MessageError
+from messages.model import Record
+from messages.wire import EpochHead, decode_record
+
+_PAGE = 1_000
+_NO_END = 2**62
+_FLAWS_NAMED = 5
+_PRIVATE = 0o600
+
+
+class FileView:
+    """Every method raises JournalUnavailable when the file cannot be read; the next call opens it anew."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.heads: list[EpochHead] = []  # as read last
+        self._connection: sqlite3.Connection | None = None
+        self._inode = 0
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def refresh_heads(self, newest_epochs: int) -> None:
+        """Oldest and newest record held of each of so many of the newest epochs."""
+        heads = []
+        for epoch in self._epochs()[-newest_epochs:]:
+            span = (epoch.first_id, epoch.end_id)
+            oldest = self._one("SELECT id FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT 1", *span)
+            newest = self._one(
+                "SELECT id, body FROM records WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1", *span
+            )
+            if oldest and newest:
+                before = epoch.first_id - 1
+                head = EpochHead(epoch.epoch, oldest[0] - before, newest[0] - before, record_hash(newest[1]))
+                heads.append(head)
+        self.heads = heads
+
+    def acknowledged(self) -> dict[int, int]:
+        return dict(self._all("SELECT epoch, max(through) FROM acknowledgements GROUP BY epoch"))
+
+    def holds(self, epoch: int) -> bool:
+        return self._one("SELECT 1 FROM epochs WHERE epoch = ?", epoch) is not None
+
+    def joined(self, epoch: int, first: int, last: int) -> tuple[bytes, int]:
+        first_id, end_id = self._span(epoch)
+        count, bodies = self._one(
+            "SELECT count(*), CAST(group_concat(body, ',') AS BLOB) FROM"
+            " (SELECT CAST(body AS TEXT) AS body FROM records WHERE id BETWEEN ? AND ? ORDER BY id)",
+            first_id + first - 1,
+            min(first_id + last, end_id) - 1,
+        )
+        return bodies or b"", count
+
+    def held(self, epoch: int) -> list[tuple[int, int]]:
+        first_id, end_id = self._span(epoch)
+        runs = self._all(
+            "SELECT min(id), max(id) FROM"
+            " (SELECT id, id - row_number() OVER (ORDER BY id) AS run FROM records WHERE id >= ? AND id < ?)"
+            " GROUP BY run ORDER BY 1",
+            first_id,
+            end_id,
+        )
+        return [(first - first_id + 1, last - first_id + 1) for first, last in runs]
+
+    def hash_of(self, epoch: int, seq: int) -> str | None:
+        first_id, end_id = self._span(epoch)
+        row = self._one("SELECT body FROM records WHERE id = ? AND id < ?", first_id + seq - 1, end_id)
+        return None if row is None else record_hash(row[0])
+
+    def newest(self, count: int) -> list[Record]:
+        rows = self._all("SELECT id, body FROM records ORDER BY id DESC LIMIT ?", count)
+        return list(_readable(reversed(rows)))
+
+    def after(self, record_id: int) -> tuple[list[Record], int]:
+        rows = self._all("SELECT id, body FROM records WHERE id > ? ORDER BY id LIMIT ?", record_id, _PAGE)
+        return list(_readable(rows)), rows[-1][0] if rows else record_id
+
+    def before(self, record_id: int) -> tuple[list[Record], int]:
+        """Readable records stored before `record_id`, the newest first, and the id to go on from."""
+        rows = self._all(
+            "SELECT id, body FROM records WHERE id < ? ORDER BY id DESC LIMIT ?", record_id, _PAGE
+        )
+        return list(_readable(rows)), rows[-1][0] if rows else 0
+
+    def newest_id(self) -> int:
+        return int(self._one("SELECT coalesce(max(id), 0) FROM records")[0])
+
+    def size(self) -> tuple[int, int]:
+        """Bytes of the file that hold something, and bytes in it that are free for new records."""
+        page, pages, free = self._one(
+            "SELECT * FROM pragma_page_size, pragma_page_count, pragma_freelist_count"
+        )
+        return (pages - free) * page, free * page
+
+    def count(self) -> int:
+        return int(self._one("SELECT count(*) FROM records")[0])
+
+    def verify(self) -> tuple[int, list[Flaw]]:
+        checked, flaws = 0, []
+        found = self._all(f"PRAGMA integrity_check({_FLAWS_NAMED})")
+        flaws += [Flaw(0, 0, f"{self.path}: {row[0]}") for row in found if row[0] != "ok"]
+        for epoch in self._epochs():
+            walk = ChainWalk(epoch)
+            for record_id, body in self._walk(epoch):
+                walk.take(record_id, body)
+                checked += 1
+            flaws += walk.ended()
+        return checked, flaws
+
+    def backup(self, into: Path) -> Path:
+        """Written beside `into`, checked, and only then given its name. The writer is not kept waiting.
+
+        Raises JournalRefused.
+        """
+        if into.exists():
+            raise JournalRefused(f"{into}: is there already; name a file that is not")
+        half_made = beside(into)
+        try:
+            half_made.unlink(missing_ok=True)
+            os.close(os.open(half_made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE))
+            self._copy_to(half_made)
+            half_made.rename(into)
+            sync_folder(into)
+        except OSError as error:
+            raise JournalRefused(f"{into}: cannot be written ({error.strerror})") from error
+        return into
+
+    def _copy_to(self, target: Path) -> None:
+        """In one step: in several it would begin again with each record that is written meanwhile."""
+        try:
+            with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+                self._open().backup(copy)
+                found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        except sqlite3.Error as error:
+            target.unlink(missing_ok=True)
+            raise JournalUnavailable(f"{target}: the copy failed ({error})") from error
+        if found != "ok":
+            target.unlink(missing_ok=True)
+            raise JournalUnavailable(f"{self.path}: is damaged, a copy would be, too ({found})")
+
+    def _walk(self, epoch: EpochSpan) -> Iterator[tuple[int, bytes]]:
+        at = epoch.first_id
+        while rows := self._all(
+            "SELECT id, body FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+            at,
+            epoch.end_id,
+            _PAGE,
+        ):
+            yield from rows
+            at = rows[-1][0] + 1
+
+    def _epochs(self) -> list[EpochSpan]:
+        rows = self._all("SELECT epoch, first_id FROM epochs ORDER BY first_id, epoch")
+        ends = [row[1] for row in rows[1:]] + [_NO_END]
+        return [
+            EpochSpan(row[0], row[1], end) for row, end in zip(rows, ends, strict=False)
+        ]  # no epoch yet: no end
+
+    def _span(self, epoch: int) -> tuple[int, int]:
+        """The ids of an epoch's first record and of the next epoch's."""
+        row = self._one(
+            "SELECT e.first_id, coalesce(min(n.first_id), ?) FROM epochs e"
+            " LEFT JOIN epochs n ON n.first_id > e.first_id WHERE e.epoch = ? GROUP BY e.epoch",
+            _NO_END,
+            epoch,
+        )
+        if row is None:
+            raise JournalUnavailable(f"{self.path}: there is no epoch {epoch} in this journal")
+        return row[0], row[1]
+
+    def _one(self, sql: str, *values: int) -> Any:
+        """The first row, None where there is none."""
+        rows = self._all(sql, *values)
+        return rows[0] if rows else None
+
+    def _all(self, sql: str, *values: int) -> list[Any]:
+        try:
+            return self._open().execute(sql, values).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the second: a damaged file, quoted by SQLite
+            self.close()
+            raise JournalUnavailable(f"{self.path}: cannot be read ({error})") from error
+
+    def _open(self) -> sqlite3.Connection:
+        """A salvaged journal takes the name of the damaged one: the name counts, not the file."""
+        try:
+            inode = self.path.stat().st_ino
+        except OSError as error:
+            self.close()
+            raise JournalUnavailable(f"{self.path}: cannot be opened ({error.strerror})") from error
+        if inode != self._inode:
+            self.close()
+        if self._connection is None:
+            self._connection = open_for_reading(self.path)
+            self._inode = inode
+        return self._connection
+
+
+def _readable(rows: Iterable[tuple[int, bytes]]) -> Iterator[Record]:
+    for _, body in rows:
+        try:
+            yield decode_record(body)
+        except MessageError:
+            continue  # `verify` is where damage is shown
