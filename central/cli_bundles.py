@@ -6,6 +6,7 @@ Heavy modules are imported only when a command runs.
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,12 +16,13 @@ import typer
 from central.cli_keys import SettingsFile, mendable
 from central.errors import BundleRefused
 from central.fleet.keys import gateway_keys, load_centre_keys
-from central.settings import KeysPart, load_settings
+from central.settings import KeysPart, Settings, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from sqlalchemy import Engine
 
     from central.fleet.packing import Packed
     from central.ingest.bundles import KeysOf, Taken
@@ -39,7 +41,6 @@ def take(
     Exit 1 where a bundle is refused; the others are taken all the same.
     """
     from central.ingest.bundles import take_bundle
-    from central.store.engine import migrate, open_writer
     from messages.bundle import opener_id
 
     refused = False
@@ -47,8 +48,7 @@ def take(
         loaded = load_settings(settings)
         opening = load_centre_keys(loaded.keys.centre_key_file).opening
         openers = {opener_id(key.public_key()): key for key in opening}
-        engine = open_writer(loaded.database.address)
-        migrate(engine)
+    with mendable(), _database(loaded) as engine:
         for path in bundles:
             try:
                 done = take_bundle(engine, path, _keys_of(loaded.keys), openers, _now_us())
@@ -67,20 +67,18 @@ def pack(
     to: Annotated[Path, typer.Option("--to", help="a folder, such as the stick's, or a new file")],
     files: Annotated[
         list[Path] | None,
-        typer.Option("--with", help="a signed list, a part of one, or signed settings; as often as needed"),
+        typer.Option("--with", help="a signed message to carry instead of what is noted; as often as needed"),
     ] = None,
 ) -> None:
-    """Pack what a gateway is to be brought: what it may delete, and lists and settings for it."""
+    """Pack what a gateway is to be brought: what it may delete, and its newest list and settings."""
     from central.fleet import packing
-    from central.store.engine import migrate, open_writer
 
     with mendable():
         loaded = load_settings(settings)
         keys = load_centre_keys(loaded.keys.centre_key_file)
-        engine = open_writer(loaded.database.address)
-        migrate(engine)
         receiver = _receiver(loaded.keys, gateway)
-        done = packing.pack(engine, to, keys, receiver, files=files or [], now_us=_now_us())
+        with _database(loaded) as engine:
+            done = packing.pack(engine, to, keys, receiver, files=files or [], now_us=_now_us())
     typer.echo(describe_packed(done, receiver.gateway))
 
 
@@ -109,6 +107,18 @@ def describe_packed(done: Packed, gateway: str) -> str:
     what += [f"an access list in {done.lists} parts"] if done.lists else []
     what += ["site settings"] if done.settings else []
     return f"{done.path}: for gateway {gateway}: {'; '.join(what)}\nTake it there: liuhen-gateway import FILE"
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Engine]:
+    from central.store.engine import migrate, open_writer
+
+    engine = open_writer(settings.database.address)
+    try:
+        migrate(engine)
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _keys_of(keys: KeysPart) -> KeysOf:

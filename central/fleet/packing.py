@@ -1,7 +1,7 @@
 """Packs what a gateway without a line is to be brought: acknowledgement, access list, site settings.
 
-Lists and settings are signed messages as they would go by MQTT; each is checked here, so that nobody carries
-what the gateway would refuse.
+Lists and settings are the signed messages that would go by MQTT: the newest noted for the gateway, always
+whole, as nobody knows which list it has by the time the stick arrives.
 """
 
 from __future__ import annotations
@@ -14,18 +14,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, func, select
 
 from central.errors import BundleRefused
 from central.fleet.keys import CentreKeys
+from central.fleet.lists import messages_for
+from central.fleet.orders import settings_for
 from central.ingest.ledger import Ledger
 from central.store.engine import writing
+from central.store.tables import sent_list
 from messages.access_list import CHUNK_START
 from messages.bundle import BundleError, Cargo, Part
 from messages.bundle_writer import BundleWriter
 from messages.errors import MessageError
 from messages.keys import GatewayPublic
-from messages.signing import Purpose, opened
+from messages.signing import EVERY_GATEWAY, Purpose, opened
 from messages.topics import GatewayTopic, Leaf
 from messages.wire import MAX_PAYLOAD_BYTES, WIRE_VERSION, Ack, encode
 
@@ -51,7 +54,8 @@ def pack(
     files: Sequence[Path],
     now_us: int,
 ) -> Packed:
-    """Writes one bundle for one gateway; `files` hold signed lists (manifest, chunks) and settings, in order.
+    """Writes one bundle for one gateway. `files` are carried instead of what is noted for it: signed lists
+    (manifest, then chunks) and settings, checked, so that nobody carries what the gateway would refuse.
 
     `to` is a folder, where the file is named after gateway and time, or a file that does not exist yet. When
     this returns it is durable. Raises BundleRefused; then no file of that name is there; StoreUnavailable.
@@ -62,6 +66,7 @@ def pack(
         raise BundleRefused(f"{path}: is there already; name another file, or a folder")
     carried = [_signed(file, keys, receiver) for file in files]
     with writing(engine) as connection:
+        carried = carried or _noted(connection, keys, receiver)
         ack = _acknowledgement(connection, receiver, now_us)
     parts = [*carried, *([(Part.ACK, encode(ack))] if ack.epochs else [])]
     try:
@@ -73,6 +78,18 @@ def pack(
     kinds = [part for part, _ in parts]
     through = tuple((epoch.epoch, epoch.through) for epoch in ack.epochs)
     return Packed(path, through, kinds.count(Part.LIST), kinds.count(Part.SETTINGS))
+
+
+def _noted(connection: Connection, keys: CentreKeys, receiver: GatewayPublic) -> list[tuple[Part, bytes]]:
+    key, place = keys.signing[0], (receiver.site, receiver.gateway)
+    settings = settings_for(connection, key, *place)
+    here = (sent_list.c.site == place[0]) & sent_list.c.gateway.in_([place[1], EVERY_GATEWAY])
+    newest: int | None = connection.execute(select(func.max(sent_list.c.id)).where(here)).scalar()
+    lists = [] if newest is None else messages_for(connection, key, *place, newest, has=None)
+    return [
+        *([] if settings is None else [(Part.SETTINGS, settings)]),
+        *((Part.LIST, message) for message in lists),
+    ]
 
 
 def _acknowledgement(connection: Connection, receiver: GatewayPublic, now_us: int) -> Ack:
