@@ -13,10 +13,12 @@ NAMES = {
     "pcsc": "from a card laid on a PC/SC reader to its read; deaths of the PC/SC daemon",
     "replug": "unplug and replug every family; swipes at a door beside them meanwhile",
     "probe": "what hangs on a port, over speeds and faults, against the simulators",
+    "big_list": "a list of 50,000 credentials comes from the centre while people stand at the door",
     "power_cut": "power failures under a writing journal, and under a saboteur that must lose some",
     "storage_faults": "EIO, ENOSPC and delays at each of the first writes and syncs of a journal",
     "door_faults": "doors of a running gateway while its storage fails, waits or is full",
     "outage": "a month without broker and centre on a clock that jumps; then everything is delivered",
+    "journal_model": "drawn schedules of crashes, losses, restores and jumps against a model",
     "kill": "kill -9 on gateway, broker and centre under swipes, and the oracle",
 }
 
@@ -29,7 +31,7 @@ def main() -> int:
         return result
     print("usage: ./liuhen bench NAME [--help]\n")
     for known, what in NAMES.items():
-        print(f"  {known:<10} {what}")
+        print(f"  {known:<14} {what}")
     return 0 if name in ("--help", "-h") else 2
 
 
