@@ -9,6 +9,7 @@ import gc
 import logging
 import threading
 import time
+from contextlib import ExitStack, closing
 from functools import partial
 from importlib.metadata import version
 
@@ -81,14 +82,25 @@ class Daemon:
         self._keys = load_keys(settings.keys.device_key_file, settings.keys.centre_keys_file)
         self._readers = make_readers(settings, tokeniser(load_site_key(gateway.site_key_file), passes))
         self._lock_boards = make_lock_boards(settings)
-        self._journal = self._make_journal()
-        self._journal_reader = JournalReader(settings.journal.path)
-        self._rights = RightsStore(settings.rights_path, gateway.site, gateway.name)
-        self._spool = Spool(spool_folder(settings.journal.path))
-        self._storage = StorageWatch([settings.journal.path])
-        self._power = PowerWatch(gateway.stop_on_battery_low_s)
         self._sensors = make_sensors(settings)
         self._access = make_access(settings, passes)
+        self._power = PowerWatch(gateway.stop_on_battery_low_s)
+        self._spool = Spool(spool_folder(settings.journal.path))
+        self._storage = StorageWatch([settings.journal.path])
+        self._closing = ExitStack()
+        try:
+            self._open()
+        except BaseException:
+            self._closing.close()
+            raise
+
+    def _open(self) -> None:
+        settings = self._settings
+        self._journal = self._closing.enter_context(closing(self._make_journal()))
+        self._journal_reader = JournalReader(settings.journal.path)
+        self._closing.callback(self._journal_reader.close)
+        self._rights = RightsStore(settings.rights_path, settings.gateway.site, settings.gateway.name)
+        self._closing.callback(self._rights.close)
         self.controller = self._make_controller()
         self._uplink = self._make_uplink()
         self._orders = self._make_orders()
@@ -126,9 +138,9 @@ class Daemon:
         self._orders.stop()
         self._uplink.stop()
         if self._parts.join():
-            self._journal_reader.close()
-            self._rights.close()
-        self._journal.close()
+            self._closing.close()
+        else:
+            self._journal.close()  # what somebody may still be reading from goes with the process
 
     def wait_for_stop(self, timeout_s: float) -> bool:
         """Whether `stop` was called, by whomever, within that time; does not end anything yet."""

@@ -24,7 +24,7 @@ from drivers.base import (
 from drivers.catalogue import LOCK_BOARDS, READERS, LockBoardKind, ReaderKind
 from drivers.errors import ConfigurationError, DeviceUnavailable
 from drivers.settings import DeviceSettings
-from gateway import daemon as daemon_module
+from gateway import parts as parts_module
 from gateway.clock import SystemClock
 from gateway.controller import Controller
 from gateway.daemon import Daemon
@@ -109,7 +109,7 @@ class Building:
             "lc_relay",
             lambda: LockBoardKind(_AnySettings, lambda *_: cast("LockDriver", self.board)),
         )
-        monkeypatch.setattr(daemon_module, "_RESTART_S", 0.05)
+        monkeypatch.setattr(parts_module, "_RESTART_S", 0.05)
         self.daemon = Daemon(settings, SystemClock())
 
     @contextmanager
@@ -267,13 +267,13 @@ def test_lists_are_taken_and_bad_ones_refused_while_it_runs(
     with building.running():
         until(lambda: building.reader.emit, "the reader")
         path.write_text(access_list("b" * 32, version=2), encoding="utf-8")
-        building.daemon.reload_list()
+        building.daemon.reload()
         building.swipe("b" * 32)
         until(lambda: building.board.released == 1, "the newly listed")
         path.write_text("{", encoding="utf-8")
-        building.daemon.reload_list()
+        building.daemon.reload()
         path.unlink()
-        building.daemon.reload_list()
+        building.daemon.reload()
         building.swipe(TOKEN)
         until(lambda: Indication.DENIED in building.reader.shown, "the one no longer listed")
     kinds = [(r.kind, r.list_version) for r in building.records() if r.list_version is not None]
