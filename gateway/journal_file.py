@@ -238,7 +238,7 @@ def _make_durable(connection: sqlite3.Connection, path: Path) -> None:
 def _refuse_damage(connection: sqlite3.Connection) -> None:
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
-        raise sqlite3.DatabaseError(found)
+        raise sqlite3.DatabaseError(" ".join(found.split()))
 
 
 def _refuse_altered(connection: sqlite3.Connection) -> None:
