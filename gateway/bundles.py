@@ -88,7 +88,8 @@ def export(
     """
     path = to / file_name(own.gateway, now_us, Cargo.RECORDS) if to.is_dir() else to
     held = reader.epoch_heads(_ALL_EPOCHS)
-    spans = list(_spans(held, {} if everything else reader.acknowledged()))
+    acknowledged = reader.acknowledged()  # asked for in any case: raises where a file cannot be read
+    spans = list(_spans(reader, held, {} if everything else acknowledged))
     part = path.with_name(f".{path.name}.part")
     try:
         if path.exists():
@@ -186,11 +187,15 @@ class _Tally:
         return True
 
 
-def _spans(held: Sequence[EpochHead], acknowledged: Mapping[int, int]) -> Iterator[tuple[int, int, int]]:
-    for epoch in held:
-        first = max(epoch.oldest, acknowledged.get(epoch.epoch, 0) + 1)
-        if first <= epoch.head:
-            yield epoch.epoch, first, epoch.head
+def _spans(
+    reader: JournalReader, held: Sequence[EpochHead], acknowledged: Mapping[int, int]
+) -> Iterator[tuple[int, int, int]]:
+    """A salvaged epoch has holes: each part by itself. What is newer than the heads goes another time."""
+    for head in held:
+        after = acknowledged.get(head.epoch, 0)
+        for first, last in reader.held(head.epoch):
+            if max(first, after + 1) <= min(last, head.head):
+                yield head.epoch, max(first, after + 1), min(last, head.head)
 
 
 def _write(part: Path, load: _Load, own: Own, about: About, now_us: int) -> _Tally:
@@ -229,7 +234,7 @@ def _blocks(load: _Load, tally: _Tally) -> Iterator[bytes]:
 
 
 def _singly(reader: JournalReader, epoch: int, first: int, last: int, tally: _Tally) -> Iterator[bytes]:
-    """What is missing is left out: the centre sees by the heads that it is."""
+    """What is gone meanwhile is left out: the centre sees by the heads that it is missing."""
     for seq in range(first, last + 1):
         body, count = reader.joined(epoch, seq, seq)
         if not count:

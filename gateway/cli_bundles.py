@@ -90,8 +90,8 @@ def describe_import(done: Imported) -> str:
     }
     what = ", ".join(name for name, count in found.items() if count) or "nothing"
     return (
-        f"from the centre, packed {_time(done.made_us)}: {what}; waits for the gateway, which takes it at its"
-        " start, or now with: systemctl reload liuhen-gateway"
+        f"from the centre, packed {_time(done.made_us)}: {what}. The gateway takes it within some seconds, or"
+        " once it runs; see its log"
     )
 
 
