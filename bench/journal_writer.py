@@ -19,7 +19,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from gateway.clock import SystemClock
+from gateway.clock import Clock, SystemClock
 from gateway.errors import JournalRefused, JournalUnavailable
 from gateway.facts import Fact
 from gateway.journal import Journal
@@ -60,7 +60,7 @@ def main() -> int:
     return 0
 
 
-def _write(journal: Journal, clock: SystemClock, first: int, facts: int | None) -> None:
+def _write(journal: Journal, clock: Clock, first: int, facts: int | None) -> None:
     """Until `facts` are stored; without a number until somebody ends us."""
     stored = begun = first - 1
     last, together = (sys.maxsize if facts is None else stored + facts), 1
@@ -81,7 +81,7 @@ def _write(journal: Journal, clock: SystemClock, first: int, facts: int | None) 
         together = together % _MOST_TOGETHER + 1
 
 
-def fact(clock: SystemClock, number: int) -> Fact:
+def fact(clock: Clock, number: int) -> Fact:
     """An entry that can be told from every other by its holder."""
     return Fact(
         kind=Kind.ACCESS_GRANTED,
