@@ -11,10 +11,10 @@ import threading
 import time
 from contextlib import ExitStack, closing
 from functools import partial
-from importlib.metadata import version
 
 from drivers.base import DeviceChanged, DeviceEvent, DeviceState, Indication, InputChanged
 from drivers.errors import DriverError
+from gateway.about import about
 from gateway.assembly import make_access, make_doorways, make_points, make_sensors
 from gateway.clock import Clock
 from gateway.controller import Controller, Surroundings
@@ -49,7 +49,6 @@ from gateway.uplink import Report, Uplink
 from messages.commands import Command, Result
 from messages.model import Reason
 from messages.topics import Leaf
-from messages.wire import WIRE_VERSION, About, DoorAbout
 
 log = logging.getLogger(__name__)
 
@@ -226,12 +225,11 @@ class Daemon:
 
     def _make_uplink(self) -> Uplink:
         gateway = self._settings.gateway
-        doors = [DoorAbout(door.name, door.label, list(door.readers)) for door in self._settings.doors]
         return Uplink(
             settings=self._settings.mqtt,
             site=gateway.site,
             gateway=gateway.name,
-            about=About(WIRE_VERSION, f"liuhen {version('liuhen')}", gateway.label, doors),
+            about=about(self._settings),
             reader=self._journal_reader,
             clock=self._clock,
             report=self._report,
