@@ -286,6 +286,8 @@ access_list = "access-list.json"
 
 [journal]
 path = "journal.db"
+storage = "any"
+reserve_mib = 0
 keep_acknowledged_days = {plan.keep_acknowledged_days}
 
 [mqtt]

@@ -33,6 +33,7 @@ from gateway.settings_clashes import (
     beyond_the_board,
     dangling,
     misfelt,
+    one_journal_twice,
     one_key_twice,
     one_port_twice,
     too_public,
@@ -40,6 +41,7 @@ from gateway.settings_clashes import (
     unwired,
     without_pins,
 )
+from gateway.storage import StorageRule
 from messages.model import Direction
 
 _Kinds = Mapping[str, Callable[[], DriverKind[Any]]]
@@ -107,6 +109,11 @@ class GatewayPart(_Part):
 
 class JournalPart(_Part):
     path: FilePath
+    second_path: FilePath | None = None
+    storage: Annotated[StorageRule, Field(description='"safe_only" or "any"')] = StorageRule.SAFE_ONLY
+    reserve_mib: Annotated[
+        int, Field(strict=True, ge=0, le=1_024, description="a number of mebibytes from 0 to 1024")
+    ] = 64
     keep_acknowledged_days: Annotated[
         int, Field(strict=True, ge=0, le=365, description="a number of days from 0 to 365")
     ] = 7
@@ -269,7 +276,7 @@ class Settings(_Part):
 
     @model_validator(mode="after")
     def _everything_fits(self) -> Settings:
-        clashes = [*twice(self), *dangling(self), *misfelt(self), *too_public(self)]
+        clashes = [*twice(self), *one_journal_twice(self), *dangling(self), *misfelt(self), *too_public(self)]
         if clashes:
             raise ValueError("; ".join(clashes))
         return self
@@ -324,7 +331,12 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(
         update={
             "gateway": gateway.model_copy(update=paths),
-            "journal": journal.model_copy(update={"path": folder / journal.path}),
+            "journal": journal.model_copy(
+                update={
+                    "path": folder / journal.path,
+                    "second_path": None if journal.second_path is None else folder / journal.second_path,
+                }
+            ),
             "keys": KeysPart(**{key: path and folder / path for key, path in settings.keys}),
         }
     )

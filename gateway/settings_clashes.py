@@ -33,6 +33,12 @@ def _repeated(names: list[str]) -> list[str]:
     return sorted({name for name in names if names.count(name) > 1})
 
 
+def one_journal_twice(settings: Settings) -> list[str]:
+    if settings.journal.second_path == settings.journal.path:
+        return ["journal.second_path: is journal.path; name a file on another disk"]
+    return []
+
+
 def dangling(settings: Settings) -> list[str]:
     readers = {part.name for part in settings.readers}
     boards = {part.name for part in settings.lock_boards}

@@ -8,7 +8,8 @@ from gateway_support import install
 from drivers.base import Assurance
 from gateway.decision import Admission
 from gateway.errors import SettingsError
-from gateway.settings import load_settings
+from gateway.settings import JournalPart, load_settings
+from gateway.storage import StorageRule
 from messages.model import Direction
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "config" / "gateway.example.toml"
@@ -49,6 +50,7 @@ def test_what_is_left_out_has_the_documented_defaults(tmp_path: Path) -> None:
     settings = load_settings(install(tmp_path))
     assert settings.gateway.timezone == "Asia/Shanghai"
     assert settings.journal.keep_acknowledged_days == 7
+    assert settings.journal.second_path is None
     assert (settings.mqtt.host, settings.mqtt.protocol, settings.mqtt.state_every_s) == ("127.0.0.1", "5", 30)
     (door,) = settings.doors
     assert (door.direction, door.when_not_recordable) == (Direction.IN, "admit_listed")
@@ -63,6 +65,7 @@ def test_relative_paths_are_taken_from_where_the_file_lies(
     install(tmp_path)
     monkeypatch.chdir(tmp_path.parent)
     settings = load_settings(Path(tmp_path.name) / "gateway.toml")
+    assert settings.gateway.access_list is not None
     assert settings.gateway.access_list.is_file()
 
 
@@ -378,6 +381,37 @@ def test_an_empty_file_says_what_must_stand_there(tmp_path: Path) -> None:
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.toml") == ["cannot be read (No such file or directory)"]
     assert refusal(tmp_path) == ["cannot be read (Is a directory)"]
+
+
+def test_unsafe_storage_is_refused_and_a_reserve_kept_unless_the_file_says_otherwise() -> None:
+    journal = JournalPart(path=Path("journal.db"))
+    assert (journal.storage, journal.reserve_mib) == (StorageRule.SAFE_ONLY, 64)
+
+
+def test_the_second_journal_is_another_file(tmp_path: Path) -> None:
+    path = changed(tmp_path, "[mqtt]", 'second_path = "data/journal.db"\n[mqtt]')
+    assert refusal(path) == ["journal.second_path: is journal.path; name a file on another disk"]
+    text = path.read_text(encoding="utf-8").replace('second_path = "data', 'second_path = "other')
+    path.write_text(text, encoding="utf-8")
+    assert load_settings(path).journal.second_path == tmp_path / "other" / "journal.db"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('storage = "some"', '"safe_only" or "any"'),
+        ("reserve_mib = 1025", "a number of mebibytes from 0 to 1024"),
+        ("reserve_mib = -1", "a number of mebibytes from 0 to 1024"),
+    ],
+)
+def test_a_wrong_word_about_the_storage_is_named(tmp_path: Path, line: str, said: str) -> None:
+    path = tmp_path / "gateway.toml"
+    key = line.partition(" ")[0]
+    lines = install(tmp_path).read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(line if each.startswith(key) else each for each in lines), encoding="utf-8")
+    (found,) = refusal(path)
+    assert found.startswith(f"journal.{key}: ")
+    assert found.endswith(said)
 
 
 def test_two_devices_on_one_port_are_refused(tmp_path: Path) -> None:

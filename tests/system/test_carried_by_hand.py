@@ -32,6 +32,8 @@ site_key_file = "site.key"
 access_list = "list.json"
 [journal]
 path = "data/journal.db"
+storage = "any"
+reserve_mib = 0
 keep_acknowledged_days = 0
 [mqtt]
 port = 1
