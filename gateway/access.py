@@ -16,7 +16,6 @@ from gateway.access_list import AccessList
 from gateway.decision import Circumstances, Decision, DoorPolicy, Presented, decide
 from gateway.passes import PassBook
 from gateway.rulebook import CLOCK_TOLERANCE_US, NO_SETTINGS, Rulebook, RuleNow
-from gateway.schedules import local_date
 from gateway.whereabouts import BY_LIST, Memory, Right
 from messages.access_list import Entry
 from messages.model import ClockQuality, Direction, Reason, Record
@@ -146,7 +145,7 @@ class Access:
             door,
             asked.rule.policy,
             now_us=now.now_us,
-            today=local_date(now.now_us, self._zone),
+            today=asked.rule.today,
             around=self._circumstances(asked, now.clock),
         )
         if decision.granted:

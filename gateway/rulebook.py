@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -43,6 +44,7 @@ class RuleNow:
     first_person: str | None  # the category that has to come first
     since_us: int  # when the hours that say so began; the local day where none do
     until_us: int
+    today: date  # the local date, the same until then
 
 
 class Rulebook:
@@ -83,16 +85,16 @@ class Rulebook:
         """The first window whose schedule holds, over the door's own rule, over the gateway's settings."""
         rules = self.settings.doors.get(door, _UNSAID)
         local = self._doors.get(door, DoorPolicy())
+        today = local_date(now_us, self._zone)
         if self.is_unset(now_us):
-            return _rule_now(local, (rules,), since_us=0, until_us=now_us + 1, hours_known=False)
+            return _rule_now(local, (rules,), (0, now_us + 1), today, hours_known=False)
         until_us = end_of_day_us(now_us, self._zone)
         for window in rules.windows:
             span = self._timetables[window.schedule].span(now_us)
             until_us = min(until_us, span.until_us)
             if span.since_us is not None:
-                return _rule_now(local, (window, rules), since_us=span.since_us, until_us=until_us)
-        today_us = midnight_us(local_date(now_us, self._zone), self._zone)
-        return _rule_now(local, (rules,), since_us=today_us, until_us=until_us)
+                return _rule_now(local, (window, rules), (span.since_us, until_us), today)
+        return _rule_now(local, (rules,), (midnight_us(today, self._zone), until_us), today)
 
     def is_unset(self, now_us: int) -> bool:
         """Whether no hours can be judged: by this clock the settings have not been issued yet."""
@@ -127,7 +129,12 @@ class Rulebook:
 
 
 def _rule_now(
-    local: DoorPolicy, said: tuple[DoorRule, ...], *, since_us: int, until_us: int, hours_known: bool = True
+    local: DoorPolicy,
+    said: tuple[DoorRule, ...],
+    span: tuple[int, int],
+    today: date,
+    *,
+    hours_known: bool = True,
 ) -> RuleNow:
     """What the first of `said` says of each point, else the next, else the gateway's own settings."""
     mode = _first(rule.mode for rule in said) or DoorMode.CONTROLLED
@@ -141,7 +148,7 @@ def _rule_now(
         minimum_assurance=local.minimum_assurance if assurance is None else Assurance(assurance),
         asks_pin=local.asks_pin if asks_pin is None else asks_pin,
     )
-    return RuleNow(policy, mode, _first(rule.first_person for rule in said), since_us, until_us)
+    return RuleNow(policy, mode, _first(rule.first_person for rule in said), *span, today)
 
 
 def _first(said: Iterable[_T | None]) -> _T | None:

@@ -49,7 +49,7 @@ def end_of_day_us(now_us: int, zone: ZoneInfo) -> int:
 
 
 class Timetable:
-    """One schedule at one place. Remembers the hours of the day it was last asked about."""
+    """One schedule at one place. Remembers its last answer, and the hours of the day of that."""
 
     def __init__(self, schedule: Schedule, holidays: Mapping[str, frozenset[date]], zone: ZoneInfo) -> None:
         """`holidays` by the name of their set; all that the schedule names must be there."""
@@ -60,16 +60,21 @@ class Timetable:
         self._holidays = [(holidays[name], hours) for name, hours in schedule.on_holidays.items()]
         self._day: date | None = None
         self._stretches: tuple[tuple[int, int], ...] = ()
+        self._asked_us, self._last = 0, Span(None, 0)
 
     def span(self, now_us: int) -> Span:
+        if not self._asked_us <= now_us < self._last.until_us:
+            self._asked_us, self._last = now_us, self._span(now_us)
+        return self._last
+
+    def holds(self, now_us: int) -> bool:
+        return self.span(now_us).since_us is not None
+
+    def _span(self, now_us: int) -> Span:
         stretches = self._on(local_date(now_us, self._zone))
         holding = [begin for begin, end in stretches if begin <= now_us < end]
         bounds = [bound for stretch in stretches for bound in stretch if bound > now_us]
         return Span(max(holding, default=None), min([*bounds, end_of_day_us(now_us, self._zone)]))
-
-    def holds(self, now_us: int) -> bool:
-        stretches = self._on(local_date(now_us, self._zone))
-        return any(begin <= now_us < end for begin, end in stretches)
 
     def _on(self, day: date) -> tuple[tuple[int, int], ...]:
         if day != self._day:
