@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from messages.model import Record
 from messages.wire import MAX_EPOCHS, EpochHead
 
 __all__ = ["Flaw", "JournalReader"]
+
+log = logging.getLogger(__name__)
 
 _PLACE_BITS = 48
 """Records a file may ever hold: an id stays below."""
@@ -69,6 +72,15 @@ class JournalReader:
         """The newest `count` records, oldest first; a body that cannot be read is left out."""
         found = [record for file in self._files for record in file.newest(count)]
         return sorted(found, key=lambda record: (record.epoch, record.seq))[-count:]
+
+    def newest_at_us(self) -> int:
+        """When the newest record was made, for the clock's floor; 0 where none can be read."""
+        try:
+            newest = self.newest(1)
+        except JournalUnavailable as error:
+            log.info("no time is known from the journal: %s", error)
+            return 0
+        return newest[0].at if newest else 0
 
     def after(self, record_id: int) -> tuple[list[Record], int]:
         """Readable records stored after `record_id`, and the id to go on from."""
