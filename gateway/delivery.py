@@ -1,12 +1,14 @@
 """Which records of one epoch are still to be sent, on their way, or committed at the centre: pure.
 
-Two lanes share the records: `fresh` ones go out as they happen, older ones in blocks. Nothing counts as
-delivered until the centre says so in an acknowledgement; what it does not name within `RESEND_AFTER_S` of
-being sent, or had to have seen before something sent later, is sent again.
+Three lanes share the records: alarms among older ones go first and alone, `fresh` ones go out as they
+happen, older ones in blocks. Nothing counts as delivered until the centre says so in an acknowledgement; what
+it does not name within `RESEND_AFTER_S` of being sent, or had to have seen before something sent later, is
+sent again.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -23,8 +25,12 @@ SINGLY_UP_TO = BLOCK_RECORDS
 FRESH_RECORDS = 10
 WINDOW_BLOCKS = 32
 WINDOW_FRESH = 64
+WINDOW_URGENT = 8
 FRESH_LAG = 500
 """When so many fresh records wait for the lane, they are a backlog."""
+
+NEWEST_FIRST = 50
+"""After a reconnect so many of the newest go out as if they had just happened, before anything older."""
 
 RESEND_AFTER_S = 10.0
 OVERTAKEN_AFTER_S = 1.0
@@ -32,6 +38,7 @@ OVERTAKEN_AFTER_S = 1.0
 
 
 class Lane(Enum):
+    URGENT = "urgent"
     FRESH = "fresh"
     BACKLOG = "backlog"
 
@@ -46,6 +53,14 @@ class Flight:
     sent_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What an acknowledgement said of the messages on their way."""
+
+    arrived: int
+    lost: int
+
+
 class EpochDelivery:
     """`oldest`..`head` are the records held; `through` is what the centre has of them without a hole."""
 
@@ -58,6 +73,8 @@ class EpochDelivery:
         self._pending = Ranges.of([(oldest, head)])
         self._again = Ranges()  # sent once already: small holes of these go out singly
         self._flights: list[Flight] = []
+        self._urgent: deque[int] = deque()
+        self._looked = Ranges()  # searched for alarms already
 
     @property
     def backlog(self) -> int:
@@ -76,48 +93,96 @@ class EpochDelivery:
         """Records up to `head` are held; word of it may come late, after a newer head was read."""
         self.head = max(self.head, head)
         if self.head - self._fresh_from >= FRESH_LAG:
-            self._pending |= Ranges.of([(self._fresh_from, self.head)])
-            self._fresh_from = self.head + 1
+            self._let_wait()
 
-    def next_fresh(self, now_s: float) -> Range | None:
+    def newest_first(self) -> None:
+        """The last moments before a connection was lost do not wait behind a long backlog."""
+        if self._fresh_from <= self.head or self._pending.total() <= BLOCK_RECORDS:
+            return
+        first, last = self._pending.parts[-1]
+        if last == self.head:
+            self._fresh_from = max(first, last - NEWEST_FIRST + 1)
+            self._pending -= Ranges(((self._fresh_from, last),))
+
+    def to_look_through(self, most: int) -> Range | None:
+        """Waiting records that nobody has searched for alarms yet, the newest first; None when there are
+        none, or alarms enough wait already."""
+        if len(self._urgent) >= WINDOW_URGENT or self._pending.total() <= BLOCK_RECORDS:
+            return None
+        unlooked = (self._pending - self._looked).parts
+        return (max(unlooked[-1][0], unlooked[-1][1] - most + 1), unlooked[-1][1]) if unlooked else None
+
+    def looked_through(self, looked: Range, alarms: Iterable[int]) -> None:
+        self._looked |= Ranges((looked,))
+        self._urgent.extend(seq for seq in alarms if looked[0] <= seq <= looked[1])
+
+    def next_urgent(self, now_s: float) -> Range | None:
+        """The next alarm that waits among older records."""
+        while self._urgent and self._flying(Lane.URGENT) < WINDOW_URGENT:
+            seq = self._urgent.popleft()
+            if self._pending.overlaps(seq, seq):
+                self._pending -= Ranges(((seq, seq),))
+                return self._take_off(seq, seq, Lane.URGENT, now_s)
+        return None
+
+    def next_fresh(self, now_s: float, window: int = WINDOW_FRESH) -> Range | None:
         """The records to publish at once, as they happened; None when there are none or the lane is full."""
-        if self._fresh_from > self.head or self._flying(Lane.FRESH) >= WINDOW_FRESH:
+        if self._fresh_from > self.head:
+            return None
+        if self._flying(Lane.FRESH) >= window:
+            if window < WINDOW_FRESH:  # nobody acknowledges: it will take long
+                self._let_wait()
             return None
         first, last = self._fresh_from, min(self.head, self._fresh_from + FRESH_RECORDS - 1)
         self._fresh_from = last + 1
         return self._take_off(first, last, Lane.FRESH, now_s)
 
-    def next_block(self, now_s: float) -> Range | None:
+    def next_block(
+        self, now_s: float, window: int = WINDOW_BLOCKS, records: int = BLOCK_RECORDS
+    ) -> Range | None:
         """The next older records; None when there are none or the window is full."""
-        if not self._pending or self._flying(Lane.BACKLOG) >= WINDOW_BLOCKS:
+        if not self._pending or self._flying(Lane.BACKLOG) >= window:
             return None
         first, end = self._pending.parts[0]
-        last = min(end, first + BLOCK_RECORDS - 1)
+        last = min(end, first + records - 1)
         if end - first < SINGLY_UP_TO and self._again.overlaps(first, first):
             last = first
         self._pending -= Ranges(((first, last),))
         return self._take_off(first, last, Lane.BACKLOG, now_s)
 
-    def acknowledged(self, ack: EpochAck, now_s: float) -> None:
+    def cut_short(self, first: int, last: int, kept: int) -> None:
+        """Of what was to be sent as `first`..`last` only records up to `kept` went."""
+        self._flights = [
+            replace(f, last=kept) if (f.first, f.last) == (first, last) else f for f in self._flights
+        ]
+        self._pending |= Ranges.of([(kept + 1, last)])
+
+    def acknowledged(self, ack: EpochAck, now_s: float) -> Heard:
         """Takes the centre's word, also when it has less than it once had (restored from a backup)."""
         committed = Ranges.of([(1, ack.seen)]) - Ranges.of(_honest(ack.missing))
+        if ack.through < self.through:
+            self._looked = Ranges()
         self.through = min(ack.through, self.head)
+        before = len(self._flights)
         aloft = [f for f in self._flights if not committed.covers(f.first, f.last)]
         newest_s = self._newest_block_arrived(aloft)
         self._flights = [f for f in aloft if not _overtaken(f, newest_s, now_s)]
         self._queue_what_is_neither_there_nor_on_its_way(committed)
+        return Heard(before - len(aloft), len(aloft) - len(self._flights))
 
-    def overdue(self, now_s: float) -> None:
-        """Gives up what the centre has not named for too long."""
-        late = [f for f in self._flights if now_s - f.sent_s >= RESEND_AFTER_S]
+    def overdue(self, now_s: float, patience: int = 1) -> int:
+        """Gives up what the centre has not named for too long; says how many messages that were."""
+        late = [f for f in self._flights if now_s - f.sent_s >= RESEND_AFTER_S * patience]
         if late:
             self._give_up(late)
+        return len(late)
 
     def connection_lost(self) -> None:
-        """What was on its way may have gone with the connection."""
+        """What was on its way may have gone with the connection: no reason to suspect any single record."""
+        again = self._again
         self._give_up(self._flights)
-        self._pending |= Ranges.of([(self._fresh_from, self.head)])
-        self._fresh_from = self.head + 1
+        self._again = again
+        self._let_wait()
 
     def pruned(self, oldest: int) -> None:
         """Records before `oldest` are gone; they had been acknowledged. Nothing asks for them again."""
@@ -144,10 +209,16 @@ class EpochDelivery:
 
     def _give_up(self, flights: list[Flight]) -> None:
         lost = Ranges.of((f.first, f.last) for f in flights)
+        self._urgent.extend(f.first for f in flights if f.lane is Lane.URGENT)
         given_up = {f.first for f in flights}
         self._flights = [f for f in self._flights if f.first not in given_up]
         self._pending |= lost
         self._again |= lost
+
+    def _let_wait(self) -> None:
+        """Fresh records that cannot go become older ones, where their alarms are looked for."""
+        self._pending |= Ranges.of([(self._fresh_from, self.head)])
+        self._fresh_from = self.head + 1
 
     def _take_off(self, first: int, last: int, lane: Lane, now_s: float) -> Range:
         self._flights.append(Flight(first, last, lane, now_s))

@@ -7,33 +7,61 @@ Between `delivery` (one epoch, pure) and `uplink` (the connection). Knows the jo
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
+from typing import Final, Protocol
 
-from gateway.delivery import EpochDelivery
+from gateway.delivery import BLOCK_RECORDS, WINDOW_BLOCKS, WINDOW_FRESH, EpochDelivery
 from gateway.errors import JournalUnavailable
 from gateway.journal import Head
-from gateway.journal_reader import JournalReader
+from gateway.pace import Pace
 from gateway.ranges import Range
+from gateway.urgent import LOOK_RECORDS, alarms_in
 from messages.wire import Ack, EpochAck, EpochHead, join_block
 
 log = logging.getLogger(__name__)
+
+ASKED_RECORDS: Final = 10
+"""What was asked for goes out in blocks that every broker takes."""
+
+MAX_ASKED: Final = 64
+"""Ranges that wait; a command names no more."""
+
+
+class Reader(Protocol):
+    """What is asked of the journal; all of it raises JournalUnavailable."""
+
+    def epoch_heads(self) -> list[EpochHead]: ...
+    def joined(self, epoch: int, first: int, last: int) -> tuple[bytes, int]: ...
+    def hash_of(self, epoch: int, seq: int) -> str | None: ...
 
 
 class Dispatch:
     """For the uplink's thread alone. What cannot be read from the journal is tried again later."""
 
-    def __init__(self, reader: JournalReader, licensed: Callable[[int, int], None]) -> None:
-        """`licensed(epoch, through)` is called when the centre's hash was found equal to ours.
+    def __init__(
+        self, reader: Reader, licensed: Callable[[int, int], None], pace: Pace | None = None
+    ) -> None:
+        """`licensed(epoch, through)` is called when the centre's hash was found equal to ours. Without a
+        `pace` windows are as large as they can be.
 
         Raises JournalUnavailable.
         """
+        self.payload_limit: int | None = None
+        """Bytes that the broker takes in one message."""
+        self.last_count = 0
+        """Records in the last block that was given out."""
         self._reader = reader
         self._licensed = licensed
+        self._pace = pace
+        self._arrived_lately = False
+        self._too_long_logged = False
         self._deliveries = {
             held.epoch: EpochDelivery(held.epoch, held.oldest, held.head) for held in reader.epoch_heads()
         }
         self._current = next(reversed(self._deliveries.values()), None)
         self._disagreement_logged = False
+        self._asked: deque[tuple[int, int, int]] = deque(maxlen=MAX_ASKED)
 
     @property
     def acked(self) -> int:
@@ -60,26 +88,95 @@ class Dispatch:
         self._current = self._deliveries[head.epoch]
         self._current.appended(head.seq)
 
+    @property
+    def backlog(self) -> int:
+        """Records that wait to be sent."""
+        return sum(delivery.backlog for delivery in self._deliveries.values())
+
+    def newest_first(self) -> None:
+        if self._current:
+            self._current.newest_first()
+
+    def look_for_alarms(self) -> bool:
+        """Searches some more of what waits; False when all of it was searched."""
+        for delivery in reversed(self._deliveries.values()):
+            if span := delivery.to_look_through(LOOK_RECORDS):
+                delivery.looked_through(span, alarms_in(self._bodies(delivery, span)[0]))
+                return True
+        return False
+
+    def next_urgent(self, now_s: float) -> bytes | None:
+        """The next alarm that waits among older records."""
+        for delivery in reversed(self._deliveries.values()):
+            if (span := delivery.next_urgent(now_s)) and (block := self._block(delivery, span)):
+                return block
+        return None
+
     def next_fresh(self, now_s: float) -> bytes | None:
         """The next records as they happened, ready to be published; None when there is nothing to send."""
-        span = self._current.next_fresh(now_s) if self._current else None
-        return self._block(self._current, span) if self._current and span else None
+        if self._current is None:
+            return None
+        window = self._pace.window_fresh if self._pace else WINDOW_FRESH
+        span = self._current.next_fresh(now_s, window)
+        return self._block(self._current, span) if span else None
+
+    def send_again(self, epoch: int, first: int, last: int) -> None:
+        """Sends these once more, whatever the centre has of them: it was asked for in so many words. What is
+        pruned by now is left out."""
+        self._asked.append((epoch, first, last))
 
     def next_block(self, now_s: float) -> bytes | None:
         """The next older records; None when there are none, or enough are on their way."""
+        if block := self._next_asked():
+            return block
+        self._give_up_what_is_overdue(now_s)
+        window, records = WINDOW_BLOCKS, BLOCK_RECORDS
+        if self._pace:
+            window, records = self._pace.window, self._pace.block_records
         for delivery in list(self._deliveries.values()):
-            delivery.overdue(now_s)
-            span = delivery.next_block(now_s)
+            span = delivery.next_block(now_s, window, records)
             if span and (block := self._block(delivery, span)):
                 return block
         return None
 
+    def _next_asked(self) -> bytes | None:
+        while self._asked:
+            epoch, first, last = self._asked.popleft()
+            end = min(last, first + ASKED_RECORDS - 1)
+            if end < last:
+                self._asked.appendleft((epoch, end + 1, last))
+            delivery = self._deliveries.get(epoch)
+            if delivery is None or first > delivery.head:
+                continue
+            bodies, count = self._bodies(delivery, (first, min(end, delivery.head)))
+            if count and count == min(end, delivery.head) - first + 1:
+                self.last_count = count
+                return join_block(epoch, first, count, bodies)
+        return None
+
     def acknowledged(self, ack: Ack, now_s: float) -> None:
+        arrived = lost = 0
         for epoch_ack in ack.epochs:
             delivery = self._deliveries.get(epoch_ack.epoch)
             if delivery is not None:
-                delivery.acknowledged(epoch_ack, now_s)
+                heard = delivery.acknowledged(epoch_ack, now_s)
+                arrived, lost = arrived + heard.arrived, lost + heard.lost
                 self._license(epoch_ack, delivery.head)
+        self._arrived_lately |= arrived > 0
+        if self._pace:
+            self._pace.arrived(arrived)
+            if lost:
+                self._pace.lost()
+
+    def _give_up_what_is_overdue(self, now_s: float) -> None:
+        patience = self._pace.patience if self._pace else 1
+        late = sum([delivery.overdue(now_s, patience) for delivery in self._deliveries.values()])
+        if late and self._pace:
+            if self._arrived_lately:
+                self._pace.lost()
+            else:
+                self._pace.unheard()
+            self._arrived_lately = False
 
     def recall(self) -> None:
         """What was on its way counts as lost."""
@@ -88,15 +185,47 @@ class Dispatch:
 
     def _block(self, delivery: EpochDelivery, span: Range) -> bytes | None:
         first, last = span
+        bodies, count = self._bodies(delivery, span)
+        if count is None:
+            return None
+        if count < last - first + 1:
+            self._left_by_pruning(delivery)
+            return None
+        block = join_block(delivery.epoch, first, count, bodies)
+        if self.payload_limit is None or len(block) <= self.payload_limit:
+            self.last_count = count
+            return block
+        return self._cut(delivery, span, len(block))
+
+    def _cut(self, delivery: EpochDelivery, span: Range, size: int) -> bytes | None:
+        """The first half of a block that this broker would not take. A record that is too long alone stays on
+        its way for the usual time, so that it stands in nobody else's."""
+        first, last = span
+        if first < last:
+            kept = (first + last) // 2
+            delivery.cut_short(first, last, kept)
+            if self._pace and last - first + 1 >= self._pace.block_records:
+                self._pace.too_large()
+            return self._block(delivery, (first, kept))
+        if not self._too_long_logged:
+            self._too_long_logged = True
+            log.error(
+                "uplink: record %d of epoch %d takes a message of %d bytes, the broker takes %s at most: it"
+                " stays here until the broker takes more (Mosquitto: max_packet_size)",
+                first,
+                delivery.epoch,
+                size,
+                self.payload_limit,
+            )
+        return None
+
+    def _bodies(self, delivery: EpochDelivery, span: Range) -> tuple[bytes, int | None]:
+        """Records joined, and how many there were; None where the journal cannot be read just now."""
         try:
-            bodies, count = self._reader.joined(delivery.epoch, first, last)
+            return self._reader.joined(delivery.epoch, *span)
         except JournalUnavailable as error:
             log.warning("uplink: %s", error)
-            return None
-        if count == last - first + 1:
-            return join_block(delivery.epoch, first, count, bodies)
-        self._left_by_pruning(delivery)
-        return None
+            return b"", None
 
     def _left_by_pruning(self, delivery: EpochDelivery) -> None:
         """Some of these were acknowledged and pruned meanwhile; only the rest is asked for again."""

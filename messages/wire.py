@@ -42,6 +42,9 @@ MAX_EPOCHS: Final = 16
 
 Label = Annotated[str, Meta(max_length=120)]
 
+PublicKeyHex = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+"""An Ed25519 public key, 32 bytes."""
+
 
 class Block(Struct, frozen=True, forbid_unknown_fields=True):
     """Records `first` .. `first + count - 1` of one epoch, each as its own canonical bytes."""
@@ -107,11 +110,14 @@ class DoorAbout(Struct, frozen=True, forbid_unknown_fields=True):
     readers: Annotated[list[Name], Meta(max_length=16)]
 
 
-class About(Struct, frozen=True, forbid_unknown_fields=True):
+class About(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a gateway is. `device_key`: with its private half it signs its states (`messages.heads`)."""
+
     v: int
     software: Label
     label: Label
     doors: Annotated[list[DoorAbout], Meta(max_length=256)]
+    device_key: PublicKeyHex | None = None
 
 
 class CentreState(Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,9 +18,11 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from gateway.facts import Fact
 from gateway.journal import Journal
+from messages.chain import record_hash
 from messages.model import ClockQuality, Kind, Reason
 from messages.topics import CENTRE_STATE, GatewayTopic, Leaf, parse_topic
 from messages.wire import (
+    MAX_RANGES,
     WIRE_VERSION,
     Ack,
     Block,
@@ -71,6 +73,13 @@ def a_fact(
     return Fact(
         kind=kind, at_us=EPOCH_S * 1_000_000, uptime_us=7, clock=ClockQuality.SYNCED, door=door, reason=reason
     )
+
+
+def begin_epoch(journal: Journal) -> None:
+    """As after damage: whatever is appended from now on belongs to an epoch of its own."""
+    store = journal._current
+    assert store is not None
+    journal._head = store.begin_epoch(Reason.DAMAGED_JOURNAL, store.newest_epoch)
 
 
 @contextmanager
@@ -150,19 +159,32 @@ class Mosquitto:
 class Centre:
     """The other end, scripted: hears everything one gateway says, and says what the test wants."""
 
-    def __init__(self, port: int, site: str = "north", gateway: str = GATEWAY) -> None:
+    def __init__(
+        self, port: int, site: str = "north", gateway: str = GATEWAY, *, acknowledging: bool = False
+    ) -> None:
+        """`acknowledging`: names at once, with its hash, everything that it heard."""
+        self._acknowledging = acknowledging
+        self._hashes: dict[int, dict[int, str]] = {}  # epoch: number: hash
         self._topics = {leaf: str(GatewayTopic(site, gateway, leaf)) for leaf in Leaf}
         self._heard: list[tuple[Leaf, bytes]] = []
         self._subscribed = threading.Event()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-        self._client.on_message = lambda _c, _u, message: self._heard.append(
-            (parse_topic(message.topic).leaf, bytes(message.payload))
-        )
+        self._client.on_message = self._on_message
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.connect("127.0.0.1", port)
         self._client.subscribe(f"liuhen/v1/{site}/{gateway}/+", qos=1)
         self._client.loop_start()
         assert self._subscribed.wait(DEADLINE_S)
+
+    def _on_message(self, _c: object, _u: object, message: mqtt.MQTTMessage) -> None:
+        leaf, payload = parse_topic(message.topic).leaf, bytes(message.payload)
+        self._heard.append((leaf, payload))
+        if self._acknowledging and leaf in (Leaf.JOURNAL, Leaf.BACKLOG):
+            block = decode_block(payload)
+            known = self._hashes.setdefault(block.epoch, {})
+            known.update((block.first + at, record_hash(bytes(raw))) for at, raw in enumerate(block.records))
+            ack = Ack(WIRE_VERSION, [_of_epoch(epoch, known) for epoch, known in self._hashes.items()])
+            self._client.publish(self._topics[Leaf.ACK], encode(ack), qos=1, retain=True)
 
     def close(self) -> None:
         self._client.disconnect()
@@ -197,6 +219,15 @@ class Centre:
     def is_there(self, *, online: bool) -> None:
         payload = encode(CentreState(WIRE_VERSION, online))
         self._client.publish(CENTRE_STATE, payload, qos=1, retain=True).wait_for_publish(DEADLINE_S)
+
+
+def _of_epoch(epoch: int, known: dict[int, str]) -> EpochAck:
+    """As the real centre says it: what is there without a hole, and the holes up to the highest."""
+    seen = max(known)
+    holes = sorted(set(range(1, seen + 1)) - known.keys())[:MAX_RANGES]
+    if not holes:
+        return EpochAck(epoch, seen, known[seen], seen, [])
+    return EpochAck(epoch, holes[0] - 1, known.get(holes[0] - 1), holes[-1], [(seq, seq) for seq in holes])
 
 
 SITE_KEY = bytes(range(32))
@@ -237,6 +268,8 @@ site_key_file = "site.key"
 access_list = "list.json"
 [journal]
 path = "data/journal.db"
+storage = "any"
+reserve_mib = 0
 [mqtt]
 port = {mqtt_port}
 [[readers]]

@@ -29,7 +29,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "osdp": ("drivers/osdp_panel.py", "firmware_sim/osdp_peer.py"),
     "gpiod": ("drivers/gpio_board.py",),
     "pymodbus": (),
-    "paho": ("gateway/uplink.py", "central/ingest/*.py"),
+    "paho": ("gateway/mqtt_line.py", "gateway/doctor_broker.py", "central/ingest/*.py"),
+    "prometheus_client": ("gateway/metrics_page.py",),
 }
 
 # The simulator has the standard library alone, but for these: an independent peer, and ciphers nobody should

@@ -108,9 +108,9 @@ def test_a_small_hole_goes_out_record_by_record() -> None:
 def test_a_large_hole_goes_out_in_blocks_until_its_rest_is_small() -> None:
     delivery = EpochDelivery(EPOCH, 1, 1_000)
     blocks(delivery)
-    delivery.connection_lost()
-    delivery.acknowledged(ack(100, 600, [(301, 550)]), 0.0)
-    assert blocks(delivery)[:3] == [(301, 400), (401, 500), (501, 501)]
+    delivery.overdue(RESEND_AFTER_S)
+    delivery.acknowledged(ack(100, 600, [(301, 550)]), RESEND_AFTER_S)
+    assert blocks(delivery, RESEND_AFTER_S)[:3] == [(301, 400), (401, 500), (501, 501)]
 
 
 @pytest.mark.parametrize(("age_s", "resent"), [(OVERTAKEN_AFTER_S, True), (OVERTAKEN_AFTER_S - 0.01, False)])

@@ -79,7 +79,7 @@ def test_a_planted_breach_is_found(tmp_path: Path, path: str, line: str) -> None
     ("path", "line"),
     [
         ("gateway/controller.py", "from drivers.base import CardRead\nfrom messages.model import Record"),
-        ("gateway/uplink.py", "import paho.mqtt.client as mqtt"),
+        ("gateway/mqtt_line.py", "import paho.mqtt.client as mqtt"),
         ("central/ingest/subscriber.py", "from paho.mqtt.client import Client"),
         ("drivers/transport.py", "import serial"),
         ("drivers/osdp_panel.py", "import osdp"),
