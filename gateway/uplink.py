@@ -25,14 +25,15 @@ from gateway.journal import Head
 from gateway.journal_reader import JournalReader
 from gateway.mqtt_line import Line
 from gateway.pace import Backoff, Pace
-from gateway.self_report import Report as Report
-from gateway.self_report import SelfReport
+from gateway.self_report import Report, SelfReport
 from gateway.sending import IDLE_S, Sending
 from gateway.settings import MqttPart
 from gateway.troubles import NOT_HEARD, Complaint, Troubles, UplinkStatus
 from messages.errors import MessageError
 from messages.topics import CENTRE_STATE, GatewayTopic, Leaf
 from messages.wire import About, Ack, CentreState, decode
+
+__all__ = ["MAX_QUEUED", "Report", "Uplink"]
 
 log = logging.getLogger(__name__)
 
