@@ -10,16 +10,21 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from drivers.base import Assurance, CardRead, CredentialKind
+from gateway.access import Access
 from gateway.access_list import AccessList
 from gateway.clock import Clock
-from gateway.controller import AccessPoint, Controller
+from gateway.controller import Controller, Surroundings
 from gateway.decision import DoorPolicy
+from gateway.doors import AccessPoint, Doors, Doorway
 from gateway.events import NewList
 from gateway.journal import Head, Journal
+from gateway.passes import PassBook
+from gateway.portal import Portal
+from gateway.senses import Senses
 from messages.access_list import EVERY_DOOR, Entry
 from messages.model import ClockQuality, Direction
 
-GATEWAY = "east"
+SITE, GATEWAY = "riverside", "east"
 ZONE = ZoneInfo("Asia/Shanghai")
 _US = 1_000_000
 _NS_PER_US = 1_000
@@ -61,23 +66,34 @@ def controller_of(
     """Each door has one reader, called as the door is; `released(door)` is its lock."""
     points = {
         door: AccessPoint(
-            door=door,
-            direction=Direction.IN,
-            policy=DoorPolicy(),
-            lock_board="board",
-            release=partial(released, door),
+            door=door, direction=Direction.IN, lock_board="board", release=partial(released, door)
         )
         for door in doors
     }
+    access = Access(dict.fromkeys(doors, DoorPolicy()), ZONE, PassBook(SITE))
+    doorways = [Doorway(_portal(), (point,)) for point in points.values()]
     return Controller(
         journal=journal,
         clock=clock,
+        access=access,
         points=points,
-        indicate=lambda _reader, _signal: None,
-        announce=announce,
-        zone=ZONE,
+        doors=Doors(doorways, access),
+        senses=Senses(points, {}),
+        surroundings=Surroundings(
+            indicate=lambda _reader, _signal: None,
+            announce=announce,
+            answer=lambda _: None,
+            send_again=lambda _: None,
+            beat=lambda: None,
+            troubles=list,
+            input_changed=lambda _: None,
+        ),
         keep_acknowledged_days=7,
     )
+
+
+def _portal() -> Portal:
+    return Portal(release_s=5.0, open_limit_s=30.0, has_contact=False, exit_by_handle=True)
 
 
 def open_journal(path: Path, clock: Clock) -> Journal:

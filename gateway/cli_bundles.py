@@ -36,7 +36,7 @@ def export_records(
     """Writes the records that the centre does not have into one sealed file to be carried there. 导出"""
     loaded = load_settings(settings)
     own = _own(loaded)
-    reader = JournalReader(loaded.journal.path)
+    reader = JournalReader(loaded.journal.path, loaded.journal.second_path)
     try:
         done = export(reader, to, own, about(loaded), _now_us(), everything=everything)
     finally:

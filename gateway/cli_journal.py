@@ -61,4 +61,5 @@ def describe(record: Record) -> str:
 
 
 def _reader(settings: Path) -> JournalReader:
-    return JournalReader(load_settings(settings).journal.path)
+    journal = load_settings(settings).journal
+    return JournalReader(journal.path, journal.second_path)

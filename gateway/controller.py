@@ -71,7 +71,7 @@ class Surroundings:
     answer: Callable[[Result], None]  # what became of a command
     send_again: Callable[[Command], None]  # records that the centre wants once more
     beat: Callable[[], None]  # one more round was made: the loop is alive
-    storage_troubles: Callable[[], list[tuple[Kind, Reason | None]]]  # how full the disk is, what changed
+    troubles: Callable[[], list[tuple[Kind, Reason | None]]]  # what changed of disk and clock
     input_changed: Callable[[InputChanged], None]  # for whoever watches the power
 
 
@@ -397,7 +397,7 @@ class Controller:
     def _care_for_the_journal(self) -> None:
         """Between events: make up for what was not recorded, note acknowledgements, prune a little."""
         self._cared_s = time.monotonic()
-        self._handle_facts([self._fact(k, reason=reason) for k, reason in self._around.storage_troubles()])
+        self._handle_facts([self._fact(k, reason=reason) for k, reason in self._around.troubles()])
         try:
             if self._unrecorded:
                 self._record([])

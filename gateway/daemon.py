@@ -20,7 +20,7 @@ from gateway.clock import Clock
 from gateway.controller import Controller, Surroundings
 from gateway.devices import make_lock_boards, make_readers
 from gateway.doors import Doors
-from gateway.errors import AccessListError, CarryError, SiteSettingsError
+from gateway.errors import AccessListError, CarryError, JournalUnavailable, SiteSettingsError
 from gateway.events import (
     Acknowledged,
     ListRefused,
@@ -39,15 +39,17 @@ from gateway.passes import PassBook
 from gateway.power_watch import PowerWatch
 from gateway.rights_files import load_list_file, load_settings_file
 from gateway.rights_store import RightsStore
+from gateway.self_report import Report
 from gateway.senses import Senses
 from gateway.service_manager import ServiceManager
 from gateway.settings import Settings
 from gateway.spool import Spool, spool_folder
 from gateway.storage_space import StorageWatch
+from gateway.timekeeping import Timekeeper
 from gateway.tokens import load_site_key, tokeniser
-from gateway.uplink import Report, Uplink
+from gateway.uplink import Uplink
 from messages.commands import Command, Result
-from messages.model import Reason
+from messages.model import Kind, Reason
 from messages.topics import Leaf
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,7 @@ REPLAYED = 20_000
 """Records read again at a start, to know who is where and what is used up: some days of a building."""
 
 _SPOOL_EVERY_S = 5.0
+_MIB = 1024 * 1024
 
 
 class Daemon:
@@ -68,7 +71,7 @@ class Daemon:
         """Opens the journal and reads keys, list and site settings. Raises GatewayError or drivers'
         ConfigurationError."""
         self._settings = settings
-        self._clock = clock
+        self._clock = Timekeeper(clock, _newest_us(settings))
         self._service = service or ServiceManager(None)
         self._stopped = threading.Event()
         self._parts = Parts(self._stopped, self._report_lost)
@@ -85,7 +88,11 @@ class Daemon:
         self._access = make_access(settings, passes)
         self._power = PowerWatch(gateway.stop_on_battery_low_s)
         self._spool = Spool(spool_folder(settings.journal.path))
-        self._storage = StorageWatch([settings.journal.path])
+        self._storage = StorageWatch(
+            [path for path in (settings.journal.path, settings.journal.second_path) if path is not None]
+        )
+        if not settings.rights_path.exists():
+            load_list_file(settings)  # a mistake in it is told before anything is made
         self._closing = ExitStack()
         try:
             self._open()
@@ -96,7 +103,7 @@ class Daemon:
     def _open(self) -> None:
         settings = self._settings
         self._journal = self._closing.enter_context(closing(self._make_journal()))
-        self._journal_reader = JournalReader(settings.journal.path)
+        self._journal_reader = JournalReader(settings.journal.path, settings.journal.second_path)
         self._closing.callback(self._journal_reader.close)
         self._rights = RightsStore(settings.rights_path, settings.gateway.site, settings.gateway.name)
         self._closing.callback(self._rights.close)
@@ -200,7 +207,14 @@ class Daemon:
 
     def _make_journal(self) -> Journal:
         settings = self._settings.journal
-        return Journal(settings.path, self._settings.gateway.name, self._clock)
+        return Journal(
+            settings.path,
+            self._settings.gateway.name,
+            self._clock,
+            second_path=settings.second_path,
+            reserve_bytes=settings.reserve_mib * _MIB,
+            storage_rule=settings.storage,
+        )
 
     def _make_controller(self) -> Controller:
         points = make_points(self._settings, self._lock_boards)
@@ -217,7 +231,7 @@ class Daemon:
                 answer=self._answer,
                 send_again=self._send_again,
                 beat=self._beat,
-                storage_troubles=self._storage.look,
+                troubles=self._troubles,
                 input_changed=self._watch_power,
             ),
             keep_acknowledged_days=self._settings.journal.keep_acknowledged_days,
@@ -299,6 +313,10 @@ class Daemon:
         for each in command.ranges:
             self._uplink.send_again(each.epoch, each.first, each.last)
 
+    def _troubles(self) -> list[tuple[Kind, Reason | None]]:
+        stepped = self._clock.stepped()
+        return [*self._storage.look(), *([stepped] if stepped else [])]
+
     def _watch_power(self, event: InputChanged) -> None:
         sensor = self._sensors.get((event.device, event.input))
         if sensor is not None:
@@ -324,3 +342,12 @@ class Daemon:
         """Once, until it is heard of again: a driver that keeps falling does not fill the journal."""
         if self._devices.get(name, DeviceState.LOST) != DeviceState.LOST:
             self._from_device(DeviceChanged(name, DeviceState.LOST, "its driver fell"))
+
+
+def _newest_us(settings: Settings) -> int:
+    """When the newest record was made, 0 where there is none or it cannot be read: a floor for the clock."""
+    with closing(JournalReader(settings.journal.path, settings.journal.second_path)) as reader:
+        try:
+            return max((record.at for record in reader.newest(1)), default=0)
+        except JournalUnavailable:
+            return 0

@@ -124,7 +124,7 @@ class House:
                 answer=self.answers.append,
                 send_again=self.sent_again.append,
                 beat=lambda: None,
-                storage_troubles=lambda: [self.disk.pop() for _ in self.disk[:1]],
+                troubles=lambda: [self.disk.pop() for _ in self.disk[:1]],
                 input_changed=lambda _: None,
             ),
             keep_acknowledged_days=0,

@@ -6,13 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from gateway_support import EPOCH_S, TurnedClock, a_fact, opened
+from gateway_support import EPOCH_S, TurnedClock, a_fact, begin_epoch, opened
 
 from gateway.delivery import RESEND_AFTER_S
 from gateway.dispatch import Dispatch
 from gateway.journal import Head, Journal
 from gateway.journal_reader import JournalReader
-from messages.model import Reason
 from messages.wire import WIRE_VERSION, Ack, Block, EpochAck, decode_block
 
 SECOND = EPOCH_S + 100
@@ -53,7 +52,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
     with opened(tmp_path / "journal.db", clock) as journal:
         journal.append([a_fact()] * 149)
         clock.now = SECOND * 1_000_000
-        journal.head = journal._open_epoch(Reason.DAMAGED_JOURNAL, EPOCH_S)
+        begin_epoch(journal)
         journal.append([a_fact()] * 29)
         with closing(JournalReader(journal.path)) as reader:
             yield Office(journal, reader)
@@ -72,7 +71,7 @@ def test_new_records_belong_to_the_newest_epoch(office: Office) -> None:
 
 def test_an_epoch_that_begins_while_we_run_is_delivered_too(office: Office) -> None:
     office.journal._clock.now += 9_000_000  # type: ignore[attr-defined]
-    office.journal.head = office.journal._open_epoch(Reason.DAMAGED_JOURNAL, SECOND)
+    begin_epoch(office.journal)
     office.journal.append([a_fact()])
     office.dispatch.appended(office.journal.head)
     assert office.blocks()[-1] == (SECOND + 9, 1, 2)
