@@ -301,6 +301,7 @@ class Daemon:
         return Report(version, devices, len(waiting), waiting[0].at_us - 1)
 
     def _announce(self, head: Head) -> None:
+        self._clock.not_before(self._clock.now_us())  # as late as it was when this record was made
         self._uplink.announce(head)
 
     def _indicate(self, reader: str, signal: Indication) -> None:
