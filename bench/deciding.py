@@ -82,6 +82,7 @@ def controller_of(
         surroundings=Surroundings(
             indicate=lambda _reader, _signal: None,
             announce=announce,
+            list_changed=lambda: None,
             answer=lambda _: None,
             send_again=lambda _: None,
             beat=lambda: None,

@@ -68,6 +68,7 @@ class Surroundings:
 
     indicate: Callable[[str, Indication], None]  # (reader, signal)
     announce: Callable[[Head], None]  # a commit has moved the head
+    list_changed: Callable[[], None]  # another list decides now
     answer: Callable[[Result], None]  # what became of a command
     send_again: Callable[[Command], None]  # records that the centre wants once more
     beat: Callable[[], None]  # one more round was made: the loop is alive
@@ -84,6 +85,7 @@ class _Act:
     reader: str | None = None
     decision: Decision | None = None
     command: Command | None = None
+    refused: str | None = None  # the id of a command that is answered with this record
 
     @property
     def granted(self) -> bool:
@@ -181,7 +183,9 @@ class Controller:
             case CardUnreadable():
                 return self._unreadable(event)
             case CommandGiven(command):
-                return self._ordered(command)
+                return [self._ordered(command)]
+            case CommandRefused(command_id, reason, door):
+                return [_Act(self._fact(Kind.COMMAND_REFUSED, reason=reason, door=door), refused=command_id)]
             case Acknowledged(epoch, through):
                 self._acknowledged[epoch] = through
             case Stop():
@@ -202,6 +206,7 @@ class Controller:
                 return self._found(self._senses.input_changed(event))
             case NewList(access_list):
                 self._access.take_list(access_list)
+                self._around.list_changed()
                 return [self._list_fact(Kind.LIST_APPLIED)]
             case ListRefused(reason):
                 return [self._list_fact(Kind.LIST_REFUSED, reason=reason)]
@@ -213,10 +218,6 @@ class Controller:
                 return [self._fact(Kind.RECORDS_EXPORTED)]
             case SettingsRefused(reason):
                 return [self._fact(Kind.SETTINGS_REFUSED, reason=reason)]
-            case CommandRefused(command_id, reason, door):
-                if command_id is not None:
-                    self._around.answer(Result(COMMAND_VERSION, command_id, Outcome.REFUSED, reason))
-                return [self._fact(Kind.COMMAND_REFUSED, reason=reason, door=door)]
         return []
 
     # --- credentials ------------------------------------------------------------------------------------
@@ -264,19 +265,20 @@ class Controller:
 
     # --- commands ---------------------------------------------------------------------------------------
 
-    def _ordered(self, command: Command) -> list[_Act]:
-        """The first act stands for the command itself: its record is what the centre is told."""
-        match command.action:
-            case Action.RELEASE:
-                point = self._doors.point_of(command.door or "")
-                assert point is not None  # Orders takes commands for this building's doors only
-                return [_Act(self._fact(Kind.REMOTE_RELEASE, door=point.door), point, command=command)]
-            case Action.FREE | Action.LOCK_DOWN | Action.BACK_TO_SCHEDULE:
-                return [_Act(self._fact(Kind.COMMAND_DONE, door=command.door), command=command)]
-            case Action.RESET_PASSBACK:
-                return [_Act(self._fact(Kind.PASSBACK_RESET), command=command)]
-            case Action.SEND_RECORDS:
-                return [_Act(self._fact(Kind.COMMAND_DONE), command=command)]
+    def _ordered(self, command: Command) -> _Act:
+        """Who ordered it stands where the holder of a credential stands (trust.md R-54)."""
+        if self._clock.now_us() >= command.expires_us and command.action is not Action.SEND_RECORDS:
+            fact = self._fact(Kind.COMMAND_REFUSED, reason=Reason.TOO_LATE, door=command.door)
+            return _Act(fact, refused=command.id)
+        point = self._doors.point_of(command.door or "") if command.action is Action.RELEASE else None
+        fact = self._fact(
+            _ORDERED.get(command.action, Kind.COMMAND_DONE),
+            door=command.door,
+            holder=command.operator,
+            category=OPERATOR,
+            reason=Reason.COMMAND,
+        )
+        return _Act(fact, point, command=command)
 
     def _obey(self, act: _Act, command: Command, seq: int) -> list[Fact]:
         """Its record is durable."""
@@ -294,17 +296,13 @@ class Controller:
                 self._access.command_mode(command.door, _COMMANDED.get(command.action), command.until_us)
                 turned = self._doors.turn(Reason.COMMAND, self._now(), time.monotonic())
                 follow = self._of_doors(turned)
-        self._around.answer(
-            Result(
-                COMMAND_VERSION,
-                command.id,
-                Outcome.DONE if done else Outcome.REFUSED,
-                None if done else Reason.LOST_DRIVE,
-                self._journal.head.epoch,
-                int(seq),
-            )
-        )
+        self._answer(command.id, seq, None if done else Reason.LOST_DRIVE)
         return follow
+
+    def _answer(self, command_id: str, seq: int, refusal: Reason | None) -> None:
+        outcome = Outcome.DONE if refusal is None else Outcome.REFUSED
+        epoch = self._journal.head.epoch
+        self._around.answer(Result(COMMAND_VERSION, command_id, outcome, refusal, epoch, int(seq)))
 
     # --- recording, and what follows --------------------------------------------------------------------
 
@@ -322,6 +320,8 @@ class Controller:
 
     def _carry_out(self, act: _Act, seq: int | None) -> list[Fact]:
         """What follows from what is durable now (`seq` None: from what is kept in memory)."""
+        if act.refused is not None and seq is not None:
+            self._answer(act.refused, seq, act.fact.reason)
         if act.command is not None:
             return [] if seq is None else self._obey(act, act.command, seq)
         if act.point is None or act.reader is None:
@@ -356,6 +356,8 @@ class Controller:
             if act.command is not None:
                 self._not_obeyed(act.command)
                 continue
+            if act.refused is not None:
+                self._around.answer(Result(COMMAND_VERSION, act.refused, Outcome.REFUSED, act.fact.reason))
             may = act.granted and act.fact.reason in _BY_LIST
             let_in = may and act.point is not None and act.point.admit_listed_unrecorded
             self._keep_in_memory([_as_decided_without_a_journal(act, let_in=let_in)])
@@ -449,6 +451,13 @@ class Controller:
         return Moment(self._clock.now_us(), self._clock.quality())
 
 
+OPERATOR = "operator"
+"""The category of whoever gives commands at the centre."""
+
+_ORDERED: Mapping[Action, Kind] = {
+    Action.RELEASE: Kind.REMOTE_RELEASE,
+    Action.RESET_PASSBACK: Kind.PASSBACK_RESET,
+}
 _COMMANDED: Mapping[Action, DoorMode] = {Action.FREE: DoorMode.FREE, Action.LOCK_DOWN: DoorMode.LOCKED_DOWN}
 """Any other action gives the door back to its schedule."""
 

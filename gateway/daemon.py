@@ -228,6 +228,7 @@ class Daemon:
             surroundings=Surroundings(
                 indicate=self._indicate,
                 announce=self._announce,
+                list_changed=self._list_changed,
                 answer=self._answer,
                 send_again=self._send_again,
                 beat=self._beat,
@@ -303,6 +304,9 @@ class Daemon:
     def _announce(self, head: Head) -> None:
         self._clock.not_before(self._clock.now_us())  # as late as it was when this record was made
         self._uplink.announce(head)
+
+    def _list_changed(self) -> None:
+        self._uplink.report_soon()
 
     def _indicate(self, reader: str, signal: Indication) -> None:
         try:

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -34,7 +35,16 @@ from gateway.access_list import AccessList
 from gateway.controller import Controller, Surroundings
 from gateway.decision import Admission, DoorPolicy
 from gateway.doors import AccessPoint, Doors, Doorway
-from gateway.events import Acknowledged, ListRefused, NewList, Stop
+from gateway.events import (
+    Acknowledged,
+    CommandGiven,
+    CommandRefused,
+    ListRefused,
+    NewList,
+    NewSettings,
+    SettingsRefused,
+    Stop,
+)
 from gateway.journal import Head, Journal
 from gateway.journal_reader import JournalReader
 from gateway.passes import PassBook
@@ -42,8 +52,9 @@ from gateway.portal import Portal
 from gateway.senses import Senses
 from gateway.sensing import InputFunction, Sensor
 from messages.access_list import Entry
-from messages.commands import Command, Result
+from messages.commands import Action, Command, Outcome, RecordRange, Result, Why
 from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason, Record
+from messages.site_settings import decode_site_settings
 
 S = 1_000_000_000
 LISTED, BLOCKED, STRANGER = "a" * 32, "b" * 32, "c" * 32
@@ -121,6 +132,7 @@ class House:
             surroundings=Surroundings(
                 indicate=lambda reader, signal: self.shown.append((reader, signal)),
                 announce=self.announced.append,
+                list_changed=lambda: None,
                 answer=self.answers.append,
                 send_again=self.sent_again.append,
                 beat=lambda: None,
@@ -593,3 +605,145 @@ def test_acknowledged_records_are_pruned_between_events(house: House) -> None:
 def oldest(house: House) -> int:
     with closing(sqlite3.connect(f"file:{house.path}?mode=ro", uri=True)) as connection:
         return int(connection.execute("SELECT min(id) FROM records").fetchone()[0])
+
+
+# --- commands, duress, and what doors say ------------------------------------------------------------------
+
+
+def ordered(action: Action, door: str | None = None, **more: Any) -> CommandGiven:
+    now_us = EPOCH_S * 1_000_000
+    command = Command(
+        1, "0" * 32, action, "op-1", Why.VISITOR, now_us - 1_000_000, now_us + 7_000_000, door, **more
+    )
+    return CommandGiven(command)
+
+
+def told(house: House) -> list[tuple[Kind, Reason | None, int | None]]:
+    return [(record.kind, record.reason, record.links) for record in house.records()]
+
+
+def test_a_release_by_command_is_recorded_first_with_its_operator_and_answered_with_its_record(
+    house: House,
+) -> None:
+    house.controller.handle([ordered(Action.RELEASE, "lobby")])
+    (record,) = house.records()
+    assert (record.kind, record.door, record.holder) == (Kind.REMOTE_RELEASE, "lobby", "op-1")
+    assert [each.kind for each in house.board.committed_before] == [Kind.REMOTE_RELEASE]
+    assert house.answers == [Result(1, "0" * 32, Outcome.DONE, None, record.epoch, record.seq)]
+
+
+def test_a_release_that_the_lock_did_not_take_is_answered_so(house: House) -> None:
+    house.board.broken = True
+    house.controller.handle([ordered(Action.RELEASE, "lobby")])
+    assert told(house) == [
+        (Kind.REMOTE_RELEASE, Reason.COMMAND, None),
+        (Kind.RELEASE_FAILED, Reason.LOST_DRIVE, 2),
+    ]
+    assert (house.answers[0].outcome, house.answers[0].reason) == (Outcome.REFUSED, Reason.LOST_DRIVE)
+
+
+def test_a_command_that_waited_too_long_is_not_carried_out(house: House) -> None:
+    house.clock.passes(8_000_000)
+    house.controller.handle([ordered(Action.RELEASE, "lobby")])
+    assert told(house) == [(Kind.COMMAND_REFUSED, Reason.TOO_LATE, None)]
+    assert house.answers == [
+        Result(1, "0" * 32, Outcome.REFUSED, Reason.TOO_LATE, house.records()[0].epoch, 2)
+    ]
+    assert house.board.released == 0
+
+
+def test_a_command_that_cannot_be_recorded_is_not_carried_out(house: House) -> None:
+    with no_room(house):
+        house.controller.handle([ordered(Action.RELEASE, "lobby")])
+    assert house.board.released == 0
+    assert house.answers == [Result(1, "0" * 32, Outcome.REFUSED, Reason.NOT_RECORDABLE)]
+
+
+def test_a_refused_command_is_answered_with_its_record(house: House) -> None:
+    house.controller.handle([CommandRefused("1" * 32, Reason.REPLAYED, "lobby")])
+    (record,) = house.records()
+    assert (record.kind, record.reason, record.door) == (Kind.COMMAND_REFUSED, Reason.REPLAYED, "lobby")
+    assert house.answers == [Result(1, "1" * 32, Outcome.REFUSED, Reason.REPLAYED, record.epoch, record.seq)]
+
+
+def test_a_forgery_is_recorded_and_answered_to_nobody(house: House) -> None:
+    house.controller.handle([CommandRefused(None, Reason.NOT_SIGNED)])
+    assert told(house) == [(Kind.COMMAND_REFUSED, Reason.NOT_SIGNED, None)]
+    assert house.answers == []
+
+
+def test_a_door_is_locked_down_by_command_and_given_back_to_its_schedule(house: House) -> None:
+    until_us = (EPOCH_S + 3_600) * 1_000_000
+    house.controller.handle([ordered(Action.LOCK_DOWN, "lobby", until_us=until_us)])
+    house.reads(LISTED)
+    house.controller.handle([ordered(Action.BACK_TO_SCHEDULE, "lobby")])
+    house.reads(LISTED, at_s=9)
+    assert [(kind, reason) for kind, reason, _ in told(house)] == [
+        (Kind.COMMAND_DONE, Reason.COMMAND),
+        (Kind.DOOR_LOCKED_DOWN, Reason.COMMAND),
+        (Kind.ACCESS_DENIED, Reason.LOCKED_DOWN),
+        (Kind.COMMAND_DONE, Reason.COMMAND),
+        (Kind.DOOR_SECURED, Reason.COMMAND),
+        (Kind.ACCESS_GRANTED, Reason.LISTED),
+    ]
+
+
+def test_records_that_the_centre_asks_for_are_passed_on(house: House) -> None:
+    asked = ordered(Action.SEND_RECORDS, ranges=(RecordRange(1, 1, 9),))
+    house.controller.handle([asked])
+    assert house.sent_again == [asked.command]
+    assert house.answers[0].outcome is Outcome.DONE
+
+
+def test_a_decision_is_followed_by_who_went_in_and_linked_to_it(house: House) -> None:
+    house.controller.handle([InputChanged("lobby-board", 1, InputState.NORMAL, 0)])
+    house.reads(LISTED, reader="garage-out")
+    house.controller.handle([InputChanged("lobby-board", 1, InputState.ACTIVE, 0)])
+    house.controller.handle([InputChanged("lobby-board", 1, InputState.NORMAL, 0)])
+    assert told(house) == [
+        (Kind.ACCESS_GRANTED, Reason.LISTED, None),
+        (Kind.DOOR_OPENED, None, 2),
+        (Kind.ACCESS_TAKEN, None, 2),
+        (Kind.DOOR_CLOSED, None, 2),
+    ]
+
+
+def test_duress_opens_like_any_pin_and_is_on_the_disk_with_the_decision(strict: House) -> None:
+    entry = structs.replace(ENTRIES[LISTED], pin=PIN, duress_pin=OTHER_PIN)
+    strict.access.take_list(AccessList(6, 1, {LISTED: entry}))
+    strict.controller.handle([read(LISTED, pin=OTHER_PIN)])
+    assert [(kind, reason) for kind, reason, _ in told(strict)] == [
+        (Kind.ACCESS_GRANTED, Reason.LISTED),
+        (Kind.DURESS, None),
+    ]
+    assert strict.board.committed_before[-1].kind is Kind.DURESS
+    assert strict.shown == [("lobby-in", Indication.GRANTED)]
+
+
+def test_five_wrong_cards_in_a_row_raise_an_alarm_once(house: House) -> None:
+    house.reads(*(f"{number:032x}" for number in range(1_000, 1_006)))
+    kinds = [record.kind for record in house.records()]
+    assert kinds.count(Kind.REPEATED_DENIALS) == 1
+    assert kinds[:6] == [Kind.ACCESS_DENIED] * 5 + [Kind.REPEATED_DENIALS]
+
+
+def test_new_site_settings_are_recorded_and_turn_the_doors(house: House) -> None:
+    settings = decode_site_settings(
+        b'{"v":1,"revision":3,"issued_us":1,"doors":{"lobby":{"mode":"locked_down"}}}'
+    )
+    house.controller.handle([NewSettings(settings), SettingsRefused(Reason.OLDER)])
+    assert [(kind, reason) for kind, reason, _ in told(house)] == [
+        (Kind.SETTINGS_APPLIED, None),
+        (Kind.DOOR_LOCKED_DOWN, Reason.SCHEDULE),
+        (Kind.SETTINGS_REFUSED, Reason.OLDER),
+    ]
+
+
+def test_a_grant_that_could_not_be_carried_out_costs_no_use(house: House) -> None:
+    once = structs.replace(ENTRIES[LISTED], uses=1)
+    house.access.take_list(AccessList(6, 1, {LISTED: once}))
+    with no_room(house):
+        house.reads(LISTED, reader="garage-out")
+    house.controller.handle([ListRefused()])
+    house.reads(LISTED, at_s=60)
+    assert house.reasons()[-1] is Reason.LISTED

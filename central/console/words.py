@@ -149,6 +149,7 @@ CATEGORIES: dict[str, str] = {
     "resident": N_("resident"),
     "worker": N_("worker"),
     "visitor": N_("visitor"),
+    "operator": N_("operator"),
 }
 
 CONDITIONS: dict[str, str] = {
@@ -164,4 +165,5 @@ FINDINGS: dict[str, str] = {
     "poison": N_("unreadable records"),
     "lost": N_("stretches that were lost"),
     "wrong_gateway": N_("records of another gateway"),
+    "wrong_signature": N_("said in its name without its signature"),
 }
