@@ -53,10 +53,12 @@ class FileView:
         self.heads = heads
 
     def acknowledged(self) -> dict[int, int]:
+        if not self._has("acknowledgements"):
+            return {}
         return dict(self._all("SELECT epoch, max(through) FROM acknowledgements GROUP BY epoch"))
 
     def holds(self, epoch: int) -> bool:
-        return self._one("SELECT 1 FROM epochs WHERE epoch = ?", epoch) is not None
+        return self._has("epochs") and self._one("SELECT 1 FROM epochs WHERE epoch = ?", epoch) is not None
 
     def joined(self, epoch: int, first: int, last: int) -> tuple[bytes, int]:
         first_id, end_id = self._span(epoch)
@@ -85,22 +87,28 @@ class FileView:
         return None if row is None else record_hash(row[0])
 
     def newest(self, count: int) -> list[Record]:
+        if not self._has("records"):
+            return []
         rows = self._all("SELECT id, body FROM records ORDER BY id DESC LIMIT ?", count)
         return list(_readable(reversed(rows)))
 
     def after(self, record_id: int) -> tuple[list[Record], int]:
+        if not self._has("records"):
+            return [], record_id
         rows = self._all("SELECT id, body FROM records WHERE id > ? ORDER BY id LIMIT ?", record_id, _PAGE)
         return list(_readable(rows)), rows[-1][0] if rows else record_id
 
     def before(self, record_id: int) -> tuple[list[Record], int]:
         """Readable records stored before `record_id`, the newest first, and the id to go on from."""
+        if not self._has("records"):
+            return [], 0
         rows = self._all(
             "SELECT id, body FROM records WHERE id < ? ORDER BY id DESC LIMIT ?", record_id, _PAGE
         )
         return list(_readable(rows)), rows[-1][0] if rows else 0
 
     def newest_id(self) -> int:
-        return int(self._one("SELECT coalesce(max(id), 0) FROM records")[0])
+        return int(self._one("SELECT coalesce(max(id), 0) FROM records")[0]) if self._has("records") else 0
 
     def size(self) -> tuple[int, int]:
         """Bytes of the file that hold something, and bytes in it that are free for new records."""
@@ -110,7 +118,7 @@ class FileView:
         return (pages - free) * page, free * page
 
     def count(self) -> int:
-        return int(self._one("SELECT count(*) FROM records")[0])
+        return int(self._one("SELECT count(*) FROM records")[0]) if self._has("records") else 0
 
     def verify(self) -> tuple[int, list[Flaw]]:
         checked, flaws = 0, []
@@ -167,6 +175,8 @@ class FileView:
             at = rows[-1][0] + 1
 
     def _epochs(self) -> list[EpochSpan]:
+        if not self._has("epochs"):
+            return []
         rows = self._all("SELECT epoch, first_id FROM epochs ORDER BY first_id, epoch")
         ends = [row[1] for row in rows[1:]] + [_NO_END]
         return [
@@ -184,6 +194,10 @@ class FileView:
         if row is None:
             raise JournalUnavailable(f"{self.path}: there is no epoch {epoch} in this journal")
         return row[0], row[1]
+
+    def _has(self, table: str) -> bool:
+        """A gateway that fell, or whose disk failed, while it made the file left no table in it."""
+        return bool(self._all(f"SELECT 1 FROM sqlite_master WHERE name = '{table}'"))  # noqa: S608  our names
 
     def _one(self, sql: str, *values: int) -> Any:
         """The first row, None where there is none."""

@@ -305,3 +305,18 @@ def test_a_journal_whose_gateway_fell_before_its_first_record_holds_nothing(tmp_
     with closing(JournalReader(path)) as reader:
         assert reader.verify() == (0, [])
         assert reader.epoch_heads() == []
+
+
+def test_a_first_file_that_was_never_made_whole_does_not_hide_the_second(tmp_path: Path) -> None:
+    """A disk that failed from the first write on leaves a file without tables."""
+    first, second = tmp_path / "first.db", tmp_path / "second.db"
+    first.touch()
+    with opened(second) as journal:
+        journal.append([a_fact()])
+    with closing(JournalReader(first, second)) as reader:
+        assert reader.verify() == (2, [])
+        assert [record.seq for record in reader.newest(5)] == [1, 2]
+        assert [record.seq for record in reader.after(0)[0]] == [1, 2]
+        assert reader.after(reader.newest_id())[0] == []
+        assert reader.acknowledged() == {}
+        assert [(head.epoch, head.head) for head in reader.epoch_heads()] == [(EPOCH_S, 2)]
