@@ -79,16 +79,7 @@ def controller_of(
         points=points,
         doors=Doors(doorways, access),
         senses=Senses(points, {}),
-        surroundings=Surroundings(
-            indicate=lambda _reader, _signal: None,
-            announce=announce,
-            list_changed=lambda: None,
-            answer=lambda _: None,
-            send_again=lambda _: None,
-            beat=lambda: None,
-            troubles=list,
-            input_changed=lambda _: None,
-        ),
+        surroundings=Surroundings(lambda _reader, _signal: None, announce),
         keep_acknowledged_days=7,
     )
 

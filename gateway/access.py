@@ -201,6 +201,17 @@ class Access:
     def reset_passback(self) -> None:
         self._memory.areas.reset()
 
+    def looks_back(self) -> bool:
+        """Whether what is in force asks for more than the last minutes: areas, uses, who came first."""
+        rules = self.settings.doors.values()
+        firsts = (each.first_person for door in rules for each in (door, *door.windows))
+        return bool(
+            self.settings.areas
+            or self.settings.pass_keys
+            or any(firsts)
+            or any(entry.uses is not None for entry in self._list.entries.values())
+        )
+
     def replay(self, records: Iterable[Record]) -> None:
         """Finds again what was remembered. Records oldest first, as far back as the journal goes: what was
         used before that is not known."""

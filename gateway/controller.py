@@ -35,6 +35,7 @@ from gateway.events import (
 )
 from gateway.facts import Fact
 from gateway.journal import Head, Journal
+from gateway.metrics import Metrics
 from gateway.presentation import RepeatWindow
 from gateway.senses import Found, Senses
 from messages.commands import COMMAND_VERSION, Action, Command, Outcome, Result
@@ -62,18 +63,22 @@ _BY_LIST = frozenset({Reason.LISTED, Reason.LISTED_PASSED_BACK})
 """Enrolled people. Whoever else has a right is sent to a person while nothing can be recorded."""
 
 
+def _nothing(*_: object) -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """Everything that the deciding thread tells; each returns at once and belongs to another part."""
 
     indicate: Callable[[str, Indication], None]  # (reader, signal)
     announce: Callable[[Head], None]  # a commit has moved the head
-    list_changed: Callable[[], None]  # another list decides now
-    answer: Callable[[Result], None]  # what became of a command
-    send_again: Callable[[Command], None]  # records that the centre wants once more
-    beat: Callable[[], None]  # one more round was made: the loop is alive
-    troubles: Callable[[], list[tuple[Kind, Reason | None]]]  # what changed of disk and clock
-    input_changed: Callable[[InputChanged], None]  # for whoever watches the power
+    list_changed: Callable[[], None] = _nothing  # another list decides now
+    answer: Callable[[Result], None] = _nothing  # what became of a command
+    send_again: Callable[[Command], None] = _nothing  # records that the centre wants once more
+    beat: Callable[[], None] = _nothing  # one more round was made: the loop is alive
+    input_changed: Callable[[InputChanged], None] = _nothing  # for whoever watches the power
+    troubles: Callable[[], Iterable[tuple[Kind, Reason | None]]] = tuple  # what changed of disk and clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,7 @@ class Controller:
         senses: Senses,
         surroundings: Surroundings,
         keep_acknowledged_days: int,
+        metrics: Metrics | None = None,
     ) -> None:
         """`points` by reader."""
         self.inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -117,6 +123,7 @@ class Controller:
         self._senses = senses
         self._around = surroundings
         self._keep_days = keep_acknowledged_days
+        self._metrics = metrics or Metrics()
         self._care_every_s = CARE_EVERY_S if keep_acknowledged_days else 0.0
         self._cared_s = time.monotonic()
         self._repeats = RepeatWindow()
@@ -309,7 +316,11 @@ class Controller:
     def _record(self, facts: list[Fact]) -> list[int]:
         """Durable when this returns. What could not be recorded before goes first."""
         earlier = list(self._unrecorded)
+        begun_s = time.monotonic()
         seqs = self._journal.append([*earlier, *facts])
+        self._metrics.committed(time.monotonic() - begun_s)
+        for fact in (*earlier, *facts):
+            self._metrics.recorded(fact.kind, fact.reason)
         if self._journal.head.epoch != self._epoch:
             self._epoch = self._journal.head.epoch
             self._doors.forget_decisions()

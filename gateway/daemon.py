@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import gc
 import logging
+import shutil
 import threading
 import time
 from contextlib import ExitStack, closing
 from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from drivers.base import DeviceChanged, DeviceEvent, DeviceState, Indication, InputChanged
 from drivers.errors import DriverError
@@ -33,6 +36,7 @@ from gateway.events import (
 from gateway.journal import Head, Journal
 from gateway.journal_reader import JournalReader
 from gateway.keys import load_keys
+from gateway.metrics import Metrics, Readings
 from gateway.orders import Orders
 from gateway.parts import Parts
 from gateway.passes import PassBook
@@ -52,6 +56,9 @@ from messages.commands import Command, Result
 from messages.model import Kind, Reason
 from messages.topics import Leaf
 
+if TYPE_CHECKING:
+    from gateway.metrics_page import MetricsPage
+
 log = logging.getLogger(__name__)
 
 BOARDS_FIRST_S = 2.0
@@ -59,6 +66,9 @@ BOARDS_FIRST_S = 2.0
 
 REPLAYED = 20_000
 """Records read again at a start, to know who is where and what is used up: some days of a building."""
+
+REPLAYED_AT_LEAST = 500
+"""Where nobody is counted anywhere: some minutes, for PINs tried in vain."""
 
 _SPOOL_EVERY_S = 5.0
 _MIB = 1024 * 1024
@@ -74,7 +84,8 @@ class Daemon:
         self._clock = Timekeeper(clock, _newest_us(settings))
         self._service = service or ServiceManager(None)
         self._stopped = threading.Event()
-        self._parts = Parts(self._stopped, self._report_lost)
+        self._metrics = Metrics()
+        self._parts = Parts(self._stopped, self._fell)
         self._boards_known = threading.Event()  # each lock board has said once whether it works
         devices = (*settings.lock_boards, *settings.readers)
         self._devices = {part.name: DeviceState.RECOVERING.value for part in devices}
@@ -110,6 +121,7 @@ class Daemon:
         self.controller = self._make_controller()
         self._uplink = self._make_uplink()
         self._orders = self._make_orders()
+        self._page = self._make_page()
         self._take_up_rights()
 
     def start(self) -> None:
@@ -122,6 +134,8 @@ class Daemon:
         self._parts.start("uplink", self._uplink.run)
         self._parts.start("orders", self._orders.run)
         self._parts.start("spool", self._watch_spool)
+        if self._page is not None:
+            self._parts.start("metrics", self._page.run)
         self._deciding = threading.Thread(target=self._decide, name="decisions")
         gc.collect()
         gc.freeze()  # what is here now stays: the collector need not look at 50,000 credentials again
@@ -143,6 +157,8 @@ class Daemon:
             board.stop()
         self._orders.stop()
         self._uplink.stop()
+        if self._page is not None:
+            self._page.stop()
         if self._parts.join():
             self._closing.close()
         else:
@@ -203,7 +219,8 @@ class Daemon:
         else:
             self.controller.inbox.put(NewList(access_list))
             self._access.take_list(access_list)
-        self._access.replay(self._journal_reader.newest(REPLAYED))
+        many = REPLAYED if self._access.looks_back() else REPLAYED_AT_LEAST
+        self._access.replay(self._journal_reader.newest(many))
 
     def _make_journal(self) -> Journal:
         settings = self._settings.journal
@@ -236,6 +253,7 @@ class Daemon:
                 input_changed=self._watch_power,
             ),
             keep_acknowledged_days=self._settings.journal.keep_acknowledged_days,
+            metrics=self._metrics,
         )
 
     def _make_uplink(self) -> Uplink:
@@ -264,6 +282,31 @@ class Daemon:
             clock=self._clock,
             post=self.controller.inbox.put,
             publish_result=self._uplink.publish_result,
+        )
+
+    def _make_page(self) -> MetricsPage | None:
+        """Loaded only where the settings want one."""
+        if self._settings.metrics.port is None:
+            return None
+        from gateway.metrics_page import MetricsPage
+
+        return MetricsPage(self._settings.metrics, self._metrics, self._readings, version("liuhen"))
+
+    def _readings(self) -> Readings:
+        status, now = self._uplink.status(), self._clock.now_us()
+        path = self._settings.journal.path
+        files = (path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm"))
+        return Readings(
+            inbox=self.controller.inbox.qsize(),
+            unrecorded=len(self.controller.unrecorded),
+            unacknowledged=status.waiting,
+            list_version=self.controller.access_list.version,
+            list_age_s=self.controller.access_list.age_s(now),
+            connected=status.connected,
+            journal_bytes=sum(file.stat().st_size for file in files if file.exists()),
+            free_bytes=shutil.disk_usage(path.parent).free,
+            clock=self._clock.quality(),
+            devices=dict(self._devices),
         )
 
     def _watch_spool(self) -> None:
@@ -295,11 +338,11 @@ class Daemon:
         self.controller.inbox.put(event)
 
     def _report(self) -> Report:
-        version, devices = self.controller.access_list.version, dict(self._devices)
+        list_version, devices = self.controller.access_list.version, dict(self._devices)
         waiting = self.controller.unrecorded
         if not waiting:
-            return Report(version, devices)
-        return Report(version, devices, len(waiting), waiting[0].at_us - 1)
+            return Report(list_version, devices)
+        return Report(list_version, devices, len(waiting), waiting[0].at_us - 1)
 
     def _announce(self, head: Head) -> None:
         self._clock.not_before(self._clock.now_us())  # as late as it was when this record was made
@@ -342,6 +385,10 @@ class Daemon:
             log.critical("the deciding thread fell; the gateway stops", exc_info=True)
             self.fell = True
             self.stop()
+
+    def _fell(self, name: str) -> None:
+        self._metrics.restarted(name)
+        self._report_lost(name)
 
     def _report_lost(self, name: str) -> None:
         """Once, until it is heard of again: a driver that keeps falling does not fill the journal."""
