@@ -29,7 +29,8 @@ class JournalReader:
 
     def __init__(self, path: Path, second_path: Path | None = None) -> None:
         """Opens nothing yet."""
-        self._both = (FileView(path), *(() if second_path is None else (FileView(second_path),)))
+        paths = [path] if second_path is None else [path, second_path]
+        self._both = tuple(FileView(each, one_of_two=second_path is not None) for each in paths)
 
     @property
     def _files(self) -> list[FileView]:

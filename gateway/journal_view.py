@@ -26,8 +26,10 @@ _PRIVATE = 0o600
 class FileView:
     """Every method raises JournalUnavailable when the file cannot be read; the next call opens it anew."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, one_of_two: bool = False) -> None:
+        """`one_of_two`: a file without tables holds nothing; alone it is no journal."""
         self.path = path
+        self._one_of_two = one_of_two
         self.heads: list[EpochHead] = []  # as read last
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
@@ -197,7 +199,7 @@ class FileView:
 
     def _has(self, table: str) -> bool:
         """A gateway that fell, or whose disk failed, while it made the file left no table in it."""
-        return bool(self._all(f"SELECT 1 FROM sqlite_master WHERE name = '{table}'"))  # noqa: S608  our names
+        return not self._one_of_two or bool(self._all(f"SELECT 1 FROM sqlite_master WHERE name = '{table}'"))  # noqa: S608  our names
 
     def _one(self, sql: str, *values: int) -> Any:
         """The first row, None where there is none."""
