@@ -1,6 +1,6 @@
 """A program to be cut off: appends facts to a real journal and says of each batch what became of it.
 
-`python -m bench.journal_writer FOLDER [--first N] [--facts N] [--hasty]`. On standard output, one line each:
+`python -m bench.journal_writer FOLDER [--first N] [--facts N] [--second] [--hasty]`. On standard output:
 `ready`, `stored EPOCH FIRST LAST HASH FACT FACT` (durable: sequence numbers, the last one's hash, numbers of
 the facts), `refused FACT FACT` (not stored; tried again together with the next), and, after N facts, `end`.
 
@@ -27,6 +27,8 @@ from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason
 
 GATEWAY = "east"
 FILE = "journal.db"
+SECOND_FILE = "second.db"
+_RESERVE_BYTES = 1 << 20
 _MOST_TOGETHER = 5
 _MOST_WAITING = 64
 _PAUSE_S = 0.005
@@ -49,7 +51,13 @@ def main() -> int:
         setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=_Hasty))  # noqa: B010
     clock = SystemClock()
     try:
-        journal = Journal(arguments.folder / FILE, GATEWAY, clock)
+        journal = Journal(
+            arguments.folder / FILE,
+            GATEWAY,
+            clock,
+            second_path=arguments.folder / SECOND_FILE if arguments.second else None,
+            reserve_bytes=_RESERVE_BYTES,
+        )
     except JournalRefused as error:
         print(f"not opened: {error}", file=sys.stderr)
         return REFUSED
@@ -114,6 +122,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--first", type=int, default=1, help="number of the first fact")
     parser.add_argument("--facts", type=int, help="how many; without it until it is ended")
+    parser.add_argument("--second", action="store_true", help="keep a second journal beside the first")
     parser.add_argument("--hasty", action="store_true")
     return parser.parse_args()
 

@@ -26,7 +26,7 @@ from bench.loop_disk import LoopDisk
 from bench.oracle import Finding
 from bench.report import save, show
 from bench.verdict import conclude, skip
-from bench.witness import Batch, batches, look
+from bench.witness import Batch, batches, look, told
 
 _DISK_MB = 512
 _CUT_AFTER_S = (0.02, 0.5)
@@ -59,7 +59,7 @@ class Tally:
         self.promised += promised
         self.findings += Counter(finding.what for finding in findings)
         self.rounds_with_loss += any(finding.what == "lost" for finding in findings)
-        self.texts += sorted({f"round {self.rounds}: {found.what}: {found.text}" for found in findings})
+        self.texts += [f"round {self.rounds}: {text}" for text in told(findings)]
 
     def figures(self) -> dict[str, object]:
         return {

@@ -28,7 +28,7 @@ from bench.journal_writer import FILE, REFUSED
 from bench.report import save, show
 from bench.strace import Fault
 from bench.verdict import conclude, skip
-from bench.witness import batches, look
+from bench.witness import batches, look, told
 
 _FIRST_CALLS = 50
 _FACTS = 180
@@ -47,10 +47,12 @@ _TOGETHER = max(2, os.cpu_count() or 2)
 class Case:
     fault: Fault
     for_good: bool  # the process is then killed; a new one without the fault has to go on
+    second: bool = False  # there is a second journal, on a disk that works
 
     @property
     def text(self) -> str:
-        return self.fault.text + (", then killed" if self.for_good else "")
+        second = ", beside a second journal" if self.second else ""
+        return self.fault.text + (" for good" if self.for_good else "") + second
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,14 @@ class Outcome:
 
 
 def cases(first_calls: int) -> list[Case]:
-    """Every call, error and place, for one call, a dozen of them, and for good; delays once each."""
+    """Every call, error and place, for one call, a dozen of them, and for good, the last also beside a second
+    journal; delays once each."""
     return [
-        Case(Fault(call, does, when), for_good=when.endswith("+"))
+        Case(Fault(call, does, when), for_good=when.endswith("+"), second=second)
         for call in strace.CALLS
         for at in range(1, first_calls + 1)
         for does, when in _faults_at(at)
+        for second in ((False, True) if when.endswith("+") else (False,))
     ]
 
 
@@ -125,15 +129,16 @@ def try_case(folder: Path, case: Case) -> Outcome:
     folder.mkdir(parents=True)
     trace = folder / "trace"
     code, lines, errors = _run(
-        [*strace.command([case.fault], _paths(folder), trace), *_writer(folder, 1)], kill=case.for_good
+        [*strace.command([case.fault], _paths(folder), trace), *_writer(folder, 1, second=case.second)],
+        kill=case.for_good,
     )
     failures = _wrong_ending(case, code, lines, errors)
-    failures += [f"{f.what}: {f.text}" for f in look(folder, batches(lines))]
-    code, more, errors = _run(_writer(folder, _AFTERWARDS), kill=False)
+    failures += told(look(folder, batches(lines)))
+    code, more, errors = _run(_writer(folder, _AFTERWARDS, second=case.second), kill=False)
     if code != 0 or "end\n" not in more:
         failures.append(f"without the fault it did not go on (code {code}): {errors[-300:]}")
     said = [*batches(lines), *batches(more)]
-    failures += [f"afterwards: {f.what}: {f.text}" for f in look(folder, said)]
+    failures += [f"afterwards: {text}" for text in told(look(folder, said))]
     refused = sum(line.startswith("refused") for line in lines)
     outcome = Outcome(case, strace.injected(trace), refused, "ready\n" in lines, tuple(failures))
     if not failures:
@@ -145,12 +150,16 @@ def _wrong_ending(case: Case, code: int, lines: Sequence[str], errors: str) -> l
     """A writer may be refused its journal with a plain word; else it ends with everything stored."""
     if "Traceback" in errors:
         return [f"it fell: {errors[-500:]}"]
-    if code == REFUSED or (case.for_good and code in (-signal.SIGKILL, 128 + signal.SIGKILL)):
+    if case.second and any(line.startswith("refused") for line in lines):
+        return ["append() refused, and the second journal's disk works"]
+    if not case.second and (
+        code == REFUSED or (case.for_good and code in (-signal.SIGKILL, 128 + signal.SIGKILL))
+    ):
         return []
     if "end\n" not in lines or code != 0:
         return [f"it ended with code {code}, and not everything was stored although the fault was over"]
-    told = sum(batch.records for batch in batches(lines))
-    return [] if told == _FACTS else [f"{told} of {_FACTS} facts were said to be stored"]
+    stored = sum(batch.records for batch in batches(lines))
+    return [] if stored == _FACTS else [f"{stored} of {_FACTS} facts were said to be stored"]
 
 
 def _run(command: Sequence[str], *, kill: bool) -> tuple[int, list[str], str]:
@@ -179,8 +188,8 @@ def _kill(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _writer(folder: Path, first: int) -> list[str]:
-    words = ["--first", str(first), "--facts", str(_FACTS)]
+def _writer(folder: Path, first: int, *, second: bool = False) -> list[str]:
+    words = ["--first", str(first), "--facts", str(_FACTS), *(["--second"] if second else [])]
     return [sys.executable, "-m", "bench.journal_writer", str(folder), *words]
 
 

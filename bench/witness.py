@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.journal_writer import FILE, holder
+from bench.journal_writer import FILE, SECOND_FILE, holder
 from bench.oracle import Finding
 from gateway.errors import JournalUnavailable
 from gateway.journal_reader import JournalReader
@@ -60,18 +60,21 @@ def missing_facts(said: Sequence[Batch], records: Sequence[Record]) -> int:
 
 def doubled_facts(records: Sequence[Record]) -> list[str]:
     """Holders of whom more than one record tells. Pure; each fact has a holder of its own."""
-    told = Counter((record.epoch, record.holder) for record in records if record.holder is not None)
-    return sorted(name for (_, name), times in told.items() if name and times > 1)
+    told = Counter(record.holder for record in records if record.holder is not None)
+    return sorted(name for name, times in told.items() if times > 1)
+
+
+def told(findings: Sequence[Finding]) -> list[str]:
+    """Each kind of finding once, with how often there is one."""
+    counted = Counter((found.what, found.text) for found in findings)
+    return [f"{what}: {text}" + (f" ({n} times)" if n > 1 else "") for (what, text), n in counted.items()]
 
 
 def look(folder: Path, said: Sequence[Batch]) -> list[Finding]:
     """Reads the journal in `folder` with fresh eyes. Nothing at all may be there while nothing was said."""
-    path = folder / FILE
-    findings = [
-        Finding("damaged", f"{aside.name} was set aside") for aside in folder.glob(f"{FILE}.damaged-*")
-    ]
+    findings = [Finding("damaged", f"{aside.name} was set aside") for aside in folder.glob("*.damaged-*")]
     try:
-        return [*findings, *_look(path, said)]
+        return [*findings, *_look(folder, said)]
     except (JournalUnavailable, sqlite3.Error) as error:
         if not said:
             return findings
@@ -79,8 +82,8 @@ def look(folder: Path, said: Sequence[Batch]) -> list[Finding]:
         return [*findings, *[Finding("lost", f"the journal cannot be read: {error}")] * count]
 
 
-def _look(path: Path, said: Sequence[Batch]) -> list[Finding]:
-    with closing(JournalReader(path)) as reader:
+def _look(folder: Path, said: Sequence[Batch]) -> list[Finding]:
+    with closing(JournalReader(folder / FILE, folder / SECOND_FILE)) as reader:
         _, flaws = reader.verify()
         records = everything(reader)
         hashes = [reader.hash_of(batch.epoch, batch.last) for batch in said if _has_epoch(records, batch)]
@@ -90,7 +93,7 @@ def _look(path: Path, said: Sequence[Batch]) -> list[Finding]:
     if not gone and hashes != [batch.hash for batch in said]:
         findings.append(Finding("altered", "a record's hash is not the one that was said"))
     findings += [Finding("doubled", f"{name} is there more than once") for name in doubled_facts(records)]
-    return [*findings, *_unsound(path)]
+    return [*findings, *(flaw for path in sorted(folder.glob("*.db")) for flaw in _unsound(path))]
 
 
 def everything(reader: JournalReader) -> list[Record]:
