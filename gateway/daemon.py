@@ -23,7 +23,13 @@ from gateway.clock import Clock
 from gateway.controller import Controller, Surroundings
 from gateway.devices import make_lock_boards, make_readers
 from gateway.doors import Doors
-from gateway.errors import AccessListError, CarryError, JournalUnavailable, SiteSettingsError
+from gateway.errors import (
+    AccessListError,
+    CarryError,
+    JournalUnavailable,
+    RightsUnavailable,
+    SiteSettingsError,
+)
 from gateway.events import (
     Acknowledged,
     ListRefused,
@@ -116,11 +122,9 @@ class Daemon:
         self._journal = self._closing.enter_context(closing(self._make_journal()))
         self._journal_reader = JournalReader(settings.journal.path, settings.journal.second_path)
         self._closing.callback(self._journal_reader.close)
-        self._rights = RightsStore(settings.rights_path, settings.gateway.site, settings.gateway.name)
-        self._closing.callback(self._rights.close)
         self.controller = self._make_controller()
         self._uplink = self._make_uplink()
-        self._orders = self._make_orders()
+        self._orders = self._orders_at_once()
         self._page = self._make_page()
         self._take_up_rights()
 
@@ -132,7 +136,7 @@ class Daemon:
         for name, reader in self._readers.items():
             self._parts.start(name, partial(reader.run, self._from_device))
         self._parts.start("uplink", self._uplink.run)
-        self._parts.start("orders", self._orders.run)
+        self._parts.start("orders", self._run_orders)
         self._parts.start("spool", self._watch_spool)
         if self._page is not None:
             self._parts.start("metrics", self._page.run)
@@ -155,7 +159,8 @@ class Daemon:
         self._deciding.join()
         for board in self._lock_boards.values():
             board.stop()
-        self._orders.stop()
+        if self._orders is not None:
+            self._orders.stop()
         self._uplink.stop()
         if self._page is not None:
             self._page.stop()
@@ -179,7 +184,7 @@ class Daemon:
             self._reload_settings()
 
     def _reload_list(self) -> None:
-        if self._orders.list_version:
+        if self._orders is not None and self._orders.list_version:
             log.warning("the access list's file is not taken: a list that the centre signed is in force")
             return
         try:
@@ -193,7 +198,7 @@ class Daemon:
             self.controller.inbox.put(NewList(fresh))
 
     def _reload_settings(self) -> None:
-        if self._orders.settings_revision is not None:
+        if self._orders is not None and self._orders.settings_revision is not None:
             if self._settings.gateway.site_settings is not None:
                 log.warning("the site settings' file is not taken: what the centre signed is in force")
             return
@@ -208,7 +213,7 @@ class Daemon:
 
     def _take_up_rights(self) -> None:
         """What was in force when the gateway ended, or what the files say; then what happened before."""
-        signed_list, signed_settings = self._orders.restore()
+        signed_list, signed_settings = self._orders.restore() if self._orders is not None else (None, None)
         site_settings = signed_settings or load_settings_file(self._settings)
         if site_settings is not None:
             self.controller.inbox.put(NewSettings(site_settings))
@@ -271,10 +276,31 @@ class Daemon:
             device_key=self._keys.device.signing if self._keys.device else None,
         )
 
+    def _orders_at_once(self) -> Orders | None:
+        """None where the disk does not let us now: doors must open all the same."""
+        try:
+            return self._make_orders()
+        except RightsUnavailable as error:
+            log.critical("%s; nothing is taken from the centre until it can be used", error)
+            return None
+
+    def _run_orders(self) -> None:
+        """Raises RightsUnavailable where the disk still does not let us; begun again a little later."""
+        if self._orders is None:
+            self._orders = self._make_orders()
+            access_list, site_settings = self._orders.restore()
+            if site_settings is not None:
+                self.controller.inbox.put(NewSettings(site_settings))
+            if access_list is not None:
+                self.controller.inbox.put(NewList(access_list))
+        self._orders.run()
+
     def _make_orders(self) -> Orders:
         gateway = self._settings.gateway
+        rights = RightsStore(self._settings.rights_path, gateway.site, gateway.name)
+        self._closing.callback(rights.close)
         return Orders(
-            store=self._rights,
+            store=rights,
             keys=self._keys,
             site=gateway.site,
             gateway=gateway.name,
@@ -318,16 +344,18 @@ class Daemon:
                 log.error("%s", error)
 
     def _take_order(self, leaf: Leaf, payload: bytes) -> None:
-        self._orders.take(leaf, payload)
+        if self._orders is not None:
+            self._orders.take(leaf, payload)
 
     def _answer(self, result: Result) -> None:
-        self._orders.answer(result)
+        if self._orders is not None:
+            self._orders.answer(result)
 
     def _carried(self, leaf: Leaf, payload: bytes) -> None:
         if leaf is Leaf.ACK:
             self._uplink.take_ack(payload)
         else:
-            self._orders.take(leaf, payload)
+            self._take_order(leaf, payload)
 
     def _from_device(self, event: DeviceEvent) -> None:
         if isinstance(event, DeviceChanged):
