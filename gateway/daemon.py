@@ -354,8 +354,10 @@ class Daemon:
     def _carried(self, leaf: Leaf, payload: bytes) -> None:
         if leaf is Leaf.ACK:
             self._uplink.take_ack(payload)
+        elif self._orders is not None:
+            self._orders.take(leaf, payload)
         else:
-            self._take_order(leaf, payload)
+            raise CarryError(f"{self._settings.rights_path}: cannot be used yet; what was carried here waits")
 
     def _from_device(self, event: DeviceEvent) -> None:
         if isinstance(event, DeviceChanged):
