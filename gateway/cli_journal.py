@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from gateway.journal_reader import JournalReader
+from gateway.outlook import outlook
 from gateway.settings import load_settings
+from gateway.storage_space import MIB, Reserve, space_of
 from messages.model import Record
 
 SettingsFile = Annotated[
@@ -19,6 +21,8 @@ SettingsFile = Annotated[
 journal_app = typer.Typer(no_args_is_help=True, help="Look into this gateway's journal. 本机流水")
 
 _FOLLOW_S = 0.5
+_LONG_DAYS = 3_650
+_FEW_DAYS = 3
 
 
 @journal_app.command("list")
@@ -45,12 +49,46 @@ def journal_follow(settings: SettingsFile) -> None:
 
 @journal_app.command("verify")
 def journal_verify(settings: SettingsFile) -> None:
-    """Walks the whole chain; names each record that is missing, altered or misplaced. Exit code 1 if any."""
+    """Checks the file and walks the whole chain; names each record that is missing, altered or misplaced.
+
+    To be run once a week, also while the gateway runs. Exit code 1 if there is any flaw.
+    """
     checked, flaws = _reader(settings).verify()
     for flaw in flaws:
-        typer.echo(f"epoch {flaw.epoch} record {flaw.seq}: {flaw.what}")
+        place = f"epoch {flaw.epoch} record {flaw.seq}: " if flaw.epoch else ""
+        typer.echo(f"{place}{flaw.what}")
     typer.echo(f"{checked} records checked, {len(flaws)} flaws")
     raise typer.Exit(1 if flaws else 0)
+
+
+@journal_app.command("backup")
+def journal_backup(
+    settings: SettingsFile, file: Annotated[Path, typer.Argument(help="where to; must not exist yet")]
+) -> None:
+    """Copies the journal as of one moment, while the gateway runs, and checks the copy."""
+    for made in _reader(settings).backup(file):
+        typer.echo(f"{made}: {made.stat().st_size / MIB:.1f} MiB, checked")
+
+
+@journal_app.command("how-long")
+def journal_how_long(settings: SettingsFile) -> None:
+    """Says how many days the disk lasts at today's rate if the centre takes nothing any more."""
+    journal = load_settings(settings).journal
+    found = outlook(
+        _reader(settings), space_of(journal.path), Reserve(journal.path, journal.reserve_mib * MIB).held
+    )
+    typer.echo(
+        f"{found.records} records of {found.bytes_per_record:.0f} bytes; lately {found.per_day:.0f} a day\n"
+        f"room for more: {found.room / MIB:.0f} MiB, and {found.reserve / MIB:.0f} MiB in reserve\n"
+        f"without the centre it is full in {_days(found.days)}, and the reserve lasts"
+        f" {_days(found.reserve_days)} more"
+    )
+
+
+def _days(days: float) -> str:
+    if days >= _LONG_DAYS:
+        return "more than ten years"
+    return f"{days:.0f} days" if days >= _FEW_DAYS else f"{days * 24:.0f} hours"
 
 
 def describe(record: Record) -> str:

@@ -97,6 +97,14 @@ class JournalReader:
         """Where `after` goes on from to see only what is still to come; of both files in one number."""
         return _put_together([file.newest_id() for file in self._files])
 
+    def size(self) -> tuple[int, int]:
+        """Of the first file: bytes that hold something, and bytes in it that are free for new records."""
+        return self._both[0].size()
+
+    def count(self) -> int:
+        """Records in the first file."""
+        return self._both[0].count()
+
     def verify(self) -> tuple[int, list[Flaw]]:
         """Walks every epoch: how many records, and each place where one is missing, altered or misplaced.
 

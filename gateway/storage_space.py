@@ -130,11 +130,11 @@ class Reserve:
     @property
     def is_there(self) -> bool:
         """Also where none is wanted."""
-        return self._held() == self._size
+        return self.held == self._size
 
     def release(self) -> bool:
         """Gives the room back to the disk; whether there was any."""
-        held = self._held()
+        held = self.held
         try:
             self.path.unlink(missing_ok=True)
         except OSError as error:
@@ -162,7 +162,9 @@ class Reserve:
         self._failure_logged = False
         return True
 
-    def _held(self) -> int:
+    @property
+    def held(self) -> int:
+        """Bytes that it keeps free now."""
         try:
             return self.path.stat().st_size
         except OSError:
