@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from central.app import create_app
 from central.errors import CannotListen
+from central.fleet.device_keys import Trusted, trusted_in
 from central.fleet.keys import load_centre_keys
 from central.fleet.order_service import OrderService
 from central.ingest.service import IngestService
@@ -22,7 +23,7 @@ from central.store.engine import migrate, open_reader, open_writer
 
 log = logging.getLogger(__name__)
 
-MakeIngest = Callable[[Engine, MqttPart], IngestService]
+MakeIngest = Callable[[Engine, MqttPart, Trusted], IngestService]
 
 _SHUTDOWN_S = 1
 """An open event stream would otherwise keep the server from ever stopping."""
@@ -53,7 +54,7 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         migrate(writer)
         reader = open_reader(settings.database.address)
         open_things.callback(reader.dispose)
-        ingest = make_ingest(writer, settings.mqtt)
+        ingest = make_ingest(writer, settings.mqtt, trusted_in(settings.keys.gateway_keys))
         stopping = threading.Event()
         app = create_app(settings, reader, ingest.status, stopping)
         config = uvicorn.Config(

@@ -45,7 +45,8 @@ class GatewayOut(BaseModel):
     online: bool
     heard_at: str | None = Field(None, description="when it last spoke, by the centre's clock, UTC")
     complete: bool = Field(
-        description="nothing is missing that the gateway has told of, nor set aside, in conflict or lost"
+        description="nothing is missing that the gateway has told of, nor set aside, in conflict, lost or"
+        " said in its name by somebody else"
     )
     complete_until: str | None = Field(
         None, description="everything recorded by then is here; by the gateway's clock, UTC"
@@ -57,6 +58,12 @@ class GatewayOut(BaseModel):
     missing: list[MissingRange] = Field(description="the first 20 of them")
     missing_ranges: int = Field(description="how many there are")
     findings: dict[str, int] = Field(description="integrity findings by kind")
+    device_key: str | None = Field(
+        description="the key by which it signs what it holds, in hex; none: it signs nothing"
+    )
+    unbelieved_since: str | None = Field(
+        description="since when what is said in its name is not signed by that key and not believed; UTC"
+    )
     doors: list[DoorOut]
     devices: dict[str, str] = Field(description="readers and lock boards: ok, degraded, lost, recovering")
     journal: str | None
@@ -83,6 +90,8 @@ class GatewayOut(BaseModel):
             ],
             missing_ranges=found.missing_ranges,
             findings=found.findings,
+            device_key=found.device_key.hex() if found.device_key else None,
+            unbelieved_since=_text(found.unbelieved_us),
             doors=[DoorOut(door=door.name, label=door.label) for door in found.doors],
             devices=found.devices,
             journal=found.journal,

@@ -67,6 +67,9 @@ class Completeness:
     missing: tuple[Missing, ...]
     missing_ranges: int
     findings: dict[str, int]
+    device_key: bytes | None
+    unbelieved_us: int | None
+    """Since when what is said in its name lacks its signature: it may hold more than is known here."""
 
     @property
     def complete(self) -> bool:
@@ -75,7 +78,7 @@ class Completeness:
 
     @property
     def flawed(self) -> bool:
-        return any(self.findings.get(kind) for kind in FLAWS)
+        return self.unbelieved_us is not None or any(self.findings.get(kind) for kind in FLAWS)
 
     def door_label(self, door: str) -> str:
         return next((known.label for known in self.doors if known.name == door), door)
@@ -140,6 +143,8 @@ def _of_gateway(
         missing=tuple(holes[:MAX_RANGES_SHOWN]),
         missing_ranges=len(holes),
         findings=findings,
+        device_key=row.device_key,
+        unbelieved_us=row.unbelieved_at,
     )
 
 

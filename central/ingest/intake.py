@@ -14,6 +14,8 @@ from itertools import pairwise
 from msgspec import Struct
 from sqlalchemy import Connection, select, update
 
+from central.fleet import device_keys
+from central.fleet.device_keys import Trusted
 from central.fleet.reports import note_about, note_state
 from central.ingest.ledger import EpochLedger, GatewayLedger, Ledger
 from central.ingest.segments import Break, Segment, meets
@@ -23,6 +25,7 @@ from central.store.engine import insert_many
 from central.store.records import Row, row_of
 from central.store.tables import quarantine, record
 from messages.errors import MessageError
+from messages.heads import ToldState, read_state, vouched
 from messages.topics import GatewayTopic, Leaf, parse_topic
 from messages.wire import MAX_EPOCHS, About, Ack, EpochHead, State, decode
 
@@ -36,7 +39,7 @@ class Examined(Struct):
     topic: str
     place: GatewayTopic | None = None
     taken: Taken | None = None
-    report: State | About | None = None
+    report: ToldState | About | None = None
     refused: Refused | None = None
     heads: Sequence[EpochHead] = ()  # carried by hand: no state, as nobody is on a line
 
@@ -48,6 +51,8 @@ class Outcome:
     acks: dict[GatewayTopic, Ack] = field(default_factory=dict)
     stored: int = 0
     turned_away: bool = False  # messages of gateways beyond MAX_GATEWAYS
+    keys: list[tuple[GatewayTopic, bytes]] = field(default_factory=list)  # kept as these gateways' own
+    unbelieved: list[GatewayTopic] = field(default_factory=list)  # whose names were used without their key
 
 
 def examine(topic: str, payload: bytes) -> Examined:
@@ -61,7 +66,7 @@ def examine(topic: str, payload: bytes) -> Examined:
             case Leaf.JOURNAL | Leaf.BACKLOG:
                 return Examined(topic, place, taken=take_apart(place.gateway, payload))
             case Leaf.STATE:
-                return Examined(topic, place, report=decode(payload, State))
+                return Examined(topic, place, report=read_state(payload))
             case Leaf.ABOUT:
                 return Examined(topic, place, report=decode(payload, About))
     except MessageError as error:
@@ -80,16 +85,30 @@ def examine_unread(topic: str, payload: bytes, reason: str) -> Examined:
     return Examined(topic, place, refused=Refused(payload, reason))
 
 
-def take_in(connection: Connection, batch: Sequence[Examined], now_us: int) -> Outcome:
-    """Raises whatever the database raises; then nothing of the batch is stored."""
-    return _Transaction(connection, batch, now_us).run()
+def take_in(
+    connection: Connection,
+    batch: Sequence[Examined],
+    now_us: int,
+    trusted: Trusted = device_keys.nobody,
+) -> Outcome:
+    """`trusted`: the keys of gateways that a person made known here.
+
+    Raises whatever the database raises; then nothing of the batch is stored.
+    """
+    return _Transaction(connection, batch, now_us, trusted).run()
 
 
 class _Transaction:
-    def __init__(self, connection: Connection, batch: Sequence[Examined], now_us: int) -> None:
+    def __init__(
+        self, connection: Connection, batch: Sequence[Examined], now_us: int, trusted: Trusted
+    ) -> None:
         self._connection = connection
-        self._batch = batch
+        # A broker hands over what it kept in any order: keys come before what is signed with them.
+        self._batch = sorted(batch, key=lambda examined: not isinstance(examined.report, About))
         self._now_us = now_us
+        self._trusted = trusted
+        self._keys: list[tuple[GatewayTopic, bytes]] = []
+        self._unbelieved: list[GatewayTopic] = []
         self._aside = SetAside(connection, now_us)
         places = (e.place for e in batch if e.place)
         self._ledger = Ledger(connection, ((p.site, p.gateway) for p in places), now_us)
@@ -110,22 +129,25 @@ class _Transaction:
         self._ledger.save()
         acks = {address: owner.acknowledgement() for address, owner in touched.items()}
         turned_away = any(e.place and not self._ledger.get(e.place) for e in self._batch)
-        return Outcome(acks, len(self._rows), turned_away)
+        return Outcome(acks, len(self._rows), turned_away, self._keys, self._unbelieved)
 
     def _take(self, examined: Examined, owner: GatewayLedger | None) -> None:
         if examined.refused:
             self._refuse(owner, examined.topic, examined.refused)
-        if owner is None:
+        if owner is None or examined.place is None:
             return
         if examined.taken:
             self._take_records(owner, examined.topic, examined.taken)
         for head in examined.heads:
             if not owner.knows_more_than(head):
                 self._take_head(owner, head)
-        if isinstance(examined.report, State):
-            self._take_state(owner, examined.report)
+        if isinstance(examined.report, ToldState):
+            if self._believes(owner, examined.place, examined.report):
+                self._take_state(owner, examined.report.state)
         elif isinstance(examined.report, About):
             note_about(self._connection, owner.id, examined.report, self._now_us)
+            if examined.report.device_key is not None:
+                self._shown_key(owner, examined.place, bytes.fromhex(examined.report.device_key))
 
     def _refuse(self, owner: GatewayLedger | None, topic: str, refused: Refused) -> None:
         self._aside.keep(owner.id if owner else None, topic, refused.body, refused.reason)
@@ -198,6 +220,41 @@ class _Transaction:
             there &= record.c.seq == broken.seq
             self._connection.execute(update(record).where(there).values(odd_prev=broken.prev))
 
+    # --- who says so -----------------------------------------------------------------------------------
+
+    def _shown_key(self, owner: GatewayLedger, place: GatewayTopic, key: bytes) -> None:
+        if key == owner.device_key:
+            return
+        if device_keys.may_be_kept(key, owner.device_key, place, self._trusted):
+            self._keep_key(owner, place, key)
+        else:
+            self._disbelieve(owner, place)
+
+    def _keep_key(self, owner: GatewayLedger, place: GatewayTopic, key: bytes) -> None:
+        device_keys.keep(self._connection, owner.id, key, self._now_us)
+        owner.device_key = key
+        self._keys.append((place, key))
+
+    def _believes(self, owner: GatewayLedger, place: GatewayTopic, told: ToldState) -> bool:
+        """That a line is gone may be said without a signature: whoever owns the broker can cut it anyway."""
+        if not told.state.online or owner.device_key is None:
+            return True
+        believed = vouched(told, owner.device_key, place.site, place.gateway)
+        if not believed and (carried := self._trusted(place.site, place.gateway)):
+            believed = vouched(told, carried, place.site, place.gateway)
+            if believed:
+                self._keep_key(owner, place, carried)
+        if believed:
+            device_keys.note_belief(self._connection, owner.id, None)
+        else:
+            self._disbelieve(owner, place)
+        return believed
+
+    def _disbelieve(self, owner: GatewayLedger, place: GatewayTopic) -> None:
+        self._aside.find(owner.id, Trouble.WRONG_SIGNATURE)
+        device_keys.note_belief(self._connection, owner.id, self._now_us)
+        self._unbelieved.append(place)
+
     # --- state -----------------------------------------------------------------------------------------
 
     def _take_state(self, owner: GatewayLedger, state: State) -> None:
@@ -208,7 +265,10 @@ class _Transaction:
         if not state.epochs:
             return
         for head in state.epochs:
-            self._take_head(owner, head)
+            if owner.device_key is None or not owner.knows_more_than(
+                head
+            ):  # an old one, signed, played again
+                self._take_head(owner, head)
         for epoch in _dropped(owner, state.epochs):
             self._ledger.no_longer_held(owner, epoch)
             self._lose(owner, epoch, owner.heads[epoch][0])

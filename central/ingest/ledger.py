@@ -39,6 +39,7 @@ class GatewayLedger:
 
     id: int
     session: str | None
+    device_key: bytes | None = None
     epochs: dict[int, EpochLedger] = field(default_factory=dict)
     heads: dict[int, tuple[int, bool]] = field(default_factory=dict)  # epoch: head, still held
 
@@ -96,14 +97,16 @@ class Ledger:
     def _find(self, names: list[GatewayName]) -> dict[GatewayName, GatewayLedger]:
         # Rows are locked in one order, so that workers which share gateways wait and never dead-lock.
         known = self._connection.execute(
-            select(gateway.c.id, gateway.c.site, gateway.c.name, gateway.c.session)
+            select(gateway.c.id, gateway.c.site, gateway.c.name, gateway.c.session, gateway.c.device_key)
             .where(gateway.c.name.in_({name for _, name in names}))
             .order_by(gateway.c.id)
             .with_for_update()
         )
         wanted = set(names)
         found = {
-            (g.site, g.name): GatewayLedger(g.id, g.session) for g in known if (g.site, g.name) in wanted
+            (g.site, g.name): GatewayLedger(g.id, g.session, g.device_key)
+            for g in known
+            if (g.site, g.name) in wanted
         }
         for name in names:
             if name not in found and (number := self._enter(name)):

@@ -25,10 +25,13 @@ from paho.mqtt.reasoncodes import ReasonCode
 from sqlalchemy import Engine
 
 from central.errors import RowRefused, StoreRefused, StoreUnavailable
+from central.fleet import device_keys
+from central.fleet.device_keys import Trusted
 from central.ingest.buffered import BufferedClient
 from central.ingest.inbox import Delivery, Inbox
 from central.ingest.intake import Examined, Outcome, examine, examine_unread, take_in
 from central.ingest.ledger import MAX_GATEWAYS
+from central.ingest.reread import reread
 from central.ingest.verify import singly
 from central.settings import MqttPart
 from central.store.engine import writing
@@ -73,8 +76,11 @@ class IngestStatus:
 class IngestService:
     """`start`, then it runs until `stop`; a missing broker or database only means that records wait."""
 
-    def __init__(self, engine: Engine, settings: MqttPart) -> None:
+    def __init__(self, engine: Engine, settings: MqttPart, trusted: Trusted = device_keys.nobody) -> None:
+        """`trusted`: the keys of gateways that a person made known here."""
         self._engine = engine
+        self._trusted = trusted
+        self._unbelieved: set[tuple[str, str]] = set()
         self._settings = settings
         self._inbox = Inbox()
         self._stopping = threading.Event()
@@ -136,12 +142,32 @@ class IngestService:
         """One transaction. Raises StoreUnavailable or RowRefused; then nothing of the batch is stored."""
         examined = [self._examine(delivery) for delivery in batch]
         with writing(self._engine) as connection:
-            outcome = take_in(connection, examined, time.time_ns() // 1_000)
+            outcome = take_in(connection, examined, time.time_ns() // 1_000, self._trusted)
         self._stored += outcome.stored
+        self._tell_of_keys(outcome)
         if outcome.turned_away and not self._full_logged:
             self._full_logged = True
             log.error("ingest: %d gateways are known; messages of any other are not taken", MAX_GATEWAYS)
         return outcome
+
+    def _tell_of_keys(self, outcome: Outcome) -> None:
+        for place, key in outcome.keys:
+            self._unbelieved.discard((place.site, place.gateway))
+            log.warning(
+                "ingest: gateway %s of %s is known by the key %s from now on; compare it with `signing` in"
+                " what `liuhen-gateway keys show` prints there",
+                place.gateway,
+                place.site,
+                key.hex(),
+            )
+        for site, name in {(p.site, p.gateway) for p in outcome.unbelieved} - self._unbelieved:
+            self._unbelieved.add((site, name))
+            log.error(
+                "ingest: somebody speaks in the name of gateway %s of %s without its key; that is not"
+                " believed. If the gateway has a new key, make it known with `liuhen-central keys trust`",
+                name,
+                site,
+            )
 
     def acknowledge(self, batch: Sequence[Delivery], outcome: Outcome) -> None:
         """To the broker each message of this connection, to each gateway what is now committed of it."""
@@ -159,6 +185,7 @@ class IngestService:
 
     def _run(self) -> None:
         """The thread's outermost frame: after a fault of the program each message is tried alone."""
+        self._reread()
         while not self._stopping.is_set():
             try:
                 self._work()
@@ -168,6 +195,15 @@ class IngestService:
             except Exception:
                 log.exception("ingest: a fault of this program; the messages at hand are tried one by one")
                 self._suspect(self._batch)
+
+    def _reread(self) -> None:
+        """Once at the start, before anything new: an upgraded program may know what it set aside."""
+        try:
+            reread(self._engine, time.time_ns() // 1_000, self._stopping.is_set)
+        except (StoreUnavailable, StoreRefused) as error:
+            log.error("ingest: what was set aside is read again at the next start: %s", error)
+        except Exception:
+            log.exception("ingest: a fault of this program; what was set aside stays so")
 
     def _work(self) -> None:
         while not self._stopping.is_set():

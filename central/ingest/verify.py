@@ -32,6 +32,7 @@ class Trouble(StrEnum):
     POISON = "poison"  # not understood
     LOST = "lost"  # the gateway no longer has it
     WRONG_GATEWAY = "wrong_gateway"  # one gateway's topic, another one's record
+    WRONG_SIGNATURE = "wrong_signature"  # said in a gateway's name, and not by it
 
 
 class Arrived(Struct, frozen=True):

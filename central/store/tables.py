@@ -52,6 +52,10 @@ gateway = Table(
     Column("software", Text),
     Column("label", Text),
     Column("doors", Text),  # JSON array of {door, label, readers}
+    # how its states are believed
+    Column("device_key", LargeBinary),  # 32 bytes: the key that is known here
+    Column("device_key_at", Whole),
+    Column("unbelieved_at", Whole),  # its last state was not signed with that key
     UniqueConstraint("site", "name", name="gateway_by_name"),
     sqlite_strict=True,
 )
