@@ -71,6 +71,7 @@ def examine(settings_file: Path, now_us: int) -> list[Finding]:
         doctor_journal.journal,
         doctor_journal.delivery,
         doctor_journal.access_list,
+        doctor_journal.site_settings,
         doctor_journal.devices,
         doctor_machine.clock,
         doctor_broker.broker,

@@ -16,9 +16,11 @@ from pathlib import Path
 from gateway import storage as file_system
 from gateway.access_list import load_access_list
 from gateway.doctor import Finding, Grade, Patient
-from gateway.errors import AccessListError
+from gateway.errors import AccessListError, SiteSettingsError
 from gateway.journal_file import open_for_reading
-from gateway.storage_space import MIB, Level, level, space_of
+from gateway.rights_files import load_settings_file
+from gateway.storage import StorageRule
+from gateway.storage_space import MIB, Level, Reserve, level, space_of
 from messages.errors import MessageError
 from messages.model import Kind, Record
 from messages.wire import decode_record
@@ -45,8 +47,22 @@ def storage(patient: Patient) -> Iterator[Finding]:
     for path in _paths(patient):
         doubt = file_system.examine(path)
         if doubt is not None:
-            yield Finding("storage", Grade.BAD, f"{path}: {doubt}", "put [journal] path on a local disk")
+            refused = patient.settings.journal.storage is StorageRule.SAFE_ONLY
+            grade = Grade.BAD if refused else Grade.MIND
+            yield Finding("storage", grade, f"{path}: {doubt}", "put [journal] path on a local disk")
         yield from _room(path)
+    yield from _reserve(patient)
+
+
+def _reserve(patient: Patient) -> Iterator[Finding]:
+    """There is one as soon as the gateway has run and its disk has room."""
+    journal, mib = patient.settings.journal.path, patient.settings.journal.reserve_mib
+    if mib == 0:
+        yield Finding("reserve", Grade.MIND, "none is wanted: a full disk stops records at once", _RESERVE)
+    elif not journal.exists() or Reserve(journal, mib * MIB).is_there:
+        yield Finding("reserve", Grade.OK, f"{mib} MiB")
+    else:
+        yield Finding("reserve", Grade.BAD, f"the {mib} MiB are used up, or could not be laid by", _ROOM)
 
 
 def _room(path: Path) -> Iterator[Finding]:
@@ -170,6 +186,18 @@ def _aged(what: str, issued_us: int, now_us: int) -> Finding:
     return Finding("access list", Grade.OK, what)
 
 
+def site_settings(patient: Patient) -> Iterator[Finding]:
+    """Schedules and rules, where they come from a file."""
+    if patient.settings.gateway.site_settings is None:
+        return
+    try:
+        load_settings_file(patient.settings)
+    except SiteSettingsError as error:
+        yield Finding("site settings", Grade.BAD, str(error), "mend the file; the former stay in force")
+        return
+    yield Finding("site settings", Grade.OK, f"{patient.settings.gateway.site_settings}: good")
+
+
 def devices(patient: Patient) -> Iterator[Finding]:
     """What the records say last of each reader; of a gateway that does not run they say nothing."""
     if patient.pid is None:
@@ -189,8 +217,7 @@ _READERS = frozenset({Kind.READER_LOST, Kind.READER_DEGRADED, Kind.READER_RESTOR
 
 def _paths(patient: Patient) -> list[Path]:
     settings = patient.settings.journal
-    second = getattr(settings, "second_path", None)
-    return [settings.path] + ([second] if isinstance(second, Path) else [])
+    return [settings.path] + ([] if settings.second_path is None else [settings.second_path])
 
 
 def _newest(patient: Patient) -> list[Record]:
@@ -238,5 +265,6 @@ def _at(us: int) -> str:
 
 
 _ROOM = "make room: what else is on that disk? is the centre taking records?"
+_RESERVE = "write reserve_mib = 64 in [journal]"
 _DAMAGED = "start the gateway: it saves what can be read; then look at the disk's health"
 _DELIVER = "see `broker` and `centre`; where there is no line, carry them: liuhen-gateway export"

@@ -41,6 +41,7 @@ from gateway.doctor_ports import User, holders_of
 from gateway.doctor_secrets import judge_certificates
 from gateway.keys import make_device_keys
 from gateway.settings import load_settings
+from gateway.storage import StorageRule
 from messages.model import Kind
 
 PROGRAM = Path(sys.executable).with_name("liuhen-gateway")
@@ -311,11 +312,47 @@ def test_a_certificate_that_is_none_or_not_there_is_bad(tmp_path: Path) -> None:
 
 def test_a_journal_in_memory_is_bad(tmp_path: Path) -> None:
     ill = patient(tmp_path)
-    in_memory = ill.settings.journal.model_copy(update={"path": Path("/dev/shm/liuhen/journal.db")})
+    in_memory = ill.settings.journal.model_copy(
+        update={"path": Path("/dev/shm/liuhen/journal.db"), "storage": StorageRule.SAFE_ONLY}
+    )
     settings = ill.settings.model_copy(update={"journal": in_memory})
     storage = found(doctor_journal.storage, replace(ill, settings=settings), "storage")
     assert storage[0].grade is Grade.BAD
     assert "memory" in storage[0].what
+
+
+def test_a_reserve_that_is_used_up_is_bad_and_none_at_all_is_minded(tmp_path: Path) -> None:
+    ill = patient(tmp_path)
+
+    def told(**fields: object) -> Finding:
+        journal = ill.settings.journal.model_copy(update=fields)
+        settings = ill.settings.model_copy(update={"journal": journal})
+        return only(doctor_journal.storage, replace(ill, settings=settings), "reserve")
+
+    with opened(tmp_path / "data" / "journal.db"):
+        pass
+    assert told(reserve_mib=64).grade is Grade.BAD
+    (tmp_path / "data" / "journal.db.reserve").write_bytes(bytes(1 << 20))
+    assert told(reserve_mib=1).grade is Grade.OK
+    assert told(reserve_mib=0).grade is Grade.MIND
+
+
+def test_storage_that_is_wanted_all_the_same_is_only_minded(tmp_path: Path) -> None:
+    ill = patient(tmp_path)
+    in_memory = {"path": Path("/dev/shm/liuhen/journal.db"), "storage": StorageRule.ANY}
+    journal = ill.settings.journal.model_copy(update=in_memory)
+    settings = ill.settings.model_copy(update={"journal": journal})
+    assert only(doctor_journal.storage, replace(ill, settings=settings), "storage").grade is Grade.MIND
+
+
+def test_a_site_settings_file_that_cannot_be_taken_is_bad(tmp_path: Path) -> None:
+    ill = patient(tmp_path)
+    assert found(doctor_journal.site_settings, ill) == []
+    path = tmp_path / "site.json"
+    path.write_text("no settings")
+    gateway = ill.settings.gateway.model_copy(update={"site_settings": path})
+    named = replace(ill, settings=ill.settings.model_copy(update={"gateway": gateway}))
+    assert only(doctor_journal.site_settings, named).grade is Grade.BAD
 
 
 def test_room_is_told_with_how_long_it_will_do(tmp_path: Path) -> None:
