@@ -77,6 +77,7 @@ class Supervisor:
             if life.ready_s is not None and silent_s > self._watchdog_s:
                 life.for_silence = True
                 process.send_signal(signal.SIGABRT)
+                process.send_signal(signal.SIGCONT)  # one that was stopped could not obey
                 process.wait(10)
         life.code = process.wait()
         life.ended_s = time.monotonic()

@@ -2,18 +2,21 @@
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gateway_support import until
+from gateway_support import install, until
 from service_supervisor import Supervisor
 
 from gateway.service_manager import ServiceManager
 
+PROGRAM = Path(sys.executable).with_name("liuhen-gateway")
 LOOP = Path(__file__).with_name("gateway_deciding_loop.py")
 
 
@@ -174,6 +177,32 @@ def test_a_loop_that_stands_still_is_ended_and_started_again_within_thirty_secon
     assert second.ready_s - first.heard_s <= 30.0
     written = supervisor.output.read_text(encoding="utf-8")
     assert "in main" in written  # where it stood, for whoever mends it
+
+
+def test_a_gateway_that_stands_still_decides_again_within_thirty_seconds(tmp_path: Path) -> None:
+    """The program itself, with half of the unit's limit."""
+    command: list[str | Path] = [PROGRAM, "run", "--settings", install(tmp_path)]
+    with Supervisor(command, tmp_path, watchdog_s=10.0) as supervisor:
+        until(lambda: supervisor.lives and "WATCHDOG=1" in supervisor.lives[0].messages, "a beat", 60.0)
+        stopped_s = time.monotonic()
+        os.kill(supervisor.lives[0].pid, signal.SIGSTOP)
+        until(lambda: len(supervisor.lives) >= 2 and supervisor.lives[1].ready_s, "the second start", 60.0)
+        first, second = supervisor.lives[:2]
+    assert first.for_silence
+    assert second.ready_s is not None
+    assert second.ready_s - stopped_s <= 30.0
+    assert "Fatal Python error: Aborted" in supervisor.output.read_text(encoding="utf-8")
+
+
+def test_a_gateway_says_ready_when_it_decides_and_stopping_when_it_ends(tmp_path: Path) -> None:
+    command: list[str | Path] = [PROGRAM, "run", "--settings", install(tmp_path)]
+    with Supervisor(command, tmp_path, watchdog_s=60.0) as supervisor:
+        until(lambda: supervisor.lives and supervisor.lives[0].ready_s, "the start", 60.0)
+        os.kill(supervisor.lives[0].pid, signal.SIGTERM)
+        until(lambda: supervisor.lives[0].ended_s, "the end", 60.0)
+        first = supervisor.lives[0]
+    assert first.code == 0
+    assert [m.splitlines()[0] for m in first.messages if m != "WATCHDOG=1"] == ["READY=1", "STOPPING=1"]
 
 
 def test_a_loop_that_goes_on_is_left_alone(tmp_path: Path) -> None:
