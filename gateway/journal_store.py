@@ -123,11 +123,13 @@ class Store:
         self.head = head
         return head
 
-    def begin_epoch(self, reason: Reason, former: int) -> Head:
+    def begin_epoch(self, reason: Reason, former: int, after: Head | None = None) -> Head:
         """An epoch is numbered by the second it was opened in, so that a lost file does not repeat one; and
-        after every epoch known here, as the clock may stand in the past."""
+        after every epoch known here, as the clock may stand in the past. `after` is the newest record, where
+        that stands in another file."""
         newest = self.read("SELECT coalesce(max(id), 0) FROM records")[0][0]
-        epoch, head, work = self._first_record(reason, former, newest + 1)
+        epoch, head, work = self._first_record(reason, former, newest + 1, after)
+        self._listed_epoch = epoch  # also if the commit fails: it may stand in the file all the same
         self.commit(work)
         if self._lock is not None:
             journal_file.note_epoch(self._lock, epoch)
@@ -138,6 +140,23 @@ class Store:
         """Epoch `epoch` was begun in another file; this one must not go on with an older one later."""
         if self._lock is not None and epoch > journal_file.noted_epoch(self._lock):
             journal_file.note_epoch(self._lock, epoch)
+
+    def left_at(self) -> list[tuple[int, int]]:
+        """Epoch and number at which other files were left when an epoch began here."""
+        return self.read(
+            "SELECT former_epoch, min(former_seq) FROM epochs WHERE former_seq > 0 GROUP BY former_epoch"
+        )
+
+    def ends_at(self, epoch: int, seq: int) -> None:
+        """Another file had gone on after record `seq` of `epoch`: what this one has beyond came from a commit
+        that failed, and was stored again there."""
+        head = self.head
+        if head is None or head.epoch != epoch or head.seq <= seq:
+            return
+        log.warning("journal %s: %d records of a commit that failed are taken out", self.path, head.seq - seq)
+        self.commit([("DELETE FROM records WHERE id >= ?", [(head.first_id + seq,)])])
+        assert self._connection is not None
+        self.head = _newest_record(self._connection)
 
     def commit(self, work: Work) -> None:
         """One transaction. A door may be waiting for it. Raises JournalUnavailable: nothing was stored."""
@@ -268,7 +287,9 @@ class Store:
             connection.close()
         return found.records, epoch
 
-    def _first_record(self, reason: Reason, former: int, first_id: int) -> tuple[int, Head, Work]:
+    def _first_record(
+        self, reason: Reason, former: int, first_id: int, after: Head | None = None
+    ) -> tuple[int, Head, Work]:
         epoch = max(self._clock.now_us() // 1_000_000, former + 1, self.newest_epoch + 1)
         fact = Fact(
             kind=Kind.JOURNAL_OPENED,
@@ -278,9 +299,10 @@ class Store:
             reason=reason,
         )
         body = self._encoded(fact, epoch, 1, GENESIS)
-        opened = (epoch, first_id, decode_record(body).at, reason)
+        former_place = (after.epoch, after.seq) if after else (None, None)
+        opened = (epoch, first_id, decode_record(body).at, reason, *former_place)
         work: Work = [
-            ("INSERT INTO epochs VALUES (?, ?, ?, ?)", [opened]),
+            ("INSERT INTO epochs VALUES (?, ?, ?, ?, ?, ?)", [opened]),
             ("INSERT INTO records VALUES (?, ?, ?)", [_row(first_id, body)]),
         ]
         return epoch, Head(epoch, 1, record_hash(body), first_id), work
