@@ -39,7 +39,10 @@ _DELAY = "delay_enter=250000"
 _A_DOZEN = 12
 _ENOUGH_REFUSALS = 4
 _LIMIT_S = 60.0
-_AFTERWARDS = 1_000_000
+_AFTERWARDS, _FEW = 1_000_000, 10
+"""Number of the first fact that the second writer adds, and how many."""
+
+_SAY_EVERY = 50
 _TOGETHER = max(2, os.cpu_count() or 2)
 
 
@@ -92,7 +95,12 @@ def main(words: list[str]) -> int:
     every = [case for case in cases(_FIRST_CALLS) if _place(case) <= reached[case.fault.call]]
     chosen = every if arguments.rounds is None else _drawn(every, arguments.rounds, arguments.seed)
     with ThreadPoolExecutor(_TOGETHER) as pool:
-        outcomes = list(pool.map(lambda n: try_case(folder / str(n), chosen[n]), range(len(chosen))))
+        outcomes = []
+        for outcome in pool.map(lambda n: try_case(folder / str(n), chosen[n]), range(len(chosen))):
+            outcomes.append(outcome)
+            if len(outcomes) % _SAY_EVERY == 0:
+                failed = sum(bool(outcome.failures) for outcome in outcomes)
+                print(f"{len(outcomes)} of {len(chosen)} cases, {failed} failed", flush=True)
     figures = {
         "cases": len(outcomes),
         "of": len(every),
@@ -134,7 +142,7 @@ def try_case(folder: Path, case: Case) -> Outcome:
     )
     failures = _wrong_ending(case, code, lines, errors)
     failures += told(look(folder, batches(lines)))
-    code, more, errors = _run(_writer(folder, _AFTERWARDS, second=case.second), kill=False)
+    code, more, errors = _run(_writer(folder, _AFTERWARDS, _FEW, second=case.second), kill=False)
     if code != 0 or "end\n" not in more:
         failures.append(f"without the fault it did not go on (code {code}): {errors[-300:]}")
     said = [*batches(lines), *batches(more)]
@@ -188,8 +196,8 @@ def _kill(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _writer(folder: Path, first: int, *, second: bool = False) -> list[str]:
-    words = ["--first", str(first), "--facts", str(_FACTS), *(["--second"] if second else [])]
+def _writer(folder: Path, first: int, facts: int = _FACTS, *, second: bool = False) -> list[str]:
+    words = ["--first", str(first), "--facts", str(facts), *(["--second"] if second else [])]
     return [sys.executable, "-m", "bench.journal_writer", str(folder), *words]
 
 

@@ -43,7 +43,7 @@ class Fault:
 
 def command(faults: Sequence[Fault], paths: Sequence[Path], trace: Path) -> list[str]:
     """The words before a program's own, or before `-p PID`. What was called is written to `trace`."""
-    words = [_PROGRAM, "-f", "-o", str(trace), "-e", f"trace={','.join(CALLS)}"]
+    words = [_PROGRAM, "-f", "--seccomp-bpf", "-o", str(trace), "-e", f"trace={','.join(CALLS)}"]
     for path in paths:
         words += ["-P", str(path)]
     for fault in faults:
