@@ -89,6 +89,10 @@ class EpochDelivery:
     def in_flight(self) -> int:
         return len(self._flights)
 
+    @property
+    def blocks_aloft(self) -> int:
+        return self._flying(Lane.BACKLOG)
+
     def appended(self, head: int) -> None:
         """Records up to `head` are held; word of it may come late, after a newer head was read."""
         self.head = max(self.head, head)

@@ -133,8 +133,9 @@ class Dispatch:
         window, records = WINDOW_BLOCKS, BLOCK_RECORDS
         if self._pace:
             window, records = self._pace.window, self._pace.block_records
+        aloft = sum(delivery.blocks_aloft for delivery in self._deliveries.values())
         for delivery in list(self._deliveries.values()):
-            span = delivery.next_block(now_s, window, records)
+            span = delivery.next_block(now_s, window - aloft + delivery.blocks_aloft, records)
             if span and (block := self._block(delivery, span)):
                 return block
         return None

@@ -11,10 +11,12 @@ from gateway.delivery import (
     BLOCK_RECORDS,
     FRESH_LAG,
     FRESH_RECORDS,
+    NEWEST_FIRST,
     OVERTAKEN_AFTER_S,
     RESEND_AFTER_S,
     WINDOW_BLOCKS,
     WINDOW_FRESH,
+    WINDOW_URGENT,
     EpochDelivery,
 )
 from gateway.ranges import Range
@@ -193,6 +195,123 @@ def test_an_acknowledgement_from_before_the_pruning_brings_nothing_back() -> Non
     assert blocks(delivery) == [(8, 8), (9, 9), (10, 10)]
 
 
+# What must not wait behind a backlog.
+
+
+def urgent(delivery: EpochDelivery, now_s: float = 0.0) -> list[Range]:
+    return list(iter(lambda: delivery.next_urgent(now_s), None))
+
+
+def look_through(delivery: EpochDelivery, alarms: set[int], most: int = 200) -> list[Range]:
+    """Everything that waits, some at a time; returns what was looked at."""
+    looked = []
+    while span := delivery.to_look_through(most):
+        delivery.looked_through(span, sorted(alarms & set(range(span[0], span[1] + 1))))
+        looked.append(span)
+    return looked
+
+
+def test_the_newest_of_a_backlog_go_out_as_if_they_had_just_happened() -> None:
+    delivery = EpochDelivery(EPOCH, 1, 5_000)
+    delivery.newest_first()
+    assert fresh(delivery) == [(first, first + 9) for first in range(5_001 - NEWEST_FIRST, 5_001, 10)]
+    assert delivery.next_block(0.0) == (1, 100)
+    assert delivery.backlog == 5_000 - NEWEST_FIRST - 100
+
+
+def test_what_the_centre_has_of_the_newest_is_not_sent_again() -> None:
+    delivery = EpochDelivery(EPOCH, 1, 5_000)
+    delivery.acknowledged(ack(0, 5_000, [(1, 4_990), (4_995, 4_996)]), 0.0)
+    delivery.newest_first()
+    assert fresh(delivery) == []
+    delivery.acknowledged(ack(0, 4_998, [(1, 4_990)]), 0.0)
+    delivery.newest_first()
+    assert fresh(delivery) == [(4_999, 5_000)]
+
+
+def test_a_backlog_of_one_block_is_not_torn() -> None:
+    delivery = EpochDelivery(EPOCH, 1, BLOCK_RECORDS)
+    delivery.newest_first()
+    assert delivery.to_look_through(200) is None
+    assert (fresh(delivery), blocks(delivery)) == ([], [(1, BLOCK_RECORDS)])
+
+
+def test_alarms_of_a_backlog_go_out_alone_and_are_not_sent_twice() -> None:
+    delivery = EpochDelivery(EPOCH, 1, 1_000)
+    looked = look_through(delivery, {3, 450, 999})
+    assert looked == [(801, 1_000), (601, 800), (401, 600), (201, 400), (1, 200)]
+    assert urgent(delivery) == [(999, 999), (450, 450), (3, 3)]
+    assert blocks(delivery)[:2] == [(1, 2), (4, 103)]
+    delivery.acknowledged(ack(1_000), 0.0)
+    assert (urgent(delivery), delivery.in_flight) == ([], 0)
+
+
+def test_alarms_have_a_window_of_their_own_and_so_does_the_search_for_them() -> None:
+    delivery = EpochDelivery(EPOCH, 1, 1_000)
+    blocks(delivery)
+    delivery.appended(2_000)
+    assert blocks(delivery) != []
+    delivery = EpochDelivery(EPOCH, 1, 10_000)
+    assert len(blocks(delivery)) == WINDOW_BLOCKS
+    looked = look_through(delivery, set(range(9_000, 9_100)))
+    assert looked[-1] == (9_001, 9_200)
+    assert len(urgent(delivery)) == WINDOW_URGENT
+    delivery.acknowledged(ack(0, 9_002, [(1, 9_000)]), 0.0)
+    assert len(urgent(delivery)) == 2
+
+
+def test_an_alarm_that_got_lost_goes_first_again() -> None:
+    delivery = EpochDelivery(EPOCH, 1, 1_000)
+    look_through(delivery, {500})
+    assert urgent(delivery) == [(500, 500)]
+    delivery.connection_lost()
+    assert urgent(delivery) == [(500, 500)]
+    delivery.overdue(RESEND_AFTER_S)
+    assert urgent(delivery, RESEND_AFTER_S) == [(500, 500)]
+
+
+def test_what_the_centre_once_had_is_searched_again_when_it_asks_for_it() -> None:
+    delivery = EpochDelivery(EPOCH, 1, 1_000)
+    look_through(delivery, {500})
+    delivery.acknowledged(ack(1_000), 0.0)
+    delivery.acknowledged(ack(100), 1.0)
+    look_through(delivery, {500})
+    assert urgent(delivery, 1.0) == [(500, 500)]
+
+
+def test_while_nobody_acknowledges_new_records_wait_with_the_others() -> None:
+    delivery = EpochDelivery(EPOCH, 1, 1)
+    delivery.acknowledged(ack(1), 0.0)
+    for head in range(2, 40):
+        delivery.appended(head)
+        delivery.next_fresh(0.0, window=4)
+    assert delivery.in_flight == 4
+    assert blocks(delivery, 0.0) == [(6, 39)]
+
+
+def test_a_lost_connection_makes_no_record_suspect() -> None:
+    delivery = EpochDelivery(EPOCH, 1, 150)
+    blocks(delivery)
+    delivery.connection_lost()
+    assert blocks(delivery) == [(1, 100), (101, 150)]
+
+
+def test_what_did_not_fit_into_a_message_goes_with_the_next() -> None:
+    delivery = EpochDelivery(EPOCH, 1, 150)
+    assert delivery.next_block(0.0) == (1, 100)
+    delivery.cut_short(1, 100, 25)
+    assert blocks(delivery, 0.0) == [(26, 125), (126, 150)]
+    assert delivery.acknowledged(ack(25), 0.0).arrived == 1
+
+
+def test_an_acknowledgement_says_how_many_messages_arrived_and_how_many_did_not() -> None:
+    delivery = EpochDelivery(EPOCH, 1, 300)
+    for sent_s in (0.0, 0.1, 0.2):
+        delivery.next_block(sent_s)
+    heard = delivery.acknowledged(ack(100, 300, [(101, 200)]), 5.0)
+    assert (heard.arrived, heard.lost) == (2, 1)
+
+
 class Centre:
     """Commits what arrives, and says what it has as the real one does."""
 
@@ -274,6 +393,23 @@ class DeliveryModel(RuleBasedStateMachine):
         self.delivery.connection_lost()
 
     @rule()
+    def the_newest_come_first(self) -> None:
+        self.delivery.newest_first()
+
+    @rule(most=st.integers(1, 300), every=st.sampled_from([1, 7, 1_000]))
+    def alarms_are_looked_for(self, most: int, every: int) -> None:
+        if span := self.delivery.to_look_through(most):
+            self.delivery.looked_through(span, range(span[0], span[1] + 1, every))
+
+    @precondition(lambda self: self.records)
+    @rule(kept=st.integers(1, 99))
+    def a_message_is_cut_short(self, kept: int) -> None:
+        first, last = self.records[-1]
+        if first + kept - 1 < last:
+            self.records[-1] = (first, first + kept - 1)
+            self.delivery.cut_short(first, last, first + kept - 1)
+
+    @rule()
     def a_backup_is_made(self) -> None:
         self.backups.append(set(self.centre.committed))
 
@@ -291,7 +427,7 @@ class DeliveryModel(RuleBasedStateMachine):
 
     @invariant()
     def the_windows_hold(self) -> None:
-        assert self.delivery.in_flight <= WINDOW_BLOCKS + WINDOW_FRESH
+        assert self.delivery.in_flight <= WINDOW_BLOCKS + WINDOW_FRESH + WINDOW_URGENT
         assert self.delivery.through <= self.delivery.head
 
     def teardown(self) -> None:
@@ -323,7 +459,8 @@ class DeliveryModel(RuleBasedStateMachine):
             self.records.append(sent)
 
     def _next(self) -> Range | None:
-        return self.delivery.next_fresh(self.now_s) or self.delivery.next_block(self.now_s)
+        urgent = self.delivery.next_urgent(self.now_s)
+        return urgent or self.delivery.next_fresh(self.now_s) or self.delivery.next_block(self.now_s)
 
 
 def _contiguous(numbers: set[int]) -> int:

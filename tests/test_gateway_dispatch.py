@@ -12,6 +12,8 @@ from gateway.delivery import RESEND_AFTER_S
 from gateway.dispatch import Dispatch
 from gateway.journal import Head, Journal
 from gateway.journal_reader import JournalReader
+from gateway.pace import Pace
+from messages.model import Kind, Reason
 from messages.wire import WIRE_VERSION, Ack, Block, EpochAck, decode_block
 
 SECOND = EPOCH_S + 100
@@ -167,3 +169,61 @@ def test_what_was_on_its_way_is_recalled_from_every_epoch(office: Office) -> Non
 def test_a_head_of_an_epoch_that_was_not_known_is_taken(office: Office) -> None:
     office.dispatch.appended(Head(SECOND + 50, 7, "a" * 64, 900))
     assert office.dispatch.acked == 0
+
+
+def test_alarms_of_every_epoch_overtake_the_backlog_the_newest_first(tmp_path: Path) -> None:
+    clock = TurnedClock()
+    forced, tamper = a_fact(Kind.DOOR_FORCED, Reason.NO_RELEASE), a_fact(Kind.TAMPER, None)
+    with opened(tmp_path / "journal.db", clock) as journal:
+        journal.append([a_fact()] * 300 + [tamper] + [a_fact()] * 200)
+        clock.now = SECOND * 1_000_000
+        begin_epoch(journal)
+        journal.append([a_fact()] * 50 + [forced] + [a_fact()] * 450)
+        with closing(JournalReader(journal.path)) as reader:
+            office = Office(journal, reader)
+            assert office.dispatch.backlog == 502 + 502
+            while office.dispatch.look_for_alarms():
+                pass
+            assert _spans(lambda: office.dispatch.next_urgent(0.0)) == [(SECOND, 52, 52), (EPOCH_S, 302, 302)]
+            assert (EPOCH_S, 1, 100) in office.blocks()
+
+
+def test_blocks_shrink_to_what_the_broker_takes(office: Office) -> None:
+    office.dispatch.payload_limit = 10_000
+    spans = office.blocks()
+    covered = {(epoch, seq) for epoch, a, b in spans for seq in range(a, b + 1)}
+    assert covered == {(EPOCH_S, n) for n in range(1, 151)} | {(SECOND, n) for n in range(1, 31)}
+    assert max(b - a + 1 for _, a, b in spans) < 100
+
+
+def test_each_shrunken_block_keeps_to_the_limit(office: Office) -> None:
+    office.dispatch.payload_limit = 3_000
+    payloads = list(iter(lambda: office.dispatch.next_block(0.0), None))
+    assert payloads
+    assert all(len(payload) <= 3_000 for payload in payloads)
+
+
+def test_a_record_that_no_message_can_hold_is_told_of_once_and_stands_in_nobody_elses_way(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    office.dispatch.payload_limit = 50
+    assert office.dispatch.next_block(0.0) is None
+    assert office.dispatch.next_block(0.0) is None
+    assert caplog.text.count("max_packet_size") == 1
+    office.dispatch.payload_limit = None
+    assert office.dispatch.next_block(0.0) is not None
+
+
+def test_nothing_acknowledged_for_long_makes_the_pace_patient(office: Office) -> None:
+    pace = Pace(50_000)
+    dispatch = Dispatch(office.reader, lambda *_: None, pace)  # its window is of all epochs together
+    assert _spans(lambda: dispatch.next_block(0.0)) == [
+        (EPOCH_S, 1, 100),
+        (EPOCH_S, 101, 150),
+        (SECOND, 1, 30),
+    ]
+    assert dispatch.next_block(RESEND_AFTER_S) is not None
+    assert (pace.patience, pace.window) == (2, 1)
+    assert dispatch.next_block(2 * RESEND_AFTER_S) is None
+    assert dispatch.next_block(3 * RESEND_AFTER_S) is not None
+    assert pace.patience == 4
