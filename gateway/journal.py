@@ -17,7 +17,8 @@ from gateway import journal_file, journal_licences
 from gateway.clock import Clock
 from gateway.errors import JournalRefused, JournalUnavailable
 from gateway.facts import Fact, Placed
-from gateway.journal_store import Head, Store
+from gateway.journal_head import Head
+from gateway.journal_store import Store
 from gateway.storage import StorageRule, refuse_unsafe
 from gateway.storage_space import Reserve
 from messages.model import Kind, Reason
@@ -139,6 +140,7 @@ class Journal:
                 self._with_room(store, partial(store.take_up, self._newest_epoch()))
             except JournalUnavailable as error:
                 log.error("%s", error)
+        self._take_out_what_failed()
         for store in self._stores:
             if store.is_open and self._current is None:
                 self._try_to_use(store)
@@ -147,6 +149,16 @@ class Journal:
             self._is_faulty()
         if self._current is None:
             log.critical("journal %s: no record can be stored now; doors follow their policy", self.path)
+
+    def _take_out_what_failed(self) -> None:
+        """Records that one file could not confirm and the other then stored: they must not be there twice."""
+        usable = [store for store in self._stores if store.is_open]
+        try:
+            for place in [place for store in usable for place in store.left_at()]:
+                for store in usable:
+                    store.ends_at(*place)
+        except JournalUnavailable as error:
+            log.error("%s", error)
 
     @property
     def _in_use(self) -> Store | None:
@@ -207,7 +219,8 @@ class Journal:
         store.take_up(self._newest_epoch())
         newest = self._newest_epoch()
         if store.head is None or store.wants is not None or store.head.epoch < newest:
-            store.begin_epoch(store.wants or self._reason_for(store), newest)
+            after = self._head if self._current is not store else None
+            store.begin_epoch(self._reason_for(store), newest, after)
 
     def _with_room(self, store: Store, act: Callable[[], None]) -> None:
         """Where the disk is full, once more with the reserve's room."""
@@ -219,6 +232,9 @@ class Journal:
             act()
 
     def _reason_for(self, store: Store) -> Reason:
+        begins_anew = store.wants is Reason.NEW_JOURNAL and store is not self._first
+        if store.wants is not None and not begins_anew:
+            return store.wants
         return Reason.FIRST_JOURNAL_AGAIN if store is self._first else Reason.SECOND_JOURNAL
 
     def _newest_epoch(self) -> int:

@@ -173,7 +173,9 @@ def _name_epochs(into: sqlite3.Connection, epochs: dict[int, int]) -> None:
         if record is None or record.epoch != epoch:
             continue  # none of its records was believed in the end
         reason = record.reason if row[0] == first_id and record.reason else Reason.SALVAGED_JOURNAL
-        into.execute("INSERT INTO epochs VALUES (?, ?, ?, ?)", (epoch, first_id, record.at, reason))
+        into.execute(
+            "INSERT INTO epochs VALUES (?, ?, ?, ?, NULL, NULL)", (epoch, first_id, record.at, reason)
+        )
 
 
 def _rows(path: Path, page_size: int, wal: bytes, told: Wal) -> Iterator[Row]:

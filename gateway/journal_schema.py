@@ -45,4 +45,13 @@ def m004_checks(db: Database) -> None:
     db.table("records").add_column("crc", int)
 
 
-KNOWN_STEPS = frozenset({"m001_records", "m002_acknowledgements", "m003_ages", "m004_checks"})
+@steps()
+def m005_formers(db: Database) -> None:
+    """Where the journal stood when an epoch began in another file than the one before: what that one has
+    beyond was never told to be stored. NULL where the same file goes on."""
+    table = db.table("epochs")
+    table.add_column("former_epoch", int)
+    table.add_column("former_seq", int)
+
+
+KNOWN_STEPS = frozenset({"m001_records", "m002_acknowledgements", "m003_ages", "m004_checks", "m005_formers"})

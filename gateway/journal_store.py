@@ -10,7 +10,6 @@ import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,11 +17,11 @@ from gateway import journal_file
 from gateway.clock import Clock
 from gateway.errors import JournalRefused, JournalUnavailable
 from gateway.facts import Fact, record_of
-from gateway.journal_salvage import crc_of, salvage
+from gateway.journal_head import Head, holds, newest_record, row_of
+from gateway.journal_salvage import salvage
 from gateway.storage_space import space_of
 from messages.chain import GENESIS, record_hash
-from messages.errors import MessageError
-from messages.model import Kind, Reason
+from messages.model import Kind, Reason, Record
 from messages.wire import decode_record, encode_record
 
 log = logging.getLogger(__name__)
@@ -35,20 +34,6 @@ _LONGEST_REST_US = 30_000_000
 
 Work = Sequence[tuple[str, Sequence[tuple[object, ...]]]]
 """Statements, each with the rows that it is carried out for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The newest record: what the next one is chained to. `first_id` places its epoch in the file."""
-
-    epoch: int
-    seq: int
-    hash: str
-    first_id: int
-
-    @property
-    def record_id(self) -> int:
-        return self.first_id + self.seq - 1
 
 
 class Store:
@@ -118,7 +103,7 @@ class Store:
         for fact in facts:
             body = self._encoded(fact, head.epoch, head.seq + 1, head.hash)
             head = Head(head.epoch, head.seq + 1, record_hash(body), head.first_id)
-            rows.append(_row(head.record_id, body))
+            rows.append(row_of(head.record_id, body))
         self.commit([("INSERT INTO records VALUES (?, ?, ?)", rows)])
         self.head = head
         return head
@@ -141,22 +126,31 @@ class Store:
         if self._lock is not None and epoch > journal_file.noted_epoch(self._lock):
             journal_file.note_epoch(self._lock, epoch)
 
-    def left_at(self) -> list[tuple[int, int]]:
-        """Epoch and number at which other files were left when an epoch began here."""
-        return self.read(
-            "SELECT former_epoch, min(former_seq) FROM epochs WHERE former_seq > 0 GROUP BY former_epoch"
+    def left_at(self) -> list[tuple[int, int, Record]]:
+        """Epoch and number at which another file was left when an epoch began here, and that one's first
+        record."""
+        rows = self.read(
+            "SELECT e.former_epoch, e.former_seq, r.body FROM epochs e JOIN records r ON r.id = e.first_id"
+            " WHERE e.former_seq > 0"
         )
+        return [(epoch, seq, decode_record(body)) for epoch, seq, body in rows]
 
-    def ends_at(self, epoch: int, seq: int) -> None:
-        """Another file had gone on after record `seq` of `epoch`: what this one has beyond came from a commit
-        that failed, and was stored again there."""
+    def ends_at(self, epoch: int, seq: int, opened: Record) -> None:
+        """Another file had gone on after record `seq` of `epoch` with `opened`: what this one has beyond and
+        is older than that came from a commit that failed, and was stored again there."""
         head = self.head
         if head is None or head.epoch != epoch or head.seq <= seq:
             return
-        log.warning("journal %s: %d records of a commit that failed are taken out", self.path, head.seq - seq)
+        beyond = [
+            decode_record(row[0])
+            for row in self.read("SELECT body FROM records WHERE id >= ?", (head.first_id + seq,))
+        ]
+        if any(r.boot != opened.boot or r.uptime_us > opened.uptime_us for r in beyond):
+            return  # this file was gone on with later, without the other
+        log.warning("journal %s: %d records of a commit that failed are taken out", self.path, len(beyond))
         self.commit([("DELETE FROM records WHERE id >= ?", [(head.first_id + seq,)])])
         assert self._connection is not None
-        self.head = _newest_record(self._connection)
+        self.head = newest_record(self._connection)
 
     def commit(self, work: Work) -> None:
         """One transaction. A door may be waiting for it. Raises JournalUnavailable: nothing was stored."""
@@ -230,9 +224,9 @@ class Store:
 
     def _use(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        newest, known = _newest_record(connection), self.head
+        newest, known = newest_record(connection), self.head
         self._listed_epoch = connection.execute("SELECT coalesce(max(epoch), 0) FROM epochs").fetchone()[0]
-        if known is not None and not _holds(connection, known):
+        if known is not None and not holds(connection, known):
             log.error("journal %s: stored records are gone; a new epoch begins", self.path)
             self.wants = Reason.SALVAGED_JOURNAL if newest else Reason.DAMAGED_JOURNAL
             self.head = newest
@@ -303,7 +297,7 @@ class Store:
         opened = (epoch, first_id, decode_record(body).at, reason, *former_place)
         work: Work = [
             ("INSERT INTO epochs VALUES (?, ?, ?, ?, ?, ?)", [opened]),
-            ("INSERT INTO records VALUES (?, ?, ?)", [_row(first_id, body)]),
+            ("INSERT INTO records VALUES (?, ?, ?)", [row_of(first_id, body)]),
         ]
         return epoch, Head(epoch, 1, record_hash(body), first_id), work
 
@@ -345,30 +339,3 @@ class Store:
 
 
 _RIGHTS = frozenset({sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY})
-
-
-def _row(record_id: int, body: bytes) -> tuple[object, ...]:
-    return record_id, body, crc_of(record_id, body)
-
-
-def _holds(connection: sqlite3.Connection, head: Head) -> bool:
-    row = connection.execute("SELECT body FROM records WHERE id = ?", (head.record_id,)).fetchone()
-    return row is not None and record_hash(row[0]) == head.hash
-
-
-def _newest_record(connection: sqlite3.Connection) -> Head | None:
-    """Raises sqlite3.DatabaseError where the newest record is not what its place says."""
-    row = connection.execute(
-        "SELECT r.id, r.body, e.epoch, e.first_id FROM records r, epochs e"
-        " ORDER BY r.id DESC, e.first_id DESC, e.epoch DESC LIMIT 1"
-    ).fetchone()
-    if row is None:
-        return None
-    record_id, body, epoch, first_id = row
-    try:
-        record = decode_record(body)
-    except MessageError as error:
-        raise sqlite3.DatabaseError(f"the newest record cannot be read: {error}") from error
-    if (record.epoch, record.seq) != (epoch, record_id - first_id + 1):
-        raise sqlite3.DatabaseError("the newest record stands at another's place")
-    return Head(epoch, record.seq, record_hash(body), first_id)
