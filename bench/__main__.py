@@ -19,6 +19,7 @@ NAMES = {
     "door_faults": "doors of a running gateway while its storage fails, waits or is full",
     "outage": "a month without broker and centre on a clock that jumps; then everything is delivered",
     "journal_model": "drawn schedules of crashes, losses, restores and jumps against a model",
+    "goals": "the goals for speed and size in one run, each beside its bare loop",
     "kill": "kill -9 on gateway, broker and centre under swipes, and the oracle",
 }
 

@@ -1,0 +1,119 @@
+"""How many cards a second one controller takes when many doors are busy at once: with and without delivery.
+
+Doors are threads that lay the next card as soon as the lock has been driven for the last one. Delivery is the
+real uplink over a real broker to a real centre, beside the deciding thread in one process as in the gateway.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from bench.deciding import GATEWAY, SITE, card, controller_of, give, open_journal, residents
+from bench.estate import Estate
+from gateway.clock import SystemClock
+from gateway.controller import Controller
+from gateway.events import Acknowledged, Stop
+from gateway.journal import Head
+from gateway.journal_reader import JournalReader
+from gateway.self_report import Report
+from gateway.settings import MqttPart
+from gateway.uplink import Uplink
+from messages.wire import WIRE_VERSION, About, DoorAbout
+
+_PEOPLE = 20_000
+_WARM_S = 0.3
+_LONGEST_S = 30.0
+
+
+def cards_per_s(folder: Path, doors: int, seconds: float, centre: Estate | None) -> float:
+    """Cards recorded and let in, a second; `centre`: an estate whose broker and centre run."""
+    names = [f"door-{number}" for number in range(1, doors + 1)]
+    released = {name: threading.Event() for name in names}
+    clock = SystemClock()
+    path = folder / "journal.db"
+    journal = open_journal(path, clock)
+    announced: list[Uplink] = []
+
+    def announce(head: Head) -> None:
+        for uplink in announced:
+            uplink.announce(head)
+
+    try:
+        controller = controller_of(journal, clock, names, lambda door: released[door].set(), announce)
+        give(controller, residents(_PEOPLE, clock.now_us()))
+        with _deciding(controller):
+            if centre is None:
+                return _rate(controller, clock, released, seconds)
+            with _delivering(path, clock, names, controller, centre) as uplink:
+                announced.append(uplink)
+                return _rate(controller, clock, released, seconds)
+    finally:
+        journal.close()
+
+
+@contextmanager
+def _deciding(controller: Controller) -> Iterator[None]:
+    thread = threading.Thread(target=controller.run, name="decisions")
+    thread.start()
+    try:
+        yield
+    finally:
+        controller.inbox.put(Stop())
+        thread.join()
+
+
+@contextmanager
+def _delivering(
+    path: Path, clock: SystemClock, doors: list[str], controller: Controller, centre: Estate
+) -> Iterator[Uplink]:
+    reader = JournalReader(path)
+    uplink = Uplink(
+        settings=MqttPart(host="127.0.0.1", port=centre.broker.port, protocol="5"),
+        site=SITE,
+        gateway=GATEWAY,
+        about=About(WIRE_VERSION, "liuhen", "east", [DoorAbout(door, door, [door]) for door in doors]),
+        reader=reader,
+        clock=clock,
+        report=lambda: Report(1, {}),
+        licensed=lambda epoch, through: controller.inbox.put(Acknowledged(epoch, through)),
+    )
+    thread = threading.Thread(target=uplink.run, name="uplink")
+    thread.start()
+    try:
+        yield uplink
+    finally:
+        uplink.stop()
+        thread.join()
+        reader.close()
+
+
+def _rate(
+    controller: Controller, clock: SystemClock, released: dict[str, threading.Event], seconds: float
+) -> float:
+    """After a moment in which everybody has come to their door."""
+    people, passed, ending = count(), dict.fromkeys(released, 0), threading.Event()
+
+    def door(name: str) -> None:
+        while not ending.is_set():
+            released[name].clear()
+            controller.inbox.put(card(name, next(people) % _PEOPLE, clock.uptime_us()))
+            if not released[name].wait(_LONGEST_S):
+                raise TimeoutError(f"door {name} stayed shut")
+            passed[name] += 1
+
+    threads = [threading.Thread(target=door, args=(name,)) for name in released]
+    for thread in threads:
+        thread.start()
+    threading.Event().wait(_WARM_S)
+    before, started = sum(passed.values()), time.perf_counter()
+    threading.Event().wait(seconds)
+    rate = (sum(passed.values()) - before) / (time.perf_counter() - started)
+    ending.set()
+    for thread in threads:
+        thread.join()
+    return rate
