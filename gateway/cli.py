@@ -19,6 +19,7 @@ from gateway.cli_journal import SettingsFile, journal_app
 from gateway.cli_keys import keys_app
 from gateway.errors import GatewayError
 from gateway.settings import Settings, load_settings
+from gateway.storage import refuse_unsafe
 from messages.access_list import EVERY_DOOR
 
 app = typer.Typer(
@@ -54,7 +55,8 @@ def run(settings: SettingsFile) -> None:
     loaded = _load(settings)
     set_up(loaded.log, sys.stderr)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    daemon = Daemon(loaded, SystemClock(), ServiceManager.from_environment())
+    service = ServiceManager.from_environment()
+    daemon = Daemon(loaded, SystemClock(), service)
     # Waited for, not handled: a handler could interrupt this thread while it holds the very lock it needs.
     # Every thread that is started from here on leaves them alone too.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -64,7 +66,9 @@ def run(settings: SettingsFile) -> None:
     while not daemon.wait_for_stop(0.0):
         received = signal.sigtimedwait(_SIGNALS, _LOOK_S)
         if received is not None and received.si_signo == signal.SIGHUP:
+            service.reloading()
             daemon.reload()
+            service.ready()
         elif received is not None:
             daemon.stop()
     daemon.wait()
@@ -85,6 +89,7 @@ def check(settings: SettingsFile) -> None:
     make_lock_boards(loaded)
     load_keys(loaded.keys.device_key_file, loaded.keys.centre_keys_file)
     load_settings_file(loaded)
+    doubts = _unsafe_storage(loaded)
     found = load_list_file(loaded)
     access_list = found or AccessList()
     listed = f"access list {access_list.version} with {len(access_list.entries)} credentials"
@@ -94,13 +99,25 @@ def check(settings: SettingsFile) -> None:
     )
     if found is None and loaded.keys.centre_keys_file is None:
         print("mind: neither gateway.access_list nor keys.centre_keys_file is set: nobody is on any list")
-    for doubt in (*_absent_ports(loaded), *_useless_entries(loaded, access_list)):
+    for doubt in (*doubts, *_absent_ports(loaded), *_useless_entries(loaded, access_list)):
         print(f"mind: {doubt}")
     if loaded.journal.keep_acknowledged_days < RESTORE_DAYS:
         print(
             f"journal.keep_acknowledged_days: {loaded.journal.keep_acknowledged_days} is short: a centre"
             f" restored from a backup asks for older records again; {RESTORE_DAYS} is usual"
         )
+
+
+def _unsafe_storage(settings: Settings) -> list[str]:
+    """Raises JournalRefused where the gateway would not start on it."""
+    journal = settings.journal
+    paths = [path for path in (journal.path, journal.second_path) if path is not None]
+    doubts = {path: refuse_unsafe(path, journal.storage) for path in paths}
+    return [
+        f'{path}: {doubt}; with journal.storage = "any" records can be lost'
+        for path, doubt in doubts.items()
+        if doubt
+    ]
 
 
 def _absent_ports(settings: Settings) -> list[str]:

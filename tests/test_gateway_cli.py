@@ -314,7 +314,7 @@ def test_a_missing_option_and_an_unknown_command_are_said(tmp_path: Path) -> Non
 def test_check_says_what_it_found_and_starts_nothing(tmp_path: Path) -> None:
     done = liuhen_gateway("check", "-s", install(tmp_path, "a" * 32))
     assert done.returncode == 0
-    first, *doubts = done.stdout.splitlines()
+    first, *doubts = [line for line in done.stdout.splitlines() if "records can be lost" not in line]
     assert first.endswith("1 readers, 1 lock boards, 1 doors; access list 1 with 1 credentials")
     assert [doubt.split(": ")[1] for doubt in doubts] == ["lobby-in", "lobby-board"]
     assert all("nothing is plugged in at" in doubt for doubt in doubts)

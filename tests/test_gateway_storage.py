@@ -4,15 +4,21 @@ import errno
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
+from gateway_support import install
 from hypothesis import given
 from hypothesis import strategies as st
 from mounts_support import can_mount, ext4_image, in_a_namespace, tool
+from typer.testing import CliRunner
 
+from gateway.cli import app
 from gateway.errors import JournalRefused
 from gateway.storage import Mount, StorageRule, examine, mount_of, parse_mounts, refuse_unsafe, unsafe
 from gateway.storage_space import MIB, Level, Reserve, Space, StorageWatch, level, space_of
+from messages.commands import Command
 from messages.model import Kind, Reason
+from messages.site_settings import SiteSettings
 
 # Lines as a kernel wrote them (proc(5), and a machine with each of these).
 ROOT = "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard"
@@ -320,3 +326,49 @@ def test_no_reserve_is_made_where_it_would_take_the_last_room(tmp_path: Path) ->
     reserve = Reserve(tmp_path / "journal.db", more_than_there_is)
     assert not reserve.restore()
     assert not reserve.path.exists()
+
+
+# The command, and the centre.
+
+
+def test_check_refuses_what_a_start_would_and_warns_of_what_it_would_let_pass(tmp_path: Path) -> None:
+    settings = install(tmp_path)
+    on_memory = settings.read_text(encoding="utf-8").replace("data/journal.db", "/dev/shm/none/journal.db")
+    settings.write_text(on_memory, encoding="utf-8")
+    checked = CliRunner().invoke(app, ["check", "--settings", str(settings)])
+    assert checked.exit_code == 0, checked.output
+    assert "mind: /dev/shm/none/journal.db: tmpfs is memory" in checked.output
+    settings.write_text(on_memory.replace('"any"', '"safe_only"'), encoding="utf-8")
+    checked = CliRunner().invoke(app, ["check", "--settings", str(settings)])
+    assert isinstance(checked.exception, JournalRefused)
+    assert not Path("/dev/shm/none").exists()
+
+
+def keys_of(schema: object) -> set[str]:
+    """Every property's name, and every word of an enumeration, anywhere in a JSON schema."""
+    found: set[str] = set()
+    if isinstance(schema, dict):
+        found |= set(schema.get("properties", {})) | {str(word) for word in schema.get("enum", [])}
+        found = found.union(*map(keys_of, schema.values()))
+    if isinstance(schema, list):
+        found = found.union(*map(keys_of, schema))
+    return found
+
+
+def test_nothing_that_the_centre_can_set_has_to_do_with_the_store() -> None:
+    """What comes from afar can never recreate or move it (trust.md R-21): there is no word for that."""
+    words = keys_of(msgspec.json.schema(SiteSettings)) | keys_of(msgspec.json.schema(Command))
+    assert {"schedules", "release"} <= words
+    forbidden = (
+        "journal",
+        "storage",
+        "reserve",
+        "path",
+        "acknowledged",
+        "prune",
+        "file",
+        "database",
+        "epoch",
+    )
+    found = {word for word in words if any(part in word for part in forbidden)}
+    assert found == {"epoch"}  # of the records that are to be sent again
