@@ -419,7 +419,7 @@ class Controller:
                 self._journal.acknowledge(epoch, through)
             self._acknowledged.clear()
             while self._journal.prune(self._keep_days) and self.inbox.empty():
-                continue
+                self._around.beat()
         except JournalUnavailable as error:
             log.critical("nothing can be recorded: %s", error)
         self._handle_facts(self._journal_troubles())

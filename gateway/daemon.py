@@ -320,8 +320,9 @@ class Daemon:
 
     def _readings(self) -> Readings:
         status, now = self._uplink.status(), self._clock.now_us()
-        path = self._settings.journal.path
-        files = (path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm"))
+        journal = self._settings.journal
+        paths = [path for path in (journal.path, journal.second_path) if path is not None]
+        files = [path.with_name(path.name + suffix) for path in paths for suffix in ("", "-wal", "-shm")]
         return Readings(
             inbox=self.controller.inbox.qsize(),
             unrecorded=len(self.controller.unrecorded),
@@ -330,7 +331,7 @@ class Daemon:
             list_age_s=self.controller.access_list.age_s(now),
             connected=status.connected,
             journal_bytes=sum(file.stat().st_size for file in files if file.exists()),
-            free_bytes=shutil.disk_usage(path.parent).free,
+            free_bytes=shutil.disk_usage(journal.path.parent).free,
             clock=self._clock.quality(),
             devices=dict(self._devices),
         )
