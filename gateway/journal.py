@@ -21,6 +21,7 @@ from gateway.journal_head import Head
 from gateway.journal_store import Store
 from gateway.storage import StorageRule, refuse_unsafe
 from gateway.storage_space import Reserve
+from messages.errors import MessageError
 from messages.model import Kind, Reason
 
 __all__ = ["Head", "Journal"]
@@ -157,7 +158,7 @@ class Journal:
             for place in [place for store in usable for place in store.left_at()]:
                 for store in usable:
                     store.ends_at(*place)
-        except JournalUnavailable as error:
+        except (JournalUnavailable, MessageError) as error:
             log.error("%s", error)
 
     @property

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.journal_salvage import crc_of
 from messages.chain import record_hash
 from messages.errors import MessageError
+from messages.model import Record
 from messages.wire import decode_record
+
+LEFT_AT = (
+    "SELECT e.former_epoch, e.former_seq, r.body FROM epochs e JOIN records r ON r.id = e.first_id"
+    " WHERE e.former_seq > 0"
+)
+"""Epoch and number at which another file was left when an epoch began here, and that one's first record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,19 @@ class Head:
     @property
     def record_id(self) -> int:
         return self.first_id + self.seq - 1
+
+
+def came_of_a_failed_commit(bodies: Iterable[bytes], opened: Record) -> bool:
+    """Whether records that stand in a file behind the place where it was left were never told to be stored.
+
+    Another file went on there with `opened`, and took them itself. What is newer was stored later, when this
+    file was gone on with and nothing of the other was known; what cannot be read is not judged.
+    """
+    try:
+        records = [decode_record(body) for body in bodies]
+    except MessageError:
+        return False
+    return all(r.boot == opened.boot and r.uptime_us <= opened.uptime_us for r in records)
 
 
 def row_of(record_id: int, body: bytes) -> tuple[object, ...]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from gateway.errors import JournalUnavailable
 from gateway.journal_chain import Flaw
-from gateway.journal_view import FileView
+from gateway.journal_view import NO_END, FileView
+from messages.errors import MessageError
 from messages.model import Record
 from messages.wire import MAX_EPOCHS, EpochHead
 
@@ -35,7 +36,13 @@ class JournalReader:
     @property
     def _files(self) -> list[FileView]:
         """A second file that never had to be made is none."""
-        return [file for file in self._both if file is self._both[0] or file.path.exists()]
+        files = [file for file in self._both if file is self._both[0] or file.path.exists()]
+        for file in files:
+            file.end_id = NO_END
+        if len(files) > 1:
+            _end_where_the_other_went_on(*files)
+            _end_where_the_other_went_on(*reversed(files))
+        return files
 
     def close(self) -> None:
         for file in self._both:
@@ -46,10 +53,11 @@ class JournalReader:
 
         Of a file that cannot be read now it is what was read last.
         """
-        failures = [failure for file in self._files if (failure := self._refresh(file, newest))]
-        if len(failures) == len(self._files):
+        files = self._files
+        failures = [failure for file in files if (failure := self._refresh(file, newest))]
+        if len(failures) == len(files):
             raise failures[0]
-        heads = [head for file in self._files for head in file.heads]
+        heads = [head for file in files for head in file.heads]
         return sorted(heads, key=lambda head: head.epoch)[-newest:]
 
     def acknowledged(self) -> dict[int, int]:
@@ -144,6 +152,14 @@ class JournalReader:
         raise failure or JournalUnavailable(
             f"{self._files[0].path}: there is no epoch {epoch} in this journal"
         )
+
+
+def _end_where_the_other_went_on(file: FileView, other: FileView) -> None:
+    try:
+        for place in other.left_at():
+            file.ends_at(*place)
+    except (JournalUnavailable, MessageError) as error:  # whoever asks for that file hears of it
+        log.debug("where %s ends is not known: %s", file.path, error)
 
 
 def _put_together(places: Sequence[int]) -> int:

@@ -17,7 +17,7 @@ from gateway import journal_file
 from gateway.clock import Clock
 from gateway.errors import JournalRefused, JournalUnavailable
 from gateway.facts import Fact, record_of
-from gateway.journal_head import Head, holds, newest_record, row_of
+from gateway.journal_head import LEFT_AT, Head, came_of_a_failed_commit, holds, newest_record, row_of
 from gateway.journal_salvage import salvage
 from gateway.storage_space import space_of
 from messages.chain import GENESIS, record_hash
@@ -127,30 +127,23 @@ class Store:
             journal_file.note_epoch(self._lock, epoch)
 
     def left_at(self) -> list[tuple[int, int, Record]]:
-        """Epoch and number at which another file was left when an epoch began here, and that one's first
-        record."""
-        rows = self.read(
-            "SELECT e.former_epoch, e.former_seq, r.body FROM epochs e JOIN records r ON r.id = e.first_id"
-            " WHERE e.former_seq > 0"
-        )
-        return [(epoch, seq, decode_record(body)) for epoch, seq, body in rows]
+        """See LEFT_AT."""
+        return [(epoch, seq, decode_record(body)) for epoch, seq, body in self.read(LEFT_AT)]
 
     def ends_at(self, epoch: int, seq: int, opened: Record) -> None:
-        """Another file had gone on after record `seq` of `epoch` with `opened`: what this one has beyond and
-        is older than that came from a commit that failed, and was stored again there."""
+        """Another file had gone on after record `seq` of `epoch` with `opened`: takes out what stands behind
+        it from a commit that failed."""
         head = self.head
         if head is None or head.epoch != epoch or head.seq <= seq:
             return
-        beyond = [
-            decode_record(row[0])
-            for row in self.read("SELECT body FROM records WHERE id >= ?", (head.first_id + seq,))
-        ]
-        if any(r.boot != opened.boot or r.uptime_us > opened.uptime_us for r in beyond):
-            return  # this file was gone on with later, without the other
-        log.warning("journal %s: %d records of a commit that failed are taken out", self.path, len(beyond))
-        self.commit([("DELETE FROM records WHERE id >= ?", [(head.first_id + seq,)])])
-        assert self._connection is not None
-        self.head = newest_record(self._connection)
+        first = (head.first_id + seq,)
+        if came_of_a_failed_commit(
+            (row[0] for row in self.read("SELECT body FROM records WHERE id >= ?", first)), opened
+        ):
+            log.warning("journal %s: what a failed commit left behind record %d is taken out", self.path, seq)
+            self.commit([("DELETE FROM records WHERE id >= ?", [first])])
+            assert self._connection is not None
+            self.head = newest_record(self._connection)
 
     def commit(self, work: Work) -> None:
         """One transaction. A door may be waiting for it. Raises JournalUnavailable: nothing was stored."""

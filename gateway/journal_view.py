@@ -12,13 +12,14 @@ from typing import Any
 from gateway.errors import JournalRefused, JournalUnavailable
 from gateway.journal_chain import ChainWalk, EpochSpan, Flaw
 from gateway.journal_file import beside, open_for_reading, sync_folder
+from gateway.journal_head import LEFT_AT, came_of_a_failed_commit
 from messages.chain import record_hash
 from messages.errors import MessageError
 from messages.model import Record
 from messages.wire import EpochHead, decode_record
 
 _PAGE = 1_000
-_NO_END = 2**62
+NO_END = 2**62
 _FLAWS_NAMED = 5
 _PRIVATE = 0o600
 
@@ -31,6 +32,7 @@ class FileView:
         self.path = path
         self._one_of_two = one_of_two
         self.heads: list[EpochHead] = []  # as read last
+        self.end_id = NO_END  # what stands from here on does not count
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
 
@@ -91,13 +93,20 @@ class FileView:
     def newest(self, count: int) -> list[Record]:
         if not self._has("records"):
             return []
-        rows = self._all("SELECT id, body FROM records ORDER BY id DESC LIMIT ?", count)
+        rows = self._all(
+            "SELECT id, body FROM records WHERE id < ? ORDER BY id DESC LIMIT ?", self.end_id, count
+        )
         return list(_readable(reversed(rows)))
 
     def after(self, record_id: int) -> tuple[list[Record], int]:
         if not self._has("records"):
             return [], record_id
-        rows = self._all("SELECT id, body FROM records WHERE id > ? ORDER BY id LIMIT ?", record_id, _PAGE)
+        rows = self._all(
+            "SELECT id, body FROM records WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
+            record_id,
+            self.end_id,
+            _PAGE,
+        )
         return list(_readable(rows)), rows[-1][0] if rows else record_id
 
     def before(self, record_id: int) -> tuple[list[Record], int]:
@@ -110,7 +119,28 @@ class FileView:
         return list(_readable(rows)), rows[-1][0] if rows else 0
 
     def newest_id(self) -> int:
-        return int(self._one("SELECT coalesce(max(id), 0) FROM records")[0]) if self._has("records") else 0
+        if not self._has("records"):
+            return 0
+        return int(self._one("SELECT coalesce(max(id), 0) FROM records WHERE id < ?", self.end_id)[0])
+
+    def left_at(self) -> list[tuple[int, int, Record]]:
+        """See LEFT_AT. A start brings former tables up to date; until then nothing is known of that."""
+        if not self._has("epochs") or not self._one(
+            "SELECT 1 FROM pragma_table_info('epochs') WHERE name = 'former_seq'"
+        ):
+            return []
+        return [(epoch, seq, decode_record(body)) for epoch, seq, body in self._all(LEFT_AT)]
+
+    def ends_at(self, epoch: int, seq: int, opened: Record) -> None:
+        """Another file had gone on after record `seq` of `epoch` with `opened`: what a failed commit left
+        here does not count; the next start takes it out."""
+        newest = self._one("SELECT epoch, first_id FROM epochs ORDER BY first_id DESC, epoch DESC LIMIT 1")
+        if newest is None or newest[0] != epoch:
+            return
+        beyond = newest[1] + seq
+        rows = self._all("SELECT body FROM records WHERE id >= ? ORDER BY id LIMIT ?", beyond, _PAGE)
+        if rows and came_of_a_failed_commit((row[0] for row in rows), opened):
+            self.end_id = beyond
 
     def size(self) -> tuple[int, int]:
         """Bytes of the file that hold something, and bytes in it that are free for new records."""
@@ -180,7 +210,7 @@ class FileView:
         if not self._has("epochs"):
             return []
         rows = self._all("SELECT epoch, first_id FROM epochs ORDER BY first_id, epoch")
-        ends = [row[1] for row in rows[1:]] + [_NO_END]
+        ends = [row[1] for row in rows[1:]] + [self.end_id]
         return [
             EpochSpan(row[0], row[1], end) for row, end in zip(rows, ends, strict=False)
         ]  # no epoch yet: no end
@@ -190,12 +220,12 @@ class FileView:
         row = self._one(
             "SELECT e.first_id, coalesce(min(n.first_id), ?) FROM epochs e"
             " LEFT JOIN epochs n ON n.first_id > e.first_id WHERE e.epoch = ? GROUP BY e.epoch",
-            _NO_END,
+            NO_END,
             epoch,
         )
         if row is None:
             raise JournalUnavailable(f"{self.path}: there is no epoch {epoch} in this journal")
-        return row[0], row[1]
+        return row[0], min(row[1], self.end_id)
 
     def _has(self, table: str) -> bool:
         """A gateway that fell, or whose disk failed, while it made the file left no table in it."""

@@ -267,6 +267,7 @@ def test_what_a_failed_sync_left_in_the_first_file_is_not_there_twice_after_a_fa
             disk.fall()
     assert first_epoch is not None
     assert second_epoch is not None
+    everything_told_is_there(disk, disk.second)
     if away:  # and nothing says that it ever was there: then the first one goes on, and keeps what it stores
         disk.second.rename(tmp_path / "away")
         disk.first.with_name("first.db.lock").unlink()
