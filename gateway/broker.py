@@ -13,6 +13,7 @@ from typing import Final
 from messages.wire import MAX_RECORD_BYTES
 
 NO_MATCHING_SUBSCRIBERS: Final = 0x10
+PROTOCOL_ERROR: Final = 0x82
 NOT_AUTHORIZED: Final = 0x87
 SERVER_UNAVAILABLE: Final = 0x88
 SERVER_BUSY: Final = 0x89
@@ -94,6 +95,7 @@ class Consequence(Enum):
 
 _CONSEQUENCES: Final = {
     NO_MATCHING_SUBSCRIBERS: Consequence.UNHEARD,
+    PROTOCOL_ERROR: Consequence.SMALLER,  # Mosquitto 2.0 answers so to a message beyond message_size_limit
     SESSION_TAKEN_OVER: Consequence.STAY_AWAY,
     0x8A: Consequence.STAY_AWAY,  # banned
     RECEIVE_MAXIMUM_EXCEEDED: Consequence.SLOW_DOWN,
@@ -110,6 +112,10 @@ _REMEDIES: Final = {
     NO_MATCHING_SUBSCRIBERS: (
         "nobody has subscribed to it: is the centre running, connected to this broker, and allowed to read"
         " liuhen/v1/#?"
+    ),
+    PROTOCOL_ERROR: (
+        "one side has said what MQTT does not allow; some brokers do so about a message that is too large,"
+        " so messages are smaller now. See its log, and its limits"
     ),
     0x84: 'it does not speak this version of MQTT; write protocol = "3.1.1" in [mqtt]',
     0x85: "it does not take our name; allow client names that begin with liuhen-",

@@ -17,7 +17,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from gateway.broker import Consequence, Fallback, Limits, consequence
+from gateway.broker import PROTOCOL_ERROR, Consequence, Fallback, Limits, consequence
 from gateway.settings import MqttPart
 from gateway.troubles import NOT_HEARD, Complaint
 from messages.wire import MAX_PAYLOAD_BYTES
@@ -54,6 +54,7 @@ class Line:
         message: Callable[[str, bytes], None],
     ) -> None:
         self.limits = Limits()
+        self._greeted = False
         self._settings = settings
         self._news = news
         self._message = message
@@ -147,6 +148,7 @@ class Line:
         if code.is_failure:
             self._news("refuses", Complaint(code.value, str(code)))
             return
+        self._greeted = True
         self.limits = Limits.of(properties)
         self.client.heed(self.limits.receive_maximum)
         self._news("connected", self.limits)
@@ -154,8 +156,9 @@ class Line:
     def _on_disconnect(
         self, _c: object, _u: object, flags: mqtt.DisconnectFlags, code: ReasonCode, _p: object
     ) -> None:
-        """The broker's own word; a line that was cut has none."""
-        if flags.is_disconnect_packet_from_server:
+        """The broker's own word, or that it spoke no MQTT; a line that was cut has neither."""
+        broken = self._greeted and code.value == PROTOCOL_ERROR
+        if flags.is_disconnect_packet_from_server or broken:
             self._news("ends the connection", Complaint(code.value, str(code)))
 
     def _on_subscribe(self, _c: object, _u: object, _m: int, codes: list[ReasonCode], _p: object) -> None:

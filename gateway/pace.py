@@ -64,6 +64,7 @@ class Pace:
         self._most_per_s = self._per_s = most_per_s
         self._slowed_s = float("-inf")
         self._arrived = 0
+        self._most_records = BLOCK_RECORDS
         self.window = FIRST_WINDOW
         self.block_records = BLOCK_RECORDS
         self.patience = 1
@@ -97,7 +98,7 @@ class Pace:
         self._arrived += blocks
         if self._arrived >= _LARGER_AFTER:
             self._arrived = 0
-            self.block_records = min(2 * self.block_records, BLOCK_RECORDS)
+            self.block_records = min(2 * self.block_records, self._most_records)
 
     def lost(self) -> None:
         """Something did not arrive although other things did: somewhere a queue ran over."""
@@ -108,11 +109,12 @@ class Pace:
         that changes; small, because a broker without reason codes may drop large messages unsaid."""
         self.window = 1
         self.patience = min(2 * self.patience, MOST_PATIENCE)
-        self.too_large()
-
-    def too_large(self) -> None:
         self._arrived = 0
         self.block_records = max(1, self.block_records // 2)
+
+    def too_large(self) -> None:
+        """The broker does not take blocks of this size, and is not asked to again."""
+        self._most_records = self.block_records = max(1, self.block_records // 2)
 
     def slow_down(self, now_s: float) -> None:
         """The broker has asked for it (MQTT 5: quota exceeded, rate too high, receive maximum exceeded)."""

@@ -43,6 +43,7 @@ def test_a_broker_for_short_messages_only_is_told_of() -> None:
         (0x00, Consequence.NONE),
         (0x10, Consequence.UNHEARD),
         (0x80, Consequence.TELL),
+        (0x82, Consequence.SMALLER),
         (0x87, Consequence.TELL),
         (0x8E, Consequence.STAY_AWAY),
         (0x93, Consequence.SLOW_DOWN),

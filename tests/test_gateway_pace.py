@@ -76,6 +76,15 @@ def test_a_word_of_the_centre_ends_that_and_pieces_grow_again_slowly() -> None:
     assert pace.block_records == BLOCK_RECORDS
 
 
+def test_what_the_broker_called_too_large_is_not_tried_again() -> None:
+    pace = Pace(50_000)
+    pace.too_large()
+    pace.too_large()
+    for _ in range(500):
+        pace.arrived(1)
+    assert pace.block_records == 25
+
+
 def test_nothing_arrived_is_no_word_of_the_centre() -> None:
     pace = Pace(50_000)
     pace.unheard()
