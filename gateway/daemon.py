@@ -26,7 +26,6 @@ from gateway.doors import Doors
 from gateway.errors import (
     AccessListError,
     CarryError,
-    JournalUnavailable,
     RightsUnavailable,
     SiteSettingsError,
 )
@@ -122,6 +121,7 @@ class Daemon:
         self._journal = self._closing.enter_context(closing(self._make_journal()))
         self._journal_reader = JournalReader(settings.journal.path, settings.journal.second_path)
         self._closing.callback(self._journal_reader.close)
+        self._clock.not_before(self._journal_reader.newest_at_us())  # known better once it is salvaged
         self.controller = self._make_controller()
         self._uplink = self._make_uplink()
         self._orders = self._orders_at_once()
@@ -428,9 +428,6 @@ class Daemon:
 
 
 def _newest_us(settings: Settings) -> int:
-    """When the newest record was made, 0 where there is none or it cannot be read: a floor for the clock."""
+    """When the newest record was made: a floor for the clock before anything is written."""
     with closing(JournalReader(settings.journal.path, settings.journal.second_path)) as reader:
-        try:
-            return max((record.at for record in reader.newest(1)), default=0)
-        except JournalUnavailable:
-            return 0
+        return reader.newest_at_us()
