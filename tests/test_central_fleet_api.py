@@ -73,7 +73,7 @@ def test_a_gateway_is_described_with_all_that_is_missing(filled: Filled, served:
         ],
         "missing_ranges": 3,
         "findings": {"lost": 1},
-        "device_key": None,
+        "signs_as": None,
         "unbelieved_since": None,
         "doors": [{"door": "door-1", "label": "1 单元门"}],
         "devices": {"reader-1": "ok", "locks": "lost"},

@@ -58,7 +58,7 @@ class GatewayOut(BaseModel):
     missing: list[MissingRange] = Field(description="the first 20 of them")
     missing_ranges: int = Field(description="how many there are")
     findings: dict[str, int] = Field(description="integrity findings by kind")
-    device_key: str | None = Field(
+    signs_as: str | None = Field(
         description="the key by which it signs what it holds, in hex; none: it signs nothing"
     )
     unbelieved_since: str | None = Field(
@@ -90,7 +90,7 @@ class GatewayOut(BaseModel):
             ],
             missing_ranges=found.missing_ranges,
             findings=found.findings,
-            device_key=found.device_key.hex() if found.device_key else None,
+            signs_as=found.device_key.hex() if found.device_key else None,
             unbelieved_since=_text(found.unbelieved_us),
             doors=[DoorOut(door=door.name, label=door.label) for door in found.doors],
             devices=found.devices,
