@@ -172,6 +172,11 @@ def _list(centre: Ed25519PrivateKey, version: int, count: int) -> list[bytes]:
     entries = [
         Entry(f"{number:032x}", f"h-{number:05d}-{version}", "resident", ("*",)) for number in range(count)
     ]
+    return signed_list(centre, version, entries)
+
+
+def signed_list(centre: Ed25519PrivateKey, version: int, entries: Sequence[Entry]) -> list[bytes]:
+    """The manifest and the chunks of a whole list for our gateway; `entries` in the order of their tokens."""
     digest = ListDigest()
     digest.take(map(encode_entry, entries))
     chunks = cut(version, entries)
@@ -180,7 +185,7 @@ def _list(centre: Ed25519PrivateKey, version: int, count: int) -> list[bytes]:
         version=version,
         issued_us=time.time_ns() // 1_000,
         chunks=tuple(sha256(chunk).hexdigest() for chunk in chunks),
-        entries=count,
+        entries=len(entries),
         digest=str(digest),
     )
     return [sign(centre, Purpose.LIST, SITE, GATEWAY, encode_manifest(manifest)), *chunks]
