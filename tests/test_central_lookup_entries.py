@@ -195,6 +195,19 @@ def test_the_newest_are_those_that_arrived_last_and_are_about_a_door(filled: Fil
         assert newest_id(connection) == 4
 
 
+def test_that_somebody_let_in_went_in_is_no_news_but_is_found_at_the_door(filled: Filled) -> None:
+    chain = Chain()
+    put(filled, chain, 1, kind=Kind.ACCESS_GRANTED)
+    for offset_s, kind in enumerate((Kind.DOOR_OPENED, Kind.ACCESS_TAKEN, Kind.DOOR_CLOSED), 2):
+        put(filled, chain, offset_s, kind=kind, links=1)
+    put(filled, chain, 5, kind=Kind.DOOR_HELD, links=1)
+    put(filled, chain, 6, kind=Kind.DOOR_OPENED)
+    with reading(filled.reader) as connection:
+        kinds = [entry.kind for entry in newest(connection, 9)]
+    assert kinds == [Kind.DOOR_OPENED, Kind.DOOR_HELD, Kind.ACCESS_GRANTED]
+    assert seconds(asked(filled, question())) == [6, 5, 4, 3, 2, 1]
+
+
 def test_before_the_first_record_there_is_nothing(filled: Filled) -> None:
     with reading(filled.reader) as connection:
         assert (newest(connection, 5), newest_id(connection)) == ([], 0)

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, select
 
 from central.errors import BadQuestion
 from central.store.tables import gateway, record
+from messages.model import Kind
 
 MAX_WINDOW_US: Final = 7 * 86_400 * 1_000_000
 MAX_PAGE: Final = 500
@@ -31,6 +32,9 @@ _SHOWN: Final = (
     record.c.assurance,
     record.c.clock,
 )
+
+
+_OF_A_PASSAGE: Final = (Kind.DOOR_OPENED, Kind.ACCESS_TAKEN, Kind.DOOR_CLOSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +109,13 @@ def entries_of_door(connection: Connection, question: Question) -> Page:
 
 def newest(connection: Connection, count: int) -> list[Entry]:
     """The `count` entries that arrived last, the newest first."""
-    query = _entries().where(_about_a_door()).order_by(record.c.id.desc()).limit(count)
+    query = _entries().where(_worth_a_line()).order_by(record.c.id.desc()).limit(count)
     return [_entry(row) for row in connection.execute(query)]
 
 
 def arrived_after(connection: Connection, number: int, count: int) -> list[Entry]:
     """Up to `count` entries that arrived after the one numbered `number`, in order of arrival."""
-    query = _entries().where(record.c.id > number, _about_a_door()).order_by(record.c.id).limit(count)
+    query = _entries().where(record.c.id > number, _worth_a_line()).order_by(record.c.id).limit(count)
     return [_entry(row) for row in connection.execute(query)]
 
 
@@ -124,8 +128,10 @@ def _entries() -> Any:
     return select(*_SHOWN, gateway.c.site, gateway.c.name).join_from(record, gateway)
 
 
-def _about_a_door() -> ColumnElement[bool]:
-    return record.c.door.is_not(None)
+def _worth_a_line() -> ColumnElement[bool]:
+    """Of doors; that somebody who was let in opened the door, went in and shut it is no news of its own."""
+    follows = and_(record.c.links.is_not(None), record.c.kind.in_(_OF_A_PASSAGE))
+    return and_(record.c.door.is_not(None), not_(follows))
 
 
 def _entry(row: Row[Any]) -> Entry:
