@@ -77,13 +77,14 @@ class Lists:
         begun_s = time.monotonic()
         outgoing.send(self._topic, messages, _SEND_S)
         waiting = threading.Event()
-        while not self._in_force(version):
+        while not self.in_force(version):
             if time.monotonic() > begun_s + _IN_FORCE_S:
                 raise TimeoutError(f"the gateway has not taken list {version} in {_IN_FORCE_S:.0f} s")
             waiting.wait(_LOOK_EVERY_S)
         return time.monotonic() - begun_s
 
-    def _in_force(self, version: int) -> bool:
+    def in_force(self, version: int) -> bool:
+        """And nothing is left of the former list."""
         with closing(sqlite3.connect(f"file:{self._rights}?mode=ro", uri=True)) as rights:
             has, is_all = rights.execute(_HAS).fetchone()
         return bool(has == version and is_all)
