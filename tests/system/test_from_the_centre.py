@@ -59,6 +59,9 @@ def eventually(found: Callable[[], T | None], what: str) -> T:
     raise AssertionError(f"in {_LIMIT_S:.0f} s there was no {what}")
 
 
+pytestmark = pytest.mark.xdist_group("from_the_centre")  # one estate, and one story in this order
+
+
 @pytest.fixture(scope="module")
 def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     found = Estate(tmp_path_factory.mktemp("estate"), _PLAN)
