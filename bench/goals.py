@@ -3,10 +3,10 @@
 `python -m bench goals`. P1: swipe to relay beside one bare SQLite commit, made at the pace of the swipes
 because a machine that has slept takes longer for each; a tight loop of them stands beside it, unjudged. P2:
 the same while a backlog drains, while lists come from the centre, and with one reader that never stops
-talking, beside the same gateway at rest. P3: cards a second at 8 and 32 busy doors, with delivery beside
-without, and beside single-row commits. P11: memory, and the first decision after a start. Rounds are
-interleaved; the median decides. Figures taken beside other work mean nothing: `--short` shows that it runs,
-and judges none.
+talking, beside the same gateway at rest. P3: cards a second at 8 and 32 busy doors, with delivery to a real
+centre beside without, and beside single-row commits. P11: memory, and the first decision after a start.
+Rounds are interleaved; the median decides. Figures taken beside other work mean nothing: `--short` shows
+that it runs, and judges none.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from bench.plan import BUILDINGS, Plan
 from bench.prefill import fill
 from bench.report import quantile, save, show, spread
 from bench.swipe import bare_commits, cards_of, swipe_times
+from bench.thin_centre import thin_centre
 from bench.verdict import conclude
 
 _BUILDING = BUILDINGS[0]
@@ -272,29 +273,39 @@ def _swipes(
 
 
 def _busy(folder: Path, size: Size, rounds: int) -> dict[str, list[float]]:
-    """P3: each round measures every number of doors with and without delivery, and the bare commit."""
+    """P3: each round measures every number of doors alone and with delivery, and the bare commit.
+
+    Delivery goes to the real centre, which needs a share of this machine, and, unjudged, to one that does
+    nothing but acknowledge.
+    """
     found: dict[str, list[float]] = {}
-    estate = Estate(folder, Plan(buildings=()))
+    real, thin = (Estate(folder / name, Plan(buildings=())) for name in ("centre", "thin"))
+    acknowledger = thin_centre(thin.broker, thin.folder / "logs" / "thin-centre.log")
     places = (folder / f"journal-{number}" for number in itertools.count())
     try:
-        estate.broker.start()
-        estate.centre.start()
+        for child in (real.broker, real.centre, thin.broker, acknowledger):
+            child.start()
         for _ in range(rounds):
             bare = _BARE / sum(bare_commits(folder, _BARE, pause_s=0))
             values = {_SINGLE: bare}
             for doors in _DOORS:
-                alone = cards_per_s(next(places), doors, size.busy_s, None)
-                delivered = cards_per_s(next(places), doors, size.busy_s, estate)
+                alone, delivered, acknowledged = (
+                    cards_per_s(next(places), doors, size.busy_s, to) for to in (None, real, thin)
+                )
                 values |= {
                     f"{doors} doors: cards/s": alone,
                     f"{doors} doors: cards/s with delivery": delivered,
+                    f"{doors} doors: cards/s with delivery to a thin centre": acknowledged,
                     f"{doors} doors: with delivery : without": delivered / alone,
+                    f"{doors} doors: with delivery to a thin centre : without": acknowledged / alone,
                     f"{doors} doors: cards : single-row commits": alone / bare,
                 }
             for name, value in values.items():
                 found.setdefault(name, []).append(value)
     finally:
-        estate.stop()
+        acknowledger.stop()
+        for estate in (real, thin):
+            estate.stop()
     return found
 
 

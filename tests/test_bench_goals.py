@@ -9,13 +9,17 @@ from bench import goals
 from bench.estate import SITE, Estate
 from bench.goals_list import Lists
 from bench.plan import BUILDINGS, Plan
+from bench.prefill import PREPARED_EPOCH, prepared
+from bench.thin_centre import ThinCentre
 from gateway.clock import SystemClock
 from gateway.events import NewList
 from gateway.keys import load_keys
 from gateway.orders import Orders, Told
 from gateway.rights_store import RightsStore
 from gateway.settings import load_settings
+from messages.chain import record_hash
 from messages.topics import Leaf
+from messages.wire import Ack, EpochAck, decode, join_block
 
 EAST = BUILDINGS[0]
 CREDENTIALS = 1_200
@@ -132,3 +136,28 @@ def test_a_list_is_in_force_when_the_former_one_is_gone_from_the_disk(estate: Es
     gateway.works()
     assert lists.in_force(later)
     assert not lists.in_force(version)
+
+
+# The least of a centre.
+
+
+def test_the_thin_centre_names_what_it_misses_and_the_hash_of_what_it_has_without_a_hole() -> None:
+    bodies = prepared("east", 9)
+    centre = ThinCentre()
+
+    def acknowledged(first: int, last: int) -> EpochAck:
+        taken = bodies[first - 1 : last]
+        payload = centre.take(join_block(PREPARED_EPOCH, first, len(taken), b",".join(taken)))
+        (found,) = decode(payload, Ack).epochs
+        return found
+
+    assert acknowledged(1, 3) == EpochAck(PREPARED_EPOCH, 3, record_hash(bodies[2]), 3, [])
+    assert acknowledged(7, 8) == EpochAck(PREPARED_EPOCH, 3, record_hash(bodies[2]), 8, [(4, 6)])
+    assert acknowledged(4, 6) == EpochAck(PREPARED_EPOCH, 8, record_hash(bodies[7]), 8, [])
+    assert acknowledged(9, 9) == EpochAck(PREPARED_EPOCH, 9, record_hash(bodies[8]), 9, [])
+
+
+def test_the_thin_centre_has_nothing_without_a_hole_before_the_first_record_came() -> None:
+    bodies = prepared("east", 3)
+    payload = ThinCentre().take(join_block(PREPARED_EPOCH, 2, 2, b",".join(bodies[1:])))
+    assert decode(payload, Ack).epochs == [EpochAck(PREPARED_EPOCH, 0, None, 3, [(1, 1)])]
