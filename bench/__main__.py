@@ -20,6 +20,7 @@ NAMES = {
     "outage": "a month without broker and centre on a clock that jumps; then everything is delivered",
     "journal_model": "drawn schedules of crashes, losses, restores and jumps against a model",
     "goals": "the goals for speed and size in one run, each beside its bare loop",
+    "herd": "500 gateways with a backlog each find a killed broker again at one moment",
     "kill": "kill -9 on gateway, broker and centre under swipes, and the oracle",
 }
 

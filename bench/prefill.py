@@ -39,6 +39,20 @@ def prepared(name: str, count: int) -> list[bytes]:
     return bodies
 
 
+def alarm_after(name: str, bodies: list[bytes]) -> bytes:
+    """The record that follows such a chain: somebody is made to open."""
+    clock = SystemClock()
+    fact = Fact(
+        kind=Kind.DURESS,
+        at_us=clock.now_us(),
+        uptime_us=clock.uptime_us(),
+        clock=clock.quality(),
+        door="unit-1",
+    )
+    seq, prev = len(bodies) + 1, record_hash(bodies[-1])
+    return encode_record(record_of(fact, name, clock.boot, epoch=PREPARED_EPOCH, seq=seq, prev=prev))
+
+
 def entry(clock: SystemClock, door: str, number: int) -> Fact:
     person = number % _PEOPLE
     return Fact(

@@ -12,13 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from bench import thin_mqtt
 from gateway.delivery import EpochDelivery
 from messages.topics import GatewayTopic, Leaf
 from messages.wire import Ack, decode, join_block
 
-_CONNECT, _PUBLISH, _PUBACK, _SUBSCRIBE = 0x10, 0x30, 0x40, 0x82
-_QOS1 = 0x02
-_KEEPALIVE_S = 600
 _READ_BYTES = 65_536
 
 
@@ -43,9 +41,8 @@ class ThinGateway:
 
     def connect(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
-        self.socket.sendall(_connect(f"thin-{self.name}"))
-        ack = str(GatewayTopic(self.site, self.name, Leaf.ACK))
-        self.socket.sendall(_packet(_SUBSCRIBE, b"\x00\x01" + _text(ack) + b"\x01"))
+        self.socket.sendall(thin_mqtt.connect(f"thin-{self.name}"))
+        self.socket.sendall(thin_mqtt.subscribe(str(GatewayTopic(self.site, self.name, Leaf.ACK))))
 
     def send(self, now_s: float) -> int:
         """Sends whatever the delivery rules allow now; returns how many records that were."""
@@ -64,8 +61,8 @@ class ThinGateway:
         """Takes what the broker sent; returns, for each record now known as committed, how long that took."""
         self._in += self.socket.recv(_READ_BYTES)
         before = self.delivery.through
-        for kind, body in self._packets():
-            if kind & 0xF0 == _PUBLISH:
+        for kind, body in thin_mqtt.packets(self._in):
+            if kind & 0xF0 == thin_mqtt.PUBLISH:
                 self._acknowledged(kind, body, now_s)
         return [
             now_s - self.sent_s.pop(seq)
@@ -95,25 +92,16 @@ class ThinGateway:
     def _publish(self, leaf: Leaf, first: int, last: int) -> bytes:
         self._mid = self._mid % 65_535 + 1
         bodies = b",".join(self.bodies[first - 1 : last])
-        topic = _text(str(GatewayTopic(self.site, self.name, leaf)))
         block = join_block(self.epoch, first, last - first + 1, bodies)
-        return _packet(_PUBLISH | _QOS1, topic + self._mid.to_bytes(2, "big") + block)
+        return thin_mqtt.publish(str(GatewayTopic(self.site, self.name, leaf)), self._mid, block)
 
     def _acknowledged(self, kind: int, body: bytes, now_s: float) -> None:
-        topic_end = 2 + int.from_bytes(body[:2], "big")
-        if kind & _QOS1:
-            self.socket.sendall(_packet(_PUBACK, body[topic_end : topic_end + 2]))
-            topic_end += 2
-        for epoch in decode(bytes(body[topic_end:]), Ack).epochs:
+        _, mid, payload = thin_mqtt.published(kind, body)
+        if mid:
+            self.socket.sendall(thin_mqtt.confirm(mid))
+        for epoch in decode(payload, Ack).epochs:
             if epoch.epoch == self.epoch:
                 self.delivery.acknowledged(epoch, now_s)
-
-    def _packets(self) -> Iterator[tuple[int, bytes]]:
-        while (found := _first_packet(self._in)) is not None:
-            kind, start, end = found
-            body = bytes(self._in[start:end])
-            del self._in[:end]
-            yield kind, body
 
 
 def run(
@@ -148,34 +136,3 @@ class Outcome:
     @property
     def rate(self) -> float:
         return self.records / self.seconds
-
-
-def _connect(client_id: str) -> bytes:
-    head = _text("MQTT") + bytes([4, 0x02]) + _KEEPALIVE_S.to_bytes(2, "big")
-    return _packet(_CONNECT, head + _text(client_id))
-
-
-def _packet(kind: int, body: bytes) -> bytes:
-    length, left = bytearray(), len(body)
-    while True:
-        left, digit = divmod(left, 128)
-        length.append(digit | (0x80 if left else 0))
-        if not left:
-            return bytes([kind]) + bytes(length) + body
-
-
-def _text(text: str) -> bytes:
-    data = text.encode()
-    return len(data).to_bytes(2, "big") + data
-
-
-def _first_packet(data: bytearray) -> tuple[int, int, int] | None:
-    """(kind, start, end) of the first whole packet's body, None while it is not whole."""
-    length, shift = 0, 0
-    for at in range(1, min(len(data), 5)):
-        length |= (data[at] & 0x7F) << shift
-        shift += 7
-        if not data[at] & 0x80:
-            start, end = at + 1, at + 1 + length
-            return (data[0], start, end) if len(data) >= end else None
-    return None

@@ -14,15 +14,16 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from gateway.ranges import Range, Ranges
+from gateway.suspects import Suspects
 from messages.wire import EpochAck
 
 BLOCK_RECORDS = 100
 """Joined bytes of about 50 KB: large enough to make the MQTT client irrelevant, small enough to be polite."""
 
-SINGLY_UP_TO = BLOCK_RECORDS
-"""A hole of at most one block is sent again record by record, so that one poison record stands alone."""
+SMALL_HOLE = BLOCK_RECORDS
+"""A hole of at most one block that stays open is sent in smaller and smaller messages."""
 
-FRESH_RECORDS = 10
+FRESH_RECORDS = 50
 WINDOW_BLOCKS = 32
 WINDOW_FRESH = 64
 WINDOW_URGENT = 8
@@ -34,7 +35,7 @@ NEWEST_FIRST = 50
 
 RESEND_AFTER_S = 10.0
 OVERTAKEN_AFTER_S = 1.0
-"""A block is given up as lost this long after it was sent, once one sent later has been committed."""
+"""A message is given up as lost this long after it was sent, once one sent later has been committed."""
 
 
 class Lane(Enum):
@@ -71,7 +72,7 @@ class EpochDelivery:
         self.through = oldest - 1
         self._fresh_from = head + 1  # everything before is, or was, the backlog's
         self._pending = Ranges.of([(oldest, head)])
-        self._again = Ranges()  # sent once already: small holes of these go out singly
+        self._suspects = Suspects()
         self._flights: list[Flight] = []
         self._urgent: deque[int] = deque()
         self._looked = Ranges()  # searched for alarms already
@@ -148,9 +149,9 @@ class EpochDelivery:
         if not self._pending or self._flying(Lane.BACKLOG) >= window:
             return None
         first, end = self._pending.parts[0]
+        if end - first < SMALL_HOLE:
+            records = self._suspects.size(first, records)
         last = min(end, first + records - 1)
-        if end - first < SINGLY_UP_TO and self._again.overlaps(first, first):
-            last = first
         self._pending -= Ranges(((first, last),))
         return self._take_off(first, last, Lane.BACKLOG, now_s)
 
@@ -169,8 +170,10 @@ class EpochDelivery:
         self.through = min(ack.through, self.head)
         before = len(self._flights)
         aloft = [f for f in self._flights if not committed.covers(f.first, f.last)]
-        newest_s = self._newest_block_arrived(aloft)
+        newest_s = self._newest_arrived(aloft)
         self._flights = [f for f in aloft if not _overtaken(f, newest_s, now_s)]
+        still = {f.first for f in self._flights}
+        self._urgent.extend(f.first for f in aloft if f.lane is Lane.URGENT and f.first not in still)
         self._queue_what_is_neither_there_nor_on_its_way(committed)
         return Heard(before - len(aloft), len(aloft) - len(self._flights))
 
@@ -178,14 +181,12 @@ class EpochDelivery:
         """Gives up what the centre has not named for too long; says how many messages that were."""
         late = [f for f in self._flights if now_s - f.sent_s >= RESEND_AFTER_S * patience]
         if late:
-            self._give_up(late)
+            self._suspects.lost(self._give_up(late))
         return len(late)
 
     def connection_lost(self) -> None:
         """What was on its way may have gone with the connection: no reason to suspect any single record."""
-        again = self._again
         self._give_up(self._flights)
-        self._again = again
         self._let_wait()
 
     def pruned(self, oldest: int) -> None:
@@ -193,31 +194,30 @@ class EpochDelivery:
         self.oldest = max(self.oldest, oldest)
         gone = Ranges.of([(1, self.oldest - 1)])
         self._pending -= gone
-        self._again -= gone
+        self._suspects.cleared(gone)
         self._flights = [
             replace(f, first=max(f.first, self.oldest)) for f in self._flights if f.last >= self.oldest
         ]
 
-    def _newest_block_arrived(self, aloft: list[Flight]) -> float:
+    def _newest_arrived(self, aloft: list[Flight]) -> float:
         still = {f.first for f in aloft}
-        blocks = (f.sent_s for f in self._flights if f.lane is Lane.BACKLOG and f.first not in still)
-        return max(blocks, default=float("-inf"))
+        return max((f.sent_s for f in self._flights if f.first not in still), default=float("-inf"))
 
     def _queue_what_is_neither_there_nor_on_its_way(self, committed: Ranges) -> None:
         held = Ranges.of([(self.oldest, self._fresh_from - 1)])
         flying = Ranges.of((f.first, f.last) for f in self._flights)
         waiting = held - committed - flying
-        self._again |= waiting - self._pending
+        self._suspects.cleared(committed)
+        self._suspects.lost(waiting - self._pending)
         self._pending = waiting
-        self._again -= committed
 
-    def _give_up(self, flights: list[Flight]) -> None:
+    def _give_up(self, flights: list[Flight]) -> Ranges:
         lost = Ranges.of((f.first, f.last) for f in flights)
         self._urgent.extend(f.first for f in flights if f.lane is Lane.URGENT)
         given_up = {f.first for f in flights}
         self._flights = [f for f in self._flights if f.first not in given_up]
         self._pending |= lost
-        self._again |= lost
+        return lost
 
     def _let_wait(self) -> None:
         """Fresh records that cannot go become older ones, where their alarms are looked for."""
@@ -237,8 +237,4 @@ def _honest(ranges: Iterable[Range]) -> list[Range]:
 
 
 def _overtaken(flight: Flight, newest_s: float, now_s: float) -> bool:
-    return (
-        flight.lane is Lane.BACKLOG
-        and flight.sent_s < newest_s
-        and now_s - flight.sent_s >= OVERTAKEN_AFTER_S
-    )
+    return flight.sent_s < newest_s and now_s - flight.sent_s >= OVERTAKEN_AFTER_S

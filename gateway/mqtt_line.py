@@ -51,7 +51,7 @@ class Line:
         fallback: Fallback,
         max_queued: int,
         news: Tell,
-        message: Callable[[str, bytes], None],
+        message: Callable[[str, bytes, bool], None],
     ) -> None:
         self.limits = Limits()
         self._greeted = False
@@ -139,7 +139,9 @@ class Line:
         client.on_connect_fail = lambda *_: self._news("silence", None)
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
-        client.on_message = lambda _c, _u, message: self._message(message.topic, bytes(message.payload))
+        client.on_message = lambda _c, _u, message: self._message(
+            message.topic, bytes(message.payload), message.retain
+        )
         client.on_publish = self._on_publish
         client.on_end = lambda: self._news("ended", None)
         return client

@@ -23,6 +23,9 @@ AT_THE_BROKER: Final = 4
 IDLE_S: Final = 0.5
 """Overdue messages are noticed in that time."""
 
+NEWEST_SPREAD_S: Final = 1.0
+"""Within this time each of many gateways sends its newest records and looks for alarms."""
+
 _LOOK_PAUSE_S: Final = 0.005
 
 
@@ -36,7 +39,8 @@ class Sending:
         self._pace = pace
         self._spread_s = spread_s
         self._chance = chance
-        self._settled_s = self._drain_s = self._block_s = self._look_s = self._idle_until_s = 0.0
+        self._settled_s = self._forward_s = self._drain_s = 0.0
+        self._block_s = self._look_s = self._idle_until_s = 0.0
         self._newest_due = False
 
     def begin(self, now_s: float, *, together: bool) -> None:
@@ -45,8 +49,11 @@ class Sending:
         self._dispatch.recall()
         self._pace.begin()
         self._settled_s = now_s + ACK_WAIT_S
-        wait_s = self._chance.uniform(0.0, self._spread_s) if together else 0.0
-        self._drain_s = max(self._drain_s, now_s + wait_s)  # the centre's word does not cut the wait short
+        drain_s, forward_s = self._spread_s, min(NEWEST_SPREAD_S, self._spread_s)
+        share = self._chance.uniform(0.0, 1.0) if together else 0.0
+        # what the broker kept of the centre's word does not cut the wait short
+        self._drain_s = max(self._drain_s, now_s + share * drain_s)
+        self._forward_s = max(self._forward_s, now_s + share * forward_s)
         self._block_s = self._look_s = self._idle_until_s = 0.0
         self._newest_due = True
 
@@ -58,7 +65,7 @@ class Sending:
     def next(self, now_s: float, at_the_broker: int) -> tuple[Leaf, bytes] | None:
         """The next message; None while there is nothing to send or it is not time. `at_the_broker`: blocks
         that it has not confirmed."""
-        if now_s >= self._settled_s:
+        if now_s >= max(self._settled_s, self._forward_s):
             self._bring_forward(now_s)
         if block := self._dispatch.next_urgent(now_s) or self._dispatch.next_fresh(now_s):
             return Leaf.JOURNAL, block
@@ -74,7 +81,12 @@ class Sending:
     def due_s(self, now_s: float, at_the_broker: int) -> float:
         """When to ask `next` again unless something happens before; at most `IDLE_S` from now."""
         block_s = now_s + IDLE_S if at_the_broker >= AT_THE_BROKER else self._block_due_s
-        return min(block_s, max(self._settled_s, self._look_s), now_s + IDLE_S)
+        return min(block_s, max(self._settled_s, self._forward_s, self._look_s), now_s + IDLE_S)
+
+    @property
+    def state_due_s(self) -> float:
+        """When to say how far the journal goes: at once, but not all gateways at one moment."""
+        return self._forward_s
 
     @property
     def _block_due_s(self) -> float:

@@ -190,8 +190,8 @@ class Uplink:
         match what, value:
             case "ack", bytes():
                 self._acknowledged(value)
-            case "centre", bytes():
-                self._centre_said(value)
+            case "centre" | "centre, kept", bytes():
+                self._centre_said(value, now=what == "centre")
             case _, (int(epoch), int(first), int(last)):
                 self._dispatch.send_again(epoch, first, last)
             case "devices", _:
@@ -238,7 +238,8 @@ class Uplink:
         self._troubles.acknowledged()
         self._sending.acknowledged(ack, time.monotonic())
 
-    def _centre_said(self, payload: bytes) -> None:
+    def _centre_said(self, payload: bytes, *, now: bool) -> None:
+        """`now`: it has just come or gone, and every gateway hears of it; else the broker kept it for us."""
         try:
             away = not decode(payload, CentreState).online
         except MessageError as error:
@@ -246,7 +247,7 @@ class Uplink:
             return
         if away != self._centre_away:
             log.info("uplink: the centre is %s", "away; records wait here" if away else "there")
-            self._together |= away
+        self._together |= now
         self._centre_away = away
         self._begin()  # what was sent before it came may have reached nobody
 
@@ -266,9 +267,9 @@ class Uplink:
         self._line.subscribe(self._topics[Leaf.ACK], CENTRE_STATE, *self._ordered)
 
     def _begin(self) -> None:
-        self._next_state_s = 0.0
         self._sending.begin(time.monotonic(), together=self._together)
-        self._together &= self._centre_away
+        self._next_state_s = self._sending.state_due_s
+        self._together = False
 
     def _off_line(self) -> None:
         now_s = time.monotonic()
@@ -338,8 +339,9 @@ class Uplink:
         due_s = min(self._sending.due_s(now_s, self._at_the_broker), self._next_state_s)
         return max(0.0, due_s - now_s)
 
-    def _on_message(self, topic: str, payload: bytes) -> None:
+    def _on_message(self, topic: str, payload: bytes, kept: bool) -> None:  # noqa: FBT001  paho's own
         if self._orders and (leaf := self._ordered.get(topic)):
             self._orders(leaf, payload)
             return
-        self._tell("centre" if topic == CENTRE_STATE else "ack", payload)
+        centre = "centre, kept" if kept else "centre"
+        self._tell(centre if topic == CENTRE_STATE else "ack", payload)

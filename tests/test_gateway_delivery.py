@@ -97,22 +97,37 @@ def test_acknowledged_records_are_not_sent_again() -> None:
     assert delivery.through == 250
 
 
-def test_a_small_hole_goes_out_record_by_record() -> None:
+def test_a_small_hole_that_stays_open_goes_out_in_smaller_and_smaller_pieces() -> None:
     delivery = EpochDelivery(EPOCH, 1, 300)
     blocks(delivery)
     delivery.acknowledged(ack(100, 300, [(101, 200)]), OVERTAKEN_AFTER_S)
     assert blocks(delivery, OVERTAKEN_AFTER_S) == []  # all were sent at one moment: none overtook
-    delivery.overdue(RESEND_AFTER_S)
-    again = blocks(delivery, RESEND_AFTER_S)
-    assert again == [(seq, seq) for seq in range(101, 101 + WINDOW_BLOCKS)]
+    rounds = []
+    for number in range(1, 5):
+        delivery.overdue(number * RESEND_AFTER_S)
+        rounds.append(blocks(delivery, number * RESEND_AFTER_S))
+    assert rounds[0] == [(101, 200)]
+    assert rounds[1] == [(first, first + 9) for first in range(101, 201, 10)]
+    assert rounds[2] == rounds[3] == [(seq, seq) for seq in range(101, 101 + WINDOW_BLOCKS)]
+
+
+def test_what_arrived_is_no_longer_suspect() -> None:
+    delivery = EpochDelivery(EPOCH, 1, 100)
+    for number in range(4):
+        blocks(delivery, number * RESEND_AFTER_S)
+        delivery.overdue((number + 1) * RESEND_AFTER_S)
+    delivery.acknowledged(ack(100), 50.0)
+    delivery.acknowledged(ack(0), 51.0)
+    assert blocks(delivery, 51.0) == [(1, 100)]
 
 
 def test_a_large_hole_goes_out_in_blocks_until_its_rest_is_small() -> None:
     delivery = EpochDelivery(EPOCH, 1, 1_000)
-    blocks(delivery)
-    delivery.overdue(RESEND_AFTER_S)
-    delivery.acknowledged(ack(100, 600, [(301, 550)]), RESEND_AFTER_S)
-    assert blocks(delivery, RESEND_AFTER_S)[:3] == [(301, 400), (401, 500), (501, 501)]
+    for number in range(3):
+        blocks(delivery, number * RESEND_AFTER_S)
+        delivery.overdue((number + 1) * RESEND_AFTER_S)
+    delivery.acknowledged(ack(100, 600, [(301, 550)]), 3 * RESEND_AFTER_S)
+    assert blocks(delivery, 3 * RESEND_AFTER_S)[:3] == [(301, 400), (401, 500), (501, 501)]
 
 
 @pytest.mark.parametrize(("age_s", "resent"), [(OVERTAKEN_AFTER_S, True), (OVERTAKEN_AFTER_S - 0.01, False)])
@@ -192,7 +207,7 @@ def test_an_acknowledgement_from_before_the_pruning_brings_nothing_back() -> Non
     delivery.acknowledged(ack(10), 0.0)
     delivery.pruned(8)
     delivery.acknowledged(ack(2), 0.0)
-    assert blocks(delivery) == [(8, 8), (9, 9), (10, 10)]
+    assert blocks(delivery) == [(8, 10)]
 
 
 # What must not wait behind a backlog.
@@ -214,7 +229,7 @@ def look_through(delivery: EpochDelivery, alarms: set[int], most: int = 200) -> 
 def test_the_newest_of_a_backlog_go_out_as_if_they_had_just_happened() -> None:
     delivery = EpochDelivery(EPOCH, 1, 5_000)
     delivery.newest_first()
-    assert fresh(delivery) == [(first, first + 9) for first in range(5_001 - NEWEST_FIRST, 5_001, 10)]
+    assert fresh(delivery) == [(5_001 - NEWEST_FIRST, 5_000)]
     assert delivery.next_block(0.0) == (1, 100)
     assert delivery.backlog == 5_000 - NEWEST_FIRST - 100
 
@@ -258,6 +273,15 @@ def test_alarms_have_a_window_of_their_own_and_so_does_the_search_for_them() -> 
     assert len(urgent(delivery)) == WINDOW_URGENT
     delivery.acknowledged(ack(0, 9_002, [(1, 9_000)]), 0.0)
     assert len(urgent(delivery)) == 2
+
+
+def test_an_alarm_that_something_later_overtook_goes_first_again_soon() -> None:
+    delivery = EpochDelivery(EPOCH, 1, 1_000)
+    look_through(delivery, {500})
+    assert urgent(delivery, 0.0) == [(500, 500)]
+    assert delivery.next_block(0.1) == (1, 100)
+    delivery.acknowledged(ack(100), OVERTAKEN_AFTER_S)
+    assert urgent(delivery, OVERTAKEN_AFTER_S) == [(500, 500)]
 
 
 def test_an_alarm_that_got_lost_goes_first_again() -> None:

@@ -77,8 +77,7 @@ def test_the_centres_word_ends_the_wait(desk: Desk) -> None:
     desk.sending.begin(0.0, together=False)
     desk.acknowledge(300, 0.1)
     sent = desk.sent(0.1)
-    assert sent[:5] == [(Leaf.JOURNAL, first, first + 9) for first in range(4_951, 5_001, 10)]
-    assert sent[5] == (Leaf.BACKLOG, 301, 400)
+    assert sent == [(Leaf.JOURNAL, 4_951, 5_000), (Leaf.BACKLOG, 301, 400)]
 
 
 def test_a_silent_centre_does_not_hold_it_up_for_long(desk: Desk) -> None:
@@ -93,7 +92,7 @@ def test_the_newest_and_the_alarms_are_away_within_two_seconds_of_a_reconnect(de
     desk.sending.begin(0.0, together=True)
     when = desk.until(2.0)
     assert when[ALARM] < 2.0
-    assert when[Leaf.JOURNAL, 4_991, 5_000] < 2.0
+    assert when[Leaf.JOURNAL, 4_951, 5_000] < 2.0
 
 
 def test_gateways_that_were_cut_off_together_begin_their_drain_at_different_times(tmp_path: Path) -> None:

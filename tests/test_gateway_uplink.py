@@ -142,7 +142,7 @@ def test_a_backlog_goes_out_in_blocks_exactly_as_stored_and_the_newest_as_if_the
         (EPOCH_S, 101, 100),
     ]
     newest = centre.blocks(Leaf.JOURNAL)
-    assert [(b.first, b.count) for b in newest] == [(seq, 10) for seq in range(201, 251, 10)]
+    assert [(b.first, b.count) for b in newest] == [(201, 50)]
 
 
 def test_a_new_record_goes_out_at_once_in_its_own_topic_and_does_not_wait_for_the_backlog(
@@ -320,7 +320,7 @@ def test_nothing_is_sent_while_the_centre_is_away(gateway: Gateway, centre: Cent
     until(lambda: everything(gateway, centre), "everything")
 
 
-def test_what_the_centre_misses_is_sent_again_record_by_record(
+def test_what_the_centre_misses_is_sent_again_at_last_record_by_record(
     gateway: Gateway, centre: Centre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "RESEND_AFTER_S", 0.5)
@@ -328,8 +328,7 @@ def test_what_the_centre_misses_is_sent_again_record_by_record(
     until(lambda: everything(gateway, centre), "the backlog")
     centre.acknowledges(gateway.ack(100, seen=250, missing=[(101, 200)]))
     centre.forget()
-    until(lambda: len(centre.records()) >= 3, "the hole")
-    assert {block.count for block in centre.blocks(Leaf.BACKLOG)} == {1}
+    until(lambda: any(block.count == 1 for block in centre.blocks(Leaf.BACKLOG)), "the hole, cut small")
     assert {seq for _, seq in centre.records()} <= set(range(101, 201))
     centre.acknowledges(gateway.ack(250))
     until(lambda: (EPOCH_S, 250) in gateway.licensed, "the end of it")
