@@ -125,9 +125,6 @@ def _crash(estate: Estate) -> None:
         control.remove("east-unit-1")
 
 
-pytestmark = pytest.mark.xdist_group("canary")  # one estate, and one story in this order
-
-
 @pytest.fixture(scope="module")
 def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
     estate = Estate(tmp_path_factory.mktemp("canary"), _PLAN)

@@ -59,9 +59,6 @@ def eventually(found: Callable[[], T | None], what: str) -> T:
     raise AssertionError(f"in {_LIMIT_S:.0f} s there was no {what}")
 
 
-pytestmark = pytest.mark.xdist_group("from_the_centre")  # one estate, and one story in this order
-
-
 @pytest.fixture(scope="module")
 def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     found = Estate(tmp_path_factory.mktemp("estate"), _PLAN)
@@ -129,7 +126,7 @@ def relays_on(estate: Estate) -> int:
     return sum(json.loads(line)["event"] == "relay_on" for line in lines)
 
 
-def test_a_withdrawn_card_is_refused_within_seconds_of_the_change(
+def a_withdrawn_card_is_refused_within_seconds_of_the_change(
     estate: Estate, record_property: Callable[[str, object], None]
 ) -> None:
     assert opens(estate, "P0001")
@@ -147,14 +144,14 @@ def test_a_withdrawn_card_is_refused_within_seconds_of_the_change(
     eventually(lambda: list_at_gateway(estate) == 10, "word of it")
 
 
-def test_what_changed_gives_the_card_back(estate: Estate) -> None:
+def what_changed_gives_the_card_back(estate: Estate) -> None:
     sent = send(estate, "list", str(a_list(estate, 11, "P0003")), "--site", SITE)
     assert sent.returncode == 0, sent.stderr
     eventually(lambda: opens(estate, "P0001"), "release")
     assert not opens(estate, "P0003")
 
 
-def test_the_list_of_the_centre_holds_also_after_a_kill_and_without_the_centre(estate: Estate) -> None:
+def the_list_of_the_centre_holds_also_after_a_kill_and_without_the_centre(estate: Estate) -> None:
     eventually(lambda: list_at_gateway(estate) == 11, "list 11")
     estate.broker.kill()
     estate.gateways["east"].kill()
@@ -165,7 +162,7 @@ def test_the_list_of_the_centre_holds_also_after_a_kill_and_without_the_centre(e
     eventually(lambda: len(records(estate, "gateway_started")) >= 2, "record of the second start")
 
 
-def test_a_command_releases_a_door_once_and_both_sides_have_it_on_record(estate: Estate) -> None:
+def a_command_releases_a_door_once_and_both_sides_have_it_on_record(estate: Estate) -> None:
     heard: list[bytes] = []
     topic = str(GatewayTopic(SITE, "east", Leaf.COMMAND))
     tap = mqtt.Client(CallbackAPIVersion.VERSION2)
@@ -202,7 +199,7 @@ def is_connected(estate: Estate) -> bool:
     return online == 1
 
 
-def test_no_token_and_no_key_stands_in_any_log(estate: Estate) -> None:
+def no_token_and_no_key_stands_in_any_log(estate: Estate) -> None:
     secrets = [str(estate.token_of(person, DOOR)) for person in estate.people()]
     for file in (estate.folder / "centre" / "centre.key", estate.folder / "gateways/east/device.key"):
         stored = json.loads(file.read_text())
@@ -211,3 +208,14 @@ def test_no_token_and_no_key_stands_in_any_log(estate: Estate) -> None:
     logs = [path.read_text() for path in (estate.folder / "logs").iterdir()]
     assert any("access list 10" in text for text in logs)
     assert not [secret for secret in secrets for text in logs if secret in text]
+
+
+def test_what_the_centre_sends_is_in_force_at_once_and_outlives_both(
+    estate: Estate, record_property: Callable[[str, object], None]
+) -> None:
+    """One story over one estate, each part after the other."""
+    a_withdrawn_card_is_refused_within_seconds_of_the_change(estate, record_property)
+    what_changed_gives_the_card_back(estate)
+    the_list_of_the_centre_holds_also_after_a_kill_and_without_the_centre(estate)
+    a_command_releases_a_door_once_and_both_sides_have_it_on_record(estate)
+    no_token_and_no_key_stands_in_any_log(estate)
