@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import os
 import shutil
+import signal
 import socket
 import sys
 import threading
@@ -12,6 +14,7 @@ from pathlib import Path
 from bench.processes import Child, ProcessFailed, free_port
 
 _UP_S = 10.0
+_WRITTEN_S = 0.2
 _PROGRAM_PATHS = "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin"
 
 _MOSQUITTO = """\
@@ -55,9 +58,31 @@ class Broker:
     def stop(self) -> None:
         self.child.stop()
 
+    def keep(self) -> None:
+        """Has it write what it holds to its disk, and keeps a copy to which `rewind` goes back."""
+        if not self.embedded:
+            os.kill(self.child.pid, signal.SIGUSR1)
+            threading.Event().wait(_WRITTEN_S)
+            if self._store.exists():
+                shutil.copy(self._store, self._kept)
+
+    def rewind(self) -> bool:
+        """It has what it had when `keep` was called; only while it is down. False where nothing was kept."""
+        if self._kept.exists():
+            shutil.copy(self._kept, self._store)
+        return self._kept.exists()
+
     def wipe(self) -> None:
         """Everything it had stored is gone; only while it is down."""
-        (self._folder / "mosquitto.db").unlink(missing_ok=True)
+        self._store.unlink(missing_ok=True)
+
+    @property
+    def _store(self) -> Path:
+        return self._folder / "mosquitto.db"
+
+    @property
+    def _kept(self) -> Path:
+        return self._folder / "kept.db"
 
     def _wait_until_it_takes_connections(self) -> None:
         waited = threading.Event()

@@ -29,6 +29,7 @@ _PEOPLE = 20_000
 """So many that hardly anybody comes twice: each opening can then be matched with its own record."""
 
 _WIPE_SHARE = 0.25
+_REWIND_SHARE = 0.25
 _ROUND_S = (0.15, 1.2)
 _PATIENCE_S = 2.0
 _SETTLE_S = 90.0
@@ -90,11 +91,16 @@ class Campaign:
             self._kill_gateway(self.chance.choice(self.estate.plan.buildings).name)
 
     def _kill_broker(self) -> None:
-        self.estate.broker.kill()
-        if self.chance.random() < _WIPE_SHARE:
+        broker, lot = self.estate.broker, self.chance.random()
+        if lot >= 1.0 - _REWIND_SHARE / 2:
+            broker.keep()
+        broker.kill()
+        if lot < _WIPE_SHARE:
             self.kills["broker wiped"] += 1
-            self.estate.broker.wipe()
-        self.estate.broker.start()
+            broker.wipe()
+        elif lot < _WIPE_SHARE + _REWIND_SHARE and broker.rewind():
+            self.kills["broker went back to an older snapshot"] += 1
+        broker.start()
 
     def _kill_gateway(self, name: str) -> None:
         self.killed_ns.setdefault(name, []).append(time.monotonic_ns())
