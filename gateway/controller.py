@@ -59,8 +59,9 @@ CARE_EVERY_S = 60.0
 MAX_UNRECORDED = 10_000
 """Facts kept in memory while the journal cannot write: some days of a building's entries."""
 
-_BY_LIST = frozenset({Reason.LISTED, Reason.LISTED_PASSED_BACK})
-"""Enrolled people. Whoever else has a right is sent to a person while nothing can be recorded."""
+_LET_IN_UNRECORDED = frozenset({Reason.LISTED, Reason.LISTED_PASSED_BACK, Reason.FREE_HOURS})
+"""Enrolled people, and everybody while the door stands free. Whoever else has a right is sent to a person while
+nothing can be recorded."""
 
 
 def _nothing(*_: object) -> None:
@@ -111,9 +112,11 @@ class Controller:
         senses: Senses,
         surroundings: Surroundings,
         keep_acknowledged_days: int,
+        wall_us: Callable[[], int] | None = None,
         metrics: Metrics | None = None,
     ) -> None:
-        """`points` by reader."""
+        """`points` by reader. `wall_us`: the machine's time of day as it stands, for decisions: `clock` may
+        give out a later one while that has not been set, and then no time window is certain."""
         self.inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._journal = journal
         self._clock = clock
@@ -123,12 +126,14 @@ class Controller:
         self._senses = senses
         self._around = surroundings
         self._keep_days = keep_acknowledged_days
+        self._wall_us = wall_us or clock.now_us
         self._metrics = metrics or Metrics()
         self._care_every_s = CARE_EVERY_S if keep_acknowledged_days else 0.0
         self._cared_s = time.monotonic()
         self._repeats = RepeatWindow()
         self._unrecorded: deque[Fact] = deque(maxlen=MAX_UNRECORDED)
         self._acknowledged: dict[int, int] = {}
+        self._noted: dict[int, int] = {}
         self._epoch = 0
         self._stopping = False
 
@@ -170,7 +175,9 @@ class Controller:
 
     def tick(self) -> None:
         """What time alone has brought: doors held open, decisions not taken, free hours."""
-        self._handle_facts(self._of_doors(self._doors.tick(self._now(), time.monotonic())))
+        now_s = time.monotonic()
+        self._handle_facts(self._of_doors(self._doors.tick(self._now(), now_s)))
+        self._doors.keep_free(now_s)
 
     def _waiting(self) -> list[Event]:
         due_s = self._doors.due_s()
@@ -351,6 +358,8 @@ class Controller:
             point.release()
         except DriverError as error:
             log.error("door %s: granted, but the lock was not driven: %s", point.door, error)
+            if act.decision is not None:
+                self._access.withdrawn(act.decision, point.door, point.direction)
             return [self._fact(Kind.RELEASE_FAILED, door=point.door, reason=Reason.LOST_DRIVE, links=seq)]
         now, now_s = self._now(), time.monotonic()
         if act.decision is None:
@@ -369,7 +378,7 @@ class Controller:
                 continue
             if act.refused is not None:
                 self._around.answer(Result(COMMAND_VERSION, act.refused, Outcome.REFUSED, act.fact.reason))
-            may = act.granted and act.fact.reason in _BY_LIST
+            may = act.granted and act.fact.reason in _LET_IN_UNRECORDED
             let_in = may and act.point is not None and act.point.admit_listed_unrecorded
             self._keep_in_memory([_as_decided_without_a_journal(act, let_in=let_in)])
             if let_in:
@@ -416,7 +425,9 @@ class Controller:
                 self._record([])
                 self._around.announce(self._journal.head)
             for epoch, through in self._acknowledged.items():
-                self._journal.acknowledge(epoch, through)
+                if self._noted.get(epoch) != through:  # the centre says it again with each state
+                    self._journal.acknowledge(epoch, through)
+                    self._noted[epoch] = through
             self._acknowledged.clear()
             while self._journal.prune(self._keep_days) and self.inbox.empty():
                 self._around.beat()
@@ -459,7 +470,7 @@ class Controller:
         return self.access_list.age_s(self._clock.now_us())
 
     def _now(self) -> Moment:
-        return Moment(self._clock.now_us(), self._clock.quality())
+        return Moment(self._wall_us(), self._clock.quality())
 
 
 OPERATOR = "operator"
@@ -475,6 +486,8 @@ _COMMANDED: Mapping[Action, DoorMode] = {Action.FREE: DoorMode.FREE, Action.LOCK
 
 def _as_decided_without_a_journal(act: _Act, *, let_in: bool) -> Fact:
     if not act.granted:
+        return act.fact
+    if act.fact.reason is Reason.FREE_HOURS:
         return act.fact
     if let_in:
         return replace(act.fact, reason=Reason.LISTED_UNRECORDED)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from drivers.base import DeviceChanged, DeviceEvent, DeviceState, Indication, InputChanged
 from drivers.errors import DriverError
 from gateway.about import about
+from gateway.access_list import AccessList
 from gateway.assembly import make_access, make_doorways, make_points, make_sensors
 from gateway.clock import Clock
 from gateway.controller import Controller, Surroundings
@@ -59,6 +60,7 @@ from gateway.tokens import load_site_key, tokeniser
 from gateway.uplink import Uplink
 from messages.commands import Command, Result
 from messages.model import Kind, Reason
+from messages.site_settings import SiteSettings
 from messages.topics import Leaf
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ class Daemon:
         """Opens the journal and reads keys, list and site settings. Raises GatewayError or drivers'
         ConfigurationError."""
         self._settings = settings
+        self._machine_clock = clock
         self._clock = Timekeeper(clock, _newest_us(settings))
         self._service = service or ServiceManager(None)
         self._stopped = threading.Event()
@@ -155,12 +158,13 @@ class Daemon:
         self._service.stopping()
         for reader in self._readers.values():
             reader.stop()
+        if self._orders is not None:
+            self._orders.stop()
+            self._parts.join_one("orders")  # a command that was noted as used is still answered
         self.controller.inbox.put(Stop())
         self._deciding.join()
         for board in self._lock_boards.values():
             board.stop()
-        if self._orders is not None:
-            self._orders.stop()
         self._uplink.stop()
         if self._page is not None:
             self._page.stop()
@@ -213,7 +217,7 @@ class Daemon:
 
     def _take_up_rights(self) -> None:
         """What was in force when the gateway ended, or what the files say; then what happened before."""
-        signed_list, signed_settings = self._orders.restore() if self._orders is not None else (None, None)
+        signed_list, signed_settings = self._signed_rights()
         site_settings = signed_settings or load_settings_file(self._settings)
         if site_settings is not None:
             self.controller.inbox.put(NewSettings(site_settings))
@@ -258,6 +262,7 @@ class Daemon:
                 input_changed=self._watch_power,
             ),
             keep_acknowledged_days=self._settings.journal.keep_acknowledged_days,
+            wall_us=self._machine_clock.now_us,
             metrics=self._metrics,
         )
 
@@ -276,6 +281,16 @@ class Daemon:
             device_key=self._keys.device.signing if self._keys.device else None,
         )
 
+    def _signed_rights(self) -> tuple[AccessList | None, SiteSettings | None]:
+        if self._orders is None:
+            return None, None
+        try:
+            return self._orders.restore()
+        except RightsUnavailable as error:
+            log.critical("%s; what the centre has signed is taken up as soon as it can be read", error)
+            self._orders = None
+            return None, None
+
     def _orders_at_once(self) -> Orders | None:
         """None where the disk does not let us now: doors must open all the same."""
         try:
@@ -287,12 +302,13 @@ class Daemon:
     def _run_orders(self) -> None:
         """Raises RightsUnavailable where the disk still does not let us; begun again a little later."""
         if self._orders is None:
-            self._orders = self._make_orders()
-            access_list, site_settings = self._orders.restore()
+            orders = self._make_orders()
+            access_list, site_settings = orders.restore()
             if site_settings is not None:
                 self.controller.inbox.put(NewSettings(site_settings))
             if access_list is not None:
                 self.controller.inbox.put(NewList(access_list))
+            self._orders = orders
         self._orders.run()
 
     def _make_orders(self) -> Orders:
@@ -429,5 +445,8 @@ class Daemon:
 
 def _newest_us(settings: Settings) -> int:
     """When the newest record was made: a floor for the clock before anything is written."""
-    with closing(JournalReader(settings.journal.path, settings.journal.second_path)) as reader:
+    paths = [path for path in (settings.journal.path, settings.journal.second_path) if path is not None]
+    if not any(path.exists() for path in paths):
+        return 0
+    with closing(JournalReader(*paths)) as reader:
         return reader.newest_at_us()

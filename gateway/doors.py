@@ -100,12 +100,14 @@ class Doors:
         return [] if doorway is None else self._signal(doorway, signal, now, now_s)
 
     def tick(self, now: Moment, now_s: float) -> list[DoorTold]:
-        """What time alone has brought, and free doors' locks kept released."""
+        """What time alone has brought."""
         found = [each for doorway in self._doorways for each in self._ticked(doorway, now, now_s)]
-        found += self.turn(Reason.SCHEDULE, now, now_s)
+        return [*found, *self.turn(Reason.SCHEDULE, now, now_s)]
+
+    def keep_free(self, now_s: float) -> None:
+        """Keeps the locks of free doors released; that they are free is recorded before."""
         for doorway in self._doorways:
             self._keep_free(doorway, now_s)
-        return found
 
     def turn(self, reason: Reason, now: Moment, now_s: float) -> list[DoorTold]:
         """Brings every portal to the mode that schedule or command want of it now."""

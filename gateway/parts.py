@@ -27,19 +27,24 @@ class Parts:
         """No part is begun again once `stopped` is set; `fell(name)` is told each time that one ended."""
         self._stopped = stopped
         self._fell = fell
-        self._threads: list[threading.Thread] = []
+        self._threads: dict[str, threading.Thread] = {}
 
     def start(self, name: str, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=self._keep_going, args=(name, work), name=name, daemon=True)
-        self._threads.append(thread)
+        self._threads[name] = thread
         thread.start()
 
     def join(self) -> bool:
         """Whether all have ended."""
         until_s = time.monotonic() + _JOIN_S
-        for thread in self._threads:
+        for thread in self._threads.values():
             thread.join(max(0.0, until_s - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        return not any(thread.is_alive() for thread in self._threads.values())
+
+    def join_one(self, name: str) -> None:
+        """Waits for one that was told to stop, as long as for all of them."""
+        if name in self._threads:
+            self._threads[name].join(_JOIN_S)
 
     def _keep_going(self, name: str, work: Callable[[], None]) -> None:
         restart_s = _RESTART_S

@@ -52,6 +52,9 @@ class Bounded(Generic[_K, _V]):
         if len(self._kept) > self._most:
             self._kept.popitem(last=False)
 
+    def pop(self, key: _K) -> None:
+        self._kept.pop(key, None)
+
     def clear(self) -> None:
         self._kept.clear()
 
@@ -69,6 +72,10 @@ class Areas:
         """Of a clock that was changed by more than that, nothing is believed."""
         last = self._last.get(holder)
         return last is not None and last[0] == area and abs(now_us - last[1]) < forget_after_us
+
+    def forget(self, holder: str) -> None:
+        """Where this one is, is not known any more."""
+        self._last.pop(holder)
 
     def reset(self) -> None:
         """Everybody counts as being nowhere."""
@@ -137,6 +144,8 @@ class Memory:
                 grant = grants.get((record.epoch, record.links))
                 if grant is not None:
                     self._passed(grant, record.at, rulebook)
+            elif record.kind is Kind.RELEASE_FAILED and record.links is not None:
+                self._undone(grants.get((record.epoch, record.links)), listed)
             elif record.kind is Kind.ACCESS_DENIED:
                 self._denied(record)
             elif record.kind is Kind.PASSBACK_RESET:
@@ -155,6 +164,18 @@ class Memory:
             entry = listed.find(record.credential.token)
             if entry is not None and entry.uses is not None:
                 self.uses.take((entry.token, record.holder), record.at)
+
+    def _undone(self, grant: Record | None, listed: AccessList) -> None:
+        """Its lock was not driven: nobody went in, and no use was taken."""
+        if grant is None or grant.holder is None:
+            return
+        self.areas.forget(grant.holder)
+        if grant.direction is not Direction.IN:
+            return
+        if grant.reason is Reason.VISITOR_PASS:
+            self.uses.give_back(("", grant.holder))
+        elif grant.credential is not None and listed.find(grant.credential.token) is not None:
+            self.uses.give_back((grant.credential.token, grant.holder))
 
     def _passed(self, grant: Record, at_us: int, rulebook: Rulebook) -> None:
         if grant.holder is None or grant.door is None or grant.direction is None:

@@ -413,9 +413,9 @@ def test_no_number_of_signals_pushes_a_release_out(line: Line, pd: Pd, tmp_path:
     with running(board) as ear, running(lamp) as other:
         ok(ear)
         ok(other)
-        line.tap = lambda _: BUSY
         for channel in (1, 2, 2):
             board.release(channel, 20.0)
+        line.tap = lambda _: BUSY  # what was not told yet stands in line
         for _ in range(50):
             lamp.indicate(Indication.DENIED)
         line.tap = lambda data: data

@@ -53,8 +53,8 @@ from gateway.senses import Senses
 from gateway.sensing import InputFunction, Sensor
 from messages.access_list import Entry
 from messages.commands import Action, Command, Outcome, RecordRange, Result, Why
-from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason, Record
-from messages.site_settings import decode_site_settings
+from messages.model import AssuranceLevel, ClockQuality, Credential, Direction, Kind, Reason, Record
+from messages.site_settings import DoorMode, decode_site_settings
 
 S = 1_000_000_000
 LISTED, BLOCKED, STRANGER = "a" * 32, "b" * 32, "c" * 32
@@ -747,3 +747,42 @@ def test_a_grant_that_could_not_be_carried_out_costs_no_use(house: House) -> Non
     house.controller.handle([ListRefused()])
     house.reads(LISTED, at_s=60)
     assert house.reasons()[-1] is Reason.LISTED
+
+
+def test_a_free_door_is_driven_once_it_is_recorded_as_free(house: House) -> None:
+    house.access.command_mode("lobby", DoorMode.FREE, None)
+    house.controller.tick()
+    assert [record.kind for record in house.board.committed_before] == [Kind.DOOR_FREED]
+
+
+def test_at_a_free_door_nobody_is_sent_away_while_nothing_can_be_recorded(house: House) -> None:
+    house.access.command_mode("lobby", DoorMode.FREE, None)
+    with no_room(house):
+        house.reads(STRANGER)
+    assert house.shown == [("lobby-in", Indication.GRANTED)]
+    house.controller.handle([ListRefused()])
+    assert (Kind.ACCESS_GRANTED, Reason.FREE_HOURS) in [(r.kind, r.reason) for r in house.records()]
+
+
+def test_decisions_go_by_the_clock_as_it_stands_and_records_by_the_best_that_is_known(house: House) -> None:
+    """A board without a battery-backed clock has started: what ends cannot be judged, residents get in."""
+    ends = structs.replace(ENTRIES[LISTED], until_us=(EPOCH_S + 86_400) * 1_000_000)
+    house.access.take_list(
+        AccessList(6, (EPOCH_S - 90) * 1_000_000, {LISTED: ends, PEOPLE[0]: ENTRIES[PEOPLE[0]]})
+    )
+    house.controller._wall_us = lambda: 5_000_000
+    house.clock.synced = ClockQuality.UNKNOWN
+    house.reads(LISTED)
+    house.reads(PEOPLE[0], at_s=9)
+    assert house.reasons() == [Reason.CLOCK_NOT_SET, Reason.LISTED]
+    assert {record.at // 1_000_000 for record in house.records()} == {EPOCH_S}
+
+
+def test_an_acknowledgement_that_says_nothing_new_is_not_written_again(house: House) -> None:
+    written = []
+    house.reads(LISTED)
+    house.journal.acknowledge = lambda _, through: written.append(through)  # type: ignore[method-assign]
+    for through in (1, 1, 2, 2, 0):
+        house.controller.handle([Acknowledged(house.journal.head.epoch, through)])
+        house.controller._care_for_the_journal()
+    assert written == [1, 2, 0]

@@ -127,11 +127,11 @@ def test_a_free_door_is_kept_released_and_then_let_go(house: House) -> None:
         DoorTold("garage", Told(Kind.DOOR_FREED, Reason.COMMAND))
     ]
     for now_s in (10.0, 11.0, 12.4, 12.5, 15.0):
-        house.doors.tick(NOW, now_s)
+        house.doors.keep_free(now_s)
     assert house.garage_lock.pulses == 3  # at 10, 12.5 and 15: each before the one before has ended
     house.access.command_mode("garage", None, None)
     assert house.doors.tick(NOW, 17.6) == [DoorTold("garage", Told(Kind.DOOR_SECURED, Reason.SCHEDULE))]
-    house.doors.tick(NOW, 30.0)
+    house.doors.keep_free(30.0)
     assert house.garage_lock.pulses == 3
 
 
@@ -140,11 +140,12 @@ def test_a_lock_that_does_not_take_it_is_tried_again_and_told_once(
 ) -> None:
     house.garage_lock.broken = True
     house.access.command_mode("garage", DoorMode.FREE, None)
+    house.doors.tick(NOW, 10.0)
     for now_s in (10.0, 12.5, 15.0):
-        house.doors.tick(NOW, now_s)
+        house.doors.keep_free(now_s)
     assert caplog.text.count("its lock was not driven") == 1
     house.garage_lock.broken = False
-    house.doors.tick(NOW, 17.5)
+    house.doors.keep_free(17.5)
     assert house.garage_lock.pulses == 1
 
 
