@@ -60,8 +60,8 @@ MAX_UNRECORDED = 10_000
 """Facts kept in memory while the journal cannot write: some days of a building's entries."""
 
 _LET_IN_UNRECORDED = frozenset({Reason.LISTED, Reason.LISTED_PASSED_BACK, Reason.FREE_HOURS})
-"""Enrolled people, and everybody while the door stands free. Whoever else has a right is sent to a person while
-nothing can be recorded."""
+"""Enrolled people, and everybody while the door stands free. Whoever else has a right is sent to a person
+while nothing can be recorded."""
 
 
 def _nothing(*_: object) -> None:
