@@ -238,6 +238,7 @@ class Central:
 
     def __init__(self, folder: Path, broker_port: int) -> None:
         self.folder = folder
+        self.broker_port = broker_port
         self.database = folder / "central.sqlite"
         self.settings = folder / "central.toml"
         self.settings.write_text(

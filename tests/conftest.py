@@ -10,7 +10,7 @@ from hypothesis import settings
 settings.register_profile("liuhen", deadline=None)
 settings.load_profile("liuhen")
 
-TOGETHER = ("tests/system/",)
+TOGETHER = ("tests/system/", "tests/test_central_orders.py", "tests/test_central_console_page.py")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -3,9 +3,9 @@
 The gateway's end is its own `Orders` behind a plain MQTT client; centre and operator are the real program.
 """
 
+import itertools
 import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,11 +13,13 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
-from central_support import DEADLINE_S, Broker, Central, a_broker, a_central, until
+from central_support import DEADLINE_S, Central, a_broker, a_central, until
 from gateway_support import TurnedClock
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from program_support import called
 from sqlalchemy import Engine, select
 
+from central.cli import main
 from central.errors import OrderRefused
 from central.fleet.keys import make_centre_keys, trust_gateway
 from central.fleet.lists import MOST_CHANGES, lacking, messages_for, note_list
@@ -44,6 +46,7 @@ from messages.topics import GatewayTopic, Leaf, parse_topic
 from messages.wire import WIRE_VERSION, State, encode
 
 SITE = "maple-court"
+SITES = (f"site-{number}" for number in itertools.count(1))
 NAME = "east-1"
 BOOT = "0123456789abcdef"
 
@@ -61,20 +64,20 @@ class NowClock(TurnedClock):
 class GatewaysEnd:
     """Takes orders as a gateway does, carries them out in an instant, and says which list it has."""
 
-    def __init__(self, folder: Path, port: int, centre_file: Path) -> None:
-        self.folder, self.port = folder, port
+    def __init__(self, folder: Path, site: str, port: int, centre_file: Path) -> None:
+        self.folder, self.site, self.port = folder, site, port
         self.told: list[Told] = []
         self.keys = Keys(make_device_keys(folder / "device.key"), load_centre_keys(centre_file))
         self.session = 0
         self.start()
 
     def start(self) -> None:
-        self.store = RightsStore(self.folder / "rights.db", SITE, NAME)
+        self.store = RightsStore(self.folder / "rights.db", self.site, NAME)
         self.session += 1
         self.orders = Orders(
             store=self.store,
             keys=self.keys,
-            site=SITE,
+            site=self.site,
             gateway=NAME,
             doors={"lobby"},
             clock=NowClock(),
@@ -89,7 +92,7 @@ class GatewaysEnd:
         )
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.connect("127.0.0.1", self.port)
-        self._client.subscribe([(str(GatewayTopic(SITE, NAME, leaf)), 1) for leaf in _HEARD])
+        self._client.subscribe([(self._topic(leaf), 1) for leaf in _HEARD])
         self._client.loop_start()
         assert self._subscribed.wait(DEADLINE_S)
         self._running = threading.Thread(target=self.orders.run)
@@ -130,52 +133,54 @@ class GatewaysEnd:
                 threading.Timer(0.1, self.says_its_state).start()
 
     def _say(self, leaf: Leaf, payload: bytes) -> None:
-        self._client.publish(str(GatewayTopic(SITE, NAME, leaf)), payload, qos=1, retain=leaf is Leaf.STATE)
+        self._client.publish(self._topic(leaf), payload, qos=1, retain=leaf is Leaf.STATE)
+
+    def _topic(self, leaf: Leaf) -> str:
+        return str(GatewayTopic(self.site, NAME, leaf))
 
 
 _HEARD = (Leaf.LIST, Leaf.SETTINGS, Leaf.COMMAND)
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    with a_broker(tmp_path) as running:
+@pytest.fixture(scope="module")
+def central(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Central]:
+    """One for all tests here: each has a site of its own."""
+    folder = tmp_path_factory.mktemp("centre")
+    keys = make_centre_keys(folder / "centre.key")
+    (folder / "centre.json").write_bytes(encode_keys(keys.public()))
+    with a_broker(folder) as broker, a_central(folder, broker.port) as running:
         yield running
 
 
 @pytest.fixture
-def central(tmp_path: Path, broker: Broker) -> Iterator[Central]:
-    keys = make_centre_keys(tmp_path / "centre.key")
-    (tmp_path / "centre.json").write_bytes(encode_keys(keys.public()))
-    with a_central(tmp_path, broker.port) as running:
-        yield running
-
-
-@pytest.fixture
-def east(tmp_path: Path, central: Central, broker: Broker) -> Iterator[GatewaysEnd]:
+def east(tmp_path: Path, central: Central) -> Iterator[GatewaysEnd]:
     folder = tmp_path / "east"
     folder.mkdir()
-    end = GatewaysEnd(folder, broker.port, tmp_path / "centre.json")
+    end = GatewaysEnd(folder, next(SITES), central.broker_port, central.folder / "centre.json")
     assert end.keys.device is not None
-    trust_gateway(tmp_path / "gateway-keys", encode_keys(end.keys.device.public(SITE, NAME)))
-    until(lambda: known_at(central), "gateway at the centre")
+    trust_gateway(central.folder / "gateway-keys", encode_keys(end.keys.device.public(end.site, NAME)))
+    until(lambda: known_at(central, end.site), "gateway at the centre")
     try:
         yield end
     finally:
         end.stop()
 
 
-def known_at(central: Central) -> bool:
+def known_at(central: Central, site: str) -> bool:
     engine = open_writer(f"sqlite:///{central.database}")
+    online = select(gateway.c.name).where(gateway.c.site == site, gateway.c.online == 1)
     with writing(engine) as connection:
-        found = connection.execute(select(gateway.c.name).where(gateway.c.online == 1)).scalars().all()
+        found = connection.execute(online).scalars().all()
     engine.dispose()
     return NAME in found
 
 
+def at(end: GatewaysEnd) -> tuple[str, str]:
+    return "--site", end.site
+
+
 def send(central: Central, *words: str) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-c", "from central.cli import main; main()", "send", *words]
-    at = ["--settings", str(central.settings)]
-    return subprocess.run([*program, *at], capture_output=True, text=True, timeout=60, check=False)
+    return called(main, "send", *words, "--settings", central.settings)
 
 
 def a_list_file(folder: Path, version: int, count: int, *, blocked: Sequence[int] = ()) -> Path:
@@ -194,11 +199,12 @@ def a_list_file(folder: Path, version: int, count: int, *, blocked: Sequence[int
     return path
 
 
-def commands_of(central: Central) -> list[tuple[str, str | None, str | None, int | None]]:
+def commands_of(central: Central, site: str) -> list[tuple[str, str | None, str | None, int | None]]:
     engine = open_writer(f"sqlite:///{central.database}")
     asked = select(sent_command.c.action, sent_command.c.outcome, sent_command.c.reason, sent_command.c.seq)
+    asked = asked.where(sent_command.c.site == site).order_by(sent_command.c.id)
     with writing(engine) as connection:
-        found = [tuple(row) for row in connection.execute(asked.order_by(sent_command.c.id))]
+        found = [tuple(row) for row in connection.execute(asked)]
     engine.dispose()
     return found
 
@@ -209,26 +215,26 @@ def test_a_list_arrives_whole_and_then_what_changed(
     east: GatewaysEnd,
     record_property: Callable[[str, object], None],
 ) -> None:
-    sent = send(central, "list", str(a_list_file(tmp_path, 1, 1_200)), "--site", SITE)
+    sent = send(central, "list", str(a_list_file(tmp_path, 1, 1_200)), *at(east))
     assert sent.returncode == 0, sent.stderr
     assert sent.stdout == "east-1: list 1, 1200 credentials\n"
     until(lambda: east.lists() == [1], "list 1")
-    until(lambda: engine_says(central) == 1, "the centre to hear of it")
+    until(lambda: engine_says(central, east.site) == 1, "the centre to hear of it")
     begun_s = time.monotonic()
-    sent = send(central, "list", str(a_list_file(tmp_path, 2, 1_200, blocked=[7])), "--site", SITE)
+    sent = send(central, "list", str(a_list_file(tmp_path, 2, 1_200, blocked=[7])), *at(east))
     assert sent.returncode == 0, sent.stderr
     until(lambda: east.lists() == [1, 2], "list 2")
     told = east.told[-1]
     assert isinstance(told, NewList)
     assert told.access_list.entries[f"{7:032x}"].blocked
     assert len(told.access_list.entries) == 1_200
-    record_property("revoked_after_s", time.monotonic() - begun_s)  # with the start of the command's process
+    record_property("revoked_after_s", time.monotonic() - begun_s)
 
 
-def engine_says(central: Central) -> int | None:
+def engine_says(central: Central, site: str) -> int | None:
     engine = open_writer(f"sqlite:///{central.database}")
     with writing(engine) as connection:
-        found = connection.execute(select(gateway.c.list_version)).scalar()
+        found = connection.execute(select(gateway.c.list_version).where(gateway.c.site == site)).scalar()
     engine.dispose()
     return None if found is None else int(found)
 
@@ -237,7 +243,7 @@ def test_a_gateway_that_was_away_gets_its_list_when_it_comes_back(
     tmp_path: Path, central: Central, east: GatewaysEnd
 ) -> None:
     east.stop()
-    assert send(central, "list", str(a_list_file(tmp_path, 5, 30)), "--site", SITE).returncode == 0
+    assert send(central, "list", str(a_list_file(tmp_path, 5, 30)), *at(east)).returncode == 0
     east.start()
     until(lambda: east.lists() == [5], "list 5")
 
@@ -245,7 +251,7 @@ def test_a_gateway_that_was_away_gets_its_list_when_it_comes_back(
 def test_a_gateway_that_lost_its_disk_gets_everything_again(
     tmp_path: Path, central: Central, east: GatewaysEnd
 ) -> None:
-    assert send(central, "list", str(a_list_file(tmp_path, 5, 30)), "--site", SITE).returncode == 0
+    assert send(central, "list", str(a_list_file(tmp_path, 5, 30)), *at(east)).returncode == 0
     until(lambda: east.lists() == [5], "list 5")
     east.stop()
     for path in (tmp_path / "east").glob("rights.db*"):
@@ -255,8 +261,8 @@ def test_a_gateway_that_lost_its_disk_gets_everything_again(
 
 
 def test_an_older_list_is_not_even_sent(tmp_path: Path, central: Central, east: GatewaysEnd) -> None:
-    assert send(central, "list", str(a_list_file(tmp_path, 5, 3)), "--site", SITE).returncode == 0
-    refused = send(central, "list", str(a_list_file(tmp_path, 4, 3)), "--site", SITE)
+    assert send(central, "list", str(a_list_file(tmp_path, 5, 3)), *at(east)).returncode == 0
+    refused = send(central, "list", str(a_list_file(tmp_path, 4, 3)), *at(east))
     assert refused.returncode == 2
     assert "write 6 or more" in refused.stderr
 
@@ -266,7 +272,7 @@ def test_settings_arrive_also_where_the_broker_forgot_them(
 ) -> None:
     path = tmp_path / "settings.json"
     path.write_bytes(encode_site_settings(SiteSettings(v=1, revision=3, issued_us=7)))
-    sent = send(central, "settings", str(path), "--site", SITE)
+    sent = send(central, "settings", str(path), *at(east))
     assert (sent.returncode, sent.stdout) == (0, "east-1: settings 3\n"), sent.stderr
     until(lambda: [told for told in east.told if isinstance(told, NewSettings)], "settings")
     east.stop()
@@ -278,40 +284,40 @@ def test_settings_arrive_also_where_the_broker_forgot_them(
 
 
 def test_a_door_is_released_and_both_sides_know(central: Central, east: GatewaysEnd) -> None:
-    sent = send(central, "release", NAME, "lobby", "--operator", "op-7", "--reason", "visitor")
+    sent = send(central, "release", NAME, "lobby", *at(east), "--operator", "op-7", "--reason", "visitor")
     assert (sent.returncode, sent.stdout) == (0, "done, record 3/9\n"), sent.stderr
     given = [told.command for told in east.told if isinstance(told, CommandGiven)]
     assert [(c.action, c.door, c.operator, c.why) for c in given] == [
         (Action.RELEASE, "lobby", "op-7", Why.VISITOR)
     ]
-    assert commands_of(central) == [("release", "done", None, 9)]
+    assert commands_of(central, east.site) == [("release", "done", None, 9)]
 
 
 def test_a_refused_command_says_why(central: Central, east: GatewaysEnd) -> None:
-    sent = send(central, "release", NAME, "cellar", "--operator", "op-7", "--reason", "test")
+    sent = send(central, "release", NAME, "cellar", *at(east), "--operator", "op-7", "--reason", "test")
     assert (sent.returncode, sent.stdout) == (1, "refused, not_possible, not recorded yet\n"), sent.stderr
-    assert commands_of(central) == [("release", "refused", "not_possible", None)]
+    assert commands_of(central, east.site) == [("release", "refused", "not_possible", None)]
 
 
 def test_records_can_be_asked_for_again(central: Central, east: GatewaysEnd) -> None:
-    words = ("command", "send_records", NAME, "--operator", "op-7", "--reason", "maintenance")
+    words = ("command", "send_records", NAME, *at(east), "--operator", "op-7", "--reason", "maintenance")
     assert send(central, *words, "--records", "3:1-9", "--records", "4:2-2").returncode == 0
     given = [told.command for told in east.told if isinstance(told, CommandGiven)]
     assert [(r.epoch, r.first, r.last) for r in given[0].ranges] == [(3, 1, 9), (4, 2, 2)]
 
 
 def test_what_cannot_be_ordered_is_said_and_not_sent(central: Central, east: GatewaysEnd) -> None:
-    by = ("--operator", "op-7", "--reason", "test")
+    by = (*at(east), "--operator", "op-7", "--reason", "test")
     for words, said in (
-        (("release", "west-9", "lobby", *by), "no gateway of that name"),
-        (("release", NAME, "lobby", "--operator", "Zhang San", "--reason", "test"), "opaque reference"),
+        (("release", "west-9", "lobby", *by[2:]), "no gateway of that name"),
+        (("release", NAME, "lobby", *by[:2], "--operator", "Zhang San", *by[4:]), "opaque reference"),
         (("command", "free", NAME, "--door", "lobby", *by), "$.until_us"),
         (("command", "send_records", NAME, *by), "$.ranges"),
         (("command", "send_records", NAME, "--records", "all", *by), "EPOCH:FIRST-LAST"),
     ):
         refused = send(central, *words)
         assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
-    assert commands_of(central) == []
+    assert commands_of(central, east.site) == []
     assert not [told for told in east.told if isinstance(told, CommandGiven)]
 
 
