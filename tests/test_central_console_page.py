@@ -135,6 +135,15 @@ def everything(filled: Filled) -> Chain:
     return chain
 
 
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A centre whose page shows everything; for those that only look."""
+    with a_filled(tmp_path_factory.mktemp("full")) as database:
+        everything(database)
+        with Served(database.reader) as running:
+            yield running
+
+
 # --- it moves by itself ---------------------------------------------------------------------------------
 
 
@@ -328,10 +337,9 @@ def test_the_keyboard_reaches_entries_and_languages(filled: Filled, served: Serv
 
 @pytest.mark.parametrize(("lang", "said"), [("zh", "zh-CN"), ("en", "en")])
 def test_language_and_structure_are_told_to_who_cannot_see(
-    filled: Filled, served: Served, visit: Visit, lang: str, said: str
+    full: Served, visit: Visit, lang: str, said: str
 ) -> None:
-    everything(filled)
-    with visit(served.address, lang) as watched:
+    with visit(full.address, lang) as watched:
         page = watched.page
         assert page.locator("html").get_attribute("lang") == said
         assert {page.locator(one).count() for one in ("h1", "main", "nav[aria-label]", "header.bar")} == {1}
@@ -350,39 +358,37 @@ def test_language_and_structure_are_told_to_who_cannot_see(
             assert min(box["width"], box["height"]) >= TARGET_PX
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1280])
 @pytest.mark.parametrize("lang", ["zh", "en"])
-def test_no_page_is_wider_than_its_window(
-    filled: Filled, served: Served, visit: Visit, lang: str, width: int
-) -> None:
+def test_no_page_is_wider_than_its_window(filled: Filled, served: Served, visit: Visit, lang: str) -> None:
     chain = everything(filled)
     endless = "Unbreakable" * 9
     filled.take(
         about(endless, [("door-1", endless, ["reader-1"])]),
         online(chain.head(), devices={"reader-1": endless}),
     )
-    with visit(served.address, lang, viewport={"width": width, "height": 844}) as watched:
-        wide = watched.page.evaluate(
-            """[...document.querySelectorAll('body *')].filter(one => !one.closest('.skip'))
-            .filter(one => one.getBoundingClientRect().right > innerWidth + 0.5)
-            .map(one => one.tagName + '.' + one.className)"""
-        )
-        assert wide == []
-        assert watched.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    with visit(served.address, lang) as watched:
+        for width in (320, 390, 768, 1280):
+            watched.page.set_viewport_size({"width": width, "height": 844})
+            assert watched.page.evaluate("innerWidth") == width
+            wide = watched.page.evaluate(
+                """[...document.querySelectorAll('body *')].filter(one => !one.closest('.skip'))
+                .filter(one => one.getBoundingClientRect().right > innerWidth + 0.5)
+                .map(one => one.tagName + '.' + one.className)"""
+            )
+            assert (width, wide) == (width, [])
+            assert watched.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_the_english_page_speaks_english(filled: Filled, served: Served, visit: Visit) -> None:
-    everything(filled)
-    with visit(served.address, "en") as watched:
+def test_the_english_page_speaks_english(full: Served, visit: Visit) -> None:
+    with visit(full.address, "en") as watched:
         text = watched.page.inner_text("body")
     for label in (EAST, "西楼", DOOR_1, DOOR_2, "留痕", "中文"):
         text = text.replace(label, "")
     assert CHINESE.findall(text) == []
 
 
-def test_the_chinese_page_speaks_chinese(filled: Filled, served: Served, visit: Visit) -> None:
-    everything(filled)
-    with visit(served.address, "zh") as watched:
+def test_the_chinese_page_speaks_chinese(full: Served, visit: Visit) -> None:
+    with visit(full.address, "zh") as watched:
         text = watched.page.inner_text("body")
         hidden = "".join(watched.page.locator(".banner").all_text_contents())
         labels = watched.page.evaluate(
@@ -393,9 +399,8 @@ def test_the_chinese_page_speaks_chinese(filled: Filled, served: Served, visit: 
     assert LATIN.findall(text + hidden + labels) == []
 
 
-def test_every_word_of_records_is_shown_as_a_sentence(filled: Filled, served: Served, visit: Visit) -> None:
-    everything(filled)
-    with visit(served.address, "en") as watched:
+def test_every_word_of_records_is_shown_as_a_sentence(full: Served, visit: Visit) -> None:
+    with visit(full.address, "en") as watched:
         text = watched.page.inner_text("main")
     for known in (words.KINDS, words.REASONS, words.CATEGORIES, words.CONDITIONS):
         for sentence in known.values():
@@ -476,11 +481,8 @@ def as_hex(colour: str) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_text_of_the_page_can_be_read_in_both_schemes(
-    filled: Filled, served: Served, visit: Visit, scheme: str
-) -> None:
-    everything(filled)
-    with visit(served.address, color_scheme=scheme) as watched:
+def test_all_text_of_the_page_can_be_read_in_both_schemes(full: Served, visit: Visit, scheme: str) -> None:
+    with visit(full.address, color_scheme=scheme) as watched:
         pairs = watched.page.evaluate(COMPUTED)
         ground = as_hex(watched.page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert ground == tokens()["ground"][scheme == "dark"]
@@ -489,11 +491,8 @@ def test_all_text_of_the_page_can_be_read_in_both_schemes(
     assert weak == []
 
 
-def test_conditions_are_told_by_words_and_not_by_colour_alone(
-    filled: Filled, served: Served, visit: Visit
-) -> None:
-    everything(filled)
-    with visit(served.address) as watched:
+def test_conditions_are_told_by_words_and_not_by_colour_alone(full: Served, visit: Visit) -> None:
+    with visit(full.address) as watched:
         for row in watched.texts(".devices li"):
             assert any(word in row for word in words.CONDITIONS.values())
         assert all(watched.texts("#rows .result"))
