@@ -26,7 +26,7 @@ from gateway.events import (
 )
 from gateway.keys import Keys
 from gateway.order_queue import OrderQueue
-from gateway.rights_store import RightsStore
+from gateway.rights_store import RightsStore, Turn
 from gateway.transfer import Announced, Transfer
 from messages.access_list import CHUNK_START, decode_manifest
 from messages.commands import (
@@ -40,7 +40,7 @@ from messages.commands import (
 from messages.errors import MessageError
 from messages.model import ClockQuality, Reason
 from messages.signing import NotTrusted, Purpose, WrongAudience, body_unproved, opened, sign
-from messages.site_settings import SiteSettings, decode_site_settings
+from messages.site_settings import DoorMode, SiteSettings, decode_site_settings
 from messages.topics import Leaf
 
 log = logging.getLogger(__name__)
@@ -89,6 +89,10 @@ class Orders:
         self._refusals = {leaf: Allowance(_MOST_REFUSALS, _REFUSALS_PER_S) for leaf in Leaf}
         self._queue = OrderQueue()
         self._stopping = False
+
+    def turns(self) -> list[Turn]:
+        """The doors that commands have turned before this start. Raises RightsUnavailable."""
+        return self._store.turns()
 
     @property
     def list_version(self) -> int:
@@ -271,7 +275,8 @@ class Orders:
             if command.expires_us - now_us > LONGEST_LIFE_US:
                 return Reason.NOT_POSSIBLE  # good for longer than any may be, or one of the clocks is wrong
         try:
-            return None if self._store.use(command.id, command.expires_us, now_us) else Reason.REPLAYED
+            fresh = self._store.use(command.id, command.expires_us, now_us, _turn(command))
+            return None if fresh else Reason.REPLAYED
         except RightsUnavailable as error:
             log.error("orders: a command could not be noted as used: %s", error)
             return Reason.WRITE_FAILED
@@ -326,6 +331,15 @@ class Orders:
 
     def _now_s(self) -> float:
         return self._clock.uptime_us() / 1e6
+
+
+_TURNS = {Action.FREE: DoorMode.FREE, Action.LOCK_DOWN: DoorMode.LOCKED_DOWN, Action.BACK_TO_SCHEDULE: None}
+
+
+def _turn(command: Command) -> Turn | None:
+    if command.door is None or command.action not in _TURNS:
+        return None
+    return Turn(command.door, _TURNS[command.action], command.until_us)
 
 
 _DONE = object()

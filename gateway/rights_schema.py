@@ -28,4 +28,10 @@ def m001_rights(db: Database) -> None:
     db.table("used_commands").create({"id": str, "forget_at_us": int}, pk="id", strict=True)
 
 
-KNOWN_STEPS = frozenset({"m001_rights"})
+@steps()
+def m002_turns(db: Database) -> None:
+    """Doors that a command has turned: a lockdown outlives a restart."""
+    db.table("turns").create({"door": str, "mode": str, "until_us": int}, pk="door", strict=True)
+
+
+KNOWN_STEPS = frozenset({"m001_rights", "m002_turns"})

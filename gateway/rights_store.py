@@ -48,6 +48,15 @@ class StoredList:
     signed: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a command makes of a door; `mode` None: back to its schedule."""
+
+    door: str
+    mode: str | None
+    until_us: int | None = None
+
+
 class RightsStore:
     """Raises RightsUnavailable from any method that the disk fails; then nothing was changed."""
 
@@ -154,8 +163,9 @@ class RightsStore:
         with self._commit() as connection:
             connection.execute("INSERT OR REPLACE INTO settings VALUES (1, ?, ?)", (revision, signed))
 
-    def use(self, command: str, expires_us: int, now_us: int) -> bool:
-        """Notes that a command is used, durable before this returns; False where it has been already.
+    def use(self, command: str, expires_us: int, now_us: int, turn: Turn | None = None) -> bool:
+        """Notes that a command is used, and what it turns, durable before this returns; False where it has
+        been used already.
 
         Raises RightsUnavailable also where there is no room for one more: nothing that could still be good is
         forgotten.
@@ -167,7 +177,19 @@ class RightsStore:
                 raise RightsUnavailable(f"{self.path}: {used} commands in a month; no more are taken")
             row = (command, max(now_us, expires_us) + _KEEP_USED_US)
             noted = connection.execute("INSERT OR IGNORE INTO used_commands VALUES (?, ?)", row)
+            if turn is not None and noted.rowcount == 1:
+                connection.execute("DELETE FROM turns WHERE door = ?", (turn.door,))
+                if turn.mode is not None:
+                    connection.execute(
+                        "INSERT INTO turns VALUES (?, ?, ?)", (turn.door, turn.mode, turn.until_us)
+                    )
         return noted.rowcount == 1
+
+    def turns(self) -> list[Turn]:
+        """The doors that commands have turned, whose time may be over by now."""
+        with self._machine_errors():
+            rows = self._connection.execute("SELECT door, mode, until_us FROM turns ORDER BY door").fetchall()
+        return [Turn(*row) for row in rows]
 
     # --- inside -----------------------------------------------------------------------------------------
 

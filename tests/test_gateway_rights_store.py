@@ -12,7 +12,7 @@ from gateway_support import files_limited_to
 from orders_support import an_entry, digest_of, entries
 
 from gateway.errors import RightsRefused, RightsUnavailable
-from gateway.rights_store import RightsStore
+from gateway.rights_store import RightsStore, Turn
 from messages.access_list import LIST_VERSION, Entry, ListManifest
 from messages.errors import MessageError
 
@@ -170,6 +170,21 @@ def test_a_command_is_used_once_also_after_a_restart(tmp_path: Path) -> None:
     again = a_store(tmp_path)
     assert not again.use("a" * 32, expires_us=10, now_us=7)
     assert again.use("b" * 32, expires_us=10, now_us=7)
+
+
+def test_what_a_command_makes_of_a_door_is_known_after_a_restart_until_another_undoes_it(
+    tmp_path: Path,
+) -> None:
+    store = a_store(tmp_path)
+    store.use("a" * 32, 10, 5, Turn("lobby", "locked_down", 99))
+    store.use("b" * 32, 10, 5, Turn("garage", "free", 77))
+    assert not store.use("a" * 32, 10, 6, Turn("lobby", None))  # a replay turns nothing
+    store.close()
+    again = a_store(tmp_path)
+    assert again.turns() == [Turn("garage", "free", 77), Turn("lobby", "locked_down", 99)]
+    again.use("c" * 32, 10, 5, Turn("lobby", None))
+    assert again.turns() == [Turn("garage", "free", 77)]
+    again.close()
 
 
 def test_used_commands_are_forgotten_a_month_after_they_could_have_been_good(tmp_path: Path) -> None:
