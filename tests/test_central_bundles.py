@@ -17,13 +17,14 @@ from central_support import (
     a_central,
     a_chain,
     a_gateway,
-    command,
     topic,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from program_support import called
 from sqlalchemy import Engine, select
 
+from central.cli import main
 from central.cli_bundles import describe_taken
 from central.cli_bundles import pack as pack_for
 from central.errors import BundleRefused
@@ -336,13 +337,7 @@ def test_packing_writes_over_nothing_and_leaves_no_half_file(engine: Engine, tmp
 
 def program(settings: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
     word, *rest = words
-    return subprocess.run(
-        [*command(str(word)), "--settings", settings, *rest],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,  # a machine that does much else starts programs slowly
-    )
+    return called(main, word, "--settings", settings, *rest)
 
 
 def equipped(folder: Path) -> CentreKeys:
@@ -404,18 +399,18 @@ def test_a_gateway_is_called_by_its_name_or_by_its_site_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = settled(tmp_path)
-    for called in (GATEWAY, f"{SITE}/{GATEWAY}"):
-        pack_for(settings, called, tmp_path / called.replace("/", "-"))
+    for named in (GATEWAY, f"{SITE}/{GATEWAY}"):
+        pack_for(settings, named, tmp_path / named.replace("/", "-"))
         assert "for gateway east-1: no acknowledgement" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("called", ["west-9", "north/east-1", "../east-1", "*", ""])
+@pytest.mark.parametrize("named", ["west-9", "north/east-1", "../east-1", "*", ""])
 def test_a_gateway_that_is_not_trusted_gets_no_answer(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], called: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], named: str
 ) -> None:
     settings = settled(tmp_path)
     with pytest.raises(typer.Exit):
-        pack_for(settings, called, tmp_path / "answer")
+        pack_for(settings, named, tmp_path / "answer")
     assert "liuhen-central keys trust" in capsys.readouterr().err
     assert not (tmp_path / "answer").exists()
 

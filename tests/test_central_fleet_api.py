@@ -11,11 +11,9 @@ from central_support import (
     SITE,
     START_US,
     Broker,
-    a_broker,
     a_central,
     a_chain,
     a_gateway,
-    free_port,
     until,
 )
 from central_web_support import NOW_US, WELL, Chain, Filled, Served, a_filled, about, online
@@ -152,37 +150,27 @@ def test_a_database_that_cannot_be_read_is_not_ready(tmp_path: Path) -> None:
     assert "could not be read" in answer.json()["database"]
 
 
-def health(address: str) -> httpx.Response:
-    return httpx.get(f"{address}/api/v1/health")
+def test_the_real_centre_waits_for_a_broker_loses_it_and_recovers_by_itself(tmp_path: Path) -> None:
+    def ready() -> int:
+        return httpx.get(f"{central.address}/api/v1/health").status_code
 
-
-def test_the_real_centre_is_not_ready_while_the_broker_is_away_and_recovers_by_itself(tmp_path: Path) -> None:
-    with a_broker(tmp_path) as broker, a_central(tmp_path, broker.port) as central:
-        until(lambda: health(central.address).status_code == 200, "readiness")
-        broker.kill()
-        until(lambda: health(central.address).status_code == 503, "word that the broker is away")
-        assert not health(central.address).json()["broker_connected"]
+    broker = Broker(tmp_path)
+    with a_central(tmp_path, broker.port) as central:
+        health = httpx.get(f"{central.address}/api/v1/health")
+        assert (health.status_code, health.json()["broker_connected"]) == (503, False)
         assert httpx.get(f"{central.address}/").status_code == 200
         broker.start()
-        until(lambda: health(central.address).status_code == 200, "recovery")
-
-
-def test_the_real_centre_serves_its_page_before_there_is_any_broker(tmp_path: Path) -> None:
-    with a_central(tmp_path, free_port()) as central:
-        answer = health(central.address)
-        assert (answer.status_code, answer.json()["broker_connected"]) == (503, False)
-        assert httpx.get(f"{central.address}/").status_code == 200
-
-
-def test_what_a_gateway_publishes_is_listed_by_the_real_centre(tmp_path: Path) -> None:
-    broker: Broker
-    with (
-        a_broker(tmp_path) as broker,
-        a_central(tmp_path, broker.port) as central,
-        a_gateway(broker.port) as end,
-    ):
-        until(lambda: health(central.address).status_code == 200, "readiness")
-        end.send(a_chain(20))
-        end.acknowledged(20)
-        [gateway] = httpx.get(f"{central.address}/api/v1/gateways").json()
-    assert (gateway["gateway"], gateway["through"], gateway["complete"]) == (GATEWAY, 20, True)
+        try:
+            until(lambda: ready() == 200, "readiness")
+            with a_gateway(broker.port) as end:
+                end.send(a_chain(20))
+                end.acknowledged(20)
+            [gateway] = httpx.get(f"{central.address}/api/v1/gateways").json()
+            assert (gateway["gateway"], gateway["through"], gateway["complete"]) == (GATEWAY, 20, True)
+            broker.kill()
+            until(lambda: ready() == 503, "word that the broker is away")
+            assert httpx.get(f"{central.address}/").status_code == 200
+            broker.start()
+            until(lambda: ready() == 200, "recovery")
+        finally:
+            broker.kill()

@@ -1,13 +1,14 @@
 """The centre's keys and the gateways it trusts: made once, private, nobody takes another's place unseen."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from program_support import called
 
+from central.cli import main
 from central.errors import SettingsError
 from central.fleet.keys import gateway_keys, load_centre_keys, make_centre_keys, trust_gateway
 from messages.keys import CentrePublic, decode_keys
@@ -27,9 +28,8 @@ def a_file(folder: Path, text: str, mode: int = 0o600) -> Path:
     return path
 
 
-def liuhen_central(*words: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    program = [sys.executable, "-c", "from central.cli import main; main()", *words]
-    return subprocess.run(program, input=given, capture_output=True, timeout=60, check=False)
+def liuhen_central(*words: str, given: bytes = b"") -> subprocess.CompletedProcess[str]:
+    return called(main, *words, said=given.decode())
 
 
 def test_keys_are_made_once_for_their_owner_alone(tmp_path: Path) -> None:
@@ -104,11 +104,12 @@ def test_the_commands_make_show_and_trust(tmp_path: Path) -> None:
     at = ("--settings", str(settings))
     made, shown = liuhen_central("keys", "make", *at), liuhen_central("keys", "show", *at)
     assert (made.returncode, shown.returncode, made.stdout) == (0, 0, shown.stdout)
-    assert decode_keys(shown.stdout, CentrePublic) == load_centre_keys(tmp_path / "centre.key").public()
+    public = decode_keys(shown.stdout.encode(), CentrePublic)
+    assert public == load_centre_keys(tmp_path / "centre.key").public()
     again = liuhen_central("keys", "make", *at)
-    assert (again.returncode, b"exists already" in again.stderr) == (2, True)
+    assert (again.returncode, "exists already" in again.stderr) == (2, True)
     trusted = liuhen_central("keys", "trust", *at, given=GATEWAY)
     assert trusted.returncode == 0, trusted.stderr
     assert gateway_keys(tmp_path / "gateway-keys", "north", "east-1") is not None
     refused = liuhen_central("keys", "trust", *at, given=b"nonsense")
-    assert (refused.returncode, b"liuhen-gateway keys show" in refused.stderr) == (2, True)
+    assert (refused.returncode, "liuhen-gateway keys show" in refused.stderr) == (2, True)

@@ -15,17 +15,22 @@ import pytest
 from central_support import (
     Broker,
     Central,
+    a_block,
     a_broker,
     a_central,
     a_chain,
     a_gateway,
     a_state,
     command,
-    until,
+    free_port,
 )
+from central_web_support import a_filled
+from program_support import called
 
+from central.cli import main
 from messages.chain import record_hash
 from messages.model import Kind
+from messages.topics import Leaf
 
 STOPS_WITHIN_S = 10.0
 """Far above the second or two that it takes, so that a busy machine does not decide."""
@@ -38,9 +43,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 def said(word: str, settings: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*command(word), "--settings", str(settings)], capture_output=True, text=True, timeout=60, check=False
-    )
+    return called(main, word, "--settings", settings)
 
 
 def stored(central: Central) -> list[int]:
@@ -53,18 +56,18 @@ def stored(central: Central) -> list[int]:
 def test_killed_in_mid_stream_it_loses_nothing_and_takes_nothing_twice(
     tmp_path: Path, broker: Broker
 ) -> None:
-    count, per_block = 6_000, 20
+    count, per_block = 4_000, 20
     chain = a_chain(count)
     chance = random.Random(20)
     with a_central(tmp_path, broker.port) as central, a_gateway(broker.port) as gateway:
-        for _ in range(6):
+        for _ in range(4):
             gateway.acks.clear()
             gateway.say(a_state(count, record_hash(chain[-1])))
             through = gateway.newest().through
             if through == count:
                 break
             gateway.send(chain[through:], through + 1, per_block=per_block)
-            gateway.acknowledged(min(count, through + chance.randrange(200, 1_500)))
+            gateway.acknowledged(min(count, through + chance.randrange(200, 1_300)))
             central.kill()
             claimed = gateway.newest()
             assert stored(central)[: claimed.through] == list(range(1, claimed.through + 1))
@@ -105,16 +108,8 @@ def test_it_stops_cleanly_also_while_someone_watches_the_events(
     assert "Traceback" not in central.log()
 
 
-def test_it_runs_without_a_broker_and_connects_when_one_comes(tmp_path: Path, broker: Broker) -> None:
-    broker.kill()
-    with a_central(tmp_path, broker.port) as central:
-        assert httpx.get(f"{central.address}/api/v1/health").status_code == 503
-        broker.start()
-        until(lambda: httpx.get(f"{central.address}/api/v1/health").status_code == 200, "health")
-
-
-def test_check_says_whether_the_settings_can_be_used(tmp_path: Path, broker: Broker) -> None:
-    central = Central(tmp_path, broker.port)
+def test_check_says_whether_the_settings_can_be_used(tmp_path: Path) -> None:
+    central = Central(tmp_path, free_port())
     good = said("check", central.settings)
     assert (good.returncode, good.stderr) == (0, "")
     assert not central.database.exists()
@@ -125,21 +120,26 @@ def test_check_says_whether_the_settings_can_be_used(tmp_path: Path, broker: Bro
     assert "Traceback" not in bad.stderr
 
 
-def test_an_address_in_use_is_named(tmp_path: Path, broker: Broker) -> None:
-    central = Central(tmp_path, broker.port)
+def test_an_address_in_use_is_named(tmp_path: Path) -> None:
+    central = Central(tmp_path, free_port())
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         central.settings.write_text(central.settings.read_text().replace("port = 0", f"port = {port}"))
-        refused = said("serve", central.settings)
+        refused = subprocess.run(
+            [*command("serve"), "--settings", str(central.settings)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     assert refused.returncode == 2
     assert f"[listen] 127.0.0.1:{port} cannot be listened to" in refused.stderr
 
 
-def test_verify_finds_what_was_altered_and_ends_with_one(tmp_path: Path, broker: Broker) -> None:
-    with a_central(tmp_path, broker.port) as central, a_gateway(broker.port) as gateway:
-        until(lambda: gateway.centre[-1:] == [True], "word that the centre is there")
-        gateway.send(a_chain(50))
-        gateway.acknowledged(50)
+def test_verify_finds_what_was_altered_and_ends_with_one(tmp_path: Path) -> None:
+    central = Central(tmp_path, free_port())
+    with a_filled(tmp_path) as filled:
+        filled.take((Leaf.BACKLOG, a_block(a_chain(50))))
     connection = sqlite3.connect(central.database)
     connection.execute("UPDATE record SET kind = ? WHERE seq = 20", (Kind.ACCESS_DENIED,))
     connection.execute("DELETE FROM record WHERE seq = 40")
@@ -152,8 +152,8 @@ def test_verify_finds_what_was_altered_and_ends_with_one(tmp_path: Path, broker:
     )
 
 
-def test_verify_of_a_database_that_is_not_there_says_so(tmp_path: Path, broker: Broker) -> None:
-    central = Central(tmp_path, broker.port)
+def test_verify_of_a_database_that_is_not_there_says_so(tmp_path: Path) -> None:
+    central = Central(tmp_path, free_port())
     missing = said("verify", central.settings)
     assert missing.returncode == 2
     assert "database" in missing.stderr
