@@ -1,4 +1,4 @@
-"""A building without a line: real programs on both sides, and a folder as the stick between them."""
+"""A building without a line: a real gateway, the commands of both sides, and a folder as the stick."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from program_support import called
 
+from central.cli import main as central_main
+from gateway.cli import main as gateway_main
 from gateway.journal_reader import JournalReader
 from messages.model import Kind, Record
 
@@ -87,10 +90,10 @@ class Site:
         self._process: subprocess.Popen[bytes] | None = None
 
     def gateway(self, *words: str | Path) -> str:
-        return said("liuhen-gateway", *words, "--settings", self.gateway_toml)
+        return said(gateway_main, *words, "--settings", self.gateway_toml)
 
     def central(self, *words: str | Path) -> str:
-        return said("liuhen-central", *words, "--settings", self.central_toml)
+        return said(central_main, *words, "--settings", self.central_toml)
 
     def exchange_keys(self) -> None:
         """As the installer does, on the first visit."""
@@ -122,10 +125,8 @@ class Site:
             return [record for record in reader.newest(1_000) if record.kind is kind]
 
 
-def said(program: str, *words: str | Path) -> str:
-    done = subprocess.run(
-        [PROGRAMS / program, *words], capture_output=True, text=True, check=False, timeout=_LIMIT_S
-    )
+def said(program: Callable[[], None], *words: str | Path) -> str:
+    done = called(program, *words)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
