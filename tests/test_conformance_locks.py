@@ -18,7 +18,7 @@ from drivers.errors import ConfigurationError, DeviceUnavailable
 from drivers.inputs import MOST_CHANGES
 from firmware_sim.events import Event
 
-REPLUGS = int(os.environ.get("LIUHEN_REPLUGS", "3"))
+REPLUGS = int(os.environ.get("LIUHEN_REPLUGS", "2"))
 PULSE_S = 1.0
 LATE_S = 2.0  # how much longer than asked for a relay may be on
 BLIND = frozenset({"gpio"})  # a line says what it was set to, not whether a relay follows it

@@ -17,7 +17,7 @@ from drivers import catalogue as drivers
 from drivers.base import CardRead, CardRemoved, CardUnreadable, Indication
 from firmware_sim.fault_table import CATALOGUE
 
-REPLUGS = int(os.environ.get("LIUHEN_REPLUGS", "3"))
+REPLUGS = int(os.environ.get("LIUHEN_REPLUGS", "2"))
 REFS = [f"P{number:04d}" for number in range(1, 41)]
 ReaderRig = Rig[ReaderRow]
 

@@ -115,7 +115,7 @@ def commands_across(bursts: Iterable[Burst]) -> Iterator[str]:
     """LC commands that begin at the end of one burst and end in any others, in any order."""
     bursts = list(bursts)
     begun = {tail for burst in bursts for tail in _tails(burst)}
-    heads = _heads({heard_whole(burst) for burst in bursts})
+    heads = _heads({heard_whole(burst) for burst in bursts}) if begun else set()  # there can be millions
     for tail, head in product(begun, heads):
         command = (tail + head)[:LC_COMMAND_SIZE]
         if is_lc_command(command):
