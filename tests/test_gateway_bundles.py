@@ -3,7 +3,6 @@
 import io
 import sqlite3
 import subprocess
-import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from gateway_support import (
-    DEADLINE_S,
     EPOCH_S,
     GATEWAY,
     a_fact,
@@ -20,8 +18,10 @@ from gateway_support import (
     install,
     opened,
 )
+from program_support import called
 
 from gateway.bundles import LEAST_RECORD_BYTES, Exported, Own, export, import_bundle, lacking_room
+from gateway.cli import main
 from gateway.dispatch import Dispatch
 from gateway.errors import CarryError
 from gateway.facts import Fact, record_of
@@ -65,12 +65,11 @@ CENTRE = CentrePublic(
     (CENTRE_SIGNING.public_key().public_bytes_raw().hex(),),
     (CENTRE_OPENING.public_key().public_bytes_raw().hex(),),
 )
-PROGRAM = Path(sys.executable).with_name("liuhen-gateway")
 OWN = Own(SITE, GATEWAY, DEVICE, CENTRE)
 
 
 def liuhen_gateway(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([PROGRAM, *words], capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+    return called(main, *words)
 
 
 def a_swipe() -> Fact:

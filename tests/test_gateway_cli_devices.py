@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from gateway_support import DEADLINE_S
+from program_support import called
 
 from drivers.probe import Outcome
 from drivers.probe_finding import Finding, Sureness
@@ -19,6 +20,7 @@ from drivers.transport import open_transport
 from firmware_sim.pcscd import Pcscd
 from firmware_sim.scene import parse_scene
 from firmware_sim.simulator import Simulator
+from gateway.cli import main
 from gateway.cli_devices import report
 from gateway.settings import load_settings
 
@@ -58,6 +60,10 @@ lock = { board = "board", channel = 4 }
 """
 
 
+def probed(*words: str) -> subprocess.CompletedProcess[str]:
+    return called(main, "probe", *words)
+
+
 def liuhen_gateway(
     *words: str, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
@@ -87,7 +93,7 @@ def block_in(printed: str, name: str) -> str:
 def test_what_is_printed_is_pasted_and_the_gateway_takes_it(simulator: Simulator, tmp_path: Path) -> None:
     blocks = []
     for name in ("reader", "board"):
-        found = liuhen_gateway("probe", simulator.address(name))
+        found = probed(simulator.address(name))
         assert found.returncode == 0, found.stderr
         assert found.stdout.startswith("certain: ")
         blocks.append(block_in(found.stdout, name))
@@ -99,7 +105,7 @@ def test_what_is_printed_is_pasted_and_the_gateway_takes_it(simulator: Simulator
 
 
 def test_a_board_behind_a_network_adapter_is_found_without_setting_a_speed(simulator: Simulator) -> None:
-    found = liuhen_gateway("probe", simulator.address("far"))
+    found = probed(simulator.address("far"))
     assert 'driver = "lc_relay"' in found.stdout
     assert "baud" not in found.stdout
 
@@ -126,7 +132,7 @@ def showing_cards(simulator: Simulator) -> Iterator[None]:
 
 def test_live_shows_frames_and_their_meaning_and_no_number(simulator: Simulator) -> None:
     with showing_cards(simulator):
-        found = liuhen_gateway("probe", simulator.address("tags"), "--live")
+        found = probed(simulator.address("tags"), "--live")
     assert 'driver = "rdm6300"' in found.stdout
     frames = [line for line in found.stderr.splitlines() if "EM4100 tag" in line]
     assert frames
@@ -134,7 +140,7 @@ def test_live_shows_frames_and_their_meaning_and_no_number(simulator: Simulator)
 
 
 def test_a_silent_line_is_not_known_and_the_installer_is_told_what_to_try(simulator: Simulator) -> None:
-    found = liuhen_gateway("probe", simulator.address("tags"), "--seconds", "5")
+    found = probed(simulator.address("tags"), "--seconds", "5")
     assert found.returncode == 1
     assert "not known" in found.stdout
     assert "show a card" in found.stdout
@@ -145,7 +151,7 @@ def test_a_silent_line_is_not_known_and_the_installer_is_told_what_to_try(simula
     ("port", "says"), [("/dev/no-such-port", "is it plugged in?"), ("COM3", "is no port")]
 )
 def test_a_port_that_cannot_be_opened_is_one_message(port: str, says: str) -> None:
-    found = liuhen_gateway("probe", port)
+    found = probed(port)
     assert found.returncode == 2
     assert says in found.stderr
     assert len(found.stderr.splitlines()) == 1
@@ -153,7 +159,7 @@ def test_a_port_that_cannot_be_opened_is_one_message(port: str, says: str) -> No
 
 def test_a_port_in_use_is_told_as_such(simulator: Simulator) -> None:
     with closing(open_transport(simulator.address("board"), 9_600)):
-        found = liuhen_gateway("probe", simulator.address("board"))
+        found = probed(simulator.address("board"))
     assert found.returncode == 2
     assert "another program uses this port" in found.stderr
 

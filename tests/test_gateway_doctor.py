@@ -33,8 +33,10 @@ from gateway_support import (
     install,
     opened,
 )
+from program_support import called
 
 from gateway import doctor_broker, doctor_journal, doctor_machine, doctor_ports, doctor_secrets
+from gateway.cli import main
 from gateway.doctor import Check, Finding, Grade, Patient, examine, worst
 from gateway.doctor_machine import KernelClock, judge_clock, running_gateway
 from gateway.doctor_ports import User, holders_of
@@ -44,7 +46,6 @@ from gateway.settings import load_settings
 from gateway.storage import StorageRule
 from messages.model import Kind
 
-PROGRAM = Path(sys.executable).with_name("liuhen-gateway")
 NOW_US = EPOCH_S * 1_000_000
 TOKEN = "a" * 32
 
@@ -67,9 +68,7 @@ def only(check: Check, ill: Patient, named: str = "") -> Finding:
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [PROGRAM, "doctor", *words], capture_output=True, text=True, check=False, timeout=DEADLINE_S * 2
-    )
+    return called(main, "doctor", *words)
 
 
 def test_each_thing_that_is_wrong_is_named_with_what_to_do_and_the_exit_code_is_1(tmp_path: Path) -> None:
