@@ -209,7 +209,7 @@ class Access:
             self.settings.areas
             or self.settings.pass_keys
             or any(firsts)
-            or any(entry.uses is not None for entry in self._list.entries.values())
+            or self._list.any_limited()
         )
 
     def replay(self, records: Iterable[Record]) -> None:

@@ -5,15 +5,16 @@ The list holds tokens, opaque holder references and categories; no names and no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from gateway.errors import AccessListError
+from gateway.packed_entries import PackedEntries, Packer
 from messages.access_list import MAX_ENTRIES, Entry
 from messages.model import Count, Micros
 
@@ -25,30 +26,43 @@ class _ListFile(Struct, frozen=True, forbid_unknown_fields=True):
     v: int
     version: Count
     issued_us: Micros
-    entries: Annotated[list[Entry], Meta(max_length=MAX_ENTRIES)]
+    entries: Annotated[list[Raw], Meta(max_length=MAX_ENTRIES)]
+
+
+_decode_entry = msgspec.json.Decoder(Entry).decode
 
 
 @dataclass(frozen=True, slots=True)
 class AccessList:
     version: int = 0
     issued_us: int = 0
-    entries: dict[str, Entry] = field(default_factory=dict, repr=False)
+    entries: Mapping[str, Entry] = field(default_factory=PackedEntries, repr=False)
 
     def find(self, token: str) -> Entry | None:
         return self.entries.get(token)
 
+    def any_limited(self) -> bool:
+        """Whether somebody may come in so many times only."""
+        if isinstance(self.entries, PackedEntries):
+            return self.entries.any_limited()
+        return any(entry.uses is not None for entry in self.entries.values())
+
+    def packer(self) -> Packer:
+        """To make the next list of this one, which stays as it is: it may go on deciding meanwhile."""
+        if isinstance(self.entries, PackedEntries):
+            return self.entries.packer()
+        packer = Packer()
+        packer.put(self.entries.values())
+        return packer
+
     def with_changes(
         self, put: Iterable[Entry], drop: Iterable[str], version: int, issued_us: int
     ) -> AccessList:
-        """The next list: these tokens gone, then these entries put in, or in another's place.
-
-        This one stays as it is: it may go on deciding meanwhile. All chunks of a list may come as one `put`.
-        """
-        entries = self.entries.copy()
-        for token in drop:
-            entries.pop(token, None)
-        entries.update((entry.token, entry) for entry in put)
-        return AccessList(version, issued_us, entries)
+        """The next list: these tokens gone, then these entries put in, or in another's place."""
+        packer = self.packer()
+        packer.drop(drop)
+        packer.put(put)
+        return AccessList(version, issued_us, packer.packed())
 
     def age_s(self, now_us: int) -> int:
         """Seconds since the list was issued; 0 where the clock stands before that."""
@@ -65,10 +79,22 @@ def parse_access_list(data: bytes) -> AccessList:
         raise AccessListError(f"not an access list: {error}") from None
     if parsed.v != LIST_FORMAT:
         raise AccessListError(f"$.v: format {parsed.v}; this program knows {LIST_FORMAT}")
-    entries = {entry.token: entry for entry in parsed.entries}
-    if len(entries) != len(parsed.entries):
+    packer = Packer()
+    packer.put(_decoded(parsed.entries))
+    if len(packer) != len(parsed.entries):
         raise AccessListError("$.entries: a token stands there twice")
-    return AccessList(parsed.version, parsed.issued_us, entries)
+    return AccessList(parsed.version, parsed.issued_us, packer.packed())
+
+
+def _decoded(entries: Iterable[Raw]) -> Iterator[Entry]:
+    """One by one: all of them at once would be more than the rest of the gateway takes."""
+    for number, entry in enumerate(entries):
+        try:
+            yield _decode_entry(entry)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            what, _, place = str(error).partition(" - at `$")
+            where = f"`$.entries[{number}]{place or '`'}"
+            raise AccessListError(f"not an access list: {what} - at {where}") from None
 
 
 def load_access_list(path: Path) -> AccessList:

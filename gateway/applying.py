@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 
 from gateway.access_list import AccessList
+from gateway.packed_entries import PackedEntries, Packer
 from gateway.rights_store import RightsStore
 from gateway.transfer import Announced
 from messages.access_list import MAX_ENTRIES, Entry, ListChunk, ListManifest, decode_chunk
@@ -35,8 +36,8 @@ def apply(
 
 def _whole(
     store: RightsStore, announced: Announced, chunks: Sequence[bytes]
-) -> Generator[None, None, dict[str, Entry]]:
-    manifest, entries = announced.manifest, dict[str, Entry]()
+) -> Generator[None, None, PackedEntries]:
+    manifest, packer = announced.manifest, Packer()
     while store.clean():  # of an attempt that was interrupted
         yield
     for index, payload in enumerate(chunks):
@@ -44,19 +45,19 @@ def _whole(
         if chunk.drop:
             raise NotWhole("a whole list that takes entries away")
         store.stage(chunk.put)
-        entries.update((entry.token, entry) for entry in chunk.put)
+        packer.put(chunk.put)
         yield
-    _check_number(manifest, len(entries))
+    _check_number(manifest, len(packer))
     if (yield from store.staged_digest()) != manifest.digest:
         raise NotWhole("the list is not what its manifest says")
     store.put_in_force(manifest, announced.signed)
-    return entries
+    return packer.packed()
 
 
 def _changes(
     store: RightsStore, current: AccessList, announced: Announced, chunks: Sequence[bytes]
-) -> Generator[None, None, dict[str, Entry]]:
-    manifest, entries = announced.manifest, dict(current.entries)
+) -> Generator[None, None, PackedEntries]:
+    manifest, packer = announced.manifest, current.packer()
     put: dict[str, Entry] = {}
     drop: set[str] = set()
     for index, payload in enumerate(chunks):
@@ -66,14 +67,13 @@ def _changes(
         yield
     if not drop.isdisjoint(put):
         raise NotWhole("an entry both put in and taken away")
-    for token in drop:
-        entries.pop(token, None)
-    entries.update(put)
-    _check_number(manifest, len(entries))
+    packer.drop(drop)
+    packer.put(put.values())
+    _check_number(manifest, len(packer))
     yield
     if not store.change(manifest, announced.signed, list(put.values()), list(drop)):
         raise NotWhole("the changed list is not what its manifest says")
-    return entries
+    return packer.packed()
 
 
 def _chunk(manifest: ListManifest, index: int, payload: bytes) -> ListChunk:

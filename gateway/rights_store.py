@@ -19,6 +19,7 @@ from sqlite_utils import Database
 
 from gateway.access_list import AccessList
 from gateway.errors import RightsRefused, RightsUnavailable
+from gateway.packed_entries import Packer
 from gateway.rights_schema import KNOWN_STEPS, steps
 from messages.access_list import Entry, ListDigest, ListManifest, decode_entry, encode_entry
 from messages.errors import MessageError
@@ -92,19 +93,19 @@ class RightsStore:
         if found is None:
             return None
         version, issued_us, digest, signed = found
-        entries: dict[str, Entry] = {}
+        packer = Packer()
         proof = ListDigest()
         try:
             for bodies in self._bodies(self._generation):
                 proof.take(bodies)
-                entries.update((entry.token, entry) for entry in map(decode_entry, bodies))
+                packer.put(map(decode_entry, bodies))
         except MessageError as error:
             self._put_out_of_force(str(error))
             return None
         if str(proof) != digest:
             self._put_out_of_force("it is not what its manifest says")
             return None
-        return StoredList(AccessList(version, issued_us, entries), signed)
+        return StoredList(AccessList(version, issued_us, packer.packed()), signed)
 
     def stage(self, entries: Sequence[Entry]) -> None:
         """Writes some entries of a new list beside the one in force, durable at once.

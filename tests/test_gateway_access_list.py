@@ -17,7 +17,7 @@ def an_entry(**changes: Any) -> dict[str, Any]:
     return {"token": TOKEN, "holder": "h-7", "category": "resident", "doors": ["lobby"], **changes}
 
 
-def a_list(*entries: dict[str, Any], **changes: Any) -> bytes:
+def a_list(*entries: Any, **changes: Any) -> bytes:
     return json.dumps({"v": 1, "version": 5, "issued_us": 9_000_000, "entries": entries, **changes}).encode()
 
 
@@ -69,6 +69,8 @@ def test_a_list_does_not_show_its_entries_when_it_is_printed() -> None:
         pytest.param(a_list(an_entry(doors=["Lobby"])), "$.entries[0].doors[0]", id="door with a capital"),
         pytest.param(a_list(an_entry(name="somebody")), "name", id="a field for a name"),
         pytest.param(a_list(an_entry(until_us=1.5)), "$.entries[0].until_us", id="half a microsecond"),
+        pytest.param(a_list(an_entry(), {"token": TOKEN}), "`holder` - at `$.entries[1]`", id="no holder"),
+        pytest.param(a_list(an_entry(), 7), "`$.entries[1]`", id="no entry"),
         pytest.param(a_list(an_entry(), an_entry(holder="h-8")), "a token stands there twice", id="twice"),
     ],
 )
