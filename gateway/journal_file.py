@@ -12,11 +12,9 @@ from itertools import count
 from pathlib import Path
 from typing import IO
 
-from sqlite_utils import Database
-
 from gateway.errors import JournalRefused, JournalUnavailable
 from gateway.journal_salvage import crc_of, log_is_damaged
-from gateway.journal_schema import KNOWN_STEPS, steps
+from gateway.schema_steps import JOURNAL_STEPS, steps_taken
 
 log = logging.getLogger(__name__)
 
@@ -262,14 +260,16 @@ def _try_to_write(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
-    db = Database(connection)
-    unknown = {step.name for step in steps.applied(db)} - KNOWN_STEPS
-    if unknown:
+    taken = steps_taken(connection, "journal")
+    if unknown := taken - JOURNAL_STEPS:
         raise JournalRefused(
             f"{path}: written by a newer version of this program ({', '.join(sorted(unknown))});"
             " install that version, or give this one a new [journal] path"
         )
-    steps.apply(db)
+    if taken != JOURNAL_STEPS:
+        from gateway.journal_schema import take_steps
+
+        take_steps(connection)
 
 
 def _refuse_foreign(connection: sqlite3.Connection, path: Path, gateway: str) -> None:

@@ -6,6 +6,8 @@ sequence number is `id - first_id + 1`, and appending touches one page of one ta
 
 from __future__ import annotations
 
+import sqlite3
+
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
@@ -54,4 +56,6 @@ def m005_formers(db: Database) -> None:
     table.add_column("former_seq", int)
 
 
-KNOWN_STEPS = frozenset({"m001_records", "m002_acknowledgements", "m003_ages", "m004_checks", "m005_formers"})
+def take_steps(connection: sqlite3.Connection) -> None:
+    """Those that the file has not taken. Raises sqlite3.Error."""
+    steps.apply(Database(connection))

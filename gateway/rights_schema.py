@@ -6,6 +6,8 @@ one small commit then puts it in force. So no commit is ever large, and the jour
 
 from __future__ import annotations
 
+import sqlite3
+
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
@@ -34,4 +36,6 @@ def m002_turns(db: Database) -> None:
     db.table("turns").create({"door": str, "mode": str, "until_us": int}, pk="door", strict=True)
 
 
-KNOWN_STEPS = frozenset({"m001_rights", "m002_turns"})
+def take_steps(connection: sqlite3.Connection) -> None:
+    """Those that the file has not taken. Raises sqlite3.Error."""
+    steps.apply(Database(connection))

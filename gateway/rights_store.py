@@ -15,12 +15,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from gateway.access_list import AccessList
 from gateway.errors import RightsRefused, RightsUnavailable
 from gateway.packed_entries import Packer
-from gateway.rights_schema import KNOWN_STEPS, steps
+from gateway.schema_steps import RIGHTS_STEPS, steps_taken
 from messages.access_list import Entry, ListDigest, ListManifest, decode_entry, encode_entry
 from messages.errors import MessageError
 
@@ -289,13 +287,16 @@ class RightsStore:
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise sqlite3.DatabaseError(found)
-        db = Database(connection)
-        if unknown := {step.name for step in steps.applied(db)} - KNOWN_STEPS:
+        taken = steps_taken(connection, "rights")
+        if unknown := taken - RIGHTS_STEPS:
             raise RightsRefused(
                 f"{self.path}: written by a newer version of this program ({', '.join(sorted(unknown))});"
                 " install that version, or move the file away"
             )
-        steps.apply(db)
+        if taken != RIGHTS_STEPS:
+            from gateway.rights_schema import take_steps
+
+            take_steps(connection)
         owner = connection.execute("SELECT site, gateway FROM owner").fetchone()
         if owner is None:
             connection.execute("INSERT INTO owner VALUES (?, ?)", (self._site, self._gateway))
