@@ -49,9 +49,11 @@ def run(settings: SettingsFile) -> None:
     from gateway.daemon import Daemon
     from gateway.hardening import harden
     from gateway.logs import set_up
+    from gateway.memory import keep_small
     from gateway.service_manager import ServiceManager
 
     harden()
+    keep_small()
     loaded = _load(settings)
     set_up(loaded.log, sys.stderr)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})

@@ -42,6 +42,7 @@ from gateway.events import (
 from gateway.journal import Head, Journal
 from gateway.journal_reader import JournalReader
 from gateway.keys import load_keys
+from gateway.memory import give_back
 from gateway.metrics import Metrics, Readings
 from gateway.orders import Orders
 from gateway.parts import Parts
@@ -98,6 +99,7 @@ class Daemon:
         devices = (*settings.lock_boards, *settings.readers)
         self._devices = {part.name: DeviceState.RECOVERING.value for part in devices}
         self._reloading = threading.Lock()
+        self._former_list_left = False
         self.fell = False  # the deciding thread ended by itself: whoever supervises must start us again
         gateway, passes = settings.gateway, PassBook(settings.gateway.site)
         self._keys = load_keys(settings.keys.device_key_file, settings.keys.centre_keys_file)
@@ -110,8 +112,8 @@ class Daemon:
         self._storage = StorageWatch(
             [path for path in (settings.journal.path, settings.journal.second_path) if path is not None]
         )
-        if not settings.rights_path.exists():
-            load_list_file(settings)  # a mistake in it is told before anything is made
+        # A mistake in it is told before anything is made.
+        self._file_list = None if settings.rights_path.exists() else load_list_file(settings)
         self._closing = ExitStack()
         try:
             self._open()
@@ -145,6 +147,7 @@ class Daemon:
             self._parts.start("metrics", self._page.run)
         self._deciding = threading.Thread(target=self._decide, name="decisions")
         gc.collect()
+        give_back()
         gc.freeze()  # what is here now stays: the collector need not look at 50,000 credentials again
         self._deciding.start()
         self._service.ready()
@@ -222,7 +225,8 @@ class Daemon:
         if site_settings is not None:
             self.controller.inbox.put(NewSettings(site_settings))
             self._access.take_settings(site_settings)
-        access_list = signed_list or load_list_file(self._settings)
+        access_list = signed_list or self._file_list or load_list_file(self._settings)
+        self._file_list = None
         if access_list is None:
             log.warning("there is no access list yet: nobody is on it")
         else:
@@ -355,8 +359,12 @@ class Daemon:
         )
 
     def _watch_spool(self) -> None:
-        """What was carried here by hand is taken as if it had come by MQTT."""
+        """What was carried here by hand is taken as if it had come by MQTT. Nobody waits for this thread: it
+        also clears away after a list."""
         while not self._stopped.wait(_SPOOL_EVERY_S):
+            if self._former_list_left:
+                self._former_list_left = False
+                give_back()
             try:
                 self._spool.take(self._carried, lambda: self.controller.inbox.put(RecordsExported()))
             except CarryError as error:
@@ -398,6 +406,7 @@ class Daemon:
         self._uplink.announce(head)
 
     def _list_changed(self) -> None:
+        self._former_list_left = True
         self._uplink.report_soon()
 
     def _indicate(self, reader: str, signal: Indication) -> None:

@@ -14,7 +14,10 @@ from msgspec import Struct
 
 from messages.access_list import Entry
 
-_BUCKETS: Final = 1 << 13  # six entries in each at 50,000; an empty table takes 64 KiB
+_BUCKETS: Final = 1 << 11
+"""Of 1.3 KB each at 50,000: found in microseconds, and too large for Python's own pools, which do not go back
+to the system while one block in a MiB is used."""
+
 _MASK: Final = _BUCKETS - 1
 _TOKEN_BYTES: Final = 16
 _TOKEN_DIGITS: Final = 2 * _TOKEN_BYTES
@@ -203,6 +206,8 @@ def _key(token: str) -> bytes | None:
 
 def _place(bucket: bytes, key: bytes) -> int | None:
     """Where the record of that token begins. A token's bytes may also stand elsewhere, as somebody's PIN."""
+    if key not in bucket:  # a tenth of the time that the walk takes
+        return None
     at = 0
     while at < len(bucket):
         if bucket.startswith(key, at):

@@ -64,7 +64,7 @@ def test_they_are_what_a_dict_would_be_after_every_change(steps: list[tuple[list
 
 
 def test_a_token_is_not_taken_for_the_same_bytes_in_a_pin_nor_the_pin_for_a_token() -> None:
-    """2**13 buckets: of 20,000 cards that have the PIN, some stand beside it whatever the hash."""
+    """Of 20,000 cards that have the PIN, some stand in one bucket with it whatever the hash."""
     card = entry(20_000)
     entries = packed([*(entry(number, pin=card.token) for number in range(20_000)), card])
     assert len(entries) == 20_001
