@@ -205,12 +205,7 @@ class Access:
         """Whether what is in force asks for more than the last minutes: areas, uses, who came first."""
         rules = self.settings.doors.values()
         firsts = (each.first_person for door in rules for each in (door, *door.windows))
-        return bool(
-            self.settings.areas
-            or self.settings.pass_keys
-            or any(firsts)
-            or self._list.any_limited()
-        )
+        return bool(self.settings.areas or self.settings.pass_keys or any(firsts) or self._list.any_limited())
 
     def replay(self, records: Iterable[Record]) -> None:
         """Finds again what was remembered. Records oldest first, as far back as the journal goes: what was

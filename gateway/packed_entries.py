@@ -1,12 +1,14 @@
 """The entries of an access list in a tenth of the memory: packed as bytes, unpacked when one is asked for.
 
-A hash table of some thousand buckets instead of hundred thousands of objects. In a bucket the records stand
-one behind the other; what many entries have in common (category, doors, schedule) is kept once. Pure.
+One block instead of hundred thousands of objects: a hash table of buckets, in each its records one behind the
+other. What many entries have in common (category, doors, schedule) is kept once. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 from struct import Struct as Layout
 from typing import Final
 
@@ -15,8 +17,8 @@ from msgspec import Struct
 from messages.access_list import Entry
 
 _BUCKETS: Final = 1 << 11
-"""Of 1.3 KB each at 50,000: found in microseconds, and too large for Python's own pools, which do not go back
-to the system while one block in a MiB is used."""
+"""Of 1.3 KB each at 50,000: found in microseconds, and while they are put together too large for Python's own
+pools, which do not go back to the system as long as one object in a MiB is used."""
 
 _MASK: Final = _BUCKETS - 1
 _TOKEN_BYTES: Final = 16
@@ -46,15 +48,16 @@ class _Rights(Struct, frozen=True, gc=False):
 class PackedEntries(Mapping[str, Entry]):
     """Tokens and their entries; never changes. Made by a `Packer`."""
 
-    __slots__ = ("_buckets", "_number", "_rights")
+    __slots__ = ("_block", "_ends", "_number", "_rights")
 
     def __init__(
         self,
-        buckets: tuple[bytes, ...] = (b"",) * _BUCKETS,
+        buckets: Sequence[bytes] = (b"",) * _BUCKETS,
         rights: tuple[_Rights, ...] = (),
         number: int = 0,
     ) -> None:
-        self._buckets = buckets
+        self._block = b"".join(buckets)
+        self._ends = array("L", accumulate(map(len, buckets), initial=0))  # and where the first one begins
         self._rights = rights
         self._number = number
 
@@ -63,7 +66,8 @@ class PackedEntries(Mapping[str, Entry]):
         key = _key(token)
         if key is None:
             raise KeyError
-        bucket = self._buckets[hash(key) & _MASK]
+        number = hash(key) & _MASK
+        bucket = self._block[self._ends[number] : self._ends[number + 1]]
         at = _place(bucket, key)
         if at is None:
             raise KeyError
@@ -82,35 +86,37 @@ class PackedEntries(Mapping[str, Entry]):
     def packer(self) -> Packer:
         """To make the next ones of these."""
         if len(self._rights) <= self._number + _SPARE_RIGHTS:
-            return Packer(self._buckets, self._rights, self._number)
+            return Packer(self._buckets(), self._rights, self._number)
         anew = Packer()
         anew.put(self._all())
         return anew
 
-    def _all(self) -> Iterator[Entry]:
-        for bucket in self._buckets:
-            at = 0
-            while at < len(bucket):
-                yield self._unpacked(bucket, at)
-                at += bucket[at + _TOKEN_BYTES]
+    def _buckets(self) -> Iterator[bytes]:
+        return (self._block[begin:end] for begin, end in pairwise(self._ends))
 
-    def _unpacked(self, bucket: bytes, at: int) -> Entry:
-        token, _, place, holder_bytes, marks = _HEAD.unpack_from(bucket, at)
+    def _all(self) -> Iterator[Entry]:
+        at = 0
+        while at < len(self._block):
+            yield self._unpacked(self._block, at)
+            at += self._block[at + _TOKEN_BYTES]
+
+    def _unpacked(self, block: bytes, at: int) -> Entry:
+        token, _, place, holder_bytes, marks = _HEAD.unpack_from(block, at)
         rights = self._rights[place]
         at += _HEAD.size + holder_bytes
-        holder = bucket[at - holder_bytes : at].decode("ascii")
+        holder = block[at - holder_bytes : at].decode("ascii")
         from_us = until_us = pin = duress_pin = None
         if marks & _FROM:
-            (from_us,) = _TIME.unpack_from(bucket, at)
+            (from_us,) = _TIME.unpack_from(block, at)
             at += _TIME.size
         if marks & _UNTIL:
-            (until_us,) = _TIME.unpack_from(bucket, at)
+            (until_us,) = _TIME.unpack_from(block, at)
             at += _TIME.size
         if marks & _PIN:
-            pin = bucket[at : at + _TOKEN_BYTES].hex()
+            pin = block[at : at + _TOKEN_BYTES].hex()
             at += _TOKEN_BYTES
         if marks & _DURESS:
-            duress_pin = bucket[at : at + _TOKEN_BYTES].hex()
+            duress_pin = block[at : at + _TOKEN_BYTES].hex()
         return Entry(
             token.hex(),
             holder,
@@ -128,7 +134,7 @@ class PackedEntries(Mapping[str, Entry]):
 
 
 class Packer:
-    """Puts entries together, for one thread. What it was made of stays as it is, and shares its memory."""
+    """Puts entries together, for one thread. What it was made of stays as it is."""
 
     def __init__(
         self,
@@ -164,7 +170,7 @@ class Packer:
                 self._buckets[number] = self._without(self._buckets[number], key)
 
     def packed(self) -> PackedEntries:
-        return PackedEntries(tuple(self._buckets), tuple(self._places), self._number)
+        return PackedEntries(self._buckets, tuple(self._places), self._number)
 
     def _without(self, bucket: bytes, key: bytes) -> bytes:
         at = _place(bucket, key)
