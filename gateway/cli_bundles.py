@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.about import about
-from gateway.bundles import Exported, Imported, Own, export, import_bundle
 from gateway.errors import CarryError, SettingsError
 from gateway.journal_reader import JournalReader
 from gateway.keys import load_keys
 from gateway.settings import Settings, load_settings
 from gateway.spool import EXPORTED, Spool, spool_folder
+
+if TYPE_CHECKING:
+    from gateway.bundles import Exported, Imported, Own
 
 SettingsFile = Annotated[
     Path, typer.Option("--settings", "-s", help="the gateway's TOML file", envvar="LIUHEN_GATEWAY_SETTINGS")
@@ -34,6 +36,8 @@ def export_records(
     ] = False,
 ) -> None:
     """Writes the records that the centre does not have into one sealed file to be carried there. 导出"""
+    from gateway.bundles import export
+
     loaded = load_settings(settings)
     own = _own(loaded)
     reader = JournalReader(loaded.journal.path, loaded.journal.second_path)
@@ -57,6 +61,8 @@ def import_rights(
     ] = False,
 ) -> None:
     """Takes what the centre sent: acknowledgements, access list, site settings. 导入"""
+    from gateway.bundles import import_bundle
+
     loaded = load_settings(settings)
     spool = Spool(spool_folder(loaded.journal.path))
     typer.echo(describe_import(import_bundle(bundle, _own(loaded), spool, again=again)))
@@ -96,6 +102,8 @@ def describe_import(done: Imported) -> str:
 
 
 def _own(settings: Settings) -> Own:
+    from gateway.bundles import Own
+
     keys = load_keys(settings.keys.device_key_file, settings.keys.centre_keys_file)
     if keys.device is None:
         raise SettingsError(

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 _SYNCHRONOUS_FULL = 2
 _BUSY_MS = 5_000
+_READING_KIB = 512
+"""What is read is read in a row, once: a larger cache would only stay full of it."""
 
 _NOTE_BYTES = 20
 _PRIVATE = 0o600
@@ -139,6 +141,7 @@ def open_for_writing(path: Path, gateway: str) -> sqlite3.Connection:
         _bring_up_to_date(connection, path)
         _refuse_foreign(connection, path, gateway)
         _refuse_altered(connection)
+        connection.execute("PRAGMA shrink_memory")  # the whole file has just been read through its cache
     except UnicodeDecodeError as error:  # SQLite quotes what it found, and that was no text
         connection.close()
         raise sqlite3.DatabaseError("damaged tables") from error
@@ -153,6 +156,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
     connection.execute("PRAGMA query_only = ON")
+    connection.execute(f"PRAGMA cache_size = -{_READING_KIB}")
     return connection
 
 

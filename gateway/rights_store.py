@@ -29,6 +29,9 @@ _SYNCHRONOUS_FULL = 2
 _CHECKPOINT_PAGES = 100
 """400 KB: many small checkpoints, so that the journal on the same disk does not wait behind a large one."""
 
+_CACHE_KIB = 512
+"""A list is written and read in the order of its tokens: a larger cache would only stay full of it."""
+
 _ROWS = 500
 _DAY_US = 86_400_000_000
 _KEEP_USED_US = 31 * _DAY_US
@@ -283,6 +286,7 @@ class RightsStore:
         level = connection.execute("PRAGMA synchronous").fetchone()[0]
         if mode != "wal" or level != _SYNCHRONOUS_FULL:
             raise RightsRefused(f"{self.path}: this storage does not keep WAL and FULL; use a local disk")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
