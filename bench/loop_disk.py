@@ -15,6 +15,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,6 +25,8 @@ _WITHOUT_LOG_FLUSH = struct.pack("I", 2)  # EXT4_GOING_FLAGS_NOLOGFLUSH
 _SYSTEM_PATHS = "/usr/sbin:/sbin:/usr/bin:/bin"
 _NEW_MOUNTS = 0x00020000  # unshare(2): CLONE_NEWNS
 _SMALLEST_MB = 8
+_LET_GO_S = 10.0
+_LOOK_AGAIN_S = 0.05
 
 
 class DiskMissing(Exception):
@@ -66,9 +69,21 @@ class LoopDisk:
         self._mounted = True
 
     def unmount(self) -> None:
+        """Raises DiskMissing where somebody still has a file of it open."""
         if self._mounted:
-            _run("umount", str(self.path))
+            self._unmount_when_let_go()
             self._mounted = False
+
+    def _unmount_when_let_go(self) -> None:
+        """The kernel may close the files of a killed process a moment after that was waited for."""
+        until_s = time.monotonic() + _LET_GO_S
+        while True:
+            try:
+                return _run("umount", str(self.path))
+            except DiskMissing:
+                if time.monotonic() > until_s:
+                    raise
+            time.sleep(_LOOK_AGAIN_S)
 
     def cut(self) -> None:
         """The power fails now: whatever is written from here on fails, until `unmount` and `mount`."""
