@@ -1,15 +1,13 @@
 """Whoever alters the database is found at the very record."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from central_support import GATEWAY, a_block, a_chain, a_state, topic
-from sqlalchemy import Engine, text
+from database_support import alter
+from sqlalchemy import Engine
 
 from central.ingest.intake import examine, take_in
 from central.store.chains import Fault, verify_all, verify_chain
-from central.store.engine import migrate, open_writer, writing
+from central.store.engine import writing
 from messages.chain import record_hash
 from messages.topics import Leaf
 from messages.wire import encode
@@ -18,24 +16,9 @@ CHAIN = a_chain(30)
 STRANGE = a_chain(1)[0].replace(b"access_granted", b"door_melted")
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    opened = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
-    migrate(opened)
-    yield opened
-    opened.dispose()
-
-
 def store(engine: Engine, *payloads: bytes, leaf: Leaf = Leaf.BACKLOG) -> None:
     with writing(engine) as connection:
         take_in(connection, [examine(topic(leaf), payload) for payload in payloads], 1)
-
-
-def alter(engine: Engine, seq: int | None, *statements: str) -> None:
-    """`:seq` in a statement is the sequence number."""
-    with writing(engine) as connection:
-        for statement in statements:
-            connection.execute(text(statement), {"seq": seq} if ":seq" in statement else {})
 
 
 def faults(engine: Engine, epoch: int = 1) -> list[tuple[int, Fault]]:
@@ -59,18 +42,18 @@ def test_an_untouched_chain_is_good_also_with_holes_and_in_several_runs(engine: 
     [
         "door = 'back-door'",
         "at = at + 1",
-        "token = zeroblob(16)",
+        "token = x'00000000000000000000000000000000'",
         "holder = NULL",
         "kind = 'access_denied'",
         "kind = 'door_melted'",
         "credential = NULL",
-        "odd_prev = zeroblob(32)",
+        "odd_prev = x'0000000000000000000000000000000000000000000000000000000000000000'",
     ],
 )
 @pytest.mark.parametrize("seq", [1, 12, 30])
 def test_an_altered_record_is_located_once(engine: Engine, change: str, seq: int) -> None:
     store(engine, a_block(CHAIN))
-    alter(engine, seq, "UPDATE record SET change WHERE seq = :seq".replace("change", change))
+    alter(engine, "UPDATE record SET change WHERE seq = :seq".replace("change", change), seq=seq)
     if change.startswith("odd_prev") and seq == 1:
         assert faults(engine) == []  # the first one's is zero indeed
     else:
@@ -86,9 +69,9 @@ def test_one_altered_together_with_its_hash_is_located_by_its_neighbour(
     digest = record_hash(forged)
     alter(
         engine,
-        seq,
         "UPDATE record SET door = 'back-door' WHERE seq = :seq",
         "UPDATE record SET hash = x'digest' WHERE seq = :seq".replace("digest", digest),
+        seq=seq,
     )
     assert located in faults(engine)
 
@@ -96,7 +79,7 @@ def test_one_altered_together_with_its_hash_is_located_by_its_neighbour(
 @pytest.mark.parametrize("seq", [1, 12, 30])
 def test_a_missing_record_is_located(engine: Engine, seq: int) -> None:
     store(engine, a_block(CHAIN))
-    alter(engine, seq, "DELETE FROM record WHERE seq = :seq")
+    alter(engine, "DELETE FROM record WHERE seq = :seq", seq=seq)
     assert faults(engine) == [(seq, Fault.GONE)]
 
 
@@ -104,7 +87,6 @@ def test_records_that_changed_places_are_located(engine: Engine) -> None:
     store(engine, a_block(CHAIN))
     alter(
         engine,
-        None,
         "UPDATE record SET seq = 99 WHERE seq = 7",
         "UPDATE record SET seq = 7 WHERE seq = 8",
         "UPDATE record SET seq = 8 WHERE seq = 99",
@@ -117,10 +99,10 @@ def test_an_added_record_is_located(engine: Engine, seq: int) -> None:
     store(engine, a_block(CHAIN[:10]), a_block(CHAIN[20:], 21))
     alter(
         engine,
-        seq,
         "CREATE TEMP TABLE copied AS SELECT * FROM record WHERE seq = 5",
-        "UPDATE copied SET id = NULL, seq = :seq",
+        "UPDATE copied SET id = 1000000, seq = :seq",
         "INSERT INTO record SELECT * FROM copied",
+        seq=seq,
     )
     assert faults(engine) == [(seq, Fault.ADDED)]
 
@@ -129,7 +111,7 @@ def test_a_record_set_aside_stands_in_its_place_and_is_held_to_its_hash(engine: 
     store(engine, a_block([STRANGE]), a_block(a_chain(5, first=2, prev=record_hash(STRANGE)), 2))
     assert faults(engine) == []
     assert lines(engine) == [("maple-court/east-1 epoch 1: 1-6; poison 1", False)]
-    alter(engine, None, "UPDATE quarantine SET payload = x'00'")
+    alter(engine, "UPDATE quarantine SET payload = x'00'")
     assert faults(engine) == [(1, Fault.ALTERED)]
 
 

@@ -1,6 +1,5 @@
 """Whose word on a gateway's journal counts: the first key it shows, and one that a person carried here."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from central.fleet.completeness import completeness
 from central.fleet.device_keys import Trusted, nobody, trusted_in
 from central.fleet.keys import trust_gateway
 from central.ingest.intake import Outcome, examine, take_in
-from central.store.engine import migrate, open_writer, writing
+from central.store.engine import writing
 from central.store.tables import epoch_head, finding, gateway
 from messages.chain import record_hash
 from messages.heads import tell_state
@@ -27,14 +26,6 @@ NOW_US = 1_800_000_000_000_000
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(32))
 Message = tuple[str, bytes]
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    opened = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
-    migrate(opened)
-    yield opened
-    opened.dispose()
 
 
 def taken(engine: Engine, *messages: Message, trusted: Trusted = nobody) -> Outcome:

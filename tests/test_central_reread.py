@@ -1,6 +1,5 @@
 """What was set aside is read again after an upgrade: its gateway may be called complete again."""
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from central_support import (
     topic,
     until,
 )
+from database_support import forbid
 from sqlalchemy import Engine, select
 
 from central.fleet.completeness import completeness
@@ -26,7 +26,7 @@ from central.ingest.reread import reread
 from central.ingest.service import IngestService
 from central.settings import MqttPart
 from central.store.chains import verify_all
-from central.store.engine import migrate, open_writer, writing
+from central.store.engine import writing
 from central.store.tables import finding, quarantine, record
 from messages.chain import record_hash
 from messages.model import Kind
@@ -35,14 +35,6 @@ from messages.wire import decode_record, encode, encode_record
 
 CHAIN = a_chain(30)
 NOW_US = 1_800_000_000_000_000
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    opened = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
-    migrate(opened)
-    yield opened
-    opened.dispose()
 
 
 @pytest.fixture
@@ -162,16 +154,11 @@ def test_messages_without_a_place_are_forgiven_once_they_are_understood(
 
 
 def test_what_the_database_rejects_again_stays_and_hinders_no_other(
-    engine: Engine, before_the_upgrade: pytest.MonkeyPatch, tmp_path: Path
+    engine: Engine, before_the_upgrade: pytest.MonkeyPatch
 ) -> None:
     taken(engine, (topic(Leaf.BACKLOG), a_block(with_an_exit({5, 6, 7}))))
     before_the_upgrade.undo()
-    with sqlite3.connect(tmp_path / "central.sqlite") as connection:
-        connection.execute(
-            "CREATE TRIGGER rejecting BEFORE INSERT ON record WHEN NEW.seq = 6"
-            " BEGIN SELECT RAISE(ABORT, 'this row never'); END"
-        )
-    connection.close()
+    forbid(engine, "INSERT", "record", "this row never", when="NEW.seq = 6")
     assert reread(engine, NOW_US) == 2
     assert rows(engine, quarantine.c.seq) == [(6,)]
     assert rows(engine, finding.c.kind, finding.c.seq) == [("poison", 6)]

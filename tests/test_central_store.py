@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from central_support import GATEWAY, a_record
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, create_mock_engine, insert, select
+from sqlalchemy import Engine, insert, inspect, select
 
 from central.errors import RowRefused, StoreRefused, StoreUnavailable
 from central.store.engine import insert_many, migrate, open_reader, open_writer, reading, writing
@@ -40,12 +40,16 @@ def statements(engine: Engine) -> set[tuple[str, str]]:
     }
 
 
-def test_the_steps_make_the_tables_of_the_program(tmp_path: Path) -> None:
-    engine = open_writer(url(tmp_path))
-    migrate(engine)
+def test_the_steps_make_the_tables_of_the_program(engine: Engine) -> None:
+    """But for the keys of records by month, which PostgreSQL wants to hold `at` as well."""
+
+    def compared(item: object, name: str | None, *_: object) -> bool:
+        by_month = (name or "").startswith("record_") and engine.dialect.name == "postgresql"
+        return not by_month
+
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    engine.dispose()
+        context = MigrationContext.configure(connection, opts={"include_object": compared})
+        assert compare_metadata(context, metadata) == []
 
 
 def test_the_steps_make_the_same_statements_as_the_tables(tmp_path: Path) -> None:
@@ -61,25 +65,17 @@ def test_the_steps_make_the_same_statements_as_the_tables(tmp_path: Path) -> Non
     assert made == wanted
 
 
-def test_every_table_can_be_made_on_postgresql_too() -> None:
-    said: list[str] = []
-    engine = create_mock_engine("postgresql+psycopg://", lambda sql, *_: said.append(str(sql)))
-    metadata.create_all(engine, checkfirst=False)
-    assert sum(text.strip().startswith("CREATE TABLE") for text in said) == len(metadata.tables)
-
-
-def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
-    engine = open_writer(url(tmp_path))
+def test_migrating_twice_changes_nothing(engine: Engine) -> None:
     migrate(engine)
-    migrate(engine)
-    engine.dispose()
+    with engine.connect() as connection:
+        assert set(metadata.tables) <= set(inspect(connection).get_table_names())
 
 
-def test_two_processes_that_start_at_once_make_one_database(tmp_path: Path) -> None:
+def test_two_processes_that_start_at_once_make_one_database(database_url: str) -> None:
     program = (
         "import sys; from central.store.engine import migrate, open_writer; migrate(open_writer(sys.argv[1]))"
     )
-    started = [subprocess.Popen([sys.executable, "-c", program, url(tmp_path)]) for _ in range(3)]
+    started = [subprocess.Popen([sys.executable, "-c", program, database_url]) for _ in range(3)]
     assert [process.wait(timeout=60) for process in started] == [0, 0, 0]
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, exc, make_url, text
 from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
@@ -26,6 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from central.errors import RowRefused, StoreRefused, StoreUnavailable
+from central.store.months import make_months
 
 _CHECKPOINT_PAGES: Final = 20_000
 """80 MB of log: few, large checkpoints; random index pages are written once instead of many times."""
@@ -192,10 +193,39 @@ def _lock_for_migration(connection: Connection) -> None:
 
 
 def insert_many(connection: Connection, table: Table, rows: list[tuple[Any, ...]]) -> None:
-    """Rows as tuples of all columns but `id`. On SQLite straight through the driver: 2.7 times as fast."""
+    """Rows as tuples of all columns but `id`, straight through the driver: several times as fast.
+
+    On PostgreSQL their months are made where they are missing.
+    """
     names = [column.name for column in table.columns if column.name != "id"]
     if connection.dialect.name == "sqlite":
         statement = Insert(table).compile(dialect=connection.dialect, column_keys=names)
         connection.exec_driver_sql(str(statement), rows)
     else:
-        connection.execute(Insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+        if table.dialect_options["postgresql"]["partition_by"]:
+            at = names.index("at")
+            make_months(connection, {row[at] for row in rows})
+        _copy_in(connection, table.name, names, rows)
+
+
+def _copy_in(connection: Connection, table: str, names: list[str], rows: list[tuple[Any, ...]]) -> None:
+    import psycopg
+
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    columns = psycopg.sql.SQL(", ").join(map(psycopg.sql.Identifier, names))
+    statement = psycopg.sql.SQL("COPY {} ({}) FROM STDIN").format(psycopg.sql.Identifier(table), columns)
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as error:
+        if broken := driver.broken:
+            connection.invalidate()
+        raise _family(error)(None, None, error, connection_invalidated=broken) from None
+
+
+def _family(error: Exception) -> type[DBAPIError]:
+    """What SQLAlchemy calls a fault that the driver raised without it in between."""
+    kinds = (getattr(exc, kind.__name__, None) for kind in type(error).__mro__)
+    return next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, DBAPIError))

@@ -96,8 +96,11 @@ record = Table(
     UniqueConstraint("gateway_id", "epoch", "seq", name="record_by_place"),
     Index("record_by_door", "gateway_id", "door", "at"),
     sqlite_strict=True,
+    postgresql_partition_by="RANGE (at)",
 )
-"""Canonical bytes are not kept: they are made again from these columns and the hash of the record before."""
+"""Canonical bytes are not kept: they are made again from these columns and the hash of the record before.
+
+On PostgreSQL in one partition a month (`months`), where both keys hold `at` too."""
 
 segment = Table(
     "segment",

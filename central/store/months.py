@@ -1,0 +1,71 @@
+"""Records by month, on PostgreSQL: which partition a time belongs to, and making those that are missing.
+
+A month is one of UTC by the record's own time. What a wrong clock puts outside of the years that are
+believed goes to the partition for the rest, so that no gateway can fill the database with empty months.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, text
+
+FIRST_YEAR: Final = 2020
+END_YEAR: Final = 2100
+_LOCK: Final = 6543210988
+"""Advisory: two workers never make the same month at once."""
+
+
+class Month(NamedTuple):
+    year: int
+    month: int
+
+    @property
+    def begin_us(self) -> int:
+        return int(datetime(self.year, self.month, 1, tzinfo=UTC).timestamp()) * 1_000_000
+
+    @property
+    def next(self) -> Month:
+        return Month(self.year + self.month // 12, self.month % 12 + 1)
+
+    @property
+    def partition(self) -> str:
+        return f"record_{self.year}_{self.month:02}"
+
+
+_BEGIN_US: Final = Month(FIRST_YEAR, 1).begin_us
+_END_US: Final = Month(END_YEAR, 1).begin_us
+
+
+def month_of(at_us: int) -> Month | None:
+    """None outside of the years that are believed."""
+    if not _BEGIN_US <= at_us < _END_US:
+        return None
+    at = datetime.fromtimestamp(at_us // 1_000_000, UTC)
+    return Month(at.year, at.month)
+
+
+def make_months(connection: Connection, times_us: Iterable[int]) -> None:
+    """So that records of these times can be inserted into a partitioned `record`."""
+    months = {month for at_us in times_us if (month := month_of(at_us))}
+    if missing := _missing(connection, months):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        for month in sorted(_missing(connection, missing)):
+            _make(connection, month)
+
+
+def _missing(connection: Connection, months: set[Month]) -> set[Month]:
+    there = connection.execute(
+        text("SELECT relname FROM pg_class WHERE relname = ANY(:names) AND relispartition"),
+        {"names": [month.partition for month in months]},
+    ).scalars()
+    names = set(there)
+    return {month for month in months if month.partition not in names}
+
+
+def _make(connection: Connection, month: Month) -> None:
+    # Names and bounds are our own numbers; DDL takes no parameters.
+    bounds = f"FROM ({month.begin_us}) TO ({month.next.begin_us})"
+    connection.exec_driver_sql(f"CREATE TABLE {month.partition} PARTITION OF record FOR VALUES {bounds}")

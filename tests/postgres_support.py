@@ -1,0 +1,115 @@
+"""A real PostgreSQL of the tests' own: no TCP, a socket in its folder, ended with the process that began it.
+
+As root it runs as the package's user, because PostgreSQL refuses root.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import psycopg
+
+_SYSTEM_USER: Final = "postgres"
+_READY_S: Final = 60.0
+_LOOK_AGAIN_S: Final = 0.02
+_QUICK: Final = {
+    "listen_addresses": "",
+    "fsync": "off",  # nothing here outlives the test
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+    "max_connections": "60",
+    "max_wal_size": "256MB",
+}
+
+
+class Postgres:
+    """Use as a context manager; `new_database()` gives the address of an empty one."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="liuhen-pg-"))
+        self._data = self._folder / "data"
+        self._numbers = count(1)
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+        assert programs, "PostgreSQL is not installed: ./liuhen test installs it"
+        as_user: list[str] = []
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        if os.geteuid() == 0:
+            user = _SYSTEM_USER
+            shutil.chown(self._folder, user)
+            as_user = [
+                "setpriv",
+                f"--reuid={user}",
+                f"--regid={user}",
+                "--clear-groups",
+                "--pdeathsig",
+                "INT",
+            ]
+        log = (self._folder / "log").open("wb")
+        make = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", f"--username={user}"]
+        initdb = [*as_user, str(programs[-1] / "initdb"), *make, str(self._data)]
+        subprocess.run(initdb, stdout=log, stderr=log, check=True, cwd="/")
+        options = [word for name, value in _QUICK.items() for word in ("-c", f"{name}={value}")]
+        self._server = subprocess.Popen(
+            [
+                *as_user,
+                str(programs[-1] / "postgres"),
+                "-D",
+                str(self._data),
+                "-k",
+                str(self._folder),
+                *options,
+            ],
+            stdout=log,
+            stderr=log,
+            cwd="/",
+        )
+        log.close()
+        self.user = user
+        self._wait_until_ready()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.send_signal(signal.SIGINT)  # connections are cut, nothing waits
+        self._server.wait(timeout=_READY_S)
+        shutil.rmtree(self._folder)
+
+    def new_database(self) -> str:
+        """Its address as SQLAlchemy writes it."""
+        name = f"t{next(self._numbers)}"
+        with self.connect("postgres") as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return f"postgresql+psycopg://{self.user}@/{name}?host={self._folder}"
+
+    def connect(self, database: str) -> psycopg.Connection:
+        return psycopg.connect(
+            host=str(self._folder), user=self.user, dbname=database, autocommit=True, connect_timeout=10
+        )
+
+    def _wait_until_ready(self) -> None:
+        until_s = time.monotonic() + _READY_S
+        while True:
+            assert self._server is not None
+            assert self._server.poll() is None, (self._folder / "log").read_text()
+            try:
+                self.connect("postgres").close()
+            except psycopg.OperationalError:
+                assert time.monotonic() < until_s, (self._folder / "log").read_text()
+                time.sleep(_LOOK_AGAIN_S)
+            else:
+                return
