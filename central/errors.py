@@ -9,7 +9,11 @@ CentralError                 catch this, nothing wider
 ├── OrderRefused             the operator must act: nothing was sent; the text says why and what to do
 ├── BrokerUnavailable        the broker takes nothing just now; what was noted is sent later, a command is not
 ├── CannotListen             the operator must free or change the address of the pages
-└── BadQuestion              the caller must ask differently: an argument is missing, unknown or out of bounds
+├── BadQuestion              the caller must ask differently: an argument is missing, unknown or out of bounds
+├── NotSignedIn              the caller must sign in first
+├── NotAllowed               the caller's role or scope does not go so far; somebody else may
+├── NotThere                 what is named does not exist, or not for the caller
+└── Clash                    what is there already does not allow it; the text says what
 """
 
 from __future__ import annotations
@@ -57,3 +61,19 @@ class BadQuestion(CentralError):
     def __init__(self, field: str, text: str) -> None:
         super().__init__(text)
         self.field = field
+
+
+class NotSignedIn(CentralError):
+    """Nobody is known to be asking, or no longer."""
+
+
+class NotAllowed(CentralError):
+    """The text names what would be needed, and nothing of what is asked for."""
+
+
+class NotThere(CentralError):
+    """Said alike of what does not exist and of what lies outside the caller's scope."""
+
+
+class Clash(CentralError):
+    """It cannot be done beside what stands there: already done, overlapping, or changed meanwhile."""

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from central.errors import BadQuestion, StoreUnavailable
+from central.errors import BadQuestion, Clash, NotAllowed, NotSignedIn, NotThere, StoreUnavailable
 
 PROBLEM = "application/problem+json"
 
@@ -37,9 +37,14 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+_STATUS: dict[type[Exception], int] = {NotSignedIn: 401, NotAllowed: 403, NotThere: 404, Clash: 409}
+
+
 def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_exception_handler(BadQuestion, _bad_question)
+    for kind, status in _STATUS.items():
+        app.add_exception_handler(kind, _said(status))
     app.add_exception_handler(StoreUnavailable, _unavailable)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _broken)  # answered here, then raised again for the server's log
@@ -48,6 +53,13 @@ def install(app: FastAPI) -> None:
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
     return JSONResponse(body.model_dump(), status, headers, media_type=PROBLEM)
+
+
+def _said(status: int) -> Any:
+    async def answer(_request: Request, error: Exception) -> JSONResponse:
+        return problem(status, str(error))
+
+    return answer
 
 
 async def _refused(_request: Request, error: Exception) -> JSONResponse:

@@ -1,0 +1,49 @@
+"""What stands before an endpoint: nobody gets behind it whom it does not name.
+
+An endpoint writes `who: Officer` where `Officer = Annotated[Who, requires(Role.OFFICER)]` stands in its module.
+`open_to_all` is said in so many words, so that a test can tell what was forgotten from what was meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from fastapi import Depends, Request
+
+from central.accounts.who import Role, Who
+from central.errors import NotAllowed
+
+Identify = Callable[[Request], Awaitable[Who]]
+"""Raises NotSignedIn."""
+
+EVERY_ROLE: Final = tuple(Role)
+
+
+class RoleGuard:
+    """As a dependency: gives the endpoint who asks. Raises NotSignedIn, NotAllowed."""
+
+    def __init__(self, roles: frozenset[Role]) -> None:
+        self.roles = roles
+
+    async def __call__(self, request: Request) -> Who:
+        identify: Identify = request.app.state.identify
+        who = await identify(request)
+        if who.role not in self.roles:
+            raise NotAllowed(f"this is not for the role {who.role}")
+        return who
+
+
+class NoGuard:
+    """As a dependency: this endpoint is meant for everybody."""
+
+    async def __call__(self) -> None:
+        return None
+
+
+def requires(*roles: Role) -> Any:
+    return Depends(RoleGuard(frozenset(roles)))
+
+
+def open_to_all() -> Any:
+    return Depends(NoGuard())

@@ -1,0 +1,37 @@
+"""Who asks: their role and the communities that they may see. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What somebody is here for (trust.md R-62). An account has exactly one."""
+
+    OFFICER = "officer"  # looks entries up, with a reason
+    APPROVER = "approver"  # agrees to wide look-ups of others
+    SUPERVISOR = "supervisor"  # reviews look-ups, changes nothing
+    WORKER = "worker"  # keeps the register of homes and people, gives passes; sees no entries
+    INSTALLER = "installer"  # wires and tests readers; sees no people
+    OPERATOR = "operator"  # watches gateways, sends settings and commands; sees no people
+    ADMINISTRATOR = "administrator"  # accounts, roles, scopes; can ask nothing about anybody
+    RESIDENT = "resident"  # their own home, guests and entries
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """An account that signed in, or a machine's token; `communities` empty: sees nothing (trust.md R-63)."""
+
+    account: int
+    role: Role
+    communities: frozenset[int]
+    person: int | None = None  # of the register: whom a resident's account is for
+    machine: bool = False
+
+    def sees(self, community: int | None) -> bool:
+        return community in self.communities
+
+    def only(self, communities: Iterable[int]) -> frozenset[int]:
+        return self.communities & frozenset(communities)
