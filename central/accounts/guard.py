@@ -1,6 +1,6 @@
 """What stands before an endpoint: nobody gets behind it whom it does not name.
 
-An endpoint writes `who: Officer` where `Officer = Annotated[Who, requires(Role.OFFICER)]` stands in its module.
+An endpoint writes `who: Officer`, with `Officer = Annotated[Who, requires(Role.OFFICER)]` in its module.
 `open_to_all` is said in so many words, so that a test can tell what was forgotten from what was meant.
 """
 
