@@ -22,6 +22,7 @@ from gateway.errors import CarryError
 from gateway.journal_reader import JournalReader
 from gateway.keys import DeviceKeys
 from gateway.spool import Spool
+from messages.access_list import CHUNK_START
 from messages.bundle import Bundle, BundleError, Cargo, Contents, Header, Part, checked, opener_id
 from messages.bundle_writer import BundleWriter
 from messages.errors import MessageError
@@ -135,6 +136,7 @@ def import_bundle(path: Path, own: Own, spool: Spool, *, again: bool = False) ->
         raise CarryError(f"{path}: cannot be read ({error.strerror})") from error
     except MessageError as error:
         raise CarryError(f"{path}: not taken: {error}") from error
+    parts.sort(key=lambda each: each[1].startswith(CHUNK_START))  # a chunk without its manifest is nobody's
     spool.put([(_LEAVES[part], payload) for part, payload in parts], made_us)
     kinds = [part for part, _ in parts]
     return Imported(made_us, kinds.count(Part.ACK), kinds.count(Part.LIST), kinds.count(Part.SETTINGS))

@@ -92,6 +92,7 @@ class _Act:
     decision: Decision | None = None
     command: Command | None = None
     refused: str | None = None  # the id of a command that is answered with this record
+    noted: Callable[[], None] | None = None  # who waits for this record to be durable
 
     @property
     def granted(self) -> bool:
@@ -200,6 +201,8 @@ class Controller:
                 return [self._ordered(command)]
             case CommandRefused(command_id, reason, door):
                 return [_Act(self._fact(Kind.COMMAND_REFUSED, reason=reason, door=door), refused=command_id)]
+            case RecordsExported(noted):
+                return [_Act(self._fact(Kind.RECORDS_EXPORTED), noted=noted)]
             case Acknowledged(epoch, through):
                 self._acknowledged[epoch] = through
             case Stop():
@@ -228,8 +231,6 @@ class Controller:
                 self._access.take_settings(settings)
                 turned = self._doors.turn(Reason.SCHEDULE, self._now(), time.monotonic())
                 return [self._fact(Kind.SETTINGS_APPLIED), *self._of_doors(turned)]
-            case RecordsExported():
-                return [self._fact(Kind.RECORDS_EXPORTED)]
             case SettingsRefused(reason):
                 return [self._fact(Kind.SETTINGS_REFUSED, reason=reason)]
         return []
@@ -340,6 +341,8 @@ class Controller:
         """What follows from what is durable now (`seq` None: from what is kept in memory)."""
         if act.refused is not None and seq is not None:
             self._answer(act.refused, seq, act.fact.reason)
+        if act.noted is not None and seq is not None:
+            act.noted()
         if act.command is not None:
             return [] if seq is None else self._obey(act, act.command, seq)
         if act.point is None or act.reader is None:

@@ -44,6 +44,7 @@ from gateway.journal_reader import JournalReader
 from gateway.keys import load_keys
 from gateway.memory import give_back
 from gateway.metrics import Metrics, Readings
+from gateway.order_queue import Fate, Settle
 from gateway.orders import Orders
 from gateway.parts import Parts
 from gateway.passes import PassBook
@@ -79,6 +80,9 @@ REPLAYED_AT_LEAST = 500
 """Where nobody is counted anywhere: some minutes, for PINs tried in vain."""
 
 _SPOOL_EVERY_S = 5.0
+_ROOM_S = 5.0
+"""So long the spool waits for room before it lets its files lie until the next time."""
+
 _MIB = 1024 * 1024
 
 
@@ -366,25 +370,29 @@ class Daemon:
                 self._former_list_left = False
                 give_back()
             try:
-                self._spool.take(self._carried, lambda: self.controller.inbox.put(RecordsExported()))
+                self._spool.take(self._carried, self._exported)
             except CarryError as error:
                 log.error("%s", error)
 
     def _take_order(self, leaf: Leaf, payload: bytes) -> None:
-        if self._orders is not None:
-            self._orders.take(leaf, payload)
+        taken = self._orders is not None and self._orders.take(leaf, payload)
+        if not taken and not self._stopped.is_set():
+            self._metrics.dropped(leaf)
 
     def _answer(self, result: Result) -> None:
         if self._orders is not None:
             self._orders.answer(result)
 
-    def _carried(self, leaf: Leaf, payload: bytes) -> None:
+    def _carried(self, leaf: Leaf, payload: bytes, settle: Settle) -> bool:
         if leaf is Leaf.ACK:
-            self._uplink.take_ack(payload)
-        elif self._orders is not None:
-            self._orders.take(leaf, payload)
-        else:
+            self._uplink.take_ack(payload, settle)
+            return True
+        if self._orders is None:
             raise CarryError(f"{self._settings.rights_path}: cannot be used yet; what was carried here waits")
+        return self._orders.take(leaf, payload, settle, patience_s=_ROOM_S)
+
+    def _exported(self, settle: Settle) -> None:
+        self.controller.inbox.put(RecordsExported(partial(settle, Fate.FOR_GOOD)))
 
     def _from_device(self, event: DeviceEvent) -> None:
         if isinstance(event, DeviceChanged):

@@ -169,6 +169,18 @@ class Dispatch:
             if lost:
                 self._pace.lost()
 
+    def carried(self, ack: Ack, now_s: float) -> dict[int, int]:
+        """Takes an acknowledgement that was carried here by hand: as old as its way was long, so that it only
+        ever adds to what is known. Returns how far it licenses which epochs.
+
+        Raises JournalUnavailable; then nothing of it was taken.
+        """
+        reached = {epoch: delivery.through for epoch, delivery in self._deliveries.items()}
+        news = [each for each in ack.epochs if each.through > reached.get(each.epoch, each.through)]
+        own = {each.epoch: self._reader.hash_of(each.epoch, each.through) for each in news}
+        self.acknowledged(Ack(ack.v, news), now_s)
+        return {each.epoch: each.through for each in news if each.hash and own[each.epoch] == each.hash}
+
     def _give_up_what_is_overdue(self, now_s: float) -> None:
         patience = self._pace.patience if self._pace else 1
         late = sum([delivery.overdue(now_s, patience) for delivery in self._deliveries.values()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,9 @@ class CommandRefused:
 
 @dataclass(frozen=True, slots=True)
 class RecordsExported:
-    """Records were copied out to be carried to the centre by hand."""
+    """Records were copied out to be carried to the centre by hand. `noted` is called once that is durable."""
+
+    noted: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class Totals:
 
     records: Mapping[tuple[Kind, Reason | None], int]
     restarts: Mapping[str, int]
+    dropped: Mapping[str, int]  # messages of the centre, by the last word of their topic
     commits: tuple[int, ...]  # one for each bound, and one above them all
     commit_s: float  # of all of them
 
@@ -53,6 +54,7 @@ class Metrics:
         self._lock = threading.Lock()
         self._records: Counter[tuple[Kind, Reason | None]] = Counter()
         self._restarts: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
         self._commits = [0] * (len(COMMIT_BOUNDS_S) + 1)
         self._commit_s = 0.0
 
@@ -72,6 +74,12 @@ class Metrics:
         with self._lock:
             self._restarts[part] += 1
 
+    def dropped(self, leaf: str) -> None:
+        """A list, settings or a command came, and was not looked at: there was no room, or no disk for it."""
+        with self._lock:
+            self._dropped[leaf] += 1
+
     def totals(self) -> Totals:
         with self._lock:
-            return Totals(dict(self._records), dict(self._restarts), tuple(self._commits), self._commit_s)
+            records, restarts, dropped = dict(self._records), dict(self._restarts), dict(self._dropped)
+            return Totals(records, restarts, dropped, tuple(self._commits), self._commit_s)

@@ -30,6 +30,7 @@ from gateway.errors import GatewayError
 from gateway.metrics import COMMIT_BOUNDS_S, DECISIONS, Metrics, Readings, Totals
 from gateway.settings import MetricsPart
 from messages.model import ClockQuality, Kind
+from messages.topics import Leaf
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ class _Figures(Collector):
         yield _events(totals)
         yield _commits(totals)
         yield _restarts(totals)
+        yield _dropped(totals)
         yield _devices(now)
         if now.clock is not None:
             yield _one_of("clock_quality", "How good the clock is.", "quality", ClockQuality, now.clock)
@@ -161,6 +163,15 @@ def _restarts(totals: Totals) -> Metric:
     )
     for part, count in sorted(totals.restarts.items()):
         family.add_metric((part,), count)
+    return family
+
+
+def _dropped(totals: Totals) -> Metric:
+    family = CounterMetricFamily(
+        "liuhen_gateway_orders_dropped", "Messages of the centre not looked at.", labels=("leaf",)
+    )
+    for leaf in (Leaf.LIST, Leaf.SETTINGS, Leaf.COMMAND):
+        family.add_metric((leaf,), totals.dropped.get(leaf, 0))
     return family
 
 

@@ -25,7 +25,7 @@ from gateway.events import (
     SettingsRefused,
 )
 from gateway.keys import Keys
-from gateway.order_queue import OrderQueue
+from gateway.order_queue import Fate, Order, OrderQueue, Settle, untold
 from gateway.rights_store import RightsStore, Turn
 from gateway.transfer import Announced, Transfer
 from messages.access_list import CHUNK_START, decode_manifest
@@ -88,6 +88,7 @@ class Orders:
         self._work: Iterator[None] | None = None
         self._refusals = {leaf: Allowance(_MOST_REFUSALS, _REFUSALS_PER_S) for leaf in Leaf}
         self._queue = OrderQueue()
+        self._list_settles: list[Settle] = []  # of the parts of the list that is on its way, or applied
         self._stopping = False
 
     def turns(self) -> list[Turn]:
@@ -109,9 +110,10 @@ class Orders:
         self._work = self._cleaning()
         return self._stored_list(), self._stored_settings()
 
-    def take(self, leaf: Leaf, payload: bytes) -> None:
-        """From any thread: something came for this gateway."""
-        self._queue.put(leaf, payload)
+    def take(self, leaf: Leaf, payload: bytes, settle: Settle = untold, *, patience_s: float = 0.0) -> bool:
+        """From any thread: something came for this gateway. Whether there was room for it, waiting so long;
+        then `settle` is called once it is applied, refused for good, or to be taken again."""
+        return self._queue.put(Order(leaf, payload, settle), patience_s)
 
     def answer(self, result: Result) -> None:
         """From any thread: tells the centre what became of a command; nothing without keys of our own."""
@@ -123,31 +125,49 @@ class Orders:
 
     def stop(self) -> None:
         self._stopping = True
-        self._queue.wake()
+        self._queue.close()
 
     def run(self) -> None:
         """Until `stop`. May be called again after any exception: what was on its way comes again."""
         self._work = self._cleaning()
-        while not self._stopping:
-            found = self._queue.take(commands_only=self.busy, timeout_s=_IDLE_S)
-            if found is not None:
-                self.handle(*found)
-            self.go_on()
+        try:
+            while not self._stopping:
+                found = self._queue.take(commands_only=self.busy, timeout_s=_IDLE_S)
+                if found is not None:
+                    self.handle(*found)
+                self.go_on()
+        finally:
+            self._list_settled(Fate.NOT_NOW)
 
-    def handle(self, leaf: Leaf, payload: bytes) -> None:
-        """One message; what is to be said of it is posted."""
+    def handle(self, leaf: Leaf, payload: bytes, settle: Settle = untold) -> None:
+        """One message; what is to be said of it is posted. `settle` is called at once, or with the list that
+        it is a part of."""
+        try:
+            fate = self._handled(leaf, payload)
+        except BaseException:
+            settle(Fate.NOT_NOW)
+            raise
+        if fate is None:
+            self._list_settles.append(settle)
+        else:
+            settle(fate)
+
+    def _handled(self, leaf: Leaf, payload: bytes) -> Fate | None:
+        """None: it is decided with the list on its way."""
         match leaf:
             case Leaf.COMMAND:
                 self._take_command(payload)
             case Leaf.SETTINGS:
-                self._take_settings(payload)
+                return self._take_settings(payload)
             case Leaf.LIST if payload.startswith(CHUNK_START):
-                self._transfer.offer(payload, self._now_s())
-                self._begin_when_complete()
+                if self._transfer.offer(payload, self._now_s()):
+                    self._begin_when_complete()
+                    return None
             case Leaf.LIST:
-                self._take_manifest(payload)
+                return self._take_manifest(payload)
             case _:
                 log.warning("orders: nothing is taken on %s", leaf)
+        return Fate.FOR_GOOD
 
     def go_on(self) -> None:
         """A part of the work at hand, and whether what was announced still comes."""
@@ -158,6 +178,7 @@ class Orders:
         elif self._transfer.is_lost(self._now_s()):
             self._transfer.drop()
             self._refuse(Leaf.LIST, Reason.INCOMPLETE, "parts of the list did not come, or were altered")
+            self._list_settled(Fate.FOR_GOOD)
 
     @property
     def busy(self) -> bool:
@@ -166,20 +187,25 @@ class Orders:
 
     # --- lists ------------------------------------------------------------------------------------------
 
-    def _take_manifest(self, payload: bytes) -> None:
+    def _take_manifest(self, payload: bytes) -> Fate | None:
         body = self._opened(Leaf.LIST, Purpose.LIST, payload)
         manifest = None if body is None else self._decoded(Leaf.LIST, decode_manifest, body)
         if manifest is None:
-            return
-        if manifest.version == self._store.version:
-            return  # sent once more, because word of it was on its way
-        if manifest.version < max(self._store.version, self._transfer.version):
+            return Fate.FOR_GOOD
+        in_force = self._store.version
+        if manifest.version == in_force:
+            return Fate.FOR_GOOD  # sent once more, because word of it was on its way
+        if manifest.version < max(in_force, self._transfer.version):
             self._refuse(Leaf.LIST, Reason.OLDER, "a list older than the one in force")
-        elif manifest.base is not None and manifest.base != self._list.version:
+            on_its_way = manifest.version > in_force  # the newer one may never come whole
+            return Fate.NOT_NOW if on_its_way else Fate.FOR_GOOD
+        if manifest.base is not None and manifest.base != self._list.version:
             self._refuse(Leaf.LIST, Reason.NOT_POSSIBLE, "a change to another list than the one in force")
-        else:
-            self._transfer.begin(Announced(manifest, payload), self._now_s())
-            self._begin_when_complete()
+            return Fate.FOR_GOOD
+        if self._transfer.begin(Announced(manifest, payload), self._now_s()):
+            self._list_settled(Fate.NOT_NOW)  # of the one that it replaces
+        self._begin_when_complete()
+        return None
 
     def _begin_when_complete(self) -> None:
         complete = self._transfer.take()
@@ -196,12 +222,19 @@ class Orders:
             self._refuse(Leaf.LIST, Reason.BAD_FILE, error)
         except RightsUnavailable as error:
             self._refuse(Leaf.LIST, Reason.WRITE_FAILED, error)
+            self._list_settled(Fate.NOT_NOW)
             return
         else:
             self._list = fresh
             self._post(NewList(fresh))
             log.info("orders: access list %d with %d credentials", fresh.version, len(fresh.entries))
+        self._list_settled(Fate.FOR_GOOD)
         yield from self._cleaning()
+
+    def _list_settled(self, fate: Fate) -> None:
+        settles, self._list_settles = self._list_settles, []
+        for settle in settles:
+            settle(fate)
 
     def _cleaning(self) -> Iterator[None]:
         while self._store.clean():
@@ -217,23 +250,24 @@ class Orders:
 
     # --- settings ---------------------------------------------------------------------------------------
 
-    def _take_settings(self, payload: bytes) -> None:
+    def _take_settings(self, payload: bytes) -> Fate:
         body = self._opened(Leaf.SETTINGS, Purpose.SETTINGS, payload)
         settings = None if body is None else self._decoded(Leaf.SETTINGS, decode_site_settings, body)
         if settings is None:
-            return
+            return Fate.FOR_GOOD
         if self._revision is not None and settings.revision <= self._revision:
             if settings.revision < self._revision:
                 self._refuse(Leaf.SETTINGS, Reason.OLDER, "site settings older than those in force")
-            return  # the broker keeps them and says them at every connect
+            return Fate.FOR_GOOD  # the broker keeps them and says them at every connect
         try:
             self._store.keep_settings(settings.revision, payload)
         except RightsUnavailable as error:
             self._refuse(Leaf.SETTINGS, Reason.WRITE_FAILED, error)
-            return
+            return Fate.NOT_NOW
         self._revision = settings.revision
         self._post(NewSettings(settings))
         log.info("orders: site settings %d", settings.revision)
+        return Fate.FOR_GOOD
 
     def _stored_settings(self) -> SiteSettings | None:
         signed = self._store.settings()

@@ -62,6 +62,12 @@ class Sending:
         self._settled_s = min(self._settled_s, now_s)
         self._idle_until_s = 0.0
 
+    def carried(self, ack: Ack, now_s: float) -> dict[int, int]:
+        """One that did not come by the line; see `Dispatch.carried`."""
+        licensed = self._dispatch.carried(ack, now_s)
+        self._idle_until_s = 0.0
+        return licensed
+
     def next(self, now_s: float, at_the_broker: int) -> tuple[Leaf, bytes] | None:
         """The next message; None while there is nothing to send or it is not time. `at_the_broker`: blocks
         that it has not confirmed."""

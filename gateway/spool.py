@@ -3,6 +3,9 @@
 Each file is one payload as it would come by MQTT, named after its topic's last word: `list-0001.json`,
 `settings-0001.json`, `ack-0001.json`. Lists and settings are signed in themselves; acknowledgements are not,
 so that the folder is the gateway's alone. `exported-0001.json` only says that records were carried away.
+
+A file stays until what it says is durably in force or noted, or refused for good: what a gateway that was
+killed had in memory alone is taken once more. Taking anything twice changes nothing.
 """
 
 from __future__ import annotations
@@ -13,10 +16,12 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from gateway.errors import CarryError
+from gateway.order_queue import Fate, Settle
 from messages.topics import Leaf
 from messages.wire import MAX_PAYLOAD_BYTES
 
@@ -30,6 +35,9 @@ _MAX_FILES: Final = 10_000
 _PRIVATE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 
+HandOver = Callable[[Leaf, bytes, Settle], bool]
+"""Whether there was room for it; then what it is given is called once it is settled."""
+
 
 def spool_folder(journal: Path) -> Path:
     return journal.parent / "spool"
@@ -40,6 +48,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._handed: set[Path] = set()  # handed over by this process and not settled yet
 
     def newest_us(self) -> int:
         """When the newest bundle that was put in had been made, microseconds; 0: none was."""
@@ -62,21 +71,27 @@ class Spool:
         except OSError as error:
             raise self._trouble(error) from error
 
-    def take(self, orders: Callable[[Leaf, bytes], None], exported: Callable[[], None]) -> int:
-        """Hands over and removes what is there; how many files that were. Cheap where there is nothing.
+    def take(self, hand_over: HandOver, exported: Callable[[Settle], None]) -> int:
+        """Hands over what is there and is not at work already, until something finds no room; how many files
+        that were. Cheap where there is nothing. A file is removed once it is settled for good.
 
-        Raises CarryError where the folder cannot be used; what `orders` raises goes through, its file stays.
+        Raises CarryError where the folder cannot be used; what `hand_over` raises goes through, and its file
+        stays.
         """
+        handed = 0
         try:
             if not self._waiting():
                 return 0
             with self._locked(make=False):
-                waiting = self._waiting()
-                for prefix, path in waiting:
-                    self._hand_over(prefix, path, orders, exported)
+                for prefix, path in self._waiting():
+                    if path in self._handed:
+                        continue
+                    if not self._hand_over(prefix, path, hand_over, exported):
+                        break
+                    handed += 1
         except OSError as error:
             raise self._trouble(error) from error
-        return len(waiting)
+        return handed
 
     def _put(self, payloads: Sequence[tuple[str, bytes]], made_us: int | None) -> None:
         there = self._waiting()
@@ -95,17 +110,36 @@ class Spool:
         _sync_folder(self._folder)
 
     def _hand_over(
-        self, prefix: str, path: Path, orders: Callable[[Leaf, bytes], None], exported: Callable[[], None]
-    ) -> None:
+        self, prefix: str, path: Path, hand_over: HandOver, exported: Callable[[Settle], None]
+    ) -> bool:
         with path.open("rb") as file:
             payload = file.read(MAX_PAYLOAD_BYTES + 1)
-        if prefix == EXPORTED:
-            exported()
-        elif len(payload) > MAX_PAYLOAD_BYTES:
+        if prefix != EXPORTED and len(payload) > MAX_PAYLOAD_BYTES:
             log.error("spool: %s is longer than any message; removed", path)
-        else:
-            orders(Leaf(prefix), payload)
-        path.unlink()
+            path.unlink()
+            return True
+        settle, taken = partial(self._settle, path), False
+        self._handed.add(path)  # before: it may be settled at once, by another thread
+        try:
+            if prefix == EXPORTED:
+                exported(settle)
+                taken = True
+            else:
+                taken = hand_over(Leaf(prefix), payload, settle)
+        finally:
+            if not taken:
+                self._handed.discard(path)
+        return taken
+
+    def _settle(self, path: Path, fate: Fate) -> None:
+        """By any thread. What cannot be removed is taken again at the next start."""
+        if fate is Fate.FOR_GOOD:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                log.error("spool: %s is done with and cannot be removed (%s)", path, error.strerror)
+                return
+        self._handed.discard(path)
 
     def _waiting(self) -> list[tuple[str, Path]]:
         """By prefix, then by number. A folder that is not there holds nothing."""

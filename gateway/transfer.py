@@ -47,11 +47,11 @@ class Transfer:
     def held_bytes(self) -> int:
         return self._size + self._early_size
 
-    def begin(self, announced: Announced, now_s: float) -> None:
-        """In the place of any other; the same manifest again changes nothing."""
+    def begin(self, announced: Announced, now_s: float) -> bool:
+        """In the place of any other; the same manifest again changes nothing, and is False."""
         self._last_s = now_s
         if announced == self._announced:
-            return
+            return False
         self.drop()
         self._announced = announced
         self._missing = set(announced.manifest.chunks)
@@ -59,17 +59,19 @@ class Transfer:
             chunk = self._early.pop(digest)
             self._early_size -= len(chunk)
             self._keep(digest, chunk)
+        return True
 
-    def offer(self, payload: bytes, now_s: float) -> None:
-        """A chunk, or what claims to be one."""
+    def offer(self, payload: bytes, now_s: float) -> bool:
+        """A chunk, or what claims to be one; whether it belongs to the list that is announced."""
         if len(payload) > MAX_CHUNK_BYTES:
-            return
+            return False
         digest = sha256(payload).hexdigest()
         if digest in self._missing:
             self._last_s = now_s
             self._keep(digest, payload)
         elif digest not in self._chunks and digest not in self._early:
             self._keep_early(digest, payload)
+        return digest in self._chunks
 
     def take(self) -> tuple[Announced, list[bytes]] | None:
         """The list and its chunks in order once all are here; the transfer is over then."""

@@ -17,6 +17,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.acks import CarriedAcks, merged, read_ack
 from gateway.broker import Consequence, Fallback, Limits, consequence
 from gateway.clock import Clock
 from gateway.delivery import WINDOW_BLOCKS, WINDOW_FRESH, WINDOW_URGENT
@@ -24,6 +25,7 @@ from gateway.dispatch import Dispatch
 from gateway.journal import Head
 from gateway.journal_reader import JournalReader
 from gateway.mqtt_line import Line
+from gateway.order_queue import Settle, untold
 from gateway.pace import Backoff, Pace
 from gateway.self_report import Report, SelfReport
 from gateway.sending import IDLE_S, Sending
@@ -53,6 +55,8 @@ _SUBSCRIBE_AGAIN_S: Final = 60.0
 
 _ORDERS = (Leaf.LIST, Leaf.SETTINGS, Leaf.COMMAND)
 _MAX_RESULTS = 64
+_OUTLAST = ("ack", "again", "devices")
+"""News that is still true when a new line is made: none of the former line itself."""
 
 
 class Uplink:
@@ -88,6 +92,7 @@ class Uplink:
         self._client_id = f"liuhen-{site}-{gateway}"
         self._changed = threading.Condition()
         self._news: dict[str, object] = {}
+        self._carried = CarriedAcks()
         self._head: Head | None = None
         self._stopping = False
         self._connected = False
@@ -119,9 +124,11 @@ class Uplink:
         self._results.append(payload)
         self._tell("results", None)
 
-    def take_ack(self, payload: bytes) -> None:
-        """From any thread: an acknowledgement that was carried here by hand."""
-        self._tell("ack", payload)
+    def take_ack(self, payload: bytes, settle: Settle = untold) -> None:
+        """From any thread: an acknowledgement that was carried here by hand; `settle` is called once what it
+        licenses is noted in the journal, or it counts for nothing."""
+        self._carried.put(payload, settle)
+        self._tell("carried", None)
 
     def send_again(self, epoch: int, first: int, last: int) -> None:
         """From any thread: the centre asks for these records once more. While there is no line it is
@@ -144,7 +151,8 @@ class Uplink:
         """
         self._dispatch = Dispatch(self._reader, self._licensed, self._pace)
         self._sending = Sending(self._dispatch, self._pace, self._settings.drain_spread_s, self._chance)
-        self._news = {}
+        with self._changed:
+            self._news = {what: told for what, told in self._news.items() if what.startswith(_OUTLAST)}
         self._dial()
         try:
             while not self._stopping:
@@ -185,10 +193,11 @@ class Uplink:
             self._dispatch.appended(head)
         for what, value in news.items():
             self._take(what, value)
+        self._carried.take(lambda ack: self._sending.carried(ack, time.monotonic()))
 
     def _take(self, what: str, value: object) -> None:
         match what, value:
-            case "ack", bytes():
+            case "ack", Ack():
                 self._acknowledged(value)
             case "centre" | "centre, kept", bytes():
                 self._centre_said(value, now=what == "centre")
@@ -229,12 +238,8 @@ class Uplink:
     def _at_the_broker(self) -> int:
         return self._line.unconfirmed(self._topics[Leaf.BACKLOG])
 
-    def _acknowledged(self, payload: bytes) -> None:
-        try:
-            ack = decode(payload, Ack)
-        except MessageError as error:
-            log.warning("uplink: an acknowledgement cannot be taken: %s", error)
-            return
+    def _acknowledged(self, ack: Ack) -> None:
+        self._carried.overtaken(ack)
         self._troubles.acknowledged()
         self._sending.acknowledged(ack, time.monotonic())
 
@@ -312,6 +317,7 @@ class Uplink:
         if now_s < self._next_watch_s:
             return
         self._next_watch_s = now_s + _WATCH_EVERY_S
+        self._carried.look(self._reader.acknowledged)
         listening = self._connected and not self._centre_away
         stalled_s = self._troubles.watch(self._dispatch.unacknowledged, now_s, listening=listening)
         self._status = UplinkStatus(
@@ -327,7 +333,9 @@ class Uplink:
     def _tell(self, what: str, value: object) -> None:
         """From any thread. Of each kind of news only the newest counts, so they need no more room."""
         with self._changed:
-            self._news.pop(what, None)
+            before = self._news.pop(what, None)
+            if isinstance(before, Ack) and isinstance(value, Ack):
+                value = merged(before, value)
             self._news[what] = value
             self._changed.notify()
 
@@ -343,5 +351,7 @@ class Uplink:
         if self._orders and (leaf := self._ordered.get(topic)):
             self._orders(leaf, payload)
             return
-        centre = "centre, kept" if kept else "centre"
-        self._tell(centre if topic == CENTRE_STATE else "ack", payload)
+        if topic == CENTRE_STATE:
+            self._tell("centre, kept" if kept else "centre", payload)
+        elif ack := read_ack(payload):
+            self._tell("ack", ack)

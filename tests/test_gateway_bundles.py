@@ -27,6 +27,7 @@ from gateway.errors import CarryError
 from gateway.facts import Fact, record_of
 from gateway.journal_reader import JournalReader
 from gateway.keys import DeviceKeys
+from gateway.order_queue import Fate, Settle
 from gateway.spool import EXPORTED, Spool, spool_folder
 from messages.bundle import Bundle, Cargo, Part, opener_id
 from messages.bundle_writer import BundleWriter
@@ -293,7 +294,16 @@ def a_packed(
 def waiting(spool: Spool) -> list[tuple[str, bytes]]:
     """Everything that the gateway is handed, in its order; then the spool is empty."""
     told: list[tuple[str, bytes]] = []
-    spool.take(lambda leaf, payload: told.append((leaf, payload)), lambda: told.append((EXPORTED, b"")))
+
+    def take(leaf: str, payload: bytes, settle: Settle) -> bool:
+        told.append((leaf, payload))
+        settle(Fate.FOR_GOOD)
+        return True
+
+    def exported(settle: Settle) -> None:
+        take(EXPORTED, b"", settle)
+
+    spool.take(take, exported)
     return told
 
 
@@ -375,12 +385,14 @@ def test_what_could_not_be_handed_over_stays(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
     import_bundle(a_packed(tmp_path / "rights"), OWN, spool)
 
-    def fall(leaf: Leaf, _payload: bytes) -> None:
+    def fall(leaf: Leaf, _payload: bytes, settle: Settle) -> bool:
         if leaf is Leaf.LIST:
             raise RuntimeError("the gateway fell")
+        settle(Fate.FOR_GOOD)
+        return True
 
     with pytest.raises(RuntimeError):
-        spool.take(fall, lambda: None)
+        spool.take(fall, lambda _: None)
     assert [leaf for leaf, _ in waiting(spool)] == [Leaf.LIST, Leaf.ACK]
 
 
