@@ -365,7 +365,7 @@ class Daemon:
     def _watch_spool(self) -> None:
         """What was carried here by hand is taken as if it had come by MQTT. Nobody waits for this thread: it
         also clears away after a list."""
-        while not self._stopped.wait(_SPOOL_EVERY_S):
+        while not self._stopped.is_set():
             if self._former_list_left:
                 self._former_list_left = False
                 give_back()
@@ -373,6 +373,7 @@ class Daemon:
                 self._spool.take(self._carried, self._exported)
             except CarryError as error:
                 log.error("%s", error)
+            self._stopped.wait(_SPOOL_EVERY_S)
 
     def _take_order(self, leaf: Leaf, payload: bytes) -> None:
         taken = self._orders is not None and self._orders.take(leaf, payload)

@@ -14,14 +14,17 @@ import fcntl
 import logging
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from gateway.errors import CarryError
 from gateway.order_queue import Fate, Settle
+from messages.access_list import CHUNK_START
 from messages.topics import Leaf
 from messages.wire import MAX_PAYLOAD_BYTES
 
@@ -36,11 +39,20 @@ _PRIVATE: Final = 0o600
 _PRIVATE_FOLDER: Final = 0o700
 
 HandOver = Callable[[Leaf, bytes, Settle], bool]
-"""Whether there was room for it; then what it is given is called once it is settled."""
+"""False: there was no room for it. Else what it is given is called once it is settled."""
 
 
 def spool_folder(journal: Path) -> Path:
     return journal.parent / "spool"
+
+
+@dataclass(slots=True)
+class _Together:
+    """A list's manifest and chunks, or any other file alone: kept and removed together."""
+
+    open: set[Path] = field(default_factory=set)  # handed over, and not settled
+    done: set[Path] = field(default_factory=set)
+    again: bool = False  # some of it could not be decided: all of it is taken again
 
 
 class Spool:
@@ -48,7 +60,8 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._handed: set[Path] = set()  # handed over by this process and not settled yet
+        self._settling = threading.Lock()
+        self._handed: dict[Path, _Together] = {}  # by this process, and not settled yet
 
     def newest_us(self) -> int:
         """When the newest bundle that was put in had been made, microseconds; 0: none was."""
@@ -83,12 +96,24 @@ class Spool:
             if not self._waiting():
                 return 0
             with self._locked(make=False):
+                together = _Together()
                 for prefix, path in self._waiting():
                     if path in self._handed:
+                        together = self._handed.get(path, together)
                         continue
-                    if not self._hand_over(prefix, path, hand_over, exported):
+                    payload = _read(path)
+                    if payload is None:
+                        continue
+                    if not payload.startswith(CHUNK_START):
+                        together = _Together()
+                    give = exported if prefix == EXPORTED else partial(hand_over, Leaf(prefix), payload)
+                    if len(payload) > MAX_PAYLOAD_BYTES:
+                        log.error("spool: %s is longer than any message; removed", path)
+                        path.unlink()
+                    elif self._hand_over(path, together, give):
+                        handed += 1
+                    else:
                         break
-                    handed += 1
         except OSError as error:
             raise self._trouble(error) from error
         return handed
@@ -109,37 +134,35 @@ class Spool:
             part.replace(path)
         _sync_folder(self._folder)
 
-    def _hand_over(
-        self, prefix: str, path: Path, hand_over: HandOver, exported: Callable[[Settle], None]
-    ) -> bool:
-        with path.open("rb") as file:
-            payload = file.read(MAX_PAYLOAD_BYTES + 1)
-        if prefix != EXPORTED and len(payload) > MAX_PAYLOAD_BYTES:
-            log.error("spool: %s is longer than any message; removed", path)
-            path.unlink()
-            return True
-        settle, taken = partial(self._settle, path), False
-        self._handed.add(path)  # before: it may be settled at once, by another thread
+    def _hand_over(self, path: Path, together: _Together, give: Callable[[Settle], bool | None]) -> bool:
+        with self._settling:  # before: it may be settled at once, by another thread
+            self._handed[path] = together
+            together.open.add(path)
+        taken = False
         try:
-            if prefix == EXPORTED:
-                exported(settle)
-                taken = True
-            else:
-                taken = hand_over(Leaf(prefix), payload, settle)
+            taken = give(partial(self._settle, path, together)) is not False
         finally:
             if not taken:
-                self._handed.discard(path)
+                with self._settling:
+                    self._handed.pop(path, None)
+                    self._close(path, together)
         return taken
 
-    def _settle(self, path: Path, fate: Fate) -> None:
-        """By any thread. What cannot be removed is taken again at the next start."""
-        if fate is Fate.FOR_GOOD:
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                log.error("spool: %s is done with and cannot be removed (%s)", path, error.strerror)
-                return
-        self._handed.discard(path)
+    def _settle(self, path: Path, together: _Together, fate: Fate) -> None:
+        """By any thread."""
+        with self._settling:
+            together.done.add(path)
+            together.again |= fate is Fate.NOT_NOW
+            self._close(path, together)
+
+    def _close(self, path: Path, together: _Together) -> None:
+        together.open.discard(path)
+        if together.open:
+            return
+        for each in together.done:
+            if together.again or _removed(each):
+                self._handed.pop(each, None)
+        together.done.clear()
 
     def _waiting(self) -> list[tuple[str, Path]]:
         """By prefix, then by number. A folder that is not there holds nothing."""
@@ -165,6 +188,25 @@ class Spool:
         return CarryError(
             f"{self._folder}: cannot be used ({error.strerror}); run this as the user the gateway runs as"
         )
+
+
+def _read(path: Path) -> bytes | None:
+    """None where it was settled and removed meanwhile."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_PAYLOAD_BYTES + 1)
+    except FileNotFoundError:
+        return None
+
+
+def _removed(path: Path) -> bool:
+    """Whether it could be; else it stays handed over, and is taken again at the next start."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.error("spool: %s is done with and cannot be removed (%s)", path, error.strerror)
+        return False
+    return True
 
 
 def _number(path: Path) -> int:

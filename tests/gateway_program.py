@@ -44,6 +44,11 @@ class Program:
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8")
 
+    def kill(self) -> None:
+        """As by `kill -9`: it has no moment to put anything in order."""
+        self._process.kill()
+        self._process.wait()
+
     def until_said(self, words: str) -> None:
         until(lambda: words in self.log or self._process.poll() is not None, f"the word {words.strip()!r}")
         assert self._process.poll() is None, self.log

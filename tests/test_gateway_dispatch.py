@@ -227,3 +227,20 @@ def test_nothing_acknowledged_for_long_makes_the_pace_patient(office: Office) ->
     assert dispatch.next_block(2 * RESEND_AFTER_S) is None
     assert dispatch.next_block(3 * RESEND_AFTER_S) is not None
     assert pace.patience == 4
+
+
+def test_what_was_carried_by_hand_only_adds_to_what_is_known(office: Office) -> None:
+    def carried(through: int, digest: str | None) -> dict[int, int]:
+        return office.dispatch.carried(
+            Ack(WIRE_VERSION, [EpochAck(EPOCH_S, through, digest, through, [])]), 0.0
+        )
+
+    def digest(seq: int) -> str | None:
+        return office.reader.hash_of(EPOCH_S, seq)
+
+    assert carried(20, digest(20)) == {EPOCH_S: 20}
+    office.acknowledge((EPOCH_S, 100, digest(100)))
+    assert carried(60, digest(60)) == {}
+    assert office.licensed == [(EPOCH_S, 20), (EPOCH_S, 100)]
+    assert carried(120, digest(119)) == {}  # not our record
+    assert office.licensed[-1] == (EPOCH_S, 0)
