@@ -33,6 +33,7 @@ send_app = typer.Typer(no_args_is_help=True, help="Lists, settings and commands 
 Site = Annotated[str | None, typer.Option(help="needed where gateways of two sites have one name")]
 Operator = Annotated[str, typer.Option(help="who orders it: an opaque reference, not a name")]
 Reason = Annotated[Why, typer.Option("--reason", help="why")]
+OnlyNote = Annotated[bool, typer.Option("--only-note", help="send nothing: `pack` or a serving centre does")]
 
 _T = TypeVar("_T")
 _NOT_DONE = 1
@@ -49,9 +50,7 @@ def send_list(
     site: Annotated[str, typer.Option(help="the site whose gateways are to have it")],
     gateway: Annotated[str, typer.Option(help="only this one")] = EVERY_GATEWAY,
     *,
-    only_note: Annotated[
-        bool, typer.Option("--only-note", help="send nothing: `pack` or a serving centre does")
-    ] = False,
+    only_note: OnlyNote = False,
 ) -> None:
     """Give a site's gateways, or one, a new access list. A serving centre goes on until each has it."""
     from central.fleet.lists import gateways_of, messages_for, note_list
@@ -78,6 +77,8 @@ def send_settings(
     file: Annotated[Path, typer.Argument(help="the site settings, JSON")],
     site: Annotated[str, typer.Option(help="the site whose gateways are to have them")],
     gateway: Annotated[str, typer.Option(help="only this one")] = EVERY_GATEWAY,
+    *,
+    only_note: OnlyNote = False,
 ) -> None:
     """Give a site's gateways, or one, new site settings; the broker keeps them for those that are away."""
     from central.fleet.lists import gateways_of
@@ -91,6 +92,8 @@ def send_settings(
             names = [name for name, _ in gateways_of(connection, site)]
             receivers = names if gateway == EVERY_GATEWAY else [gateway]
             signed = {name: settings_for(connection, office.key, site, name) for name in receivers}
+        if only_note:
+            return
         for name, payload in signed.items():
             if payload is not None:
                 topic = str(GatewayTopic(site, name, Leaf.SETTINGS))

@@ -388,6 +388,17 @@ def test_a_bundle_is_taken_and_answered_without_a_serving_centre(tmp_path: Path)
     assert answer.exists()
 
 
+def test_settings_that_are_only_noted_are_packed_and_nothing_is_sent(tmp_path: Path) -> None:
+    """There is no broker here: whoever wanted to send would fail."""
+    settings = settled(tmp_path)
+    file = tmp_path / "site.json"
+    file.write_text('{"v":1,"revision":5,"issued_us":1}', encoding="utf-8")
+    done = called(main, "send", "settings", file, "--site", SITE, "--only-note", "--settings", settings)
+    assert done.returncode == 0, done.stderr
+    done = program(settings, "pack", "--gateway", GATEWAY, "--to", tmp_path / "answer")
+    assert "site settings" in done.stdout
+
+
 def settled(folder: Path) -> Path:
     equipped(folder)
     settings = folder / "central.toml"

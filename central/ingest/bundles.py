@@ -1,7 +1,8 @@
 """Records that were carried here by hand, through the same intake as those that come by MQTT.
 
 A bundle is verified from end to end before anything of it is taken. Taking it twice, or after the line came
-back, changes nothing. May be done beside a serving centre: the database has one writer at a time.
+back, changes nothing. May be done beside a serving centre: the database has one writer at a time
+(`store/one_writer`), and each transaction of either reads anew what the other one has settled (`ledger`).
 """
 
 from __future__ import annotations

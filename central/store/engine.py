@@ -27,6 +27,7 @@ from sqlalchemy.pool import QueuePool
 
 from central.errors import RowRefused, StoreRefused, StoreUnavailable
 from central.store.months import make_months
+from central.store.one_writer import OneWriter
 
 _CHECKPOINT_PAGES: Final = 20_000
 """80 MB of log: few, large checkpoints; random index pages are written once instead of many times."""
@@ -175,6 +176,10 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool) -> None:
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StoreRefused(f"SQLite {sqlite3.sqlite_version} is too old; 3.37 or newer is needed")
     event.listen(engine, "connect", connected)
+    if not read_only and engine.url.database:
+        writer = OneWriter(Path(engine.url.database).parent)
+        event.listen(engine, "begin", lambda _: writer.begin(_BUSY_S))
+        event.listen(engine, "checkin", lambda *_: writer.end())  # after the commit and its checkpoint
     event.listen(engine, "begin", began)
 
 
