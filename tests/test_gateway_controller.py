@@ -42,6 +42,7 @@ from gateway.events import (
     ListRefused,
     NewList,
     NewSettings,
+    RecordsExported,
     SettingsRefused,
     Stop,
 )
@@ -495,6 +496,15 @@ def test_without_a_journal_each_door_does_what_was_declared_and_it_is_made_up_fo
     assert [record.door for record in house.happenings()] == ["lobby", "garage", "lobby", "lobby", "lobby"]
     told = [record.kind for record in house.records() if record not in house.happenings()]
     assert told == [Kind.STORAGE_FAULT, Kind.STORAGE_RESTORED]
+
+
+def test_an_export_is_noted_only_by_a_record_that_is_durable(house: House) -> None:
+    noted: list[str] = []
+    with no_room(house):
+        house.controller.handle([RecordsExported(lambda: noted.append("without room"))])
+    house.controller.handle([RecordsExported(lambda: noted.append("with room"))])
+    assert noted == ["with room"]
+    assert [record.kind for record in house.happenings()] == [Kind.RECORDS_EXPORTED] * 2
 
 
 def test_a_door_let_go_without_a_journal_is_really_released(house: House) -> None:

@@ -71,6 +71,7 @@ def metrics() -> Metrics:
     metrics.committed(0.02)
     metrics.committed(60.0)
     metrics.restarted("lobby-in")
+    metrics.dropped("list")
     return metrics
 
 
@@ -93,6 +94,8 @@ def test_the_page_says_what_was_counted_and_what_is_so_now(metrics: Metrics) -> 
         "liuhen_gateway_commit_seconds_count 3.0",
         "liuhen_gateway_commit_seconds_sum 60.0209",
         'liuhen_gateway_part_restarts_total{part="lobby-in"} 1.0',
+        'liuhen_gateway_orders_dropped_total{leaf="list"} 1.0',
+        'liuhen_gateway_orders_dropped_total{leaf="command"} 0.0',
         'liuhen_gateway_device_state{device="lobby-board",state="lost"} 1.0',
         'liuhen_gateway_device_state{device="lobby-board",state="ok"} 0.0',
         'liuhen_gateway_clock_quality{quality="held"} 1.0',
