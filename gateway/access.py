@@ -6,13 +6,15 @@ No I/O and no clock. What it remembers, within bounds, it finds again in the jou
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from drivers.base import CardRead, CredentialKind
 from gateway.access_list import AccessList
+from gateway.clock import Moment
+from gateway.commanded import CommandedModes, Turn, Until
 from gateway.decision import Circumstances, Decision, DoorPolicy, Presented, decide
 from gateway.passes import PassBook
 from gateway.rulebook import CLOCK_TOLERANCE_US, NO_SETTINGS, Rulebook, RuleNow
@@ -41,12 +43,6 @@ WRONG = frozenset(
     }
 )
 """Refusals of a wrong credential (trust.md R-35), not of a wrong moment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    now_us: int  # UTC since 1970
-    clock: ClockQuality = ClockQuality.SYNCED
 
 
 def presented(read: CardRead) -> Presented:
@@ -104,7 +100,7 @@ class Access:
         self._contacts = frozenset(contacts)
         self._list = AccessList()
         self._rulebook = Rulebook(NO_SETTINGS, self._doors, zone)
-        self._commanded: dict[str, tuple[DoorMode, int | None]] = {}
+        self._commanded = CommandedModes()
         self._memory = Memory()
         self._open: set[str] = set()
         self._released: dict[str, int] = {}
@@ -146,7 +142,7 @@ class Access:
             asked.rule.policy,
             now_us=now.now_us,
             today=asked.rule.today,
-            around=self._circumstances(asked, now.clock),
+            around=self._circumstances(asked, now),
         )
         if decision.granted:
             self._note_grant(decision, asked)
@@ -180,23 +176,17 @@ class Access:
             self._open.discard(door)
             self._released.pop(door, None)
 
-    def mode(self, door: str, now_us: int) -> DoorMode:
+    def mode(self, door: str, now: Moment) -> DoorMode:
         """By command, else by schedule; free hours with a first person begin when that one has come."""
-        return self._mode(door, self._rulebook.at(door, now_us), now_us)
+        return self._mode(door, self._rulebook.at(door, now.now_us), now)
 
-    def next_change_us(self, now_us: int) -> int | None:
-        """When a door's mode might change by itself. Somebody who comes first changes it at once."""
-        ends = [until_us for _, until_us in self._commanded.values() if until_us is not None]
-        by_schedule = self._rulebook.next_change_us(now_us)
-        later = [at_us for at_us in ends if at_us > now_us]
-        return min(later if by_schedule is None else [*later, by_schedule], default=None)
+    def command_mode(self, door: str, mode: DoorMode | None, until: Until | None) -> None:
+        """None: back to the schedule; without `until` it holds until the next command."""
+        self._commanded.turn(door, mode, until)
 
-    def command_mode(self, door: str, mode: DoorMode | None, until_us: int | None) -> None:
-        """None: back to the schedule; without `until_us` it holds until the next command."""
-        if mode is None:
-            self._commanded.pop(door, None)
-        else:
-            self._commanded[door] = (mode, until_us)
+    def take_up(self, turn: Turn, boot: str) -> None:
+        """What a command made of a door before this start; `boot`: the machine's of now."""
+        self._commanded.take_up(turn, boot)
 
     def reset_passback(self) -> None:
         self._memory.areas.reset()
@@ -212,10 +202,10 @@ class Access:
         used before that is not known."""
         self._memory.replay(records, self._list, self._rulebook, self._contacts)
 
-    def _circumstances(self, asked: _Asked, clock: ClockQuality) -> Circumstances:
+    def _circumstances(self, asked: _Asked, now: Moment) -> Circumstances:
         rules = self._rulebook.category(asked.category)
         entry, now_us = asked.entry, asked.now_us
-        mode = self._mode(asked.door, asked.rule, now_us)
+        mode = self._mode(asked.door, asked.rule, now)
         if not asked.inwards and mode is DoorMode.LOCKED_DOWN:
             mode = DoorMode.CONTROLLED  # whoever is inside may leave
         schedule = None if entry is None else entry.schedule
@@ -224,7 +214,7 @@ class Access:
             mode=mode,
             passes_locked_down=rules.passes_locked_down,
             names=self._rulebook.names(asked.door),
-            unset_us=self._unset_us(now_us, clock),
+            unset_us=self._unset_us(now_us, now.clock),
             schedule_holds=schedule is None or self._rulebook.schedule_holds(schedule, now_us),
             list_too_old=oldest_h is not None and self._list.age_s(now_us) >= oldest_h * _HOUR_S,
             used=self._used(asked) if asked.inwards else 0,
@@ -241,13 +231,13 @@ class Access:
         unset = clock is ClockQuality.UNKNOWN and now_us < past_us - CLOCK_TOLERANCE_US
         return past_us if unset else None
 
-    def _mode(self, door: str, rule: RuleNow, now_us: int) -> DoorMode:
-        mode, until_us = self._commanded.get(door, (None, None))
-        if mode is not None and (until_us is None or now_us < until_us):
-            return mode
+    def _mode(self, door: str, rule: RuleNow, now: Moment) -> DoorMode:
+        commanded = self._commanded.mode(door, now)
+        if commanded is not None:
+            return commanded
         first = rule.first_person
         if rule.mode is DoorMode.FREE and first is not None:
-            come = self._memory.firsts.has_come(door, first, rule.since_us, now_us)
+            come = self._memory.firsts.has_come(door, first, rule.since_us, now.now_us)
             return DoorMode.FREE if come else DoorMode.CONTROLLED
         return rule.mode
 

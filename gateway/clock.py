@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,15 @@ from messages.model import ClockQuality
 _ADJTIMEX_BYTES = 512  # struct timex takes 208 on 64-bit Linux; zeroed means "read only"
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _QUALITY_EVERY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One look at a clock."""
+
+    now_us: int  # UTC since 1970
+    clock: ClockQuality = ClockQuality.SYNCED
+    uptime_us: int = 0  # since boot
 
 
 class Clock(Protocol):

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 
 from drivers.base import CardRead, CardRemoved, CardUnreadable, DeviceChanged, Indication, InputChanged
 from drivers.errors import DriverError
-from gateway.access import Access, Moment, presented
+from gateway.access import Access, presented
 from gateway.access_list import AccessList
-from gateway.clock import Clock
+from gateway.clock import Clock, Moment
+from gateway.commanded import until
 from gateway.decision import Decision
 from gateway.doors import AccessPoint, Doors, DoorTold
 from gateway.errors import JournalUnavailable
@@ -308,8 +309,14 @@ class Controller:
             case Action.SEND_RECORDS:
                 self._around.send_again(command)
             case _ if command.door is not None:
-                self._access.command_mode(command.door, _COMMANDED.get(command.action), command.until_us)
-                turned = self._doors.turn(Reason.COMMAND, self._now(), time.monotonic())
+                now = self._now()
+                end = command.until_us
+                self._access.command_mode(
+                    command.door,
+                    _COMMANDED.get(command.action),
+                    None if end is None else until(end, command.issued_us, now),
+                )
+                turned = self._doors.turn(Reason.COMMAND, now, time.monotonic())
                 follow = self._of_doors(turned)
         self._answer(command.id, seq, None if done else Reason.LOST_DRIVE)
         return follow
@@ -473,7 +480,7 @@ class Controller:
         return self.access_list.age_s(self._clock.now_us())
 
     def _now(self) -> Moment:
-        return Moment(self._wall_us(), self._clock.quality())
+        return Moment(self._wall_us(), self._clock.quality(), self._clock.uptime_us())
 
 
 OPERATOR = "operator"

@@ -62,7 +62,7 @@ from gateway.tokens import load_site_key, tokeniser
 from gateway.uplink import Uplink
 from messages.commands import Command, Result
 from messages.model import Kind, Reason
-from messages.site_settings import DoorMode, SiteSettings
+from messages.site_settings import SiteSettings
 from messages.topics import Leaf
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ class Daemon:
             return None, None
         try:
             for turn in self._orders.turns():
-                self._access.command_mode(turn.door, DoorMode(turn.mode or ""), turn.until_us)
+                self._access.take_up(turn, self._clock.boot)
             return self._orders.restore()
         except RightsUnavailable as error:
             log.critical("%s; what the centre has signed is taken up as soon as it can be read", error)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from drivers.errors import DriverError
-from gateway.access import Access, Moment
+from gateway.access import Access
+from gateway.clock import Moment
 from gateway.decision import Decision
 from gateway.portal import Portal, Told
 from gateway.portal_table import Mode, Signal
@@ -113,7 +114,7 @@ class Doors:
         """Brings every portal to the mode that schedule or command want of it now."""
         found = []
         for doorway in self._doorways:
-            wanted = _MODES[self._access.mode(doorway.name, now.now_us)]
+            wanted = _MODES[self._access.mode(doorway.name, now)]
             if (signal := _turn(doorway.portal.mode, wanted)) is not None:
                 found += self._signal(doorway, signal, now, now_s, reason=reason)
         return found

@@ -14,7 +14,8 @@ from typing import TypeVar
 from drivers.allowance import Allowance
 from gateway.access_list import AccessList
 from gateway.applying import NotWhole, apply
-from gateway.clock import Clock
+from gateway.clock import Clock, Moment
+from gateway.commanded import Turn, until
 from gateway.errors import RightsUnavailable
 from gateway.events import (
     CommandGiven,
@@ -26,7 +27,7 @@ from gateway.events import (
 )
 from gateway.keys import Keys
 from gateway.order_queue import Fate, Order, OrderQueue, Settle, untold
-from gateway.rights_store import RightsStore, Turn
+from gateway.rights_store import RightsStore
 from gateway.transfer import Announced, Transfer
 from messages.access_list import CHUNK_START, decode_manifest
 from messages.commands import (
@@ -309,11 +310,21 @@ class Orders:
             if command.expires_us - now_us > LONGEST_LIFE_US:
                 return Reason.NOT_POSSIBLE  # good for longer than any may be, or one of the clocks is wrong
         try:
-            fresh = self._store.use(command.id, command.expires_us, now_us, _turn(command))
+            fresh = self._store.use(command.id, command.expires_us, now_us, self._turn(command))
             return None if fresh else Reason.REPLAYED
         except RightsUnavailable as error:
             log.error("orders: a command could not be noted as used: %s", error)
             return Reason.WRITE_FAILED
+
+    def _turn(self, command: Command) -> Turn | None:
+        if command.door is None or command.action not in _TURNS:
+            return None
+        mode, clock = _TURNS[command.action], self._clock
+        if mode is None or command.until_us is None:
+            return Turn(command.door, None)
+        now = Moment(clock.now_us(), clock.quality(), clock.uptime_us())
+        end = until(command.until_us, command.issued_us, now)
+        return Turn(command.door, mode, end.utc_us, command.issued_us, clock.boot, end.uptime_us)
 
     # --- for all of them --------------------------------------------------------------------------------
 
@@ -368,12 +379,6 @@ class Orders:
 
 
 _TURNS = {Action.FREE: DoorMode.FREE, Action.LOCK_DOWN: DoorMode.LOCKED_DOWN, Action.BACK_TO_SCHEDULE: None}
-
-
-def _turn(command: Command) -> Turn | None:
-    if command.door is None or command.action not in _TURNS:
-        return None
-    return Turn(command.door, _TURNS[command.action], command.until_us)
 
 
 _DONE = object()

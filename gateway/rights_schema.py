@@ -36,6 +36,14 @@ def m002_turns(db: Database) -> None:
     db.table("turns").create({"door": str, "mode": str, "until_us": int}, pk="door", strict=True)
 
 
+@steps()
+def m003_ends(db: Database) -> None:
+    """When a turn ends in uptime, and of which boot that is: the time of day may jump."""
+    db.execute("ALTER TABLE turns ADD COLUMN issued_us INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE turns ADD COLUMN boot TEXT NOT NULL DEFAULT ''")
+    db.execute("ALTER TABLE turns ADD COLUMN end_uptime_us INTEGER NOT NULL DEFAULT 0")
+
+
 def take_steps(connection: sqlite3.Connection) -> None:
     """Those that the file has not taken. Raises sqlite3.Error."""
     steps.apply(Database(connection))

@@ -10,12 +10,13 @@ import logging
 import sqlite3
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from gateway.access_list import AccessList
+from gateway.commanded import Turn
 from gateway.errors import RightsRefused, RightsUnavailable
 from gateway.packed_entries import Packer
 from gateway.schema_steps import RIGHTS_STEPS, steps_taken
@@ -39,6 +40,8 @@ _KEEP_USED_US = 31 * _DAY_US
 
 MAX_USED = 50_000
 _PRIVATE = 0o600
+_TURN = "INSERT INTO turns (door, mode, until_us, issued_us, boot, end_uptime_us) VALUES (?, ?, ?, ?, ?, ?)"
+_TURNS = "SELECT door, mode, until_us, issued_us, boot, end_uptime_us FROM turns ORDER BY door"
 _PUT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)"
 
 
@@ -48,15 +51,6 @@ class StoredList:
 
     access_list: AccessList
     signed: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What a command makes of a door; `mode` None: back to its schedule."""
-
-    door: str
-    mode: str | None
-    until_us: int | None = None
 
 
 class RightsStore:
@@ -182,15 +176,13 @@ class RightsStore:
             if turn is not None and noted.rowcount == 1:
                 connection.execute("DELETE FROM turns WHERE door = ?", (turn.door,))
                 if turn.mode is not None:
-                    connection.execute(
-                        "INSERT INTO turns VALUES (?, ?, ?)", (turn.door, turn.mode, turn.until_us)
-                    )
+                    connection.execute(_TURN, astuple(turn))
         return noted.rowcount == 1
 
     def turns(self) -> list[Turn]:
         """The doors that commands have turned, whose time may be over by now."""
         with self._machine_errors():
-            rows = self._connection.execute("SELECT door, mode, until_us FROM turns ORDER BY door").fetchall()
+            rows = self._connection.execute(_TURNS).fetchall()
         return [Turn(*row) for row in rows]
 
     # --- inside -----------------------------------------------------------------------------------------

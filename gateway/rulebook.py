@@ -121,12 +121,6 @@ class Rulebook:
         """The other doors of its interlocks, and for how many microseconds a release counts as open."""
         return self._pairs.get(door, ())
 
-    def next_change_us(self, now_us: int) -> int | None:
-        """When a door's rule might change, local midnight at the latest; None: no rule has hours."""
-        if not any(rules.windows for rules in self.settings.doors.values()):
-            return None
-        return min(self.at(door, now_us).until_us for door in self.settings.doors)
-
 
 def _rule_now(
     local: DoorPolicy,

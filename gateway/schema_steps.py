@@ -11,7 +11,7 @@ import sqlite3
 JOURNAL_STEPS = frozenset(
     {"m001_records", "m002_acknowledgements", "m003_ages", "m004_checks", "m005_formers"}
 )
-RIGHTS_STEPS = frozenset({"m001_rights", "m002_turns"})
+RIGHTS_STEPS = frozenset({"m001_rights", "m002_turns", "m003_ends"})
 
 
 def steps_taken(connection: sqlite3.Connection, schema: str) -> frozenset[str]:

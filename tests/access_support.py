@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from drivers.base import Assurance, CredentialKind
-from gateway.access import Access, Moment
+from gateway.access import Access
 from gateway.access_list import AccessList
+from gateway.clock import Moment
 from gateway.decision import Decision, DoorPolicy, Presented
 from gateway.passes import PassBook
 from gateway.tokens import tokeniser

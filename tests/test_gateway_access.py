@@ -27,7 +27,9 @@ from access_support import (
 )
 
 from drivers.base import Assurance, CardRead, CredentialKind
-from gateway.access import Access, Moment, presented
+from gateway.access import Access, presented
+from gateway.clock import Moment
+from gateway.commanded import Until
 from gateway.decision import Presented
 from gateway.reasons import EXPLANATIONS
 from messages.model import ClockQuality, Direction, Reason
@@ -189,22 +191,16 @@ def test_modes_follow_the_schedule_and_a_command_goes_before_it() -> None:
         doors={"lobby": {"windows": [{"schedule": "day", "mode": "free"}]}},
     )
     access, evening_us = site.access, NOON_US + 6 * HOUR_US
-    assert access.mode("lobby", NOON_US) is DoorMode.FREE
-    assert access.mode("lobby", evening_us) is DoorMode.CONTROLLED
-    assert access.next_change_us(NOON_US) == evening_us
-    access.command_mode("lobby", DoorMode.LOCKED_DOWN, NOON_US + HOUR_US)
-    assert access.mode("lobby", NOON_US) is DoorMode.LOCKED_DOWN
-    assert access.mode("yard", NOON_US) is DoorMode.CONTROLLED
-    assert access.next_change_us(NOON_US) == NOON_US + HOUR_US
-    assert access.mode("lobby", NOON_US + HOUR_US) is DoorMode.FREE
+    assert access.mode("lobby", Moment(NOON_US)) is DoorMode.FREE
+    assert access.mode("lobby", Moment(evening_us)) is DoorMode.CONTROLLED
+    access.command_mode("lobby", DoorMode.LOCKED_DOWN, Until(NOON_US + HOUR_US, HOUR_US))
+    assert access.mode("lobby", Moment(NOON_US)) is DoorMode.LOCKED_DOWN
+    assert access.mode("yard", Moment(NOON_US)) is DoorMode.CONTROLLED
+    assert access.mode("lobby", Moment(NOON_US + HOUR_US)) is DoorMode.FREE
     access.command_mode("lobby", DoorMode.CONTROLLED, None)
-    assert access.mode("lobby", NOON_US + 3 * HOUR_US) is DoorMode.CONTROLLED
+    assert access.mode("lobby", Moment(NOON_US + 3 * HOUR_US)) is DoorMode.CONTROLLED
     access.command_mode("lobby", None, None)
-    assert access.mode("lobby", NOON_US + 3 * HOUR_US) is DoorMode.FREE
-
-
-def test_a_site_without_hours_or_commands_has_nothing_to_wait_for() -> None:
-    assert Site().access.next_change_us(NOON_US) is None
+    assert access.mode("lobby", Moment(NOON_US + 3 * HOUR_US)) is DoorMode.FREE
 
 
 # Rights
@@ -549,13 +545,13 @@ def test_free_hours_begin_with_the_first_person() -> None:
         entry(SECOND_CARD, holder="h-2", category="worker"),
         doors={"lobby": {"mode": "free", "first_person": "worker"}},
     )
-    assert site.access.mode("lobby", NOON_US) is DoorMode.CONTROLLED
+    assert site.access.mode("lobby", Moment(NOON_US)) is DoorMode.CONTROLLED
     assert site.shows(card()).reason is Reason.LISTED
     assert site.shows(card("e" * 32)).reason is Reason.UNKNOWN_CREDENTIAL
     site.shows(card(SECOND_CARD))
-    assert site.access.mode("lobby", NOON_US) is DoorMode.FREE
+    assert site.access.mode("lobby", Moment(NOON_US)) is DoorMode.FREE
     assert site.shows(card("e" * 32)).reason is Reason.FREE_HOURS
-    assert site.access.mode("lobby", NOON_US + DAY_US) is DoorMode.CONTROLLED
+    assert site.access.mode("lobby", Moment(NOON_US + DAY_US)) is DoorMode.CONTROLLED
 
 
 # Interlock

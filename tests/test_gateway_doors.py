@@ -6,8 +6,9 @@ import pytest
 
 from drivers.base import Assurance
 from drivers.errors import DeviceUnavailable
-from gateway.access import Access, Moment
+from gateway.access import Access
 from gateway.access_list import AccessList
+from gateway.clock import Moment
 from gateway.decision import Decision, DoorPolicy, Presented
 from gateway.doors import AccessPoint, Doors, DoorTold, Doorway
 from gateway.passes import PassBook

@@ -12,6 +12,7 @@ from gateway_support import GATEWAY, a_fact, opened
 from sqlite_utils import Database
 
 from gateway import rights_schema
+from gateway.commanded import Turn
 from gateway.journal_schema import steps, take_steps
 from gateway.rights_store import RightsStore
 from gateway.schema_steps import JOURNAL_STEPS, RIGHTS_STEPS, steps_taken
@@ -73,3 +74,13 @@ def test_a_journal_of_the_first_step_becomes_todays_and_keeps_its_records(tmp_pa
         assert journal.append([a_fact()]) == [3]
         journal.acknowledge(journal.head.epoch, 3)
     assert tables(old) == tables(new)
+
+
+def test_what_commands_made_of_doors_before_its_end_was_kept_in_uptime_is_still_known(tmp_path: Path) -> None:
+    path = tmp_path / "rights.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        rights_schema.steps.apply(Database(connection), stop_before="m003_ends")
+        connection.execute("INSERT INTO owner VALUES ('north', 'east')")
+        connection.execute("INSERT INTO turns VALUES ('lobby', 'locked_down', 99)")
+    with closing(RightsStore(path, "north", "east")) as store:
+        assert store.turns() == [Turn("lobby", "locked_down", 99)]

@@ -11,12 +11,15 @@ import pytest
 from gateway_support import files_limited_to
 from orders_support import an_entry, digest_of, entries
 
+from gateway.commanded import Turn
 from gateway.errors import RightsRefused, RightsUnavailable
-from gateway.rights_store import RightsStore, Turn
+from gateway.rights_store import RightsStore
 from messages.access_list import LIST_VERSION, Entry, ListManifest
 from messages.errors import MessageError
 
 MONTH_US = 31 * 86_400_000_000
+LOCKED = Turn("lobby", "locked_down", 99, 5, "b" * 16, 1_099)
+FREED = Turn("garage", "free", 77, 5, "b" * 16, 1_077)
 
 
 def a_store(folder: Path) -> RightsStore:
@@ -176,14 +179,14 @@ def test_what_a_command_makes_of_a_door_is_known_after_a_restart_until_another_u
     tmp_path: Path,
 ) -> None:
     store = a_store(tmp_path)
-    store.use("a" * 32, 10, 5, Turn("lobby", "locked_down", 99))
-    store.use("b" * 32, 10, 5, Turn("garage", "free", 77))
+    store.use("a" * 32, 10, 5, LOCKED)
+    store.use("b" * 32, 10, 5, FREED)
     assert not store.use("a" * 32, 10, 6, Turn("lobby", None))  # a replay turns nothing
     store.close()
     again = a_store(tmp_path)
-    assert again.turns() == [Turn("garage", "free", 77), Turn("lobby", "locked_down", 99)]
+    assert again.turns() == [FREED, LOCKED]
     again.use("c" * 32, 10, 5, Turn("lobby", None))
-    assert again.turns() == [Turn("garage", "free", 77)]
+    assert again.turns() == [FREED]
     again.close()
 
 
@@ -198,6 +201,7 @@ _APPLYING = """
 import sys
 from pathlib import Path
 from orders_support import digest_of, entries
+from gateway.commanded import Turn
 from gateway.rights_store import RightsStore
 from messages.access_list import LIST_VERSION, ListManifest
 

@@ -96,23 +96,6 @@ def test_the_answer_is_the_same_whatever_was_asked_before() -> None:
         assert book.at("lobby", at(hour)).mode is a_book(**parts).at("lobby", at(hour)).mode
 
 
-def test_the_next_change_is_the_next_bound_of_any_doors_hours_or_midnight() -> None:
-    book = a_book(
-        schedules={"day": hours("08:00", "18:00"), "noon": hours("12:00", "13:00")},
-        doors={
-            "lobby": {"windows": [{"schedule": "day", "mode": "free"}]},
-            "yard": {"windows": [{"schedule": "noon", "mode": "free"}]},
-        },
-    )
-    assert [book.next_change_us(at(hour)) for hour in (7, 8, 12, 13, 18)] == [
-        at(hour) for hour in (8, 12, 13, 18, 24)
-    ]
-
-
-def test_without_hours_nothing_changes() -> None:
-    assert a_book(doors={"lobby": {"mode": "free"}}).next_change_us(at(7)) is None
-
-
 def test_by_a_clock_from_before_the_settings_no_window_holds_and_no_door_is_free() -> None:
     book = a_book(
         issued_us=at(12),

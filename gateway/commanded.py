@@ -1,0 +1,86 @@
+"""What commands make of doors for a time, and when that is over. Pure.
+
+An end stands in UTC and, within one boot, in uptime: whichever comes first ends it, for good. So a clock that
+jumps back by years keeps no door released, and one that comes back from the future brings nothing back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.clock import Moment
+from messages.model import ClockQuality
+from messages.site_settings import DoorMode
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """An end, in microseconds: UTC since 1970, and uptime of this boot."""
+
+    utc_us: int
+    uptime_us: int
+
+    def is_over(self, now: Moment) -> bool:
+        return now.now_us >= self.utc_us or now.uptime_us >= self.uptime_us
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a command makes of a door, as it is kept; `mode` None: back to its schedule, and the rest empty.
+
+    `end_uptime_us` is `until_us` in the uptime of `boot`; `boot` is empty where it was not noted.
+    """
+
+    door: str
+    mode: str | None
+    until_us: int | None = None
+    issued_us: int = 0
+    boot: str = ""
+    end_uptime_us: int = 0
+
+
+def until(until_us: int, issued_us: int, now: Moment) -> Until:
+    """Never longer than the command was meant for when it was issued, whatever the time of day is now."""
+    return Until(until_us, now.uptime_us + max(until_us - max(now.now_us, issued_us), 0))
+
+
+class CommandedModes:
+    """For the deciding thread."""
+
+    def __init__(self) -> None:
+        self._modes: dict[str, tuple[DoorMode, Until | None]] = {}
+        self._unjudged: dict[str, Turn] = {}  # of a former boot, while the time of day is not known
+
+    def turn(self, door: str, mode: DoorMode | None, until: Until | None) -> None:
+        """`mode` None: back to the schedule; `until` None: until the next command."""
+        self._unjudged.pop(door, None)
+        self._modes.pop(door, None)
+        if mode is not None:
+            self._modes[door] = mode, until
+
+    def take_up(self, turn: Turn, boot: str) -> None:
+        """One from before a restart. What is left of it after a new start of the machine is known once the
+        clock is; until then the door follows its schedule."""
+        if turn.mode is None or turn.until_us is None:
+            return
+        if turn.boot == boot:
+            self.turn(turn.door, DoorMode(turn.mode), Until(turn.until_us, turn.end_uptime_us))
+        else:
+            self._unjudged[turn.door] = turn
+
+    def mode(self, door: str, now: Moment) -> DoorMode | None:
+        """None: by its schedule. What is over is forgotten here."""
+        if door in self._unjudged:
+            self._judge(door, now)
+        mode, end = self._modes.get(door, (None, None))
+        if end is not None and end.is_over(now):
+            del self._modes[door]
+            return None
+        return mode
+
+    def _judge(self, door: str, now: Moment) -> None:
+        if now.clock is ClockQuality.UNKNOWN:
+            return
+        turn = self._unjudged.pop(door)
+        if turn.mode is not None and turn.until_us is not None:
+            self._modes[door] = DoorMode(turn.mode), until(turn.until_us, turn.issued_us, now)
