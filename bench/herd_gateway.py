@@ -12,6 +12,7 @@ from bench import thin_mqtt
 from bench.prefill import PREPARED_EPOCH
 from gateway.dispatch import Dispatch
 from gateway.journal import Head
+from gateway.journal_view import Holdings
 from gateway.pace import Backoff, Pace
 from gateway.sending import Sending
 from gateway.settings import MqttPart
@@ -30,17 +31,24 @@ class MemoryJournal:
 
     def __init__(self, bodies: list[bytes]) -> None:
         self.bodies = bodies
-        self.held = len(bodies)
+        self.count = len(bodies)
 
-    def epoch_heads(self) -> list[EpochHead]:
-        return [EpochHead(PREPARED_EPOCH, 1, self.held, record_hash(self.bodies[self.held - 1]))]
+    def holdings(self) -> Holdings:
+        head = EpochHead(PREPARED_EPOCH, 1, self.count, record_hash(self.bodies[self.count - 1]))
+        return Holdings([head], whole=True)
+
+    def acknowledged(self) -> dict[int, int]:
+        return {}
+
+    def held(self, _epoch: int) -> list[tuple[int, int]]:
+        return [(1, self.count)]
 
     def joined(self, _epoch: int, first: int, last: int) -> tuple[bytes, int]:
-        bodies = self.bodies[first - 1 : min(last, self.held)]
+        bodies = self.bodies[first - 1 : min(last, self.count)]
         return b",".join(bodies), len(bodies)
 
     def hash_of(self, _epoch: int, seq: int) -> str | None:
-        return record_hash(self.bodies[seq - 1]) if 0 < seq <= self.held else None
+        return record_hash(self.bodies[seq - 1]) if 0 < seq <= self.count else None
 
 
 class HerdGateway:
@@ -50,7 +58,7 @@ class HerdGateway:
         self._topics = {leaf: str(GatewayTopic(site, name, leaf)) for leaf in Leaf}
         self._client_id = f"liuhen-{site}-{name}"
         self.journal = MemoryJournal(bodies)
-        self.journal.held -= 1
+        self.journal.count -= 1
         settings = MqttPart()
         pace = Pace(settings.drain_per_s)
         self._dispatch = Dispatch(self.journal, lambda *_: None, pace)
@@ -102,7 +110,7 @@ class HerdGateway:
     def alarm(self, now_s: float) -> None:
         """The last record happens now."""
         self.alarm_s = now_s
-        self.journal.held = len(self.journal.bodies)
+        self.journal.count = len(self.journal.bodies)
         last = self.journal.bodies[-1]
         self._dispatch.appended(Head(PREPARED_EPOCH, len(self.journal.bodies), record_hash(last), 0))
 
@@ -175,14 +183,16 @@ class HerdGateway:
                 self.alarm_took_s = now_s - self.alarm_s
 
     def _say_state(self, now_s: float) -> None:
+        listing = self._dispatch.listing()
         state = State(
             v=WIRE_VERSION,
             online=True,
             boot=_BOOT,
             session=_SESSION,
             at=0,
-            epochs=self._dispatch.heads(),
+            epochs=listing.heads,
             acked=self._dispatch.acked,
+            whole=listing.whole,
         )
         self._publish(Leaf.STATE, encode(state), retain=True)
         self._state_s = now_s + _STATE_EVERY_S

@@ -37,7 +37,6 @@ BLOCK_RECORDS: Final = 100
 LEAST_RECORD_BYTES: Final = 40
 """A packed record is never shorter: the 32 bytes of its link to the one before are chance to any packer."""
 
-_ALL_EPOCHS: Final = 10_000
 _PRIVATE: Final = 0o600
 _LEAVES: Final = {Part.ACK: Leaf.ACK, Part.SETTINGS: Leaf.SETTINGS, Part.LIST: Leaf.LIST}
 
@@ -88,7 +87,7 @@ def export(
     no file of that name.
     """
     path = to / file_name(own.gateway, now_us, Cargo.RECORDS) if to.is_dir() else to
-    held = reader.epoch_heads(_ALL_EPOCHS)
+    held = reader.epoch_heads()
     acknowledged = reader.acknowledged()  # asked for in any case: raises where a file cannot be read
     spans = list(_spans(reader, held, {} if everything else acknowledged))
     part = path.with_name(f".{path.name}.part")

@@ -9,7 +9,7 @@ sent again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -76,6 +76,7 @@ class EpochDelivery:
         self._flights: list[Flight] = []
         self._urgent: deque[int] = deque()
         self._looked = Ranges()  # searched for alarms already
+        self._holes = Ranges()  # between oldest and head, and not held
 
     @property
     def backlog(self) -> int:
@@ -85,6 +86,16 @@ class EpochDelivery:
     @property
     def complete(self) -> bool:
         return self.through >= self.head
+
+    @property
+    def idle(self) -> bool:
+        """Nothing that is held waits or is on its way."""
+        return not self._pending and not self._flights and self._fresh_from > self.head
+
+    @property
+    def holes(self) -> tuple[Range, ...]:
+        """What is not held between records that are, beyond what the centre knows to be lost."""
+        return (self._holes - Ranges.of([(1, self.through)])).parts
 
     @property
     def in_flight(self) -> int:
@@ -98,7 +109,7 @@ class EpochDelivery:
         """Records up to `head` are held; word of it may come late, after a newer head was read."""
         self.head = max(self.head, head)
         if self.head - self._fresh_from >= FRESH_LAG:
-            self._let_wait()
+            self.let_wait()
 
     def newest_first(self) -> None:
         """The last moments before a connection was lost do not wait behind a long backlog."""
@@ -136,7 +147,7 @@ class EpochDelivery:
             return None
         if self._flying(Lane.FRESH) >= window:
             if window < WINDOW_FRESH:  # nobody acknowledges: it will take long
-                self._let_wait()
+                self.let_wait()
             return None
         first, last = self._fresh_from, min(self.head, self._fresh_from + FRESH_RECORDS - 1)
         self._fresh_from = last + 1
@@ -187,7 +198,7 @@ class EpochDelivery:
     def connection_lost(self) -> None:
         """What was on its way may have gone with the connection: no reason to suspect any single record."""
         self._give_up(self._flights)
-        self._let_wait()
+        self.let_wait()
 
     def pruned(self, oldest: int) -> None:
         """Records before `oldest` are gone; they had been acknowledged. Nothing asks for them again."""
@@ -199,12 +210,21 @@ class EpochDelivery:
             replace(f, first=max(f.first, self.oldest)) for f in self._flights if f.last >= self.oldest
         ]
 
+    def lacks_all_but(self, parts: Sequence[Range]) -> None:
+        """`parts` are held, at least one. What lies before them was pruned; what is missing between them is
+        never sent, and stands in no other record's way."""
+        self.pruned(parts[0][0])
+        self._holes = Ranges.of([(parts[0][0], parts[-1][1])]) - Ranges.of(parts)
+        self._give_up([f for f in self._flights if self._holes.overlaps(f.first, f.last)])
+        self._pending -= self._holes
+        self._suspects.cleared(self._holes)
+
     def _newest_arrived(self, aloft: list[Flight]) -> float:
         still = {f.first for f in aloft}
         return max((f.sent_s for f in self._flights if f.first not in still), default=float("-inf"))
 
     def _queue_what_is_neither_there_nor_on_its_way(self, committed: Ranges) -> None:
-        held = Ranges.of([(self.oldest, self._fresh_from - 1)])
+        held = Ranges.of([(self.oldest, self._fresh_from - 1)]) - self._holes
         flying = Ranges.of((f.first, f.last) for f in self._flights)
         waiting = held - committed - flying
         self._suspects.cleared(committed)
@@ -219,9 +239,9 @@ class EpochDelivery:
         self._pending |= lost
         return lost
 
-    def _let_wait(self) -> None:
+    def let_wait(self) -> None:
         """Fresh records that cannot go become older ones, where their alarms are looked for."""
-        self._pending |= Ranges.of([(self._fresh_from, self.head)])
+        self._pending |= Ranges.of([(self._fresh_from, self.head)]) - self._holes
         self._fresh_from = self.head + 1
 
     def _take_off(self, first: int, last: int, lane: Lane, now_s: float) -> Range:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway.delivery import BLOCK_RECORDS, WINDOW_BLOCKS, WINDOW_FRESH, EpochDelivery
+from gateway.epochs import Epochs
 from gateway.errors import JournalUnavailable
 from gateway.journal import Head
+from gateway.journal_view import Holdings
 from gateway.pace import Pace
-from gateway.ranges import Range
+from gateway.ranges import Range, Ranges
 from gateway.urgent import LOOK_RECORDS, alarms_in
-from messages.wire import Ack, EpochAck, EpochHead, join_block
+from messages.wire import Ack, EpochAck, join_block
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +34,18 @@ MAX_ASKED: Final = 64
 class Reader(Protocol):
     """What is asked of the journal; all of it raises JournalUnavailable."""
 
-    def epoch_heads(self) -> list[EpochHead]: ...
+    def holdings(self) -> Holdings: ...
+    def acknowledged(self) -> Mapping[int, int]: ...
+    def held(self, epoch: int) -> list[tuple[int, int]]: ...
     def joined(self, epoch: int, first: int, last: int) -> tuple[bytes, int]: ...
     def hash_of(self, epoch: int, seq: int) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    epoch: int
+    records: Ranges  # not empty
+    looked: bool = False  # what is not held was taken out
 
 
 class Dispatch:
@@ -56,85 +68,95 @@ class Dispatch:
         self._pace = pace
         self._arrived_lately = False
         self._too_long_logged = False
-        self._deliveries = {
-            held.epoch: EpochDelivery(held.epoch, held.oldest, held.head) for held in reader.epoch_heads()
-        }
-        self._current = next(reversed(self._deliveries.values()), None)
         self._disagreement_logged = False
-        self._asked: deque[tuple[int, int, int]] = deque(maxlen=MAX_ASKED)
+        self._asked: deque[_Asked] = deque(maxlen=MAX_ASKED)
+        self._epochs = Epochs()
+        self._readable = True
+        self._look()
+        self._epochs.listing()
+        self._epochs.take_in()
 
     @property
     def acked(self) -> int:
         """How far the centre has the newest epoch."""
-        return self._current.through if self._current else 0
+        return self._epochs.current.through if self._epochs.current else 0
 
     @property
     def unacknowledged(self) -> tuple[tuple[int, int], ...]:
         """How far the centre is with each epoch that it does not have whole; empty when it has everything."""
-        waiting = (delivery for delivery in self._deliveries.values() if not delivery.complete)
-        return tuple((delivery.epoch, delivery.through) for delivery in waiting)
+        return self._epochs.unacknowledged
 
-    def heads(self) -> list[EpochHead]:
-        """What is held of each epoch, as a state message says it."""
+    def listing(self) -> Holdings:
+        """What is held, as the next state message says it: MAX_EPOCHS epochs at most. Looks into the journal
+        for what has become readable, or was pruned, since."""
         try:
-            return self._reader.epoch_heads()
+            self._look()
         except JournalUnavailable as error:
             log.warning("uplink: %s", error)
-            return []
+            self._readable = False
+            return Holdings([], whole=False)
+        self._readable = True
+        return self._epochs.listing()
+
+    @property
+    def untold(self) -> bool:
+        """Whether delivery waits for the next state message."""
+        return self._readable and self._epochs.untold
 
     def appended(self, head: Head) -> None:
-        if head.epoch not in self._deliveries:
-            self._deliveries[head.epoch] = EpochDelivery(head.epoch, 1, head.seq)
-        self._current = self._deliveries[head.epoch]
-        self._current.appended(head.seq)
+        self._epochs.appended(head.epoch, head.seq)
 
     @property
     def backlog(self) -> int:
         """Records that wait to be sent."""
-        return sum(delivery.backlog for delivery in self._deliveries.values())
+        return self._epochs.backlog
 
     def newest_first(self) -> None:
-        if self._current:
-            self._current.newest_first()
+        if self._epochs.current:
+            self._epochs.current.newest_first()
 
     def look_for_alarms(self) -> bool:
         """Searches some more of what waits; False when all of it was searched."""
-        for delivery in reversed(self._deliveries.values()):
+        for delivery in reversed(self._epochs.at_work.values()):
             if span := delivery.to_look_through(LOOK_RECORDS):
-                delivery.looked_through(span, alarms_in(self._bodies(delivery, span)[0]))
+                delivery.looked_through(span, alarms_in(self._bodies(delivery.epoch, span)[0]))
                 return True
         return False
 
     def next_urgent(self, now_s: float) -> bytes | None:
         """The next alarm that waits among older records."""
-        for delivery in reversed(self._deliveries.values()):
+        for delivery in reversed(list(self._epochs.at_work.values())):
             if (span := delivery.next_urgent(now_s)) and (block := self._block(delivery, span)):
                 return block
         return None
 
     def next_fresh(self, now_s: float) -> bytes | None:
         """The next records as they happened, ready to be published; None when there is nothing to send."""
-        if self._current is None:
+        current = self._epochs.current
+        if current is None:
             return None
         window = self._pace.window_fresh if self._pace else WINDOW_FRESH
-        span = self._current.next_fresh(now_s, window)
-        return self._block(self._current, span) if span else None
+        span = current.next_fresh(now_s, window)
+        return self._block(current, span) if span else None
 
     def send_again(self, epoch: int, first: int, last: int) -> None:
         """Sends these once more, whatever the centre has of them: it was asked for in so many words. What is
-        pruned by now is left out."""
-        self._asked.append((epoch, first, last))
+        not held is left out."""
+        oldest, head = self._epochs.extent(epoch) or (1, 0)
+        if records := Ranges.of([(max(first, oldest), min(last, head))]):
+            self._asked.append(_Asked(epoch, records))
 
     def next_block(self, now_s: float) -> bytes | None:
         """The next older records; None when there are none, or enough are on their way."""
         if block := self._next_asked():
             return block
         self._give_up_what_is_overdue(now_s)
+        self._epochs.take_in()
         window, records = WINDOW_BLOCKS, BLOCK_RECORDS
         if self._pace:
             window, records = self._pace.window, self._pace.block_records
-        aloft = sum(delivery.blocks_aloft for delivery in self._deliveries.values())
-        for delivery in list(self._deliveries.values()):
+        aloft = sum(delivery.blocks_aloft for delivery in self._epochs.at_work.values())
+        for delivery in list(self._epochs.at_work.values()):
             span = delivery.next_block(now_s, window - aloft + delivery.blocks_aloft, records)
             if span and (block := self._block(delivery, span)):
                 return block
@@ -142,27 +164,31 @@ class Dispatch:
 
     def _next_asked(self) -> bytes | None:
         while self._asked:
-            epoch, first, last = self._asked.popleft()
-            end = min(last, first + ASKED_RECORDS - 1)
-            if end < last:
-                self._asked.appendleft((epoch, end + 1, last))
-            delivery = self._deliveries.get(epoch)
-            if delivery is None or first > delivery.head:
-                continue
-            bodies, count = self._bodies(delivery, (first, min(end, delivery.head)))
-            if count and count == min(end, delivery.head) - first + 1:
+            asked = self._asked.popleft()
+            first, last = asked.records.parts[0]
+            last = min(last, first + ASKED_RECORDS - 1)
+            bodies, count = self._bodies(asked.epoch, (first, last))
+            if count == last - first + 1:
+                if rest := asked.records - Ranges(((first, last),)):
+                    self._asked.appendleft(_Asked(asked.epoch, rest, asked.looked))
                 self.last_count = count
-                return join_block(epoch, first, count, bodies)
+                return join_block(asked.epoch, first, count, bodies)
+            if count is not None and not asked.looked:
+                missing = Ranges.of([(1, asked.records.parts[-1][1])]) - Ranges.of(
+                    self._held(asked.epoch) or ()
+                )
+                if rest := asked.records - missing:
+                    self._asked.appendleft(_Asked(asked.epoch, rest, looked=True))
         return None
 
     def acknowledged(self, ack: Ack, now_s: float) -> None:
         arrived = lost = 0
         for epoch_ack in ack.epochs:
-            delivery = self._deliveries.get(epoch_ack.epoch)
-            if delivery is not None:
-                heard = delivery.acknowledged(epoch_ack, now_s)
+            if (extent := self._epochs.extent(epoch_ack.epoch)) is not None:
+                heard = self._epochs.acknowledged(epoch_ack, now_s)
                 arrived, lost = arrived + heard.arrived, lost + heard.lost
-                self._license(epoch_ack, delivery.head)
+                self._license(epoch_ack, extent[1])
+        self._epochs.settle()
         self._arrived_lately |= arrived > 0
         if self._pace:
             self._pace.arrived(arrived)
@@ -175,15 +201,18 @@ class Dispatch:
 
         Raises JournalUnavailable; then nothing of it was taken.
         """
-        reached = {epoch: delivery.through for epoch, delivery in self._deliveries.items()}
-        news = [each for each in ack.epochs if each.through > reached.get(each.epoch, each.through)]
+        news = [
+            each
+            for each in ack.epochs
+            if self._epochs.extent(each.epoch) and each.through > self._epochs.through(each.epoch)
+        ]
         own = {each.epoch: self._reader.hash_of(each.epoch, each.through) for each in news}
         self.acknowledged(Ack(ack.v, news), now_s)
         return {each.epoch: each.through for each in news if each.hash and own[each.epoch] == each.hash}
 
     def _give_up_what_is_overdue(self, now_s: float) -> None:
         patience = self._pace.patience if self._pace else 1
-        late = sum([delivery.overdue(now_s, patience) for delivery in self._deliveries.values()])
+        late = sum([delivery.overdue(now_s, patience) for delivery in self._epochs.at_work.values()])
         if late and self._pace:
             if self._arrived_lately:
                 self._pace.lost()
@@ -193,16 +222,25 @@ class Dispatch:
 
     def recall(self) -> None:
         """What was on its way counts as lost."""
-        for delivery in self._deliveries.values():
+        for delivery in self._epochs.at_work.values():
             delivery.connection_lost()
+
+    def _look(self) -> None:
+        held = self._reader.holdings()
+        try:
+            licensed = self._reader.acknowledged()
+        except JournalUnavailable as error:  # then the centre's own word counts alone
+            log.info("uplink: %s", error)
+            licensed = {}
+        self._epochs.found(held, licensed)
 
     def _block(self, delivery: EpochDelivery, span: Range) -> bytes | None:
         first, last = span
-        bodies, count = self._bodies(delivery, span)
+        bodies, count = self._bodies(delivery.epoch, span)
         if count is None:
             return None
         if count < last - first + 1:
-            self._left_by_pruning(delivery)
+            self._find_what_is_left(delivery.epoch)
             return None
         block = join_block(delivery.epoch, first, count, bodies)
         if self.payload_limit is None or len(block) <= self.payload_limit:
@@ -232,21 +270,29 @@ class Dispatch:
             )
         return None
 
-    def _bodies(self, delivery: EpochDelivery, span: Range) -> tuple[bytes, int | None]:
+    def _bodies(self, epoch: int, span: Range) -> tuple[bytes, int | None]:
         """Records joined, and how many there were; None where the journal cannot be read just now."""
         try:
-            return self._reader.joined(delivery.epoch, *span)
+            return self._reader.joined(epoch, *span)
         except JournalUnavailable as error:
             log.warning("uplink: %s", error)
             return b"", None
 
-    def _left_by_pruning(self, delivery: EpochDelivery) -> None:
-        """Some of these were acknowledged and pruned meanwhile; only the rest is asked for again."""
-        held = {head.epoch: head for head in self.heads()}
-        if delivery.epoch in held:
-            delivery.pruned(held[delivery.epoch].oldest)
-        elif held:  # else it cannot be read just now
-            del self._deliveries[delivery.epoch]
+    def _find_what_is_left(self, epoch: int) -> None:
+        """Some were acknowledged and pruned meanwhile, or lost to damage; only the rest is sent."""
+        parts = self._held(epoch)
+        if parts:
+            self._epochs.lacks_all_but(epoch, parts)
+        elif parts is not None:
+            self._epochs.forget(epoch)
+
+    def _held(self, epoch: int) -> list[Range] | None:
+        """None where the journal cannot be read just now."""
+        try:
+            return self._reader.held(epoch)
+        except JournalUnavailable as error:
+            log.warning("uplink: %s", error)
+            return None
 
     def _license(self, ack: EpochAck, head: int) -> None:
         """Only a hash that equals our own licenses deletion. Whatever cannot be confirmed takes back every

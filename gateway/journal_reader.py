@@ -8,10 +8,10 @@ from pathlib import Path
 
 from gateway.errors import JournalUnavailable
 from gateway.journal_chain import Flaw
-from gateway.journal_view import NO_END, FileView
+from gateway.journal_view import NO_END, FileView, Holdings
 from messages.errors import MessageError
 from messages.model import Record
-from messages.wire import MAX_EPOCHS, EpochHead
+from messages.wire import EpochHead
 
 __all__ = ["Flaw", "JournalReader"]
 
@@ -48,17 +48,31 @@ class JournalReader:
         for file in self._both:
             file.close()
 
-    def epoch_heads(self, newest: int = MAX_EPOCHS) -> list[EpochHead]:
-        """Oldest and newest record held of each of the `newest` epochs, the newest epoch last.
+    def epoch_heads(self) -> list[EpochHead]:
+        """Oldest and newest record held of each epoch, the newest epoch last.
 
         Of a file that cannot be read now it is what was read last.
         """
+        return self.holdings().heads
+
+    def holdings(self) -> Holdings:
+        """The same, and whether that is all: not where a file cannot be read or is not there any more."""
         files = self._files
-        failures = [failure for file in files if (failure := self._refresh(file, newest))]
+        failures = [failure for file in files if (failure := self._refresh(file))]
         if len(failures) == len(files):
             raise failures[0]
-        heads = [head for file in files for head in file.heads]
-        return sorted(heads, key=lambda head: head.epoch)[-newest:]
+        heads = sorted((head for file in self._both for head in file.heads), key=lambda head: head.epoch)
+        vanished = any(file.heads for file in self._both if file not in files)
+        return Holdings(heads, whole=not failures and not vanished and self._knows_all_formers(files))
+
+    def _knows_all_formers(self, files: Sequence[FileView]) -> bool:
+        """Whether no file goes on from one that is not at hand, as when a disk is not mounted."""
+        try:
+            formers = {epoch for file in files for epoch, _, _ in file.left_at()}
+            return all(any(file.holds(epoch) for file in files) for epoch in formers)
+        except (JournalUnavailable, MessageError) as error:
+            log.debug("whether the journal is all here is not known: %s", error)
+            return False
 
     def acknowledged(self) -> dict[int, int]:
         """Up to which record the centre has acknowledged each epoch; an epoch without one is left out."""
@@ -134,9 +148,9 @@ class JournalReader:
         targets = [into, into.with_name(into.name + ".second")]
         return [file.backup(target) for file, target in zip(self._files, targets, strict=False)]
 
-    def _refresh(self, file: FileView, newest: int) -> JournalUnavailable | None:
+    def _refresh(self, file: FileView) -> JournalUnavailable | None:
         try:
-            file.refresh_heads(newest)
+            file.refresh_heads()
         except JournalUnavailable as error:
             return error
         return None

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,15 @@ from messages.chain import record_hash
 from messages.errors import MessageError
 from messages.model import Record
 from messages.wire import EpochHead, decode_record
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What is held of each epoch, the oldest first; `whole` if nothing is held beside that."""
+
+    heads: list[EpochHead]
+    whole: bool
+
 
 _PAGE = 1_000
 NO_END = 2**62
@@ -41,10 +51,10 @@ class FileView:
             self._connection.close()
             self._connection = None
 
-    def refresh_heads(self, newest_epochs: int) -> None:
-        """Oldest and newest record held of each of so many of the newest epochs."""
+    def refresh_heads(self) -> None:
+        """Oldest and newest record held of each epoch that has any."""
         heads = []
-        for epoch in self._epochs()[-newest_epochs:]:
+        for epoch in self._epochs():
             span = (epoch.first_id, epoch.end_id)
             oldest = self._one("SELECT id FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT 1", *span)
             newest = self._one(

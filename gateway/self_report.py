@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from gateway.clock import Clock
+from gateway.journal_view import Holdings
 from messages.heads import tell_state
-from messages.wire import WIRE_VERSION, About, EpochHead, State, encode
+from messages.wire import WIRE_VERSION, About, State, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Held(Protocol):
 
     @property
     def acked(self) -> int: ...
-    def heads(self) -> list[EpochHead]: ...
+    def listing(self) -> Holdings: ...
 
 
 class SelfReport:
@@ -47,17 +48,19 @@ class SelfReport:
 
     def here(self, session: str, held: Held, report: Report, limit: int | None) -> bytes:
         """`limit`: bytes that the broker takes; how far the journal goes counts more than the devices."""
+        listing = held.listing()
         state = State(
             v=WIRE_VERSION,
             online=True,
             boot=self._clock.boot,
             session=session,
             at=min(self._clock.now_us(), report.recorded_until_us),
-            epochs=held.heads(),
+            epochs=listing.heads,
             acked=held.acked,
             list_version=report.list_version,
             devices=report.devices,
             journal="ok" if report.unrecorded == 0 else "not_recording",
+            whole=listing.whole,
         )
         payload = self._signed(state)
         if limit is not None and len(payload) > limit:

@@ -233,6 +233,8 @@ class Uplink:
         while message := self._sending.next(now_s, self._at_the_broker):
             leaf, payload = message
             self._line.publish(self._topics[leaf], payload)
+        if self._dispatch.untold:
+            self._next_state_s = min(self._next_state_s, now_s + _TOGETHER_S)
 
     @property
     def _at_the_broker(self) -> int:

@@ -39,6 +39,7 @@ MAX_RANGES: Final = 64
 """Missing ranges named in one acknowledgement; the rest follows when these are filled."""
 
 MAX_EPOCHS: Final = 16
+"""Epochs named in one message; a gateway may hold more, and names the others in later ones."""
 
 Label = Annotated[str, Meta(max_length=120)]
 
@@ -80,17 +81,25 @@ class Ack(Struct, frozen=True, forbid_unknown_fields=True):
     epochs: Annotated[list[EpochAck], Meta(max_length=MAX_EPOCHS)]
 
 
-class EpochHead(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a gateway still holds of one epoch: records `oldest` .. `head`."""
+class EpochHead(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a gateway still holds of one epoch: records `oldest` .. `head`, but for `holes`.
+
+    `holes` (ranges) are some of those that damage left, the lowest that the centre does not know of first.
+    """
 
     epoch: Epoch
     oldest: Seq
     head: Seq
     hash: HashHex
+    holes: Annotated[tuple[tuple[Seq, Seq], ...], Meta(max_length=MAX_RANGES)] = ()
 
 
 class State(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A gateway's state; as its will only `online`, `boot` and `session` are set."""
+    """A gateway's state; as its will only `online`, `boot` and `session` are set.
+
+    `whole`: `epochs` names every epoch of which anything is held. Only then does an older one that is not
+    named hold nothing any more; gateways that do not know this field never say so.
+    """
 
     v: int
     online: bool
@@ -102,6 +111,7 @@ class State(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     list_version: Count | None = None
     devices: Annotated[dict[Name, Label], Meta(max_length=256)] | None = None
     journal: Label | None = None
+    whole: bool = False
 
 
 class DoorAbout(Struct, frozen=True, forbid_unknown_fields=True):

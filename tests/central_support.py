@@ -117,7 +117,9 @@ def a_state(
     heads = [EpochHead(epoch, oldest, head, digest)] if head else []
     if not online:
         return State(v=WIRE_VERSION, online=False, boot=BOOT, session=session)
-    return State(v=WIRE_VERSION, online=True, boot=BOOT, session=session, at=START_US, epochs=heads)
+    return State(
+        v=WIRE_VERSION, online=True, boot=BOOT, session=session, at=START_US, epochs=heads, whole=True
+    )
 
 
 def free_port() -> int:

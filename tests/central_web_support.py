@@ -70,6 +70,7 @@ def online(*heads: EpochHead, at_us: int = START_US, devices: dict[str, str] | N
         at=at_us,
         epochs=list(heads),
         devices=devices,
+        whole=True,
     )
 
 

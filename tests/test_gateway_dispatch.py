@@ -120,7 +120,7 @@ def test_a_foreign_hash_takes_the_licence_back(office: Office) -> None:
 def test_an_epoch_that_was_pruned_away_is_not_asked_for_any_more(office: Office) -> None:
     office.delete(1, 150)
     assert office.blocks() == [(SECOND, 1, 30)]
-    assert [head.epoch for head in office.dispatch.heads()] == [SECOND]
+    assert [head.epoch for head in office.dispatch.listing().heads] == [SECOND]
     assert office.blocks(RESEND_AFTER_S) == [(SECOND, 1, 30)]
 
 
@@ -151,7 +151,7 @@ def test_a_journal_that_cannot_be_read_gives_nothing_and_is_tried_again(
     with closing(sqlite3.connect(office.journal.path)) as connection:
         connection.execute("ALTER TABLE records RENAME TO elsewhere")
         assert office.blocks() == []
-        assert office.dispatch.heads() == []
+        assert office.dispatch.listing().heads == []
         office.acknowledge((EPOCH_S, 20, "a" * 64))
         connection.execute("ALTER TABLE elsewhere RENAME TO records")
     assert "cannot be read" in caplog.text

@@ -18,7 +18,7 @@ from central.fleet import device_keys
 from central.fleet.device_keys import Trusted
 from central.fleet.reports import note_about, note_state
 from central.ingest.ledger import EpochLedger, GatewayLedger, Ledger
-from central.ingest.segments import Break, Segment, meets
+from central.ingest.segments import Break, Range, Segment, meets
 from central.ingest.setaside import Place, SetAside
 from central.ingest.verify import Arrived, Refused, Taken, Trouble, take_apart, unread
 from central.store.engine import insert_many
@@ -27,7 +27,7 @@ from central.store.tables import quarantine, record
 from messages.errors import MessageError
 from messages.heads import ToldState, read_state, vouched
 from messages.topics import GatewayTopic, Leaf, parse_topic
-from messages.wire import MAX_EPOCHS, About, Ack, EpochHead, State, decode
+from messages.wire import About, Ack, EpochHead, State, decode
 
 _place_of = lru_cache(maxsize=8_192)(parse_topic)
 """Five topics of each of some thousand gateways; looking up is a tenth of parsing."""
@@ -160,6 +160,7 @@ class _Transaction:
         for refused in taken.refused:
             self._refuse(owner, topic, refused)
         for run in taken.runs():
+            owner.spoken_of.add(taken.epoch)
             entry = owner.epoch(taken.epoch)
             first = run[0].seq
             new = entry.coverage.uncovered(first, run[-1].seq)
@@ -265,23 +266,25 @@ class _Transaction:
         if not state.epochs:
             return
         for head in state.epochs:
+            owner.spoken_of.add(head.epoch)
             if owner.device_key is None or not owner.knows_more_than(
                 head
             ):  # an old one, signed, played again
                 self._take_head(owner, head)
-        for epoch in _dropped(owner, state.epochs):
+        for epoch in _dropped(owner, state.epochs) if state.whole else ():
             self._ledger.no_longer_held(owner, epoch)
-            self._lose(owner, epoch, owner.heads[epoch][0])
+            self._lose(owner, epoch, [(1, owner.heads[epoch][0])])
 
     def _take_head(self, owner: GatewayLedger, head: EpochHead) -> None:
         self._ledger.report_head(owner, head)
-        self._lose(owner, head.epoch, head.oldest - 1)
+        below_head = ((first, min(last, head.head - 1)) for first, last in head.holes)
+        self._lose(owner, head.epoch, [(1, head.oldest - 1), *below_head])
         ends = (s.last_hash for s in owner.epoch(head.epoch).coverage.segments if s.last == head.head)
         if next(ends, bytes.fromhex(head.hash)) != bytes.fromhex(head.hash):
             self._aside.find(owner.id, Trouble.CONFLICT, head.epoch, head.head)
 
-    def _lose(self, owner: GatewayLedger, epoch: int, last: int) -> None:
-        for first, _ in owner.epoch(epoch).coverage.lose([(1, last)]):
+    def _lose(self, owner: GatewayLedger, epoch: int, ranges: Iterable[Range]) -> None:
+        for first, _ in owner.epoch(epoch).coverage.lose(ranges):
             self._aside.find(owner.id, Trouble.LOST, epoch, first)
 
 
@@ -305,12 +308,7 @@ def _outside(run: Sequence[Arrived], parts: Iterable[tuple[int, int]]) -> Sequen
 
 
 def _dropped(owner: GatewayLedger, heads: Sequence[EpochHead]) -> list[int]:
-    """Older epochs that were not named although there was room for them."""
+    """Older epochs that a state does not name although it says that it names everything that is held."""
     listed = {head.epoch for head in heads}
-    room = len(heads) < MAX_EPOCHS
     known = {*owner.epochs, *owner.heads} - listed
-    return [
-        epoch
-        for epoch in sorted(known)
-        if epoch < max(listed) and (room or epoch > min(listed)) and not owner.settled_for_good(epoch)
-    ]
+    return [epoch for epoch in sorted(known) if epoch < max(listed) and not owner.settled_for_good(epoch)]

@@ -42,6 +42,7 @@ class GatewayLedger:
     device_key: bytes | None = None
     epochs: dict[int, EpochLedger] = field(default_factory=dict)
     heads: dict[int, tuple[int, bool]] = field(default_factory=dict)  # epoch: head, still held
+    spoken_of: set[int] = field(default_factory=set)  # epochs, by the gateway, in this transaction
 
     def epoch(self, number: int) -> EpochLedger:
         if number not in self.epochs:
@@ -49,11 +50,18 @@ class GatewayLedger:
         return self.epochs[number]
 
     def acknowledgement(self) -> Ack:
-        """The newest epochs, but not those that are complete and that the gateway no longer holds."""
-        open_epochs = [
-            number for number in sorted({*self.epochs, *self.heads}) if not self.settled_for_good(number)
+        """What the gateway has just spoken of; beside that the newest epochs, but not those that are complete
+        and that the gateway no longer holds."""
+        spoken_of = sorted(self.spoken_of)
+        answered = spoken_of[: MAX_EPOCHS - 1] + spoken_of[MAX_EPOCHS - 1 :][-1:]
+        others = [
+            number
+            for number in sorted({*self.epochs, *self.heads} - self.spoken_of)
+            if not self.settled_for_good(number)
         ]
-        return Ack(v=WIRE_VERSION, epochs=[self._epoch_ack(n) for n in open_epochs[-MAX_EPOCHS:]])
+        if room := MAX_EPOCHS - len(answered):
+            answered += others[-room:]
+        return Ack(v=WIRE_VERSION, epochs=[self._epoch_ack(number) for number in sorted(answered)])
 
     def knows_more_than(self, head: EpochHead) -> bool:
         """Whether the gateway has told more of this epoch since."""
