@@ -13,7 +13,7 @@ from drivers.base import Assurance, CardRead, CredentialKind
 from gateway.access import Access
 from gateway.access_list import AccessList
 from gateway.clock import Clock
-from gateway.controller import Controller, Surroundings
+from gateway.controller import Controller
 from gateway.decision import DoorPolicy
 from gateway.doors import AccessPoint, Doors, Doorway
 from gateway.events import NewList
@@ -21,6 +21,7 @@ from gateway.journal import Head, Journal
 from gateway.passes import PassBook
 from gateway.portal import Portal
 from gateway.senses import Senses
+from gateway.surroundings import Surroundings
 from messages.access_list import EVERY_DOOR, Entry
 from messages.model import ClockQuality, Direction
 

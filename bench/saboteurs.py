@@ -44,7 +44,7 @@ class _UnlocksFirst(Controller):
         for act in acts:
             self._carry_out(act, seq=None)
         threading.Event().wait(LINGER_S)
-        self._handle_facts([act.fact for act in acts])
+        self._recorder.settle([act.fact for act in acts])
 
 
 class _AcksFirst(IngestService):

@@ -21,7 +21,7 @@ from gateway.about import about
 from gateway.access_list import AccessList
 from gateway.assembly import make_access, make_doorways, make_points, make_sensors
 from gateway.clock import Clock
-from gateway.controller import Controller, Surroundings
+from gateway.controller import Controller
 from gateway.devices import make_lock_boards, make_readers
 from gateway.doors import Doors
 from gateway.errors import (
@@ -57,6 +57,7 @@ from gateway.service_manager import ServiceManager
 from gateway.settings import Settings
 from gateway.spool import Spool, spool_folder
 from gateway.storage_space import StorageWatch
+from gateway.surroundings import Surroundings
 from gateway.timekeeping import Timekeeper
 from gateway.tokens import load_site_key, tokeniser
 from gateway.uplink import Uplink

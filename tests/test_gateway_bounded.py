@@ -21,10 +21,10 @@ from drivers.base import (
     InputChanged,
     InputState,
 )
-from gateway import controller as controller_module
+from gateway import recording
 from gateway.access import Access
 from gateway.access_list import AccessList
-from gateway.controller import Controller, Surroundings
+from gateway.controller import Controller
 from gateway.decision import Admission, DoorPolicy
 from gateway.doors import AccessPoint, Doors, Doorway
 from gateway.events import Acknowledged, Event, NewList, Stop
@@ -34,6 +34,7 @@ from gateway.passes import PassBook
 from gateway.portal import Portal
 from gateway.senses import Senses
 from gateway.sensing import InputFunction, Sensor
+from gateway.surroundings import Surroundings
 from messages.access_list import Entry
 from messages.model import Direction, Kind
 from messages.wire import EpochAck
@@ -160,7 +161,7 @@ def test_days_of_events_leave_files_memory_and_threads_as_they_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """trust.md R-27, with the clock turned and the care for the journal in each pause."""
-    monkeypatch.setattr(controller_module, "CARE_EVERY_S", 0.001)
+    monkeypatch.setattr(recording, "CARE_EVERY_S", 0.001)
     building = Building(tmp_path)
     try:
         for day in range(3):

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -29,10 +30,10 @@ from drivers.base import (
     InputState,
 )
 from drivers.errors import DeviceUnavailable
-from gateway import controller as controller_module
+from gateway import recording
 from gateway.access import Access
 from gateway.access_list import AccessList
-from gateway.controller import Controller, Surroundings
+from gateway.controller import Controller
 from gateway.decision import Admission, DoorPolicy
 from gateway.doors import AccessPoint, Doors, Doorway
 from gateway.events import (
@@ -52,6 +53,7 @@ from gateway.passes import PassBook
 from gateway.portal import Portal
 from gateway.senses import Senses
 from gateway.sensing import InputFunction, Sensor
+from gateway.surroundings import Surroundings
 from messages.access_list import Entry
 from messages.commands import Action, Command, Outcome, RecordRange, Result, Why
 from messages.model import AssuranceLevel, ClockQuality, Credential, Direction, Kind, Reason, Record
@@ -542,8 +544,8 @@ def test_news_of_devices_and_lists_waits_for_the_journal(house: House) -> None:
 def test_what_waits_for_the_journal_is_limited_and_the_newest_stay(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    house.controller._unrecorded = type(house.controller._unrecorded)(maxlen=5)
-    monkeypatch.setattr(controller_module, "MAX_UNRECORDED", 5)
+    house.controller._recorder._unrecorded = deque(maxlen=5)
+    monkeypatch.setattr(recording, "MAX_UNRECORDED", 5)
     with no_room(house):
         for number in range(8):
             house.reads(PEOPLE[number], at_s=number * 10)

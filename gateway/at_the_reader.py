@@ -1,0 +1,76 @@
+"""What is shown to a reader becomes a decision, and the facts that tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from drivers.base import CardRead, CardUnreadable
+from gateway.access import Access, presented
+from gateway.clock import Moment
+from gateway.decision import Decision
+from gateway.doors import AccessPoint
+from gateway.facts import Fact
+from gateway.presentation import RepeatWindow
+from gateway.recording import Act, Recorder
+from messages.model import AssuranceLevel, Credential, Kind, Reason
+
+
+class AtTheReader:
+    """For the deciding thread. Records nothing and opens nothing."""
+
+    def __init__(
+        self,
+        points: Mapping[str, AccessPoint],
+        access: Access,
+        recorder: Recorder,
+        now: Callable[[], Moment],
+    ) -> None:
+        """`points` by reader; `now`: for decisions."""
+        self._points = points
+        self._access = access
+        self._recorder = recorder
+        self._now = now
+        self._repeats = RepeatWindow()
+
+    def read(self, read: CardRead) -> list[Act]:
+        """Nothing for a repeat, or for a reader without a door."""
+        point = self._points.get(read.reader)
+        shown = read.token if read.pin is None else f"{read.token} {read.pin}"  # another PIN is another try
+        if point is None or self._repeats.is_repeat(read.reader, shown, read.at_ns):
+            return []
+        now = self._now()
+        decision = self._access.decide(presented(read), point.door, point.direction, now)
+        fact = self._decision_fact(read, point, decision)
+        acts = [Act(fact, point, read.reader, decision)]
+        if decision.duress:
+            acts.append(Act(replace(fact, kind=Kind.DURESS, reason=None)))
+        if decision.repeated:
+            acts.append(Act(self._recorder.fact(Kind.REPEATED_DENIALS, door=point.door, reader=read.reader)))
+        return acts
+
+    def unreadable(self, event: CardUnreadable) -> list[Act]:
+        point = self._points.get(event.reader)
+        if point is None:
+            return []
+        fact = self._recorder.fact(
+            Kind.ACCESS_DENIED,
+            door=point.door,
+            reader=event.reader,
+            direction=point.direction,
+            reason=Reason.UNREADABLE,
+        )
+        return [Act(fact, point, event.reader)]
+
+    def _decision_fact(self, read: CardRead, point: AccessPoint, decision: Decision) -> Fact:
+        return self._recorder.list_fact(
+            Kind.ACCESS_GRANTED if decision.granted else Kind.ACCESS_DENIED,
+            self._access.access_list,
+            door=point.door,
+            reader=read.reader,
+            direction=point.direction,
+            credential=Credential(read.kind, read.token, AssuranceLevel(read.assurance)),
+            holder=decision.holder,
+            category=decision.category,
+            reason=decision.reason,
+        )

@@ -1,0 +1,186 @@
+"""The deciding thread's side of the journal: facts are made, and made durable or kept in memory.
+
+Who decides what follows from a record is `controller`; nothing here knows doors.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from gateway.access_list import AccessList
+from gateway.clock import Clock
+from gateway.decision import Decision
+from gateway.doors import AccessPoint
+from gateway.errors import JournalUnavailable
+from gateway.facts import Fact
+from gateway.journal import Head, Journal
+from gateway.metrics import Metrics
+from messages.commands import Command
+from messages.model import Kind, Reason
+
+log = logging.getLogger(__name__)
+
+CARE_EVERY_S = 60.0
+"""Acknowledgements are noted, and old records pruned, together and seldom: flash wears by writes."""
+
+MAX_UNRECORDED = 10_000
+"""Facts kept in memory while the journal cannot write: some days of a building's entries."""
+
+_LET_IN_UNRECORDED = frozenset({Reason.LISTED, Reason.LISTED_PASSED_BACK, Reason.FREE_HOURS})
+"""Enrolled people, and everybody while the door stands free. Whoever else has a right is sent to a person
+while nothing can be recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A fact to record and, once it is durable, what follows from it at the door."""
+
+    fact: Fact
+    point: AccessPoint | None = None
+    reader: str | None = None
+    decision: Decision | None = None
+    command: Command | None = None
+    refused: str | None = None  # the id of a command that is answered with this record
+    noted: Callable[[], None] | None = None  # who waits for this record to be durable
+
+    @property
+    def granted(self) -> bool:
+        return self.decision is not None and self.decision.granted
+
+    @property
+    def admits_unrecorded(self) -> bool:
+        """Whether its door is opened while nothing can be recorded."""
+        may = self.granted and self.fact.reason in _LET_IN_UNRECORDED
+        return may and self.point is not None and self.point.admit_listed_unrecorded
+
+    def fact_without_a_journal(self) -> Fact:
+        """What is decided then, and to be recorded afterwards."""
+        if not self.granted or self.fact.reason is Reason.FREE_HOURS:
+            return self.fact
+        if self.admits_unrecorded:
+            return replace(self.fact, reason=Reason.LISTED_UNRECORDED)
+        return replace(self.fact, kind=Kind.ACCESS_DENIED, reason=Reason.NOT_RECORDABLE)
+
+
+class Recorder:
+    """Owns the journal's writing side. Belongs to the deciding thread, but `unrecorded`."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        metrics: Metrics,
+        keep_days: int,
+        *,
+        announce: Callable[[Head], None],
+        epoch_began: Callable[[], None],
+    ) -> None:
+        """`announce`: a commit has moved the head; `epoch_began`: its numbers are of another epoch than those
+        before. `keep_days`: how long acknowledged records are kept."""
+        self._journal = journal
+        self._clock = clock
+        self._metrics = metrics
+        self._keep_days = keep_days
+        self._announce = announce
+        self._epoch_began = epoch_began
+        self._unrecorded: deque[Fact] = deque(maxlen=MAX_UNRECORDED)
+        self._acknowledged: dict[int, int] = {}
+        self._noted: dict[int, int] = {}
+        self._epoch = 0
+        self._care_every_s = CARE_EVERY_S if keep_days else 0.0
+        self._cared_s = time.monotonic()
+
+    @property
+    def head(self) -> Head:
+        return self._journal.head
+
+    @property
+    def unrecorded(self) -> tuple[Fact, ...]:
+        """What happened and could not be recorded yet, oldest first; may be asked for by any thread."""
+        return tuple(self._unrecorded.copy())
+
+    @property
+    def care_is_due(self) -> bool:
+        return time.monotonic() - self._cared_s >= self._care_every_s
+
+    def fact(self, kind: Kind, **fields: object) -> Fact:
+        """As of now."""
+        return Fact(
+            kind=kind,
+            at_us=self._clock.now_us(),
+            uptime_us=self._clock.uptime_us(),
+            clock=self._clock.quality(),
+            **fields,  # type: ignore[arg-type]
+        )
+
+    def list_fact(self, kind: Kind, access_list: AccessList, **fields: object) -> Fact:
+        """One that tells of the access list, too: which it is, and how old."""
+        age_s = access_list.age_s(self._clock.now_us())
+        return self.fact(kind, list_version=access_list.version, list_age_s=age_s, **fields)
+
+    def record(self, facts: list[Fact]) -> list[int]:
+        """Durable when this returns their numbers. What could not be recorded before goes first. Raises
+        JournalUnavailable."""
+        earlier = list(self._unrecorded)
+        begun_s = time.monotonic()
+        seqs = self._journal.append([*earlier, *facts])
+        self._metrics.committed(time.monotonic() - begun_s)
+        for fact in (*earlier, *facts):
+            self._metrics.recorded(fact.kind, fact.reason)
+        if self._journal.head.epoch != self._epoch:
+            self._epoch = self._journal.head.epoch
+            self._epoch_began()
+        if earlier:
+            self._unrecorded.clear()
+            log.warning("journal: %d records made up for", len(earlier))
+        return seqs[len(earlier) :]
+
+    def settle(self, facts: list[Fact]) -> None:
+        """Records what nothing at a door waits for: durable or in memory when this returns."""
+        if not facts:
+            return
+        try:
+            self.record(facts)
+        except JournalUnavailable as error:
+            log.critical("nothing can be recorded: %s", error)
+            self.keep_in_memory([*facts, *self.troubles()])
+            return
+        self._announce(self._journal.head)
+        self.settle(self.troubles())
+
+    def keep_in_memory(self, facts: list[Fact]) -> None:
+        if len(self._unrecorded) + len(facts) > MAX_UNRECORDED:
+            log.critical("more than %d records wait for the journal: the oldest are lost", MAX_UNRECORDED)
+        self._unrecorded.extend(facts)
+
+    def troubles(self) -> list[Fact]:
+        """What the journal has met with since it was asked last."""
+        return [self.fact(kind, reason=reason) for kind, reason in self._journal.troubles()]
+
+    def acknowledged(self, epoch: int, through: int) -> None:
+        """To be noted with the next `care`."""
+        self._acknowledged[epoch] = through
+
+    def care(self, found: Iterable[tuple[Kind, Reason | None]], go_on: Callable[[], bool]) -> None:
+        """Between events: records what was `found` of disk and clock, makes up for what was not recorded,
+        notes acknowledgements, prunes a little; `go_on` is asked after each part of that."""
+        self._cared_s = time.monotonic()
+        self.settle([self.fact(kind, reason=reason) for kind, reason in found])
+        try:
+            if self._unrecorded:
+                self.record([])
+                self._announce(self._journal.head)
+            for epoch, through in self._acknowledged.items():
+                if self._noted.get(epoch) != through:  # the centre says it again with each state
+                    self._journal.acknowledge(epoch, through)
+                    self._noted[epoch] = through
+            self._acknowledged.clear()
+            while self._journal.prune(self._keep_days) and go_on():
+                continue
+        except JournalUnavailable as error:
+            log.critical("nothing can be recorded: %s", error)
+        self.settle(self.troubles())
