@@ -29,7 +29,7 @@ class Epochs:
         self._heard: dict[int, EpochAck] = {}  # the centre's newest word of each
         self._waiting: list[int] = []  # oldest first
         self._may_begin: set[int] = set()
-        self._turn = 0
+        self._named_last = 0  # of those that are named in turn
         self._holes_found = False
 
     def found(self, held: Holdings, licensed: Mapping[int, int]) -> None:
@@ -153,9 +153,10 @@ class Epochs:
     def _in_turn(self, others: list[int], room: int) -> list[int]:
         if len(others) <= room:
             return others
-        start = self._turn % len(others)
-        self._turn = start + room
-        return (others[start:] + others[:start])[:room]
+        later = [epoch for epoch in others if epoch > self._named_last]
+        named = (later + others)[:room]
+        self._named_last = named[-1] if named else self._named_last
+        return named
 
     def _with_holes(self, epochs: list[int]) -> list[EpochHead]:
         heads, room = [], MAX_HOLES_TOLD
