@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from central_support import GATEWAY, SESSION, a_block, a_chain, a_record, a_state, topic
 from database_support import forbid
+from msgspec.structs import replace
 from sqlalchemy import Engine, func, select
 
 from central.ingest import ledger, setaside
@@ -14,7 +15,19 @@ from central.store.engine import writing
 from central.store.tables import finding, gateway, lost_range, quarantine, record, segment
 from messages.chain import record_hash
 from messages.topics import Leaf
-from messages.wire import MAX_RANGES, About, Ack, DoorAbout, EpochAck, State, decode, encode, encode_record
+from messages.wire import (
+    MAX_EPOCHS,
+    MAX_RANGES,
+    About,
+    Ack,
+    DoorAbout,
+    EpochAck,
+    EpochHead,
+    State,
+    decode,
+    encode,
+    encode_record,
+)
 
 CHAIN = a_chain(300)
 NOW_US = 1_800_000_000_000_000
@@ -194,6 +207,53 @@ def test_an_older_epoch_that_is_no_longer_held_keeps_its_holes_as_lost(engine: E
     assert rows(engine, lost_range.c.first, lost_range.c.last) == [(11, 20), (31, 40)]
     assert [e.epoch for e in ack.epochs] == [2]
     assert findings(engine) == [("lost", 1, 11), ("lost", 1, 31)]
+
+
+@pytest.mark.parametrize("named", [1, MAX_EPOCHS])
+def test_an_epoch_that_is_not_named_is_not_lost_unless_the_state_names_all(
+    engine: Engine, named: int
+) -> None:
+    """As gateways say it that hold more, cannot read a file just now, or do not know the field."""
+    taken(engine, state(a_state(40, hash_of(40))), block(1, 10))
+    heads = [EpochHead(epoch, 1, 3, "ab" * 32) for epoch in range(2, 2 + named)]
+    partly = replace(a_state(0, ""), epochs=heads, whole=False)
+    taken(engine, state(partly), times=3)
+    assert rows(engine, lost_range.c.first, lost_range.c.last) == []
+    assert findings(engine) == []
+    taken(engine, state(replace(partly, whole=True)))
+    assert rows(engine, lost_range.c.epoch, lost_range.c.first, lost_range.c.last) == [(1, 11, 40)]
+
+
+def test_what_a_gateway_says_that_it_lacks_in_between_is_lost(engine: Engine) -> None:
+    taken(engine, block(1, 10), block(31, 40))
+    head = EpochHead(1, 1, 40, hash_of(40), holes=((6, 8), (15, 20), (30, 35), (39, 900)))
+    ack = taken(engine, state(replace(a_state(0, ""), epochs=[head])), times=3)
+    assert rows(engine, lost_range.c.first, lost_range.c.last) == [(15, 20), (30, 30)]
+    assert ack.epochs == [EpochAck(1, 10, hash_of(10), 40, [(11, 14), (21, 29)])]
+    ack = taken(engine, block(11, 14), block(21, 29))
+    assert ack.epochs == [EpochAck(1, 40, hash_of(40), 40, [])]
+    assert findings(engine) == [("lost", 1, 15), ("lost", 1, 30)]
+
+
+def test_an_acknowledgement_answers_what_was_said_however_many_newer_epochs_there_are(engine: Engine) -> None:
+    for epoch in range(1, 41):
+        taken(engine, (topic(Leaf.BACKLOG), a_block(a_chain(3, epoch=epoch), epoch=epoch)))
+    ack = taken(engine, (topic(Leaf.BACKLOG), a_block(a_chain(3, epoch=2), epoch=2)))
+    assert [each.epoch for each in ack.epochs] == [2, *range(26, 41)]
+    assert {(each.through, each.seen) for each in ack.epochs} == {(3, 3)}
+
+
+def test_of_more_epochs_than_fit_the_oldest_and_the_newest_are_answered(engine: Engine) -> None:
+    every = [(topic(Leaf.BACKLOG), a_block(a_chain(3, epoch=e), epoch=e)) for e in range(1, 41)]
+    assert [each.epoch for each in taken(engine, *every).epochs] == [*range(1, MAX_EPOCHS), 40]
+
+
+def test_what_comes_of_an_epoch_that_was_given_up_is_acknowledged(engine: Engine) -> None:
+    """A disk that was away is mounted again: its gateway must hear that the records have arrived."""
+    taken(engine, state(a_state(40, hash_of(40))))
+    taken(engine, state(a_state(3, record_hash(a_chain(3, epoch=2)[-1]), epoch=2)))
+    ack = taken(engine, block(1, 40))
+    assert ack.epochs[0] == EpochAck(1, 40, hash_of(40), 40, [])
 
 
 def test_a_head_with_another_hash_than_the_stored_one_is_a_conflict(engine: Engine) -> None:

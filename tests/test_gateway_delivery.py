@@ -210,6 +210,29 @@ def test_an_acknowledgement_from_before_the_pruning_brings_nothing_back() -> Non
     assert blocks(delivery) == [(8, 10)]
 
 
+def test_what_lies_in_a_hole_is_neither_sent_nor_on_its_way() -> None:
+    delivery = EpochDelivery(EPOCH, 1, 400)
+    assert delivery.next_block(0.0) == (1, 100)
+    assert delivery.next_block(0.0) == (101, 200)
+    delivery.lacks_all_but([(3, 149), (300, 350), (352, 400)])
+    assert delivery.holes == ((150, 299), (351, 351))
+    assert blocks(delivery) == [(101, 149), (300, 350), (352, 400)]
+    delivery.connection_lost()
+    assert blocks(delivery) == [(3, 102), (103, 149), (300, 350), (352, 400)]
+
+
+def test_a_hole_that_the_centre_counts_as_lost_is_not_told_again() -> None:
+    delivery = EpochDelivery(EPOCH, 1, 20)
+    delivery.lacks_all_but([(1, 5), (8, 12), (15, 20)])
+    delivery.acknowledged(ack(5, 20, [(6, 7), (13, 14)]), 0.0)
+    assert (delivery.idle, delivery.complete, delivery.holes) == (True, False, ((6, 7), (13, 14)))
+    delivery.acknowledged(ack(12, 20, [(13, 14)]), 0.0)
+    assert delivery.holes == ((13, 14),)
+    delivery.acknowledged(ack(20), 0.0)
+    assert delivery.complete
+    assert not delivery.holes
+
+
 # What must not wait behind a backlog.
 
 

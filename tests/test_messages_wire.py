@@ -26,6 +26,7 @@ from messages.wire import (
     MAX_RECORD_BYTES,
     Ack,
     EpochAck,
+    EpochHead,
     State,
     decode,
     decode_block,
@@ -165,6 +166,18 @@ def test_a_will_says_only_that_the_gateway_is_gone() -> None:
     will = State(v=1, online=False, boot="0" * 16, session="1" * 16)
     assert encode(will) == b'{"v":1,"online":false,"boot":"0000000000000000","session":"1111111111111111"}'
     assert decode(encode(will), State) == will
+
+
+def test_what_is_held_is_said_shortly_and_a_state_without_a_word_of_it_names_not_everything() -> None:
+    state = State(v=1, online=True, boot="0" * 16, session="1" * 16, epochs=[EpochHead(7, 2, 90, "a" * 64)])
+    begin = b'{"v":1,"online":true,"boot":"0000000000000000","session":"1111111111111111","epochs":['
+    head = b'{"epoch":7,"oldest":2,"head":90,"hash":"' + b"a" * 64 + b'"'
+    assert encode(state) == begin + head + b"}]}"
+    assert decode(begin + head + b"}]}", State).whole is False
+    told = begin + head + b',"holes":[[5,6],[8,8]]}],"whole":true}'
+    read = decode(told, State)
+    assert (read.whole, read.epochs) == (True, [EpochHead(7, 2, 90, "a" * 64, ((5, 6), (8, 8)))])
+    assert encode(read) == told
 
 
 @given(st.binary(max_size=300))
