@@ -18,39 +18,25 @@ from typing import TYPE_CHECKING
 from drivers.base import DeviceChanged, DeviceEvent, DeviceState, Indication, InputChanged
 from drivers.errors import DriverError
 from gateway.about import about
-from gateway.access_list import AccessList
 from gateway.assembly import make_access, make_doorways, make_points, make_sensors
 from gateway.clock import Clock
 from gateway.controller import Controller
 from gateway.devices import make_lock_boards, make_readers
 from gateway.doors import Doors
-from gateway.errors import (
-    AccessListError,
-    CarryError,
-    RightsUnavailable,
-    SiteSettingsError,
-)
-from gateway.events import (
-    Acknowledged,
-    ListRefused,
-    NewList,
-    NewSettings,
-    RecordsExported,
-    SettingsRefused,
-    Stop,
-)
-from gateway.journal import Head, Journal
+from gateway.errors import CarryError
+from gateway.events import Acknowledged, RecordsExported, Stop
+from gateway.journal import Head
 from gateway.journal_reader import JournalReader
+from gateway.journal_start import make_journal, newest_us
 from gateway.keys import load_keys
 from gateway.memory import give_back
 from gateway.metrics import Metrics, Readings
 from gateway.order_queue import Fate, Settle
-from gateway.orders import Orders
 from gateway.parts import Parts
 from gateway.passes import PassBook
 from gateway.power_watch import PowerWatch
-from gateway.rights_files import load_list_file, load_settings_file
-from gateway.rights_store import RightsStore
+from gateway.rights import Rights
+from gateway.rights_files import load_list_file
 from gateway.self_report import Report
 from gateway.senses import Senses
 from gateway.service_manager import ServiceManager
@@ -63,7 +49,6 @@ from gateway.tokens import load_site_key, tokeniser
 from gateway.uplink import Uplink
 from messages.commands import Command, Result
 from messages.model import Kind, Reason
-from messages.site_settings import SiteSettings
 from messages.topics import Leaf
 
 if TYPE_CHECKING:
@@ -74,17 +59,7 @@ log = logging.getLogger(__name__)
 BOARDS_FIRST_S = 2.0
 """So long after the lock boards the readers are begun at the latest."""
 
-REPLAYED = 20_000
-"""Records read again at a start, to know who is where and what is used up: some days of a building."""
-
-REPLAYED_AT_LEAST = 500
-"""Where nobody is counted anywhere: some minutes, for PINs tried in vain."""
-
 _SPOOL_EVERY_S = 5.0
-_ROOM_S = 5.0
-"""So long the spool waits for room before it lets its files lie until the next time."""
-
-_MIB = 1024 * 1024
 
 
 class Daemon:
@@ -95,7 +70,7 @@ class Daemon:
         ConfigurationError."""
         self._settings = settings
         self._machine_clock = clock
-        self._clock = Timekeeper(clock, _newest_us(settings))
+        self._clock = Timekeeper(clock, newest_us(settings))
         self._service = service or ServiceManager(None)
         self._stopped = threading.Event()
         self._metrics = Metrics()
@@ -103,7 +78,6 @@ class Daemon:
         self._boards_known = threading.Event()  # each lock board has said once whether it works
         devices = (*settings.lock_boards, *settings.readers)
         self._devices = {part.name: DeviceState.RECOVERING.value for part in devices}
-        self._reloading = threading.Lock()
         self._former_list_left = False
         self.fell = False  # the deciding thread ended by itself: whoever supervises must start us again
         gateway, passes = settings.gateway, PassBook(settings.gateway.site)
@@ -128,15 +102,23 @@ class Daemon:
 
     def _open(self) -> None:
         settings = self._settings
-        self._journal = self._closing.enter_context(closing(self._make_journal()))
+        self._journal = self._closing.enter_context(closing(make_journal(settings, self._clock)))
         self._journal_reader = JournalReader(settings.journal.path, settings.journal.second_path)
         self._closing.callback(self._journal_reader.close)
         self._clock.not_before(self._journal_reader.newest_at_us())  # known better once it is salvaged
         self.controller = self._make_controller()
         self._uplink = self._make_uplink()
-        self._orders = self._orders_at_once()
+        self._rights = Rights(
+            settings,
+            self._keys,
+            self._clock,
+            post=self.controller.inbox.put,
+            publish_result=self._uplink.publish_result,
+            close_at_end=self._closing.callback,
+        )
         self._page = self._make_page()
-        self._take_up_rights()
+        self._rights.take_up(self._access, self._file_list, self._journal_reader.newest)
+        self._file_list = None
 
     def start(self) -> None:
         for name, board in self._lock_boards.items():
@@ -146,7 +128,7 @@ class Daemon:
         for name, reader in self._readers.items():
             self._parts.start(name, partial(reader.run, self._from_device))
         self._parts.start("uplink", self._uplink.run)
-        self._parts.start("orders", self._run_orders)
+        self._parts.start("orders", self._rights.run)
         self._parts.start("spool", self._watch_spool)
         if self._page is not None:
             self._parts.start("metrics", self._page.run)
@@ -166,8 +148,7 @@ class Daemon:
         self._service.stopping()
         for reader in self._readers.values():
             reader.stop()
-        if self._orders is not None:
-            self._orders.stop()
+        if self._rights.stop():
             self._parts.join_one("orders")  # a command that was noted as used is still answered
         self.controller.inbox.put(Stop())
         self._deciding.join()
@@ -191,65 +172,7 @@ class Daemon:
     def reload(self) -> None:
         """Takes the access list's file and that of the site settings again; bad ones are refused and the
         former stay in force. What the centre has signed is not replaced by a file."""
-        with self._reloading:  # whoever reads last puts last
-            self._reload_list()
-            self._reload_settings()
-
-    def _reload_list(self) -> None:
-        if self._orders is not None and self._orders.list_version:
-            log.warning("the access list's file is not taken: a list that the centre signed is in force")
-            return
-        try:
-            fresh = load_list_file(self._settings)
-        except AccessListError as error:
-            log.error("the access list was not taken, the former one stays in force: %s", error)
-            self.controller.inbox.put(ListRefused())
-            return
-        if fresh is not None:
-            log.info("access list %d with %d credentials", fresh.version, len(fresh.entries))
-            self.controller.inbox.put(NewList(fresh))
-
-    def _reload_settings(self) -> None:
-        if self._orders is not None and self._orders.settings_revision is not None:
-            if self._settings.gateway.site_settings is not None:
-                log.warning("the site settings' file is not taken: what the centre signed is in force")
-            return
-        try:
-            fresh = load_settings_file(self._settings)
-        except SiteSettingsError as error:
-            log.error("the site settings were not taken, the former stay in force: %s", error)
-            self.controller.inbox.put(SettingsRefused(Reason.BAD_FILE))
-            return
-        if fresh is not None:
-            self.controller.inbox.put(NewSettings(fresh))
-
-    def _take_up_rights(self) -> None:
-        """What was in force when the gateway ended, or what the files say; then what happened before."""
-        signed_list, signed_settings = self._signed_rights()
-        site_settings = signed_settings or load_settings_file(self._settings)
-        if site_settings is not None:
-            self.controller.inbox.put(NewSettings(site_settings))
-            self._access.take_settings(site_settings)
-        access_list = signed_list or self._file_list or load_list_file(self._settings)
-        self._file_list = None
-        if access_list is None:
-            log.warning("there is no access list yet: nobody is on it")
-        else:
-            self.controller.inbox.put(NewList(access_list))
-            self._access.take_list(access_list)
-        many = REPLAYED if self._access.looks_back() else REPLAYED_AT_LEAST
-        self._access.replay(self._journal_reader.newest(many))
-
-    def _make_journal(self) -> Journal:
-        settings = self._settings.journal
-        return Journal(
-            settings.path,
-            self._settings.gateway.name,
-            self._clock,
-            second_path=settings.second_path,
-            reserve_bytes=settings.reserve_mib * _MIB,
-            storage_rule=settings.storage,
-        )
+        self._rights.reload()
 
     def _make_controller(self) -> Controller:
         points = make_points(self._settings, self._lock_boards)
@@ -288,53 +211,6 @@ class Daemon:
             licensed=lambda epoch, through: self.controller.inbox.put(Acknowledged(epoch, through)),
             orders=self._take_order,
             device_key=self._keys.device.signing if self._keys.device else None,
-        )
-
-    def _signed_rights(self) -> tuple[AccessList | None, SiteSettings | None]:
-        if self._orders is None:
-            return None, None
-        try:
-            for turn in self._orders.turns():
-                self._access.take_up(turn, self._clock.boot)
-            return self._orders.restore()
-        except RightsUnavailable as error:
-            log.critical("%s; what the centre has signed is taken up as soon as it can be read", error)
-            self._orders = None
-            return None, None
-
-    def _orders_at_once(self) -> Orders | None:
-        """None where the disk does not let us now: doors must open all the same."""
-        try:
-            return self._make_orders()
-        except RightsUnavailable as error:
-            log.critical("%s; nothing is taken from the centre until it can be used", error)
-            return None
-
-    def _run_orders(self) -> None:
-        """Raises RightsUnavailable where the disk still does not let us; begun again a little later."""
-        if self._orders is None:
-            orders = self._make_orders()
-            access_list, site_settings = orders.restore()
-            if site_settings is not None:
-                self.controller.inbox.put(NewSettings(site_settings))
-            if access_list is not None:
-                self.controller.inbox.put(NewList(access_list))
-            self._orders = orders
-        self._orders.run()
-
-    def _make_orders(self) -> Orders:
-        gateway = self._settings.gateway
-        rights = RightsStore(self._settings.rights_path, gateway.site, gateway.name)
-        self._closing.callback(rights.close)
-        return Orders(
-            store=rights,
-            keys=self._keys,
-            site=gateway.site,
-            gateway=gateway.name,
-            doors=[door.name for door in self._settings.doors],
-            clock=self._clock,
-            post=self.controller.inbox.put,
-            publish_result=self._uplink.publish_result,
         )
 
     def _make_page(self) -> MetricsPage | None:
@@ -377,21 +253,18 @@ class Daemon:
             self._stopped.wait(_SPOOL_EVERY_S)
 
     def _take_order(self, leaf: Leaf, payload: bytes) -> None:
-        taken = self._orders is not None and self._orders.take(leaf, payload)
+        taken = self._rights.take(leaf, payload)
         if not taken and not self._stopped.is_set():
             self._metrics.dropped(leaf)
 
     def _answer(self, result: Result) -> None:
-        if self._orders is not None:
-            self._orders.answer(result)
+        self._rights.answer(result)
 
     def _carried(self, leaf: Leaf, payload: bytes, settle: Settle) -> bool:
         if leaf is Leaf.ACK:
             self._uplink.take_ack(payload, settle)
             return True
-        if self._orders is None:
-            raise CarryError(f"{self._settings.rights_path}: cannot be used yet; what was carried here waits")
-        return self._orders.take(leaf, payload, settle, patience_s=_ROOM_S)
+        return self._rights.carried(leaf, payload, settle)
 
     def _exported(self, settle: Settle) -> None:
         self.controller.inbox.put(RecordsExported(partial(settle, Fate.FOR_GOOD)))
@@ -462,12 +335,3 @@ class Daemon:
         """Once, until it is heard of again: a driver that keeps falling does not fill the journal."""
         if self._devices.get(name, DeviceState.LOST) != DeviceState.LOST:
             self._from_device(DeviceChanged(name, DeviceState.LOST, "its driver fell"))
-
-
-def _newest_us(settings: Settings) -> int:
-    """When the newest record was made: a floor for the clock before anything is written."""
-    paths = [path for path in (settings.journal.path, settings.journal.second_path) if path is not None]
-    if not any(path.exists() for path in paths):
-        return 0
-    with closing(JournalReader(*paths)) as reader:
-        return reader.newest_at_us()

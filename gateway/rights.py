@@ -1,0 +1,182 @@
+"""Who may pass here, as lists and settings say: from the centre's signed orders, else from files.
+
+What the centre has signed is not replaced by a file. Where the disk does not let us at what was signed, doors
+open by the files until it can be read.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+
+from gateway.access import Access
+from gateway.access_list import AccessList
+from gateway.clock import Clock
+from gateway.errors import AccessListError, CarryError, RightsUnavailable, SiteSettingsError
+from gateway.events import Event, ListRefused, NewList, NewSettings, SettingsRefused
+from gateway.keys import Keys
+from gateway.order_queue import Settle
+from gateway.orders import Orders
+from gateway.rights_files import load_list_file, load_settings_file
+from gateway.rights_store import RightsStore
+from gateway.settings import Settings
+from messages.commands import Result
+from messages.model import Reason, Record
+from messages.site_settings import SiteSettings
+from messages.topics import Leaf
+
+log = logging.getLogger(__name__)
+
+REPLAYED = 20_000
+"""Records read again at a start, to know who is where and what is used up: some days of a building."""
+
+REPLAYED_AT_LEAST = 500
+"""Where nobody is counted anywhere: some minutes, for PINs tried in vain."""
+
+_ROOM_S = 5.0
+"""So long the spool waits for room before it lets its files lie until the next time."""
+
+
+class Rights:
+    """`post` puts events before the deciding thread. Any thread may call what stands after `take_up`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        keys: Keys,
+        clock: Clock,
+        *,
+        post: Callable[[Event], None],
+        publish_result: Callable[[bytes], None],
+        close_at_end: Callable[[Callable[[], None]], object],
+    ) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._clock = clock
+        self._post = post
+        self._publish_result = publish_result
+        self._close_at_end = close_at_end
+        self._reloading = threading.Lock()
+        self._orders = self._orders_at_once()
+
+    def take_up(
+        self, access: Access, file_list: AccessList | None, newest: Callable[[int], Iterable[Record]]
+    ) -> None:
+        """What was in force when the gateway ended, or what the files say; then what happened before, from
+        the `newest` records. `file_list`: the list's file where it has been read already."""
+        signed_list, signed_settings = self._signed(access)
+        site_settings = signed_settings or load_settings_file(self._settings)
+        if site_settings is not None:
+            self._post(NewSettings(site_settings))
+            access.take_settings(site_settings)
+        access_list = signed_list or file_list or load_list_file(self._settings)
+        if access_list is None:
+            log.warning("there is no access list yet: nobody is on it")
+        else:
+            self._post(NewList(access_list))
+            access.take_list(access_list)
+        access.replay(newest(REPLAYED if access.looks_back() else REPLAYED_AT_LEAST))
+
+    def run(self) -> None:
+        """Raises RightsUnavailable where the disk still does not let us; begun again a little later."""
+        if self._orders is None:
+            orders = self._make_orders()
+            access_list, site_settings = orders.restore()
+            if site_settings is not None:
+                self._post(NewSettings(site_settings))
+            if access_list is not None:
+                self._post(NewList(access_list))
+            self._orders = orders
+        self._orders.run()
+
+    def stop(self) -> bool:
+        """Whether there is a run that will end now."""
+        if self._orders is None:
+            return False
+        self._orders.stop()
+        return True
+
+    def take(self, leaf: Leaf, payload: bytes) -> bool:
+        """From the broker; whether there was room for it."""
+        return self._orders is not None and self._orders.take(leaf, payload)
+
+    def carried(self, leaf: Leaf, payload: bytes, settle: Settle) -> bool:
+        """By hand. Waits a little for room. Raises CarryError where nothing can be taken yet."""
+        if self._orders is None:
+            raise CarryError(f"{self._settings.rights_path}: cannot be used yet; what was carried here waits")
+        return self._orders.take(leaf, payload, settle, patience_s=_ROOM_S)
+
+    def answer(self, result: Result) -> None:
+        if self._orders is not None:
+            self._orders.answer(result)
+
+    def reload(self) -> None:
+        """Takes the access list's file and that of the site settings again; bad ones are refused and the
+        former stay in force."""
+        with self._reloading:  # whoever reads last puts last
+            self._reload_list()
+            self._reload_settings()
+
+    def _reload_list(self) -> None:
+        if self._orders is not None and self._orders.list_version:
+            log.warning("the access list's file is not taken: a list that the centre signed is in force")
+            return
+        try:
+            fresh = load_list_file(self._settings)
+        except AccessListError as error:
+            log.error("the access list was not taken, the former one stays in force: %s", error)
+            self._post(ListRefused())
+            return
+        if fresh is not None:
+            log.info("access list %d with %d credentials", fresh.version, len(fresh.entries))
+            self._post(NewList(fresh))
+
+    def _reload_settings(self) -> None:
+        if self._orders is not None and self._orders.settings_revision is not None:
+            if self._settings.gateway.site_settings is not None:
+                log.warning("the site settings' file is not taken: what the centre signed is in force")
+            return
+        try:
+            fresh = load_settings_file(self._settings)
+        except SiteSettingsError as error:
+            log.error("the site settings were not taken, the former stay in force: %s", error)
+            self._post(SettingsRefused(Reason.BAD_FILE))
+            return
+        if fresh is not None:
+            self._post(NewSettings(fresh))
+
+    def _signed(self, access: Access) -> tuple[AccessList | None, SiteSettings | None]:
+        if self._orders is None:
+            return None, None
+        try:
+            for turn in self._orders.turns():
+                access.take_up(turn, self._clock.boot)
+            return self._orders.restore()
+        except RightsUnavailable as error:
+            log.critical("%s; what the centre has signed is taken up as soon as it can be read", error)
+            self._orders = None
+            return None, None
+
+    def _orders_at_once(self) -> Orders | None:
+        """None where the disk does not let us now: doors must open all the same."""
+        try:
+            return self._make_orders()
+        except RightsUnavailable as error:
+            log.critical("%s; nothing is taken from the centre until it can be used", error)
+            return None
+
+    def _make_orders(self) -> Orders:
+        gateway = self._settings.gateway
+        rights = RightsStore(self._settings.rights_path, gateway.site, gateway.name)
+        self._close_at_end(rights.close)
+        return Orders(
+            store=rights,
+            keys=self._keys,
+            site=gateway.site,
+            gateway=gateway.name,
+            doors=[door.name for door in self._settings.doors],
+            clock=self._clock,
+            post=self._post,
+            publish_result=self._publish_result,
+        )
