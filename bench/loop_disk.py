@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import gc
 import os
 import shutil
 import struct
@@ -75,7 +76,8 @@ class LoopDisk:
             self._mounted = False
 
     def _unmount_when_let_go(self) -> None:
-        """The kernel may close the files of a killed process a moment after that was waited for."""
+        """The kernel may close the files of a killed process a moment after that was waited for, and a
+        database that was found broken is held by its error until that is swept up."""
         until_s = time.monotonic() + _LET_GO_S
         while True:
             try:
@@ -83,6 +85,7 @@ class LoopDisk:
             except DiskMissing:
                 if time.monotonic() > until_s:
                     raise
+            gc.collect()
             time.sleep(_LOOK_AGAIN_S)
 
     def cut(self) -> None:
