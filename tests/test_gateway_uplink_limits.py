@@ -284,7 +284,9 @@ def test_no_more_messages_are_unconfirmed_than_the_broker_allows(tmp_path: Path)
         until(lambda: broker.calls and len(broker.calls[0].published) == 5, "five messages")
         for _ in range(50):
             gateway.append(a_fact())
-        until(lambda: gateway.uplink._dispatch._epochs.at_work[EPOCH_S].in_flight >= 10, "more that waits here")
+        until(
+            lambda: gateway.uplink._dispatch._epochs.at_work[EPOCH_S].in_flight >= 10, "more that waits here"
+        )
         assert len(broker.calls[0].published) == 5
         assert all(published.topic.startswith("liuhen/v1/north/") for published in broker.calls[0].published)
 
