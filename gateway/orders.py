@@ -85,6 +85,7 @@ class Orders:
         self._publish_result = publish_result
         self._list = AccessList()
         self._revision: int | None = None
+        self._settings_floor: int | None = None  # none up to this revision is taken
         self._transfer = Transfer()
         self._work: Iterator[None] | None = None
         self._refusals = {leaf: Allowance(_MOST_REFUSALS, _REFUSALS_PER_S) for leaf in Leaf}
@@ -107,8 +108,14 @@ class Orders:
         return self._revision
 
     def restore(self) -> tuple[AccessList | None, SiteSettings | None]:
-        """What was in force when the gateway ended; called once, before `run`. Raises RightsUnavailable."""
+        """What was in force when the gateway ended; called once, before `run`. Raises RightsUnavailable.
+
+        What is lost is told: from now on a file may say what is in force, until the centre sends it again.
+        """
         self._work = self._cleaning()
+        if self._store.begun_again:
+            self._post(ListRefused(Reason.INCOMPLETE))
+            self._post(SettingsRefused(Reason.INCOMPLETE))
         return self._stored_list(), self._stored_settings()
 
     def take(self, leaf: Leaf, payload: bytes, settle: Settle = untold, *, patience_s: float = 0.0) -> bool:
@@ -194,9 +201,9 @@ class Orders:
         if manifest is None:
             return Fate.FOR_GOOD
         in_force = self._store.version
-        if manifest.version == in_force:
+        if manifest.version == in_force == self._list.version:
             return Fate.FOR_GOOD  # sent once more, because word of it was on its way
-        if manifest.version < max(in_force, self._transfer.version):
+        if manifest.version < max(in_force + 1, self._transfer.version):
             self._refuse(Leaf.LIST, Reason.OLDER, "a list older than the one in force")
             on_its_way = manifest.version > in_force  # the newer one may never come whole
             return Fate.NOT_NOW if on_its_way else Fate.FOR_GOOD
@@ -238,12 +245,18 @@ class Orders:
             settle(fate)
 
     def _cleaning(self) -> Iterator[None]:
-        while self._store.clean():
-            yield
+        try:
+            while self._store.clean():
+                yield
+        except RightsUnavailable as error:
+            log.warning("orders: what is left of former lists stays for now: %s", error)
 
     def _stored_list(self) -> AccessList | None:
+        listed = self._store.lists()
         stored = self._store.load_list()
         if stored is None:
+            if listed:
+                self._post(ListRefused(Reason.INCOMPLETE))
             return None
         self._list = stored.access_list
         self._prove_again("access list", Purpose.LIST, stored.signed)
@@ -256,8 +269,8 @@ class Orders:
         settings = None if body is None else self._decoded(Leaf.SETTINGS, decode_site_settings, body)
         if settings is None:
             return Fate.FOR_GOOD
-        if self._revision is not None and settings.revision <= self._revision:
-            if settings.revision < self._revision:
+        if self._settings_floor is not None and settings.revision <= self._settings_floor:
+            if settings.revision != self._revision:
                 self._refuse(Leaf.SETTINGS, Reason.OLDER, "site settings older than those in force")
             return Fate.FOR_GOOD  # the broker keeps them and says them at every connect
         try:
@@ -265,19 +278,21 @@ class Orders:
         except RightsUnavailable as error:
             self._refuse(Leaf.SETTINGS, Reason.WRITE_FAILED, error)
             return Fate.NOT_NOW
-        self._revision = settings.revision
+        self._revision = self._settings_floor = settings.revision
         self._post(NewSettings(settings))
         log.info("orders: site settings %d", settings.revision)
         return Fate.FOR_GOOD
 
     def _stored_settings(self) -> SiteSettings | None:
-        signed = self._store.settings()
-        if signed is None:
+        signed, self._settings_floor = self._store.settings(), self._store.settings_revision()
+        if signed is None or self._settings_floor is None:
             return None
         try:
             settings = decode_site_settings(body_unproved(signed))
         except MessageError as error:
             log.error("the stored site settings cannot be used: %s; the centre sends them again", error)
+            self._settings_floor -= 1  # the same may come again
+            self._post(SettingsRefused(Reason.INCOMPLETE))
             return None
         self._prove_again("site settings", Purpose.SETTINGS, signed)
         self._revision = settings.revision

@@ -8,30 +8,21 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from gateway.access_list import AccessList
 from gateway.commanded import Turn
-from gateway.errors import RightsRefused, RightsUnavailable
+from gateway.errors import RightsUnavailable
 from gateway.packed_entries import Packer
-from gateway.schema_steps import RIGHTS_STEPS, steps_taken
+from gateway.rights_file import RightsFile
 from messages.access_list import Entry, ListDigest, ListManifest, decode_entry, encode_entry
 from messages.errors import MessageError
 
 log = logging.getLogger(__name__)
-
-_BUSY_MS = 5_000
-_SYNCHRONOUS_FULL = 2
-_CHECKPOINT_PAGES = 100
-"""400 KB: many small checkpoints, so that the journal on the same disk does not wait behind a large one."""
-
-_CACHE_KIB = 512
-"""A list is written and read in the order of its tokens: a larger cache would only stay full of it."""
 
 _ROWS = 500
 _DAY_US = 86_400_000_000
@@ -39,7 +30,6 @@ _KEEP_USED_US = 31 * _DAY_US
 """Long after a command has expired: a clock that was set back must not make it good again."""
 
 MAX_USED = 50_000
-_PRIVATE = 0o600
 _TURN = "INSERT INTO turns (door, mode, until_us, issued_us, boot, end_uptime_us) VALUES (?, ?, ?, ?, ?, ?)"
 _TURNS = "SELECT door, mode, until_us, issued_us, boot, end_uptime_us FROM turns ORDER BY door"
 _PUT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)"
@@ -54,22 +44,31 @@ class StoredList:
 
 
 class RightsStore:
-    """Raises RightsUnavailable from any method that the disk fails; then nothing was changed."""
+    """Raises RightsUnavailable from any method that the disk fails; then nothing was changed.
 
-    def __init__(self, path: Path, site: str, gateway: str) -> None:
-        """Opens or makes the file; a damaged one is set aside, and the centre sends everything again.
+    On a disk that takes no writes what is in force can be read all the same. Each attempt to write opens the
+    file anew until the disk takes it.
+    """
+
+    def __init__(
+        self, path: Path, site: str, gateway: str, list_floor: Callable[[], int] = lambda: 0
+    ) -> None:
+        """Opens or makes the file; a damaged one is set aside, and the centre sends everything again, but
+        nothing older than was in force: `list_floor` is the newest list version known from elsewhere.
 
         Raises RightsRefused where it belongs to another gateway or a newer program.
         """
         self.path = path
-        self._site = site
-        self._gateway = gateway
+        self.begun_again = False  # since this opening: the former file was damaged
+        self._file = RightsFile(path, site, gateway, list_floor)
+        self._unsound = False
+        self._writes = True
         try:
-            self._connection = self._open()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise RightsUnavailable(f"{path}: cannot be opened ({error})") from error
-            self._connection = self._begin_again(error)
+            self._connection = self._opened_for_writing()
+        except RightsUnavailable as error:
+            self._writes = False
+            self._connection = self._file.open_for_reading()
+            log.critical("%s; what is in force stays so, and nothing new is taken", error)
 
     def close(self) -> None:
         self._connection.close()
@@ -78,9 +77,13 @@ class RightsStore:
 
     @property
     def version(self) -> int:
-        """Of the list in force; 0: none."""
+        """Of the list in force, else the last one that is too old; 0: any is taken."""
         found = self._one("SELECT version FROM list")
-        return int(found[0]) if found else 0
+        return int(found[0]) - self._unsound if found else 0
+
+    def lists(self) -> bool:
+        """Whether a list is said to be in force; `load_list` looks whether it is sound."""
+        return self._one("SELECT 1 FROM list WHERE digest <> ''") is not None
 
     def load_list(self) -> StoredList | None:
         """None where no list is in force. One that is not what its manifest says is put out of force."""
@@ -146,14 +149,20 @@ class RightsStore:
                 connection.execute("ROLLBACK")
                 return False
             self._note_list(generation, manifest, signed)
+        self._unsound = False
         return True
 
     # --- settings and commands --------------------------------------------------------------------------
 
     def settings(self) -> bytes | None:
         """The signed site settings in force, as they came."""
-        found = self._one("SELECT signed FROM settings")
+        found = self._one("SELECT signed FROM settings WHERE signed <> x''")
         return bytes(found[0]) if found else None
+
+    def settings_revision(self) -> int | None:
+        """Of the site settings in force, else the last ones that are too old; None: any are taken."""
+        found = self._one("SELECT revision FROM settings")
+        return int(found[0]) if found else None
 
     def keep_settings(self, revision: int, signed: bytes) -> None:
         with self._commit() as connection:
@@ -195,6 +204,7 @@ class RightsStore:
     def _set_list(self, generation: int, manifest: ListManifest, signed: bytes) -> None:
         with self._commit():
             self._note_list(generation, manifest, signed)
+        self._unsound = False
 
     def _note_list(self, generation: int, manifest: ListManifest, signed: bytes) -> None:
         self._connection.execute(
@@ -205,8 +215,14 @@ class RightsStore:
     def _put_out_of_force(self, why: str) -> None:
         """The same version may come again, and none before it."""
         log.error("%s: the stored access list cannot be used: %s; the centre sends it again", self.path, why)
-        with self._commit() as connection:
-            connection.execute("UPDATE list SET version = version - 1, digest = ''")
+        self._unsound = True
+        try:
+            with self._commit() as connection:
+                connection.execute("UPDATE list SET version = version - 1, digest = ''")
+        except RightsUnavailable as error:
+            log.warning("%s; the next start finds it out again", error)
+        else:
+            self._unsound = False
 
     def _digest(self, generation: int) -> Generator[None, None, str]:
         digest = ListDigest()
@@ -235,8 +251,29 @@ class RightsStore:
             found: tuple[Any, ...] | None = self._connection.execute(question).fetchone()
         return found
 
+    def _opened_for_writing(self) -> sqlite3.Connection:
+        try:
+            return self._file.open_for_writing()
+        except sqlite3.DatabaseError as error:
+            connection = self._file.begin_again(error)
+            self.begun_again = True
+            return connection
+
+    def _try_to_write_again(self) -> None:
+        """The connection for reading goes first: SQLite shares what two of one process know of a file."""
+        self._connection.close()
+        try:
+            self._connection = self._opened_for_writing()
+        except RightsUnavailable:
+            self._connection = self._file.open_for_reading()
+            raise
+        self._writes = True
+        log.warning("%s: takes writes again", self.path)
+
     @contextmanager
     def _commit(self) -> Iterator[sqlite3.Connection]:
+        if not self._writes:
+            self._try_to_write_again()
         connection = self._connection
         with self._machine_errors():
             connection.execute("BEGIN IMMEDIATE")
@@ -256,67 +293,6 @@ class RightsStore:
             raise
         except sqlite3.Error as error:
             raise RightsUnavailable(f"{self.path}: cannot be used ({error})") from error
-
-    def _open(self) -> sqlite3.Connection:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.touch(mode=_PRIVATE)  # SQLite gives its log the same rights
-        except OSError as error:
-            raise RightsUnavailable(f"{self.path}: cannot be made ({error.strerror})") from error
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        try:
-            self._prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-        connection.execute("PRAGMA synchronous = FULL")
-        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        level = connection.execute("PRAGMA synchronous").fetchone()[0]
-        if mode != "wal" or level != _SYNCHRONOUS_FULL:
-            raise RightsRefused(f"{self.path}: this storage does not keep WAL and FULL; use a local disk")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise sqlite3.DatabaseError(found)
-        taken = steps_taken(connection, "rights")
-        if unknown := taken - RIGHTS_STEPS:
-            raise RightsRefused(
-                f"{self.path}: written by a newer version of this program ({', '.join(sorted(unknown))});"
-                " install that version, or move the file away"
-            )
-        if taken != RIGHTS_STEPS:
-            from gateway.rights_schema import take_steps
-
-            take_steps(connection)
-        owner = connection.execute("SELECT site, gateway FROM owner").fetchone()
-        if owner is None:
-            connection.execute("INSERT INTO owner VALUES (?, ?)", (self._site, self._gateway))
-        elif owner != (self._site, self._gateway):
-            raise RightsRefused(
-                f"{self.path}: these are the rights of another gateway; mend [gateway] site and name, or move"
-                " the file away"
-            )
-
-    def _begin_again(self, damage: Exception) -> sqlite3.Connection:
-        names = (f"{self.path.name}.damaged" + (f"-{n}" if n else "") for n in count())
-        aside = next(a for a in map(self.path.with_name, names) if not a.exists())
-        try:
-            for suffix in ("", "-wal", "-shm"):
-                part = self.path.with_name(self.path.name + suffix)
-                if part.exists():
-                    part.rename(aside.with_name(aside.name + suffix))
-            connection = self._open()
-        except (OSError, sqlite3.Error) as error:
-            raise RightsUnavailable(f"{self.path}: damaged ({damage}), and so stays ({error})") from error
-        log.error(
-            "%s is damaged (%s); set aside as %s, the centre sends everything again", self.path, damage, aside
-        )
-        return connection
 
 
 def _result_of(work: Generator[None, None, str]) -> str:

@@ -1,5 +1,6 @@
 """Helpers of the gateway's tests: a clock to turn, facts to record, a real broker, waits with a deadline."""
 
+import ctypes
 import json
 import resource
 import shutil
@@ -102,6 +103,33 @@ def files_limited_to(size: int) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, former)
         signal.signal(signal.SIGXFSZ, ignored)
+
+
+_CAPABILITIES_V3 = 0x20080522
+_PAST_FILE_MODES = 0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+
+
+@contextmanager
+def written_by_nobody(folder: Path) -> Iterator[None]:
+    """Nothing in `folder` can be changed by this thread, root or not: real errors, as of a disk that was
+    mounted for reading only."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header, sets = (ctypes.c_uint32 * 2)(_CAPABILITIES_V3, 0), (ctypes.c_uint32 * 6)()
+    assert libc.capget(header, sets) == 0
+    effective = sets[0]
+    modes = {path: path.stat().st_mode for path in (folder, *folder.iterdir())}
+    for path, mode in modes.items():
+        path.chmod(mode & ~0o222)
+    sets[0] = effective & ~_PAST_FILE_MODES
+    assert libc.capset(header, sets) == 0
+    try:
+        yield
+    finally:
+        sets[0] = effective
+        assert libc.capset(header, sets) == 0
+        for path, mode in modes.items():
+            if path.exists():
+                path.chmod(mode)
 
 
 def until(found: Callable[[], T | None], what: str, deadline_s: float = DEADLINE_S) -> T:
