@@ -87,9 +87,7 @@ class GatewaysEnd:
         self.orders.restore()
         self._subscribed = threading.Event()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-        self._client.on_message = lambda _c, _u, message: self.orders.take(
-            parse_topic(message.topic).leaf, bytes(message.payload)
-        )
+        self._client.on_message = self._heard
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.connect("127.0.0.1", self.port)
         self._client.subscribe([(self._topic(leaf), 1) for leaf in _HEARD])
@@ -98,6 +96,9 @@ class GatewaysEnd:
         self._running = threading.Thread(target=self.orders.run)
         self._running.start()
         self.says_its_state()
+
+    def _heard(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
+        assert self.orders.take(parse_topic(message.topic).leaf, bytes(message.payload))
 
     def stop(self) -> None:
         self.orders.stop()
