@@ -121,6 +121,9 @@ def _looks_like_an_atqb(atr: bytes) -> bool:
 _LIGHT_AND_SOUND = {
     Indication.GRANTED: bytes.fromhex("FF 00 40 2E 04 01 00 01 01"),  # green, one short beep
     Indication.DENIED: bytes.fromhex("FF 00 40 5D 04 02 01 02 01"),  # red, two long beeps
+    Indication.NOT_NOW: bytes.fromhex("FF 00 40 F0 04 05 00 01 01"),  # both, one long beep
+    Indication.ASK_DESK: bytes.fromhex("FF 00 40 5D 04 05 00 01 01"),  # red, one long beep
+    Indication.OUT_OF_ORDER: bytes.fromhex("FF 00 40 F0 04 01 01 03 01"),  # both blink, three short beeps
     Indication.TRY_AGAIN: bytes.fromhex("FF 00 40 5D 04 01 01 02 01"),  # red, two short beeps
     Indication.HOLD_CARD: bytes.fromhex("FF 00 40 F0 04 01 01 01 00"),  # both blink once, no sound
 }

@@ -37,7 +37,10 @@ class Indication(StrEnum):
     """What a reader shows to the person in front of it."""
 
     GRANTED = "granted"
-    DENIED = "denied"
+    DENIED = "denied"  # not for this door, or not known
+    NOT_NOW = "not_now"  # later, or by another door
+    ASK_DESK = "ask_desk"  # the credential itself is not good any more: a person must help
+    OUT_OF_ORDER = "out_of_order"  # the door cannot judge: nothing is wrong with the credential
     HOLD_CARD = "hold_card"
     TRY_AGAIN = "try_again"
 

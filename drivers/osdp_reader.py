@@ -57,12 +57,18 @@ _RED, _GREEN, _AMBER = 1, 2, 3  # readers.md 6.3
 _LIGHTS = {  # colour, tenths of a second on and off, and in all
     Indication.GRANTED: (_GREEN, 2, 1, 30),
     Indication.DENIED: (_RED, 10, 0, 20),
+    Indication.NOT_NOW: (_AMBER, 5, 5, 30),
+    Indication.ASK_DESK: (_RED, 5, 5, 40),
+    Indication.OUT_OF_ORDER: (_RED, 1, 1, 30),
     Indication.HOLD_CARD: (_AMBER, 10, 0, 30),
     Indication.TRY_AGAIN: (_AMBER, 2, 2, 20),
 }
 _SOUNDS = {  # tenths of a second on and off, how often
     Indication.GRANTED: (2, 1, 1),
     Indication.DENIED: (4, 2, 2),
+    Indication.NOT_NOW: (10, 1, 1),
+    Indication.ASK_DESK: (10, 3, 2),
+    Indication.OUT_OF_ORDER: (1, 1, 5),
     Indication.TRY_AGAIN: (1, 1, 3),
 }
 _OTHER_LENGTH = "a card of another format: enrol it at a reader that is set to its format"

@@ -17,6 +17,7 @@ from gateway.cli_devices import devices, probe
 from gateway.cli_doctor import doctor
 from gateway.cli_journal import SettingsFile, journal_app
 from gateway.cli_keys import keys_app
+from gateway.cli_reasons import reasons
 from gateway.errors import GatewayError
 from gateway.settings import Settings, load_settings
 from gateway.storage import refuse_unsafe
@@ -33,6 +34,7 @@ app.add_typer(keys_app, name="keys")
 app.command()(devices)
 app.command()(probe)
 app.command()(doctor)
+app.command()(reasons)
 app.command("export")(export_records)
 app.command("import")(import_rights)
 

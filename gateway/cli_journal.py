@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli_reasons import explanation_lines
 from gateway.journal_reader import JournalReader
 from gateway.outlook import outlook
+from gateway.reasons import EXPLANATIONS
 from gateway.settings import load_settings
 from gateway.storage_space import MIB, Reserve, space_of
 from messages.model import Record
@@ -27,11 +29,16 @@ _FEW_DAYS = 3
 
 @journal_app.command("list")
 def journal_list(
-    settings: SettingsFile, last: Annotated[int, typer.Option(min=1, max=100_000, help="how many")] = 20
+    settings: SettingsFile,
+    last: Annotated[int, typer.Option(min=1, max=100_000, help="how many")] = 20,
+    *,
+    explain: Annotated[bool, typer.Option("--explain", help="say why, in words for whoever asks")] = False,
 ) -> None:
     """The newest records, oldest first."""
     for record in _reader(settings).newest(last):
         typer.echo(describe(record))
+        if explain and record.reason in EXPLANATIONS:
+            typer.echo("\n".join(explanation_lines(EXPLANATIONS[record.reason])))
 
 
 @journal_app.command("follow")

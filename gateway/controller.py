@@ -35,6 +35,7 @@ from gateway.events import (
 from gateway.facts import Fact
 from gateway.journal import Journal
 from gateway.metrics import Metrics
+from gateway.reasons import signal_of
 from gateway.recording import Act, Recorder
 from gateway.senses import Found, Senses
 from gateway.surroundings import Surroundings
@@ -245,8 +246,7 @@ class Controller:
         if act.point is None or act.reader is None:
             return []
         if not act.granted:
-            unreadable = act.fact.reason is Reason.UNREADABLE
-            self._around.indicate(act.reader, Indication.TRY_AGAIN if unreadable else Indication.DENIED)
+            self._around.indicate(act.reader, signal_of(act.fact.reason))
             return []
         return self._release(act, seq)
 
@@ -279,14 +279,15 @@ class Controller:
             if act.refused is not None:
                 self._around.answer(Result(COMMAND_VERSION, act.refused, Outcome.REFUSED, act.fact.reason))
             let_in = act.admits_unrecorded
-            self._recorder.keep_in_memory([act.fact_without_a_journal()])
+            fact = act.fact_without_a_journal()
+            self._recorder.keep_in_memory([fact])
             if let_in:
                 self._recorder.keep_in_memory(self._carry_out(act, seq=None))
                 continue
             if act.granted and act.point is not None and act.decision is not None:
                 self._access.withdrawn(act.decision, act.point.door, act.point.direction)
             if act.reader is not None:
-                self._around.indicate(act.reader, Indication.DENIED)
+                self._around.indicate(act.reader, signal_of(fact.reason))
         self._recorder.keep_in_memory(self._recorder.troubles())
 
     def _not_obeyed(self, command: Command) -> None:

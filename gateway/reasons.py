@@ -1,4 +1,5 @@
-"""What to say at the door: each reason of a decision in plain words, and what the person can do. Pure data.
+"""What to say at the door: each reason of a decision in plain words, what the reader shows, and what the
+person can do. Pure data.
 
 trust.md R-99: a refusal can be explained, and a human can look at it on the spot. Nothing here speaks of
 duress: a door shows nothing of that.
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from drivers.base import Indication
 from messages.model import Reason
 
 
@@ -169,3 +171,72 @@ DENIED: Final[dict[Reason, Explanation]] = {
 }
 
 EXPLANATIONS: Final = GRANTED | DENIED
+
+SIGNALS: Final[dict[Reason, Indication]] = dict.fromkeys(GRANTED, Indication.GRANTED) | {
+    Reason.UNKNOWN_CREDENTIAL: Indication.DENIED,
+    Reason.NO_RIGHT: Indication.DENIED,
+    Reason.NOT_YET_VALID: Indication.NOT_NOW,
+    Reason.EXPIRED: Indication.ASK_DESK,
+    Reason.BLOCKED: Indication.ASK_DESK,
+    Reason.ASSURANCE_TOO_LOW: Indication.DENIED,
+    Reason.DOCUMENT_EXPIRED: Indication.ASK_DESK,
+    Reason.UNREADABLE: Indication.TRY_AGAIN,
+    Reason.PIN_MISSING: Indication.TRY_AGAIN,
+    Reason.PIN_WRONG: Indication.TRY_AGAIN,
+    Reason.NOT_RECORDABLE: Indication.OUT_OF_ORDER,
+    Reason.LOST: Indication.ASK_DESK,
+    Reason.OUTSIDE_HOURS: Indication.NOT_NOW,
+    Reason.LOCKED_DOWN: Indication.NOT_NOW,
+    Reason.PASSED_BACK: Indication.ASK_DESK,
+    Reason.INTERLOCKED: Indication.NOT_NOW,
+    Reason.FIRST_PERSON_MISSING: Indication.NOT_NOW,
+    Reason.LIST_TOO_OLD: Indication.OUT_OF_ORDER,
+    Reason.TOO_MANY_TRIES: Indication.NOT_NOW,
+    Reason.CLOCK_NOT_SET: Indication.OUT_OF_ORDER,
+    Reason.PASS_FORGED: Indication.ASK_DESK,
+    Reason.PASS_USED_UP: Indication.ASK_DESK,
+}
+"""What the reader shows: few enough kinds that people can tell them apart and know what to do."""
+
+LIGHTS: Final[dict[Indication, Explanation]] = {
+    Indication.GRANTED: Explanation("请进。", "Please enter."),
+    Indication.DENIED: Explanation(
+        "此凭证在这里无效。",
+        "This credential is not for this door.",
+        "请换用其他凭证。",
+        "Try another one of yours.",
+    ),
+    Indication.NOT_NOW: Explanation(
+        "现在不能从这扇门进入。",
+        "Not now, or not by this door.",
+        "请稍后再来，或改走其他入口。",
+        "Come back later, or use another door.",
+    ),
+    Indication.ASK_DESK: Explanation(
+        "凭证已不能使用，需要人工处理。",
+        "Your credential is not good any more, and trying again will not help.",
+        _ASK_ZH,
+        _ASK_EN,
+    ),
+    Indication.OUT_OF_ORDER: Explanation(
+        "门禁暂时无法判断，不是您的凭证有问题。",
+        "The door cannot judge at the moment. Nothing is wrong with your credential.",
+        _ASK_ZH,
+        _ASK_EN,
+    ),
+    Indication.TRY_AGAIN: Explanation(
+        "没有读到卡，或密码不对。",
+        "The card was not read, or the PIN was not right.",
+        "请重新刷卡，必要时再输入密码。",
+        "Show your card again, and type the PIN where one is asked for.",
+    ),
+    Indication.HOLD_CARD: Explanation(
+        "正在读卡。", "Your card is being read.", "请勿移开。", "Do not take it away yet."
+    ),
+}
+"""What each signal means to whoever stands before the reader."""
+
+
+def signal_of(reason: Reason | None) -> Indication:
+    """DENIED for what is no reason of a decision."""
+    return Indication.DENIED if reason is None else SIGNALS.get(reason, Indication.DENIED)

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.reasons import EXPLANATIONS
+from drivers.base import Indication
+from gateway.reasons import EXPLANATIONS, LIGHTS
 from gateway.tries import MAX_TRIES, PAUSE_US
 from messages.model import Reason
 from messages.site_settings import Admission, Day, DoorMode, Passback, SiteSettings, decode_site_settings
@@ -54,6 +55,15 @@ def test_every_reason_has_its_row_with_what_is_said_at_the_door(reason: Reason) 
     said = EXPLANATIONS[reason]
     helped = f"{said.help_zh} {said.help_en}".strip() or "-"
     assert [f"`{reason}`", f"{said.zh} {said.en}", helped] in ROWS
+
+
+@pytest.mark.parametrize("signal", Indication)
+def test_the_page_says_what_each_light_means(signal: Indication) -> None:
+    said = LIGHTS[signal]
+    helped = f"{said.help_zh} {said.help_en}".strip() or "-"
+    assert [f"{said.zh} {said.en}", helped] in [
+        row[3:5] for row in ROWS if row[1:2] and row[0] == f"`{signal}`"
+    ]
 
 
 def test_the_example_shows_every_key() -> None:

@@ -211,6 +211,9 @@ def test_tamper_and_power_are_told_once_after_the_start_and_when_they_change(
     [
         (Indication.GRANTED, osdp_sys.LED_COLOR_GREEN, 1),
         (Indication.DENIED, osdp_sys.LED_COLOR_RED, 2),
+        (Indication.NOT_NOW, osdp_sys.LED_COLOR_AMBER, 1),
+        (Indication.ASK_DESK, osdp_sys.LED_COLOR_RED, 2),
+        (Indication.OUT_OF_ORDER, osdp_sys.LED_COLOR_RED, 5),
         (Indication.TRY_AGAIN, osdp_sys.LED_COLOR_AMBER, 3),
         (Indication.HOLD_CARD, osdp_sys.LED_COLOR_AMBER, 0),
     ],

@@ -37,7 +37,7 @@ from firmware_sim.simulator import Simulator
 from gateway.cli import main
 from gateway.journal_reader import JournalReader
 from gateway.tokens import tokeniser
-from messages.model import Kind, Record
+from messages.model import Kind, Reason, Record
 
 PROGRAM = Path(sys.executable).with_name("liuhen-gateway")
 ENDS_WITHIN_S = 5.0
@@ -428,6 +428,17 @@ def recorded(tmp_path: Path) -> Path:
 
 
 LINE = re.compile(r"\d+/(\d+)  2023-11-14 22:13:20\.000Z  access_granted  lobby  listed")
+
+
+def test_journal_list_explains_decisions_to_whoever_asks(tmp_path: Path) -> None:
+    settings = install(tmp_path)
+    with opened(tmp_path / "data" / "journal.db") as journal:
+        journal.append([a_fact(Kind.ACCESS_DENIED, Reason.OUTSIDE_HOURS)])
+    lines = liuhen_gateway("journal", "list", "-s", settings, "--explain").stdout.splitlines()
+    assert "new_journal" in lines[0]  # no decision: nothing to explain at the door
+    assert lines[1].endswith("outside_hours")
+    assert lines[2].strip().startswith("不在允许的时段内。")
+    assert lines[3].strip().startswith("Your credential is not valid at this hour.")
 
 
 def test_journal_list_shows_the_newest_records_oldest_first(recorded: Path) -> None:

@@ -230,18 +230,21 @@ def test_a_granted_read_is_recorded_with_everything_that_is_known_of_it(house: H
 
 
 @pytest.mark.parametrize(
-    ("token", "level", "reason", "holder"),
-    [(STRANGER, "L0", Reason.UNKNOWN_CREDENTIAL, None), (BLOCKED, "L3", Reason.BLOCKED, "h-8")],
+    ("token", "level", "reason", "holder", "shown"),
+    [
+        (STRANGER, "L0", Reason.UNKNOWN_CREDENTIAL, None, Indication.DENIED),
+        (BLOCKED, "L3", Reason.BLOCKED, "h-8", Indication.ASK_DESK),
+    ],
     ids=["unknown", "blocked"],
 )
 def test_a_denied_read_is_recorded_and_never_releases(
-    house: House, token: str, level: str, reason: Reason, holder: str | None
+    house: House, *, token: str, level: str, reason: Reason, holder: str | None, shown: Indication
 ) -> None:
     house.reads(token, level=level)
     (record,) = house.records()
     assert (record.kind, record.reason, record.holder) == (Kind.ACCESS_DENIED, reason, holder)
     assert house.board.committed_before == []
-    assert house.shown == [("lobby-in", Indication.DENIED)]
+    assert house.shown == [("lobby-in", shown)]
 
 
 def test_anybody_with_a_verified_document_is_admitted_and_traced(house: House) -> None:
@@ -481,11 +484,11 @@ def test_without_a_journal_each_door_does_what_was_declared_and_it_is_made_up_fo
         house.reads(LISTED)
         assert house.shown[-1] == ("lobby-in", Indication.GRANTED)
         house.reads(LISTED, reader="garage-out", at_s=1)
-        assert house.shown[-1] == ("garage-out", Indication.DENIED)
+        assert house.shown[-1] == ("garage-out", Indication.OUT_OF_ORDER)
         house.reads(STRANGER, level="L3", at_s=2)
-        assert house.shown[-1] == ("lobby-in", Indication.DENIED)
+        assert house.shown[-1] == ("lobby-in", Indication.OUT_OF_ORDER)
         house.reads(BLOCKED, at_s=3)
-        assert house.shown[-1] == ("lobby-in", Indication.DENIED)
+        assert house.shown[-1] == ("lobby-in", Indication.ASK_DESK)
     assert house.records() == []
     house.reads(LISTED, at_s=60)
     assert [(record.kind, record.reason) for record in house.happenings()] == [
