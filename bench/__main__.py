@@ -21,6 +21,7 @@ NAMES = {
     "journal_model": "drawn schedules of crashes, losses, restores and jumps against a model",
     "goals": "the goals for speed and size in one run, each beside its bare loop",
     "herd": "500 gateways with a backlog each find a killed broker again at one moment",
+    "chaos": "everything at once: deaths, power cuts, failing disks, mad readers, jumping clocks",
     "kill": "kill -9 on gateway, broker and centre under swipes, and the oracle",
 }
 

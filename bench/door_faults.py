@@ -49,7 +49,7 @@ _CHUNK = 1 << 20
 
 _WAITING = "syncs wait"
 _FULL = "disk full"
-_FAILING = {
+FAILING = {
     "syncs fail": (("fdatasync", "error=EIO"), ("fsync", "error=EIO")),
     "writes fail": (("pwrite64", "error=EIO"), ("write", "error=EIO")),
     "no room to write": (
@@ -81,7 +81,7 @@ class Campaign:
         self._pid = self.estate.gateways[_BUILDING.name].pid
 
     def run(self, rounds: int) -> None:
-        kinds = [*_FAILING, _WAITING, *([_FULL] if self.disk else [])]
+        kinds = [*FAILING, _WAITING, *([_FULL] if self.disk else [])]
         for number in range(rounds):
             kind = kinds[number % len(kinds)]  # each of them in turn, also in a short run
             self.phases[kind] += 1
@@ -97,7 +97,7 @@ class Campaign:
             self.failures.append("the gateway did not live through it")
 
     def _with_failing_calls(self, kind: str) -> None:
-        faults = [Fault(call, does, "1+") for call, does in _FAILING[kind]]
+        faults = [Fault(call, does, "1+") for call, does in FAILING[kind]]
         with self._attached(faults, kind):
             self._expect_the_policy(kind)
 
@@ -115,7 +115,7 @@ class Campaign:
         """Fills it again and again, until also the gateway's reserve is used up."""
         filler = self.folder / "filler"
         for _ in range(_FILLINGS):
-            _fill(filler)
+            fill(filler)
             if self._swipe(_DENIES, next(self._listed), _SHUT_AFTER_S)["relay_on_ns"] is None:
                 self.phases["disk full, reserve used up"] += 1
                 self._expect_the_policy(_FULL)
@@ -166,7 +166,7 @@ def storage_paths(folder: Path) -> list[Path]:
     return [folder, *(folder / name for name in sorted(names))]
 
 
-def _fill(path: Path) -> None:
+def fill(path: Path) -> None:
     """Until nothing more fits, not even a byte. Raises OSError for anything but a full disk."""
     with path.open("ab", buffering=0) as filler:
         for size in (_CHUNK, 4096, 1):

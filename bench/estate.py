@@ -295,6 +295,7 @@ host = "127.0.0.1"
 port = {broker.port}
 protocol = "{broker.protocol}"
 state_every_s = {plan.state_every_s}
+first_call_spread_s = 0.0
 """
 
 _DOOR = """\
