@@ -55,15 +55,6 @@ class AccessList:
         packer.put(self.entries.values())
         return packer
 
-    def with_changes(
-        self, put: Iterable[Entry], drop: Iterable[str], version: int, issued_us: int
-    ) -> AccessList:
-        """The next list: these tokens gone, then these entries put in, or in another's place."""
-        packer = self.packer()
-        packer.drop(drop)
-        packer.put(put)
-        return AccessList(version, issued_us, packer.packed())
-
     def age_s(self, now_us: int) -> int:
         """Seconds since the list was issued; 0 where the clock stands before that."""
         return max(0, (now_us - self.issued_us) // 1_000_000)

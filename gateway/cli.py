@@ -76,6 +76,7 @@ def run(settings: SettingsFile) -> None:
         elif received is not None:
             daemon.stop()
     daemon.wait()
+    service.close()
     if daemon.fell:
         raise typer.Exit(1)
 

@@ -7,10 +7,19 @@ jumps back by years keeps no door released, and one that comes back from the fut
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.clock import Moment
+from messages.commands import Action
 from messages.model import ClockQuality
 from messages.site_settings import DoorMode
+
+TURNS: Final = {
+    Action.FREE: DoorMode.FREE,
+    Action.LOCK_DOWN: DoorMode.LOCKED_DOWN,
+    Action.BACK_TO_SCHEDULE: None,
+}
+"""The commands that turn a door, and to what."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from gateway.access import Access
 from gateway.access_list import AccessList
 from gateway.at_the_reader import AtTheReader
 from gateway.clock import Clock, Moment
-from gateway.commanded import until
+from gateway.commanded import TURNS, until
 from gateway.doors import AccessPoint, Doors, DoorTold
 from gateway.errors import JournalUnavailable
 from gateway.events import (
@@ -41,7 +41,6 @@ from gateway.senses import Found, Senses
 from gateway.surroundings import Surroundings
 from messages.commands import COMMAND_VERSION, Action, Command, Outcome, Result
 from messages.model import Kind, Reason
-from messages.site_settings import DoorMode
 
 log = logging.getLogger(__name__)
 
@@ -219,10 +218,10 @@ class Controller:
                 self._access.reset_passback()
             case Action.SEND_RECORDS:
                 self._around.send_again(command)
-            case _ if command.door is not None:
+            case _ if command.door is not None and command.action in TURNS:
                 now, until_us = self._now(), command.until_us
                 end = None if until_us is None else until(until_us, command.issued_us, now)
-                self._access.command_mode(command.door, _COMMANDED.get(command.action), end)
+                self._access.command_mode(command.door, TURNS[command.action], end)
                 turned = self._doors.turn(Reason.COMMAND, now, time.monotonic())
                 follow = self._of_doors(turned)
         self._answer(command.id, seq, None if done else Reason.LOST_DRIVE)
@@ -328,9 +327,4 @@ class Controller:
 OPERATOR = "operator"
 """The category of whoever gives commands at the centre."""
 
-_ORDERED: Mapping[Action, Kind] = {
-    Action.RELEASE: Kind.REMOTE_RELEASE,
-    Action.RESET_PASSBACK: Kind.PASSBACK_RESET,
-}
-_COMMANDED: Mapping[Action, DoorMode] = {Action.FREE: DoorMode.FREE, Action.LOCK_DOWN: DoorMode.LOCKED_DOWN}
-"""Any other action gives the door back to its schedule."""
+_ORDERED = {Action.RELEASE: Kind.REMOTE_RELEASE, Action.RESET_PASSBACK: Kind.PASSBACK_RESET}

@@ -39,7 +39,7 @@ from gateway.rights import Rights
 from gateway.rights_files import load_list_file
 from gateway.self_report import Report
 from gateway.senses import Senses
-from gateway.service_manager import ServiceManager
+from gateway.service_manager import OFTENEST_S, ServiceManager
 from gateway.settings import Settings
 from gateway.spool import Spool, spool_folder
 from gateway.storage_space import StorageWatch
@@ -137,6 +137,8 @@ class Daemon:
         give_back()
         gc.freeze()  # what is here now stays: the collector need not look at 50,000 credentials again
         self._deciding.start()
+        if self._service.beat_every_s < OFTENEST_S:
+            log.warning("WatchdogSec of the service unit is too short: a quiet gateway would be ended")
         self._service.ready()
 
     def wait(self) -> None:
@@ -289,6 +291,7 @@ class Daemon:
         self._uplink.announce(head)
 
     def _list_changed(self) -> None:
+        self._service.status(f"access list {self.controller.access_list.version}")
         self._former_list_left = True
         self._uplink.report_soon()
 

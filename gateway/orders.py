@@ -15,7 +15,7 @@ from drivers.allowance import Allowance
 from gateway.access_list import AccessList
 from gateway.applying import NotWhole, apply
 from gateway.clock import Clock, Moment
-from gateway.commanded import Turn, until
+from gateway.commanded import TURNS, Turn, until
 from gateway.errors import RightsUnavailable
 from gateway.events import (
     CommandGiven,
@@ -41,7 +41,7 @@ from messages.commands import (
 from messages.errors import MessageError
 from messages.model import ClockQuality, Reason
 from messages.signing import NotTrusted, Purpose, WrongAudience, body_unproved, opened, sign
-from messages.site_settings import DoorMode, SiteSettings, decode_site_settings
+from messages.site_settings import SiteSettings, decode_site_settings
 from messages.topics import Leaf
 
 log = logging.getLogger(__name__)
@@ -332,9 +332,9 @@ class Orders:
             return Reason.WRITE_FAILED
 
     def _turn(self, command: Command) -> Turn | None:
-        if command.door is None or command.action not in _TURNS:
+        if command.door is None or command.action not in TURNS:
             return None
-        mode, clock = _TURNS[command.action], self._clock
+        mode, clock = TURNS[command.action], self._clock
         if mode is None or command.until_us is None:
             return Turn(command.door, None)
         now = Moment(clock.now_us(), clock.quality(), clock.uptime_us())
@@ -391,9 +391,6 @@ class Orders:
 
     def _now_s(self) -> float:
         return self._clock.uptime_us() / 1e6
-
-
-_TURNS = {Action.FREE: DoorMode.FREE, Action.LOCK_DOWN: DoorMode.LOCKED_DOWN, Action.BACK_TO_SCHEDULE: None}
 
 
 _DONE = object()

@@ -48,7 +48,6 @@ class Signal(StrEnum):
     LINE_BACK = "line_back"  # it answers again, and tells what changed meanwhile
 
 
-MADE_BY_TIME = frozenset({Signal.RELEASE_ENDED, Signal.OPEN_TOO_LONG})
 OF_THE_CONTACT = frozenset({Signal.OPENED, Signal.CLOSED, Signal.LINE_LOST, Signal.LINE_BACK})
 """Mean nothing to a door without a contact."""
 

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 _BEATS_PER_LIMIT = 3
 """sd_watchdog_enabled(3) asks for two at least; with three, one may be lost."""
 
+OFTENEST_S = 1.0
+"""The deciding loop may wait as long for something to decide: beats cannot be promised more often."""
+
 _STATUS_CHARS = 200
 
 

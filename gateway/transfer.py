@@ -43,10 +43,6 @@ class Transfer:
         """Of the list that is on its way; 0: none."""
         return self._announced.manifest.version if self._announced else 0
 
-    @property
-    def held_bytes(self) -> int:
-        return self._size + self._early_size
-
     def begin(self, announced: Announced, now_s: float) -> bool:
         """In the place of any other; the same manifest again changes nothing, and is False."""
         self._last_s = now_s

@@ -6,7 +6,6 @@ envelope enters only as the hash of its ciphertext, so destroying identity leave
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 GENESIS = "0" * 64
@@ -16,15 +15,3 @@ GENESIS = "0" * 64
 def record_hash(body: bytes) -> str:
     """Hash of one record's canonical bytes, 64 lower-case hex digits."""
     return sha256(body).hexdigest()
-
-
-def broken_links(links: Iterable[tuple[int, str, str]], expected_prev: str = GENESIS) -> Iterator[int]:
-    """Yields each sequence number whose `prev` is not the hash of the record before it.
-
-    `links` are (seq, prev, hash) in order. After a break the chain is taken up from the record as found,
-    so that one altered record is located once, and not as everything that follows it.
-    """
-    for seq, prev, found in links:
-        if prev != expected_prev:
-            yield seq
-        expected_prev = found

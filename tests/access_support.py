@@ -64,7 +64,7 @@ class Site:
         self.access.take_settings(decode_site_settings(json.dumps(said).encode()))
 
     def list(self, *listed: Entry, issued_us: int = ISSUED_US) -> None:
-        self.access.take_list(AccessList().with_changes(listed, (), 1, issued_us))
+        self.access.take_list(AccessList(1, issued_us, {one.token: one for one in listed}))
 
     def shows(
         self,

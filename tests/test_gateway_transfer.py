@@ -78,11 +78,11 @@ def test_whoever_sends_more_than_there_is_room_for_fills_no_memory() -> None:
     transfer = Transfer()
     for number in range(400):
         transfer.offer(b"%d" % number * 20_000, 0.0)
-    assert 0 < transfer.held_bytes <= MAX_EARLY_BYTES
+    assert 0 < transfer._early_size <= MAX_EARLY_BYTES
     transfer.offer(b"x" * (MAX_CHUNK_BYTES + 1), 0.0)
     transfer.begin(announced(SENT.manifest), 1.0)
     transfer.drop()
-    assert transfer.held_bytes <= MAX_EARLY_BYTES
+    assert transfer._size + transfer._early_size <= MAX_EARLY_BYTES
 
 
 def test_nothing_is_missed_where_nothing_was_announced() -> None:
