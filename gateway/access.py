@@ -198,8 +198,10 @@ class Access:
         return bool(self.settings.areas or self.settings.pass_keys or any(firsts) or self._list.any_limited())
 
     def replay(self, records: Iterable[Record]) -> None:
-        """Finds again what was remembered. Records oldest first, as far back as the journal goes: what was
-        used before that is not known."""
+        """Finds anew what is to be remembered. Records oldest first, as far back as the journal goes: what
+        was used before that is not known."""
+        in_a_row = self._memory.in_a_row  # alone is not found in the journal
+        self._memory = Memory(in_a_row)
         self._memory.replay(records, self._list, self._rulebook, self._contacts)
 
     def _circumstances(self, asked: _Asked, now: Moment) -> Circumstances:

@@ -24,8 +24,10 @@ from gateway.events import (
     Acknowledged,
     CommandGiven,
     CommandRefused,
+    DoorsTurned,
     Event,
     ListRefused,
+    LookBack,
     NewList,
     NewSettings,
     RecordsExported,
@@ -90,6 +92,7 @@ class Controller:
         )
         self._fact = self._recorder.fact
         self._readers = AtTheReader(points, access, self._recorder, self._now)
+        self._recall: Callable[[], bool] | None = None
         self._stopping = False
 
     @property
@@ -107,6 +110,7 @@ class Controller:
         self._recorder.settle([self._fact(Kind.GATEWAY_STARTED)])
         while not self._stopping:
             self.handle(self._waiting())
+            self.look_back()
             self.tick()
             self._around.beat()
             if self.inbox.empty() and self._recorder.care_is_due:
@@ -127,6 +131,11 @@ class Controller:
         follow = [fact for act, seq in zip(acts, seqs, strict=True) for fact in self._carry_out(act, seq)]
         self._around.announce(self._recorder.head)
         self._recorder.settle([*follow, *self._recorder.troubles()])
+
+    def look_back(self) -> None:
+        """What came late into force is brought together with the records, once these are complete."""
+        if self._recall is not None and not self.unrecorded and self._recall():
+            self._recall = None
 
     def tick(self) -> None:
         """What time alone has brought: doors held open, decisions not taken, free hours."""
@@ -159,6 +168,8 @@ class Controller:
                 return [Act(self._fact(Kind.RECORDS_EXPORTED), noted=noted)]
             case Acknowledged(epoch, through):
                 self._recorder.acknowledged(epoch, through)
+            case LookBack(recall):
+                self._recall = recall
             case Stop():
                 self._stopping = True
             case CardRemoved():
@@ -187,6 +198,10 @@ class Controller:
                 return [self._fact(Kind.SETTINGS_APPLIED), *self._of_doors(turned)]
             case SettingsRefused(reason):
                 return [self._fact(Kind.SETTINGS_REFUSED, reason=reason)]
+            case DoorsTurned(turns):
+                for turn in turns:
+                    self._access.take_up(turn, self._clock.boot)
+                return self._of_doors(self._doors.turn(Reason.COMMAND, self._now(), time.monotonic()))
         return []
 
     # --- commands ---------------------------------------------------------------------------------------

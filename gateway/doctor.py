@@ -52,7 +52,14 @@ Check = Callable[[Patient], Iterable[Finding]]
 
 def examine(settings_file: Path, now_us: int) -> list[Finding]:
     """Everything, in the order in which an operator would mend it; some seconds where nobody answers."""
-    from gateway import doctor_broker, doctor_journal, doctor_machine, doctor_ports, doctor_secrets
+    from gateway import (
+        doctor_broker,
+        doctor_journal,
+        doctor_machine,
+        doctor_ports,
+        doctor_rights,
+        doctor_secrets,
+    )
 
     found = list(doctor_machine.versions())
     try:
@@ -70,6 +77,7 @@ def examine(settings_file: Path, now_us: int) -> list[Finding]:
         doctor_journal.storage,
         doctor_journal.journal,
         doctor_journal.delivery,
+        doctor_rights.rights,
         doctor_journal.access_list,
         doctor_journal.site_settings,
         doctor_journal.devices,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from messages.model import Reason
 
 if TYPE_CHECKING:
     from gateway.access_list import AccessList
+    from gateway.commanded import Turn
     from messages.commands import Command
     from messages.site_settings import SiteSettings
 
@@ -41,6 +42,24 @@ class SettingsRefused:
     """The former ones stay in force."""
 
     reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class DoorsTurned:
+    """By commands before this start, as is known only now."""
+
+    turns: Sequence[Turn]
+
+
+@dataclass(frozen=True, slots=True)
+class LookBack:
+    """List and settings came late, before this: what they make of former records is to be found again.
+
+    `recall` is called by the deciding thread once all that was decided is recorded, round by round until it
+    has succeeded.
+    """
+
+    recall: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +109,8 @@ Event = (
     | ListRefused
     | NewSettings
     | SettingsRefused
+    | DoorsTurned
+    | LookBack
     | CommandGiven
     | CommandRefused
     | RecordsExported

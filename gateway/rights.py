@@ -9,12 +9,28 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import closing
 
 from gateway.access import Access
 from gateway.access_list import AccessList
 from gateway.clock import Clock
-from gateway.errors import AccessListError, CarryError, RightsUnavailable, SiteSettingsError
-from gateway.events import Event, ListRefused, NewList, NewSettings, SettingsRefused
+from gateway.errors import (
+    AccessListError,
+    CarryError,
+    JournalUnavailable,
+    RightsUnavailable,
+    SiteSettingsError,
+)
+from gateway.events import (
+    DoorsTurned,
+    Event,
+    ListRefused,
+    LookBack,
+    NewList,
+    NewSettings,
+    SettingsRefused,
+)
+from gateway.journal_reader import JournalReader
 from gateway.keys import Keys
 from gateway.order_queue import Settle
 from gateway.orders import Orders
@@ -56,15 +72,19 @@ class Rights:
         self._clock = clock
         self._post = post
         self._publish_result = publish_result
-        self._close_at_end = close_at_end
         self._reloading = threading.Lock()
+        self._access: Access | None = None
+        self._store: RightsStore | None = None
+        close_at_end(self._close)
         self._orders = self._orders_at_once()
 
     def take_up(
         self, access: Access, file_list: AccessList | None, newest: Callable[[int], Iterable[Record]]
     ) -> None:
         """What was in force when the gateway ended, or what the files say; then what happened before, from
-        the `newest` records. `file_list`: the list's file where it has been read already."""
+        the `newest` records. `file_list`: the list's file where it has been read already. `access` belongs to
+        the deciding thread from then on."""
+        self._access = access
         signed_list, signed_settings = self._signed(access)
         site_settings = signed_settings or load_settings_file(self._settings)
         if site_settings is not None:
@@ -76,19 +96,47 @@ class Rights:
         else:
             self._post(NewList(access_list))
             access.take_list(access_list)
-        access.replay(newest(REPLAYED if access.looks_back() else REPLAYED_AT_LEAST))
+        access.replay(newest(_many(access)))
 
     def run(self) -> None:
         """Raises RightsUnavailable where the disk still does not let us; begun again a little later."""
         if self._orders is None:
             orders = self._make_orders()
+            turns = orders.turns()
             access_list, site_settings = orders.restore()
+            self._post(DoorsTurned(turns))  # first: no door is free for a moment that was locked down
             if site_settings is not None:
                 self._post(NewSettings(site_settings))
             if access_list is not None:
                 self._post(NewList(access_list))
+            self._post(LookBack(self._look_back))
             self._orders = orders
         self._orders.run()
+
+    def _look_back(self) -> bool:
+        """By the deciding thread, as at a start that found its rights; whether the journal could be read."""
+        if self._access is None:
+            return True
+        try:
+            self._access.replay(self._newest(_many(self._access)))
+        except JournalUnavailable as error:
+            log.warning("who is where and what is used up is not known yet: %s", error)
+            return False
+        return True
+
+    def _newest(self, count: int) -> list[Record]:
+        """By whichever thread. Raises JournalUnavailable."""
+        journal = self._settings.journal
+        with closing(JournalReader(journal.path, journal.second_path)) as reader:
+            return reader.newest(count)
+
+    def _known_list_version(self) -> int:
+        """Of the lists that the newest records tell of. Raises RightsUnavailable."""
+        try:
+            versions = [record.list_version for record in self._newest(REPLAYED)]
+        except JournalUnavailable as error:
+            raise RightsUnavailable(f"which list was in force cannot be known now: {error}") from error
+        return max((version for version in versions if version is not None), default=0)
 
     def stop(self) -> bool:
         """Whether there is a run that will end now."""
@@ -168,10 +216,12 @@ class Rights:
 
     def _make_orders(self) -> Orders:
         gateway = self._settings.gateway
-        rights = RightsStore(self._settings.rights_path, gateway.site, gateway.name)
-        self._close_at_end(rights.close)
+        self._close()
+        self._store = RightsStore(
+            self._settings.rights_path, gateway.site, gateway.name, self._known_list_version
+        )
         return Orders(
-            store=rights,
+            store=self._store,
             keys=self._keys,
             site=gateway.site,
             gateway=gateway.name,
@@ -180,3 +230,11 @@ class Rights:
             post=self._post,
             publish_result=self._publish_result,
         )
+
+    def _close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+
+
+def _many(access: Access) -> int:
+    return REPLAYED if access.looks_back() else REPLAYED_AT_LEAST

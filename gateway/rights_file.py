@@ -54,7 +54,10 @@ class RightsFile:
             self.path.touch(mode=_PRIVATE)  # SQLite gives its log the same rights
         except OSError as error:
             raise RightsUnavailable(f"{self.path}: cannot be made ({error.strerror})") from error
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        try:
+            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as error:  # nothing of the file was looked at
+            raise RightsUnavailable(f"{self.path}: cannot be opened ({error})") from error
         try:
             self._prepare(connection)
         except sqlite3.Error as error:

@@ -122,12 +122,12 @@ class Firsts:
 class Memory:
     """All of it for one building."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_a_row: Tries | None = None) -> None:
         self.areas = Areas()
         self.uses = Uses()
         self.firsts = Firsts()
         self.tries = Tries()  # PINs: by the token of the card, or by the door and direction of PINs alone
-        self.in_a_row = Tries()  # refusals, by door and direction
+        self.in_a_row = in_a_row or Tries()  # refusals, by door and direction
 
     def replay(
         self, records: Iterable[Record], listed: AccessList, rulebook: Rulebook, contacts: Collection[str]

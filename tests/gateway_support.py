@@ -9,8 +9,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -109,17 +109,26 @@ _CAPABILITIES_V3 = 0x20080522
 _PAST_FILE_MODES = 0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
 
-@contextmanager
-def written_by_nobody(folder: Path) -> Iterator[None]:
+def written_by_nobody(folder: Path) -> AbstractContextManager[None]:
     """Nothing in `folder` can be changed by this thread, root or not: real errors, as of a disk that was
     mounted for reading only."""
+    return _without([folder, *folder.iterdir()], 0o222)
+
+
+def read_by_nobody(*files: Path) -> AbstractContextManager[None]:
+    """Nor read."""
+    return _without(files, 0o666)
+
+
+@contextmanager
+def _without(paths: Iterable[Path], bits: int) -> Iterator[None]:
     libc = ctypes.CDLL(None, use_errno=True)
     header, sets = (ctypes.c_uint32 * 2)(_CAPABILITIES_V3, 0), (ctypes.c_uint32 * 6)()
     assert libc.capget(header, sets) == 0
     effective = sets[0]
-    modes = {path: path.stat().st_mode for path in (folder, *folder.iterdir())}
+    modes = {path: path.stat().st_mode for path in paths}
     for path, mode in modes.items():
-        path.chmod(mode & ~0o222)
+        path.chmod(mode & ~bits)
     sets[0] = effective & ~_PAST_FILE_MODES
     assert libc.capset(header, sets) == 0
     try:
