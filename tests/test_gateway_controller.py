@@ -41,6 +41,7 @@ from gateway.events import (
     CommandGiven,
     CommandRefused,
     ListRefused,
+    LookBack,
     NewList,
     NewSettings,
     RecordsExported,
@@ -203,6 +204,30 @@ def no_room(house: House) -> Iterator[None]:
     with files_limited_to(1):
         yield
     house.board.can_look = True
+
+
+# What comes late.
+
+
+def test_a_look_back_waits_until_all_that_was_decided_is_recorded_and_is_made_until_it_succeeds(
+    house: House,
+) -> None:
+    found: list[list[Record]] = []
+
+    def recall() -> bool:
+        found.append(house.records())
+        return len(found) == 2
+
+    with no_room(house):
+        house.reads(LISTED)
+        house.controller.handle([LookBack(recall)])
+        house.controller.look_back()
+        assert found == []
+    house.reads(BLOCKED)
+    for _ in range(3):
+        house.controller.look_back()
+    assert len(found) == 2
+    assert found[0][0].reason is Reason.LISTED_UNRECORDED
 
 
 # One swipe.

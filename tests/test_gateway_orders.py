@@ -2,9 +2,11 @@
 
 import logging
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +15,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fuzz_support import PARTS, inputs, mutated
-from gateway_support import TurnedClock, until
+from gateway_support import TurnedClock, until, written_by_nobody
 from orders_support import (
     CENTRE,
     DEVICE,
@@ -290,6 +292,62 @@ def test_settings_that_must_not_be_taken_are_refused(bench: Bench, payload: byte
     bench.gets(Leaf.SETTINGS, some_settings(5))
     assert the(SettingsRefused, bench.gets(Leaf.SETTINGS, payload)).reason is reason
     assert bench.store.settings() == some_settings(5)
+
+
+def test_after_damage_older_settings_are_refused_and_the_last_ones_taken(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.gets(Leaf.SETTINGS, some_settings(5))
+    bench.store.close()
+    with closing(sqlite3.connect(tmp_path / "rights.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET rootpage = 2 WHERE name = 'entries'")  # of another table
+    again = Bench(tmp_path)
+    assert again.restored == (None, None)
+    assert again.told == [ListRefused(Reason.INCOMPLETE), SettingsRefused(Reason.INCOMPLETE)]
+    assert the(SettingsRefused, again.gets(Leaf.SETTINGS, some_settings(4))).reason is Reason.OLDER
+    assert the(NewSettings, again.gets(Leaf.SETTINGS, some_settings(5))).settings.revision == 5
+    again.store.close()
+
+
+def test_stored_settings_that_cannot_be_read_may_come_again_and_none_before_them(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.store.keep_settings(5, b"altered on the disk")
+    again = Bench(tmp_path)
+    assert again.told == [SettingsRefused(Reason.INCOMPLETE)]
+    assert the(SettingsRefused, again.gets(Leaf.SETTINGS, some_settings(4))).reason is Reason.OLDER
+    assert the(NewSettings, again.gets(Leaf.SETTINGS, some_settings(5))).settings.revision == 5
+    again.store.close()
+
+
+# --- a disk that takes no writes
+
+
+def test_where_nothing_can_be_kept_the_former_holds_and_what_comes_is_refused_until_it_can(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.gets_list(sent_list(3, entries(2).values()))
+    bench.gets(Leaf.SETTINGS, some_settings(5))
+    bench.store.close()
+    with written_by_nobody(tmp_path):
+        again = Bench(tmp_path)
+        in_force, settings = again.restored
+        assert in_force is not None
+        assert settings is not None
+        assert (in_force.version, settings.revision) == (3, 5)
+        release = signed(a_release(again.clock))
+        for _ in range(2):  # a command that cannot be noted as used is not carried out
+            assert the(CommandRefused, again.gets(Leaf.COMMAND, release)).reason is Reason.WRITE_FAILED
+        newer = sent_list(4, entries(5).values())
+        assert the(ListRefused, again.gets_list(newer)).reason is Reason.WRITE_FAILED
+        assert the(SettingsRefused, again.gets(Leaf.SETTINGS, some_settings(6))).reason is Reason.WRITE_FAILED
+        assert (again.orders.list_version, again.orders.settings_revision) == (3, 5)
+    the(CommandGiven, again.gets(Leaf.COMMAND, release))
+    assert the(CommandRefused, again.gets(Leaf.COMMAND, release)).reason is Reason.REPLAYED
+    assert the(NewList, again.gets_list(newer)).access_list.version == 4
+    assert the(NewSettings, again.gets(Leaf.SETTINGS, some_settings(6))).settings.revision == 6
+    again.store.close()
 
 
 # --- commands
