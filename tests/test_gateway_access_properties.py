@@ -228,6 +228,18 @@ def test_after_a_restart_the_gateway_decides_as_if_there_had_been_none(
                     site.access.withdrawn(decision, door, Direction.IN)
 
 
+def test_what_is_found_in_the_records_twice_counts_once() -> None:
+    """As at a start, and again when list and settings could be read."""
+    site, now_us = a_site([], {"doors": {"lobby": {"admits": ["pass"]}}}), 1_795_050_000_000_000
+    shown = site.qr(PASS_TEXT)  # good for two uses
+    decision = site.shows(shown, "lobby", Direction.IN, now_us)
+    records = [a_record(1, shown, decision, ("lobby", Direction.IN), now_us)]
+    for _ in range(2):
+        site.access.replay(records)
+    assert site.shows(shown, "lobby", Direction.IN, now_us).reason is Reason.VISITOR_PASS
+    assert site.shows(shown, "lobby", Direction.IN, now_us).reason is Reason.PASS_USED_UP
+
+
 def as_shown(token: str) -> Presented:
     kind = CredentialKind.PIN if token == PIN else CredentialKind.CARD_UID
     return Presented(Assurance.L2, date(2020, 1, 1), date(2040, 1, 1), PIN, token, kind)
