@@ -27,6 +27,8 @@ from bench.plan import Plan
 from bench.prefill import alarm_after, prepared
 from bench.report import quantile, save, show
 from gateway.delivery import BLOCK_RECORDS
+from gateway.pace import first_call_s
+from gateway.settings import MqttPart
 
 _AWAY_S = 2.0
 _KILL_AT = 0.3
@@ -178,6 +180,9 @@ def stampede(folder: Path, gateways: int, records: int, seed: int, limit_s: floa
     fleet = [_gateway(f"herd-{number}", records, Random(chance.random())) for number in range(gateways)]
     estate.broker.start()
     estate.centre.start()
+    begun_s = time.monotonic()
+    for gateway in fleet:
+        gateway.dial_at_s = begun_s + first_call_s(MqttPart().first_call_spread_s, chance)
     herd = Herd(fleet, estate.broker.port)
     try:
         herd.run(_KILL_AT, limit_s)

@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable, Iterator
 
 import uvicorn
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 
 from central.app import create_app
 from central.errors import CannotListen
 from central.fleet.device_keys import Trusted, trusted_in
-from central.fleet.keys import load_centre_keys
+from central.fleet.keys import CentreKeys, load_centre_keys
 from central.fleet.order_service import OrderService
 from central.ingest.service import IngestService
 from central.settings import ListenPart, MqttPart, Settings
@@ -23,7 +24,7 @@ from central.store.engine import migrate, open_reader, open_writer
 
 log = logging.getLogger(__name__)
 
-MakeIngest = Callable[[Engine, MqttPart, Trusted], IngestService]
+MakeIngest = Callable[[Engine, MqttPart, Trusted, Ed25519PrivateKey | None], IngestService]
 
 _SHUTDOWN_S = 1
 """An open event stream would otherwise keep the server from ever stopping."""
@@ -54,7 +55,9 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         migrate(writer)
         reader = open_reader(settings.database.address)
         open_things.callback(reader.dispose)
-        ingest = make_ingest(writer, settings.mqtt, trusted_in(settings.keys.gateway_keys))
+        keys = _keys(settings)
+        signing = keys.signing[0] if keys else None
+        ingest = make_ingest(writer, settings.mqtt, trusted_in(settings.keys.gateway_keys), signing)
         stopping = threading.Event()
         app = create_app(settings, reader, ingest.status, stopping)
         config = uvicorn.Config(
@@ -67,8 +70,8 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         )
         ingest.start()
         open_things.callback(ingest.stop)
-        orders = _orders(settings, writer)
-        if orders is not None:
+        if keys is not None:
+            orders = OrderService(writer, settings.mqtt, keys, settings.keys)
             orders.start()
             open_things.callback(orders.stop)
         host, port = listener.getsockname()[:2]
@@ -77,13 +80,15 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
             _Server(config, stopping).run(sockets=[listener])
 
 
-def _orders(settings: Settings, writer: Engine) -> OrderService | None:
+def _keys(settings: Settings) -> CentreKeys | None:
     """None, and a word about it, where the centre has no keys to sign with."""
     if not settings.keys.centre_key_file.exists():
-        log.warning("no keys: gateways are sent nothing; make them with liuhen-central keys make")
+        log.warning(
+            "no keys: gateways are sent nothing, and acknowledgements bear no signature; make them with"
+            " liuhen-central keys make"
+        )
         return None
-    keys = load_centre_keys(settings.keys.centre_key_file)
-    return OrderService(writer, settings.mqtt, keys, settings.keys)
+    return load_centre_keys(settings.keys.centre_key_file)
 
 
 @contextlib.contextmanager

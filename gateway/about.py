@@ -10,4 +10,10 @@ from messages.wire import WIRE_VERSION, About, DoorAbout
 
 def about(settings: Settings) -> About:
     doors = [DoorAbout(door.name, door.label, list(door.readers)) for door in settings.doors]
-    return About(WIRE_VERSION, f"liuhen {version('liuhen')}", settings.gateway.label, doors)
+    return About(
+        WIRE_VERSION,
+        f"liuhen {version('liuhen')}",
+        settings.gateway.label,
+        doors,
+        signed_acks=settings.keys.centre_keys_file is not None,
+    )

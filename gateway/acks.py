@@ -1,4 +1,8 @@
-"""Acknowledgements between the threads that hear of them and the uplink's, which alone takes them."""
+"""Acknowledgements between the threads that hear of them and the uplink's, which alone takes them.
+
+Where the centre's keys are here, what comes by the line counts by its signature alone: the hash in it proves
+only that somebody has seen our record, and whoever owns the broker has (`messages.acks`).
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,88 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from drivers.allowance import Allowance
 from gateway.errors import JournalUnavailable
 from gateway.order_queue import Fate, Settle
+from messages.acks import is_stale, opened_ack, read_ack
 from messages.errors import MessageError
+from messages.model import Reason
+from messages.signing import NotTrusted, WrongAudience
 from messages.wire import MAX_EPOCHS, Ack, decode
 
 log = logging.getLogger(__name__)
 
 _MOST_EPOCHS: Final = 4 * MAX_EPOCHS
 
+_MOST_REFUSALS, _REFUSALS_PER_S = 20, 1 / 60
+"""Each is a record: whoever owns the broker must not fill the journal with forgeries."""
 
-def read_ack(payload: bytes) -> Ack | None:
+
+class LineAcks:
+    """What comes on `ack`, by the line. For the network's thread alone."""
+
+    def __init__(self, keys: Mapping[str, Ed25519PublicKey], site: str, gateway: str) -> None:
+        """`keys`: the centre's, by their id; without any, everything is taken."""
+        self._keys = keys
+        self._site, self._gateway = site, gateway
+        self._newest_us = 0
+        self._refusing = False
+        self._allowance = Allowance(_MOST_REFUSALS, _REFUSALS_PER_S)
+
+    def read(self, payload: bytes, now_s: float, *, kept: bool) -> Ack | Reason | None:
+        """What may be acted on, or why not: a reason for the first of a run of refused ones, None for others
+        and for what the broker `kept`, which may be of a time before the keys. `now_s`: monotonic."""
+        if not self._keys:
+            return _taken(payload)
+        try:
+            ack = opened_ack(payload, self._keys, self._site, self._gateway)
+        except NotTrusted as error:
+            return self._refused(Reason.NOT_SIGNED, error, now_s, kept=kept)
+        except WrongAudience as error:
+            return self._refused(Reason.FOREIGN, error, now_s, kept=kept)
+        except MessageError as error:
+            if _is_bare(payload):
+                return self._refused(Reason.NOT_SIGNED, "it bears no signature", now_s, kept=kept)
+            return self._refused(Reason.BAD_FILE, error, now_s, kept=kept)
+        if is_stale(ack, self._newest_us):
+            return self._refused(Reason.OLDER, "a newer one was taken before", now_s, kept=kept)
+        self._newest_us = max(self._newest_us, ack.at or 0)
+        self._refusing = False
+        return ack
+
+    def _refused(self, reason: Reason, why: MessageError | str, now_s: float, *, kept: bool) -> Reason | None:
+        if kept:
+            log.warning("uplink: what the broker kept on ack cannot be taken, %s: %s", reason, why)
+            return None
+        if self._refusing or not self._allowance.take(1, now_s):
+            return None
+        self._refusing = True
+        log.error(
+            "uplink: an acknowledgement cannot be taken, %s: %s; nothing is deleted. Has the centre keys, and"
+            " is [keys] centre_keys_file what `liuhen-central keys show` prints? If so, somebody forges",
+            reason,
+            why,
+        )
+        return reason
+
+
+def _taken(payload: bytes) -> Ack | None:
     """None, and a word about it, where it is none."""
     try:
-        return decode(payload, Ack)
+        return read_ack(payload)
     except MessageError as error:
         log.warning("uplink: an acknowledgement cannot be taken: %s", error)
         return None
+
+
+def _is_bare(payload: bytes) -> bool:
+    try:
+        decode(payload, Ack)
+    except MessageError:
+        return False
+    return True
 
 
 def merged(earlier: Ack, later: Ack) -> Ack:
@@ -44,7 +113,7 @@ class CarriedAcks:
         self._taken: list[tuple[dict[int, int], Settle]] = []  # what is not noted yet: epoch to record
 
     def put(self, payload: bytes, settle: Settle) -> None:
-        ack = read_ack(payload)
+        ack = _taken(payload)  # the bundle that it came in was signed
         if ack is None:
             settle(Fate.FOR_GOOD)
         else:

@@ -22,6 +22,7 @@ from gateway.doors import AccessPoint, Doors, DoorTold
 from gateway.errors import JournalUnavailable
 from gateway.events import (
     Acknowledged,
+    AckRefused,
     CommandGiven,
     CommandRefused,
     DoorsTurned,
@@ -198,6 +199,8 @@ class Controller:
                 return [self._fact(Kind.SETTINGS_APPLIED), *self._of_doors(turned)]
             case SettingsRefused(reason):
                 return [self._fact(Kind.SETTINGS_REFUSED, reason=reason)]
+            case AckRefused(reason):
+                return [self._fact(Kind.ACK_REFUSED, reason=reason)]
             case DoorsTurned(turns):
                 for turn in turns:
                     self._access.take_up(turn, self._clock.boot)

@@ -24,7 +24,7 @@ from gateway.controller import Controller
 from gateway.devices import make_lock_boards, make_readers
 from gateway.doors import Doors
 from gateway.errors import CarryError
-from gateway.events import Acknowledged, RecordsExported, Stop
+from gateway.events import Acknowledged, AckRefused, Event, NewSettings, RecordsExported, Stop
 from gateway.journal import Head
 from gateway.journal_reader import JournalReader
 from gateway.journal_start import make_journal, newest_us
@@ -112,7 +112,7 @@ class Daemon:
             settings,
             self._keys,
             self._clock,
-            post=self.controller.inbox.put,
+            post=self._from_the_centre,
             publish_result=self._uplink.publish_result,
             close_at_end=self._closing.callback,
         )
@@ -213,6 +213,8 @@ class Daemon:
             licensed=lambda epoch, through: self.controller.inbox.put(Acknowledged(epoch, through)),
             orders=self._take_order,
             device_key=self._keys.device.signing if self._keys.device else None,
+            centre_keys=self._keys.signers,
+            ack_refused=lambda reason: self.controller.inbox.put(AckRefused(reason)),
         )
 
     def _make_page(self) -> MetricsPage | None:
@@ -281,14 +283,19 @@ class Daemon:
 
     def _report(self) -> Report:
         list_version, devices = self.controller.access_list.version, dict(self._devices)
-        waiting = self.controller.unrecorded
+        waiting, revision = self.controller.unrecorded, self._rights.settings_revision
         if not waiting:
-            return Report(list_version, devices)
-        return Report(list_version, devices, len(waiting), waiting[0].at_us - 1)
+            return Report(list_version, devices, settings_revision=revision)
+        return Report(list_version, devices, len(waiting), waiting[0].at_us - 1, revision)
 
     def _announce(self, head: Head) -> None:
         self._clock.not_before(self._clock.now_us())  # as late as it was when this record was made
         self._uplink.announce(head)
+
+    def _from_the_centre(self, event: Event) -> None:
+        self.controller.inbox.put(event)
+        if isinstance(event, NewSettings):
+            self._uplink.report_soon()
 
     def _list_changed(self) -> None:
         self._service.status(f"access list {self.controller.access_list.version}")

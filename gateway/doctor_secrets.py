@@ -41,7 +41,8 @@ def keys(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "centre's keys",
             Grade.MIND,
-            "none: lists come from the file alone, settings and commands not at all",
+            "none: lists come from the file alone, settings and commands not at all, and acknowledgements are"
+            " taken unsigned: whoever owns the broker could have records deleted",
             "put there what `liuhen-central keys show` prints, and name it in [keys]",
         )
     else:

@@ -95,6 +95,13 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class AckRefused:
+    """Something that is not the centre's word would have licensed a deletion."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Ends the deciding thread; everything before it in the inbox is still done."""
 
@@ -115,5 +122,6 @@ Event = (
     | CommandRefused
     | RecordsExported
     | Acknowledged
+    | AckRefused
     | Stop
 )

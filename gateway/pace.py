@@ -35,6 +35,11 @@ _LARGER_AFTER: Final = 32
 """Blocks that arrived before larger ones are tried again."""
 
 
+def first_call_s(spread_s: float, chance: Random) -> float:
+    """How long to wait before the first call: after a power cut of a district all gateways start at once."""
+    return chance.uniform(0.0, spread_s)
+
+
 class Backoff:
     """How long to wait before the next try: any time up to a bound that doubles (full jitter)."""
 

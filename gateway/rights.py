@@ -138,6 +138,11 @@ class Rights:
             raise RightsUnavailable(f"which list was in force cannot be known now: {error}") from error
         return max((version for version in versions if version is not None), default=0)
 
+    @property
+    def settings_revision(self) -> int | None:
+        """Of the site settings that the centre signed, 0 without any; None where that cannot be known yet."""
+        return None if self._orders is None else self._orders.settings_revision or 0
+
     def stop(self) -> bool:
         """Whether there is a run that will end now."""
         if self._orders is None:

@@ -16,12 +16,14 @@ from messages.wire import WIRE_VERSION, About, State, encode
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a state message says beside the journal's heads."""
+    """What a state message says beside the journal's heads. `settings_revision`: of the signed site settings
+    in force, 0 without any, None where that cannot be known now."""
 
     list_version: int
     devices: dict[str, str]
     unrecorded: int = 0  # facts in memory that the journal could not take
     recorded_until_us: int = 2**53  # nothing that happened before is missing in the journal
+    settings_revision: int | None = None
 
 
 class Held(Protocol):
@@ -61,6 +63,8 @@ class SelfReport:
             devices=report.devices,
             journal="ok" if report.unrecorded == 0 else "not_recording",
             whole=listing.whole,
+            uptime_us=self._clock.uptime_us(),
+            settings_revision=report.settings_revision,
         )
         payload = self._signed(state)
         if limit is not None and len(payload) > limit:

@@ -137,6 +137,9 @@ class MqttPart(_Part):
     drain_spread_s: Annotated[
         float, Field(strict=True, ge=0, le=600, description="a number of seconds, 600 at most")
     ] = 5.0
+    first_call_spread_s: Annotated[
+        float, Field(strict=True, ge=0, le=60, description="a number of seconds, 60 at most")
+    ] = 2.0
 
 
 class KeysPart(_Part):

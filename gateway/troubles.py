@@ -26,6 +26,7 @@ NOT_HEARD: Final = "lets us not hear the centre"
 _STALL = "nobody acknowledges"
 _SILENCE = "nobody answers"
 _UNHEARD = "nobody hears"
+_FORGED = "acknowledgements are not the centre's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,15 @@ class Troubles:
 
     def connected(self) -> None:
         """What the last connection suffered from may be over."""
-        self._told = {short: None for short in self._told if short in (_STALL, _UNHEARD)}
+        self._told = {short: None for short in self._told if short in (_STALL, _UNHEARD, _FORGED)}
 
     def acknowledged(self) -> None:
         self._told.pop(_UNHEARD, None)
+        self._told.pop(_FORGED, None)
+
+    def not_the_centres(self) -> None:
+        """Of an acknowledgement; whoever refused it has told why."""
+        self._told[_FORGED] = None
 
     def heard(self) -> None:
         """The broker has taken our subscriptions."""

@@ -11,13 +11,13 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from gateway.acks import CarriedAcks, merged, read_ack
+from gateway.acks import CarriedAcks, LineAcks, merged
 from gateway.broker import Consequence, Fallback, Limits, consequence
 from gateway.clock import Clock
 from gateway.delivery import WINDOW_BLOCKS, WINDOW_FRESH, WINDOW_URGENT
@@ -26,12 +26,13 @@ from gateway.journal import Head
 from gateway.journal_reader import JournalReader
 from gateway.mqtt_line import Line
 from gateway.order_queue import Settle, untold
-from gateway.pace import Backoff, Pace
+from gateway.pace import Backoff, Pace, first_call_s
 from gateway.self_report import Report, SelfReport
 from gateway.sending import IDLE_S, Sending
 from gateway.settings import MqttPart
 from gateway.troubles import NOT_HEARD, Complaint, Troubles, UplinkStatus
 from messages.errors import MessageError
+from messages.model import Reason
 from messages.topics import CENTRE_STATE, GatewayTopic, Leaf
 from messages.wire import About, Ack, CentreState, decode
 
@@ -75,11 +76,15 @@ class Uplink:
         licensed: Callable[[int, int], None],
         orders: Callable[[Leaf, bytes], None] | None = None,
         device_key: Ed25519PrivateKey | None = None,
+        centre_keys: Mapping[str, Ed25519PublicKey] | None = None,
+        ack_refused: Callable[[Reason], None] = lambda _: None,
         chance: Random | None = None,
     ) -> None:
         """`licensed(epoch, through)` is called when the centre's hash was found equal to ours;
         `orders(leaf, payload)` with lists, settings and commands, unread, by the network's thread. States are
-        signed with `device_key` where there is one; `chance` spreads calls and drains of many gateways."""
+        signed with `device_key` where there is one. With `centre_keys` (by their id) only acknowledgements
+        that the centre signed are taken, and `ack_refused(reason)` is called once for each run of others.
+        `chance` spreads calls and drains of many gateways."""
         self._settings = settings
         self._topics = {leaf: str(GatewayTopic(site, gateway, leaf)) for leaf in Leaf}
         self._self_report = SelfReport(site, gateway, about, clock, device_key)
@@ -93,6 +98,8 @@ class Uplink:
         self._changed = threading.Condition()
         self._news: dict[str, object] = {}
         self._carried = CarriedAcks()
+        self._line_acks = LineAcks(centre_keys or {}, site, gateway)
+        self._ack_refused = ack_refused
         self._head: Head | None = None
         self._stopping = False
         self._connected = False
@@ -102,6 +109,7 @@ class Uplink:
         self._backoff = Backoff(_REDIAL_S, _LONGEST_REDIAL_S, self._chance)
         self._pace = Pace(settings.drain_per_s)
         self._dial_at_s = 0.0
+        self._dialled = False
         self._connected_s = 0.0
         self._together = False  # a connection was lost, or could not be had: others are in the same position
         self._next_state_s = self._next_watch_s = 0.0
@@ -153,7 +161,8 @@ class Uplink:
         self._sending = Sending(self._dispatch, self._pace, self._settings.drain_spread_s, self._chance)
         with self._changed:
             self._news = {what: told for what, told in self._news.items() if what.startswith(_OUTLAST)}
-        self._dial()
+        self._connected = self._dialled = False
+        self._dial_at_s = time.monotonic() + first_call_s(self._settings.first_call_spread_s, self._chance)
         try:
             while not self._stopping:
                 if time.monotonic() >= self._dial_at_s:
@@ -180,6 +189,7 @@ class Uplink:
             news=self._tell,
             message=self._on_message,
         )
+        self._dialled = True
         self._line.dial()
 
     def _take_news(self) -> None:
@@ -199,12 +209,20 @@ class Uplink:
         match what, value:
             case "ack", Ack():
                 self._acknowledged(value)
+            case _, Reason():
+                self._troubles.not_the_centres()
+                self._ack_refused(value)
             case "centre" | "centre, kept", bytes():
                 self._centre_said(value, now=what == "centre")
             case _, (int(epoch), int(first), int(last)):
                 self._dispatch.send_again(epoch, first, last)
             case "devices", _:
                 self._next_state_s = min(self._next_state_s, time.monotonic() + _TOGETHER_S)
+            case _:
+                self._take_of_the_line(what, value)
+
+    def _take_of_the_line(self, what: str, value: object) -> None:
+        match what, value:
             case "connected", Limits():
                 self._on_line(value)
             case "confirmed", _:
@@ -330,7 +348,8 @@ class Uplink:
         if self._connected:
             gone = self._self_report.gone(self._session)
             self._line.say_goodbye(self._topics[Leaf.STATE], gone)
-        self._line.hang_up()
+        if self._dialled:
+            self._line.hang_up()
 
     def _tell(self, what: str, value: object) -> None:
         """From any thread. Of each kind of news only the newest counts, so they need no more room."""
@@ -343,9 +362,11 @@ class Uplink:
 
     def _pause_s(self) -> float:
         """Half a second at most; overdue messages and dead devices are noticed in that time."""
-        if not self._connected or self._centre_away:
-            return IDLE_S
         now_s = time.monotonic()
+        if not self._connected:
+            return max(0.0, min(IDLE_S, self._dial_at_s - now_s))
+        if self._centre_away:
+            return IDLE_S
         due_s = min(self._sending.due_s(now_s, self._at_the_broker), self._next_state_s)
         return max(0.0, due_s - now_s)
 
@@ -355,5 +376,9 @@ class Uplink:
             return
         if topic == CENTRE_STATE:
             self._tell("centre, kept" if kept else "centre", payload)
-        elif ack := read_ack(payload):
-            self._tell("ack", ack)
+            return
+        match self._line_acks.read(payload, time.monotonic(), kept=kept):
+            case Ack() as ack:
+                self._tell("ack", ack)
+            case Reason() as reason:
+                self._tell("ack, refused", reason)

@@ -88,6 +88,7 @@ class Kind(StrEnum):
     SETTINGS_REFUSED = "settings_refused"
     COMMAND_DONE = "command_done"  # any but a release
     COMMAND_REFUSED = "command_refused"
+    ACK_REFUSED = "ack_refused"  # not signed by the centre: nothing is deleted for it
     RECORDS_EXPORTED = "records_exported"  # carried to the centre by hand
 
 

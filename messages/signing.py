@@ -38,6 +38,7 @@ class Purpose(StrEnum):
     SETTINGS = "settings"  # centre: site settings
     COMMAND = "command"  # centre
     RESULT = "result"  # gateway: what became of a command
+    ACK = "ack"  # centre: what it has committed
     BUNDLE = "bundle"  # either: what is carried by hand
 
 

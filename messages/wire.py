@@ -76,9 +76,12 @@ class EpochAck(Struct, frozen=True, forbid_unknown_fields=True):
     missing: Annotated[list[tuple[Seq, Seq]], Meta(max_length=MAX_RANGES)]
 
 
-class Ack(Struct, frozen=True, forbid_unknown_fields=True):
+class Ack(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`at`: when it was made, by the centre's clock; only signed ones say it (`messages.acks`)."""
+
     v: int
     epochs: Annotated[list[EpochAck], Meta(max_length=MAX_EPOCHS)]
+    at: Micros | None = None
 
 
 class EpochHead(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -99,6 +102,10 @@ class State(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
     `whole`: `epochs` names every epoch of which anything is held. Only then does an older one that is not
     named hold nothing any more; gateways that do not know this field never say so.
+
+    `uptime_us`: when it was made, monotonic since the start of the machine that `boot` names; tells an old
+    one that is played again. `settings_revision`: of the signed site settings in force, 0 without any, and
+    `list_version` of the list. What an older gateway does not know, it leaves out.
     """
 
     v: int
@@ -112,6 +119,8 @@ class State(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     devices: Annotated[dict[Name, Label], Meta(max_length=256)] | None = None
     journal: Label | None = None
     whole: bool = False
+    uptime_us: Micros | None = None
+    settings_revision: Count | None = None
 
 
 class DoorAbout(Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,13 +130,17 @@ class DoorAbout(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class About(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a gateway is. `device_key`: with its private half it signs its states (`messages.heads`)."""
+    """What a gateway is. `device_key`: with its private half it signs its states (`messages.heads`).
+
+    `signed_acks`: it knows the centre's keys and takes no acknowledgement without a signature.
+    """
 
     v: int
     software: Label
     label: Label
     doors: Annotated[list[DoorAbout], Meta(max_length=256)]
     device_key: PublicKeyHex | None = None
+    signed_acks: bool = False
 
 
 class CentreState(Struct, frozen=True, forbid_unknown_fields=True):

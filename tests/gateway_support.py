@@ -309,6 +309,7 @@ storage = "any"
 reserve_mib = 0
 [mqtt]
 port = {mqtt_port}
+first_call_spread_s = 0.0
 [[readers]]
 name = "{READER}"
 driver = "sam_v"

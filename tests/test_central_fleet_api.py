@@ -73,6 +73,7 @@ def test_a_gateway_is_described_with_all_that_is_missing(filled: Filled, served:
         "findings": {"lost": 1},
         "signs_as": None,
         "unbelieved_since": None,
+        "replayed_at": None,
         "doors": [{"door": "door-1", "label": "1 单元门"}],
         "devices": {"reader-1": "ok", "locks": "lost"},
         "journal": None,

@@ -6,9 +6,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway_support import EPOCH_S, TurnedClock, a_fact, free_port, opened, until
 
-from gateway.acks import CarriedAcks, merged
+from gateway.acks import CarriedAcks, LineAcks, merged
 from gateway.errors import JournalUnavailable
 from gateway.journal import Journal
 from gateway.journal_reader import JournalReader
@@ -16,6 +17,9 @@ from gateway.order_queue import Fate
 from gateway.self_report import Report
 from gateway.settings import MqttPart
 from gateway.uplink import Uplink
+from messages.acks import STALE_AFTER_US, tell_ack
+from messages.model import Reason
+from messages.signing import trusted
 from messages.wire import WIRE_VERSION, About, Ack, EpochAck, encode
 
 HASH = "ab" * 32
@@ -44,6 +48,78 @@ def test_epochs_without_end_do_not_fill_the_memory() -> None:
         ack = merged(ack, an_ack(through(epoch, 1)))
     assert len(ack.epochs) == 64
     assert ack.epochs[-1] == through(999, 1)
+
+
+CENTRE_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(32))
+NOW_US = 1_700_000_000_000_000
+ACK = an_ack(through(1, 10))
+
+
+def the_line(*keys: Ed25519PrivateKey) -> LineAcks:
+    return LineAcks(trusted(*(key.public_key() for key in keys)), "north", "east-1")
+
+
+def signed(key: Ed25519PrivateKey = CENTRE_KEY, gateway: str = "east-1", at_us: int = NOW_US) -> bytes:
+    return tell_ack(ACK, key, "north", gateway, at_us)
+
+
+def test_without_the_centres_keys_everything_is_taken_as_ever_signed_or_not() -> None:
+    line = the_line()
+    for payload in (encode(ACK), signed(), signed(STRANGER)):
+        taken = line.read(payload, 0.0, kept=False)
+        assert isinstance(taken, Ack)
+        assert taken.epochs == ACK.epochs
+    assert line.read(b"{", 0.0, kept=False) is None
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_with_them_what_the_centre_signed_is_taken_also_when_the_broker_kept_it(kept: bool) -> None:
+    for _ in range(2):
+        assert isinstance(the_line(STRANGER, CENTRE_KEY).read(signed(), 0.0, kept=kept), Ack)
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        pytest.param(encode(ACK), Reason.NOT_SIGNED, id="unsigned"),
+        pytest.param(signed(STRANGER), Reason.NOT_SIGNED, id="by a stranger"),
+        pytest.param(signed(gateway="west-2"), Reason.FOREIGN, id="of another gateway"),
+        pytest.param(b"[" * 50_000, Reason.BAD_FILE, id="nested"),
+        pytest.param(b"", Reason.BAD_FILE, id="empty"),
+    ],
+)
+def test_anything_else_is_refused_and_told_once_for_each_run(
+    payload: bytes, reason: Reason, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = the_line(CENTRE_KEY)
+    assert [line.read(payload, 0.0, kept=False) for _ in range(3)] == [reason, None, None]
+    assert caplog.text.count("cannot be taken") == 1
+    assert isinstance(line.read(signed(), 0.0, kept=False), Ack)
+    assert line.read(payload, 0.0, kept=False) is reason
+
+
+def test_what_the_broker_kept_of_before_the_keys_is_not_taken_and_makes_no_record() -> None:
+    line = the_line(CENTRE_KEY)
+    assert line.read(encode(ACK), 0.0, kept=True) is None
+    assert line.read(encode(ACK), 0.0, kept=False) is Reason.NOT_SIGNED
+
+
+def test_an_old_one_played_again_is_refused_once_a_newer_one_was_taken() -> None:
+    """A centre that was restored from a backup has less than its older word says."""
+    line, later_us = the_line(CENTRE_KEY), NOW_US + STALE_AFTER_US + 1
+    assert isinstance(line.read(signed(), 0.0, kept=False), Ack)
+    assert isinstance(line.read(signed(at_us=later_us), 0.0, kept=False), Ack)
+    assert line.read(signed(), 0.0, kept=False) is Reason.OLDER
+    assert isinstance(line.read(signed(at_us=later_us), 0.0, kept=True), Ack)
+
+
+def test_forgeries_between_true_ones_do_not_fill_the_journal() -> None:
+    line, told = the_line(CENTRE_KEY), 0
+    for _ in range(500):
+        told += line.read(encode(ACK), 0.0, kept=False) is Reason.NOT_SIGNED
+        line.read(signed(), 0.0, kept=False)
+    assert told == 20
 
 
 # --- by hand

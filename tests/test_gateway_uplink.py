@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway_support import (
     EPOCH_S,
     GATEWAY,
@@ -32,9 +34,12 @@ from gateway.self_report import Report
 from gateway.sending import ACK_WAIT_S, AT_THE_BROKER
 from gateway.settings import MqttPart
 from gateway.uplink import MAX_QUEUED, Uplink
+from messages.acks import tell_ack
 from messages.chain import record_hash
+from messages.model import Reason
+from messages.signing import trusted
 from messages.topics import Leaf
-from messages.wire import WIRE_VERSION, About, DoorAbout, EpochAck, EpochHead, decode, encode
+from messages.wire import WIRE_VERSION, About, Ack, DoorAbout, EpochAck, EpochHead, decode, encode
 
 ABOUT = About(WIRE_VERSION, "liuhen 0", "Building 1", [DoorAbout("lobby", "Lobby", ["lobby-in"])])
 
@@ -43,7 +48,16 @@ class Gateway:
     """A journal and the uplink above it, without doors."""
 
     def __init__(
-        self, folder: Path, port: int, protocol: str = "5", records: int = 1, state_every_s: float = 30.0
+        self,
+        folder: Path,
+        port: int,
+        protocol: str = "5",
+        records: int = 1,
+        *,
+        state_every_s: float = 30.0,
+        first_call_spread_s: float = 0.0,
+        chance: Random | None = None,
+        centre_key: Ed25519PrivateKey | None = None,
     ) -> None:
         self.path = folder / "journal.db"
         self.clock = TurnedClock()
@@ -51,10 +65,17 @@ class Gateway:
         if records > 1:
             self.journal.append([a_fact()] * (records - 1))
         self.licensed: list[tuple[int, int]] = []
+        self.refused: list[Reason] = []
         self.reader = JournalReader(self.path)
         self.uplink = Uplink(
             settings=MqttPart.model_validate(
-                {"port": port, "protocol": protocol, "state_every_s": state_every_s, "drain_spread_s": 0.1}
+                {
+                    "port": port,
+                    "protocol": protocol,
+                    "state_every_s": state_every_s,
+                    "drain_spread_s": 0.1,
+                    "first_call_spread_s": first_call_spread_s,
+                }
             ),
             site="north",
             gateway=GATEWAY,
@@ -63,6 +84,9 @@ class Gateway:
             clock=self.clock,
             report=lambda: Report(5, {"lobby-in": "ok"}),
             licensed=lambda epoch, through: self.licensed.append((epoch, through)),
+            centre_keys=trusted(centre_key.public_key()) if centre_key else None,
+            ack_refused=self.refused.append,
+            chance=chance,
         )
         self.thread = threading.Thread(target=self.uplink.run)
 
@@ -249,6 +273,55 @@ def test_an_acknowledgement_with_another_hash_licenses_nothing_and_is_told_once(
     until(lambda: (EPOCH_S, 201) in gateway.licensed, "the licence")
     assert set(gateway.licensed) == {(EPOCH_S, 0), (EPOCH_S, 201)}
     assert caplog.text.count("the centre's hash is not ours") == 1
+
+
+def test_where_the_centres_keys_are_only_what_it_signed_licenses_and_the_broker_may_keep_that(
+    tmp_path: Path, broker: Mosquitto, centre: Centre
+) -> None:
+    key = Ed25519PrivateKey.generate()
+    gateway = Gateway(tmp_path, broker.port, records=250, centre_key=key)
+    centre.acknowledges(gateway.ack(100))  # kept by the broker, from before the keys
+    gateway.start()
+    try:
+        until(lambda: everything(gateway, centre), "all records: no word of the centre was taken")
+        for _ in range(3):
+            centre.acknowledges(gateway.ack(200))
+        until(lambda: gateway.refused, "the refusal")
+        signed = tell_ack(Ack(WIRE_VERSION, [gateway.ack(240)]), key, "north", GATEWAY, 1_000)
+        centre.says(Leaf.ACK, signed)
+        until(lambda: gateway.licensed == [(EPOCH_S, 240)], "the licence, and no other")
+        assert gateway.refused == [Reason.NOT_SIGNED]
+        until(lambda: not gateway.uplink.status().troubles, "the end of that trouble")
+    finally:
+        gateway.stop()
+    centre.forget()
+    again = Gateway(tmp_path / "again", broker.port, centre_key=key)
+    again.start()
+    try:
+        until(centre.states, "the connection")
+        until(lambda: again.uplink._line_acks._newest_us, "what the broker kept, taken")
+    finally:
+        again.stop()
+
+
+def test_the_first_call_of_many_gateways_that_start_together_is_spread(
+    tmp_path: Path, broker: Mosquitto, centre: Centre
+) -> None:
+    gateway = Gateway(tmp_path, broker.port, first_call_spread_s=1.0, chance=Random(1))
+    due_s = Random(1).uniform(0.0, 1.0)
+    begun_s = time.monotonic()
+    gateway.start()
+    try:
+        until(centre.states, "the state")
+    finally:
+        gateway.stop()
+    assert time.monotonic() - begun_s >= due_s > 0.1
+
+
+def test_a_gateway_that_is_stopped_before_its_first_call_ends_at_once(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, free_port(), first_call_spread_s=60.0, chance=Random(1))
+    gateway.start()
+    gateway.stop()
 
 
 def test_a_centre_with_nothing_takes_its_licence_back(gateway: Gateway, centre: Centre) -> None:

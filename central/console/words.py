@@ -37,6 +37,7 @@ KINDS: dict[str, str] = {
     Kind.GATEWAY_STOPPED: N_("gateway stopped"),
     Kind.LIST_APPLIED: N_("new access list"),
     Kind.LIST_REFUSED: N_("access list refused"),
+    Kind.ACK_REFUSED: N_("acknowledgement refused"),
     Kind.ACCESS_TAKEN: N_("went in"),
     Kind.ACCESS_NOT_TAKEN: N_("did not go in"),
     Kind.DOOR_FORCED: N_("door forced open"),
@@ -141,6 +142,7 @@ TROUBLES = frozenset(
         Kind.STORAGE_FAULT,
         Kind.SETTINGS_REFUSED,
         Kind.COMMAND_REFUSED,
+        Kind.ACK_REFUSED,
     }
 )
 """What somebody should see to."""
@@ -166,4 +168,5 @@ FINDINGS: dict[str, str] = {
     "lost": N_("stretches that were lost"),
     "wrong_gateway": N_("records of another gateway"),
     "wrong_signature": N_("said in its name without its signature"),
+    "old_state": N_("old messages played again"),
 }

@@ -64,6 +64,9 @@ class GatewayOut(BaseModel):
     unbelieved_since: str | None = Field(
         description="since when what is said in its name is not signed by that key and not believed; UTC"
     )
+    replayed_at: str | None = Field(
+        description="when an old state of it was played again and not taken, and nothing new came since; UTC"
+    )
     doors: list[DoorOut]
     devices: dict[str, str] = Field(description="readers and lock boards: ok, degraded, lost, recovering")
     journal: str | None
@@ -92,6 +95,7 @@ class GatewayOut(BaseModel):
             findings=found.findings,
             signs_as=found.device_key.hex() if found.device_key else None,
             unbelieved_since=_text(found.unbelieved_us),
+            replayed_at=_text(found.replayed_us),
             doors=[DoorOut(door=door.name, label=door.label) for door in found.doors],
             devices=found.devices,
             journal=found.journal,

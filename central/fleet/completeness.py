@@ -70,6 +70,8 @@ class Completeness:
     device_key: bytes | None
     unbelieved_us: int | None
     """Since when what is said in its name lacks its signature: it may hold more than is known here."""
+    replayed_us: int | None
+    """When the last of its states was an old one, played again and not taken."""
 
     @property
     def complete(self) -> bool:
@@ -145,6 +147,7 @@ def _of_gateway(
         findings=findings,
         device_key=row.device_key,
         unbelieved_us=row.unbelieved_at,
+        replayed_us=row.replayed_at,
     )
 
 

@@ -54,6 +54,12 @@ def keep(connection: Connection, gateway_id: int, key: bytes, now_us: int) -> No
     connection.execute(update(gateway).where(here).values(device_key=key, device_key_at=now_us))
 
 
+def note_replay(connection: Connection, gateway_id: int, replayed_us: int | None) -> None:
+    """When an old state of this gateway was played again; None: it has said something newer since."""
+    here = gateway.c.id == gateway_id
+    connection.execute(update(gateway).where(here).values(replayed_at=replayed_us))
+
+
 def note_belief(connection: Connection, gateway_id: int, unbelieved_us: int | None) -> None:
     """When something was said in this gateway's name that it did not sign; None: it has signed since."""
     here = gateway.c.id == gateway_id

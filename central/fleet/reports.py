@@ -24,6 +24,7 @@ def note_state(connection: Connection, gateway_id: int, state: State, now_us: in
             "state_at": state.at,
             "acked": state.acked,
             "list_version": state.list_version,
+            "settings_revision": state.settings_revision,
             "devices": _json(state.devices or {}),
             "journal": state.journal,
         }
@@ -36,6 +37,7 @@ def note_about(connection: Connection, gateway_id: int, about: About, now_us: in
         "software": about.software,
         "label": about.label,
         "doors": _json(about.doors),
+        "signed_acks": int(about.signed_acks),
     }
     connection.execute(update(gateway).where(gateway.c.id == gateway_id).values(values))
 

@@ -14,8 +14,9 @@ from itertools import pairwise
 from msgspec import Struct
 from sqlalchemy import Connection, select, update
 
-from central.fleet import device_keys
+from central.fleet import device_keys, freshness
 from central.fleet.device_keys import Trusted
+from central.fleet.freshness import Age
 from central.fleet.reports import note_about, note_state
 from central.ingest.ledger import EpochLedger, GatewayLedger, Ledger
 from central.ingest.segments import Break, Range, Segment, meets
@@ -53,6 +54,8 @@ class Outcome:
     turned_away: bool = False  # messages of gateways beyond MAX_GATEWAYS
     keys: list[tuple[GatewayTopic, bytes]] = field(default_factory=list)  # kept as these gateways' own
     unbelieved: list[GatewayTopic] = field(default_factory=list)  # whose names were used without their key
+    replayed: list[GatewayTopic] = field(default_factory=list)  # whose old states were played again
+    to_sign: set[GatewayTopic] = field(default_factory=set)  # of `acks`, those that need our signature
 
 
 def examine(topic: str, payload: bytes) -> Examined:
@@ -109,6 +112,7 @@ class _Transaction:
         self._trusted = trusted
         self._keys: list[tuple[GatewayTopic, bytes]] = []
         self._unbelieved: list[GatewayTopic] = []
+        self._replayed: list[GatewayTopic] = []
         self._aside = SetAside(connection, now_us)
         places = (e.place for e in batch if e.place)
         self._ledger = Ledger(connection, ((p.site, p.gateway) for p in places), now_us)
@@ -129,7 +133,10 @@ class _Transaction:
         self._ledger.save()
         acks = {address: owner.acknowledgement() for address, owner in touched.items()}
         turned_away = any(e.place and not self._ledger.get(e.place) for e in self._batch)
-        return Outcome(acks, len(self._rows), turned_away, self._keys, self._unbelieved)
+        to_sign = {address for address, owner in touched.items() if owner.signed_acks}
+        return Outcome(
+            acks, len(self._rows), turned_away, self._keys, self._unbelieved, self._replayed, to_sign
+        )
 
     def _take(self, examined: Examined, owner: GatewayLedger | None) -> None:
         if examined.refused:
@@ -142,10 +149,13 @@ class _Transaction:
             if not owner.knows_more_than(head):
                 self._take_head(owner, head)
         if isinstance(examined.report, ToldState):
-            if self._believes(owner, examined.place, examined.report):
+            if self._believes(owner, examined.place, examined.report) and self._is_news(
+                owner, examined.place, examined.report.state
+            ):
                 self._take_state(owner, examined.report.state)
         elif isinstance(examined.report, About):
             note_about(self._connection, owner.id, examined.report, self._now_us)
+            owner.signed_acks = examined.report.signed_acks
             if examined.report.device_key is not None:
                 self._shown_key(owner, examined.place, bytes.fromhex(examined.report.device_key))
 
@@ -255,6 +265,19 @@ class _Transaction:
         self._aside.find(owner.id, Trouble.WRONG_SIGNATURE)
         device_keys.note_belief(self._connection, owner.id, self._now_us)
         self._unbelieved.append(place)
+
+    def _is_news(self, owner: GatewayLedger, place: GatewayTopic, state: State) -> bool:
+        """Also true of a will: it was made when its connection was, and counts by its session. What is not
+        signed could say any time it likes."""
+        if not state.online or owner.device_key is None:
+            return True
+        age = freshness.taken(self._connection, owner.id, state)
+        if age is Age.OLD:
+            self._aside.find(owner.id, Trouble.OLD_STATE)
+            self._replayed.append(place)
+        if age is not Age.SAME:
+            device_keys.note_replay(self._connection, owner.id, self._now_us if age is Age.OLD else None)
+        return age is Age.NEWS
 
     # --- state -----------------------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ class GatewayLedger:
     id: int
     session: str | None
     device_key: bytes | None = None
+    signed_acks: bool = False  # it takes them with our signature alone
     epochs: dict[int, EpochLedger] = field(default_factory=dict)
     heads: dict[int, tuple[int, bool]] = field(default_factory=dict)  # epoch: head, still held
     spoken_of: set[int] = field(default_factory=set)  # epochs, by the gateway, in this transaction
@@ -105,14 +106,21 @@ class Ledger:
     def _find(self, names: list[GatewayName]) -> dict[GatewayName, GatewayLedger]:
         # Rows are locked in one order, so that workers which share gateways wait and never dead-lock.
         known = self._connection.execute(
-            select(gateway.c.id, gateway.c.site, gateway.c.name, gateway.c.session, gateway.c.device_key)
+            select(
+                gateway.c.id,
+                gateway.c.site,
+                gateway.c.name,
+                gateway.c.session,
+                gateway.c.device_key,
+                gateway.c.signed_acks,
+            )
             .where(gateway.c.name.in_({name for _, name in names}))
             .order_by(gateway.c.id)
             .with_for_update()
         )
         wanted = set(names)
         found = {
-            (g.site, g.name): GatewayLedger(g.id, g.session, g.device_key)
+            (g.site, g.name): GatewayLedger(g.id, g.session, g.device_key, bool(g.signed_acks))
             for g in known
             if (g.site, g.name) in wanted
         }

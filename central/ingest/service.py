@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import paho.mqtt.client as mqtt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -32,6 +33,7 @@ from central.ingest.inbox import Delivery, Inbox
 from central.ingest.intake import Examined, Outcome, examine, examine_unread, take_in
 from central.ingest.ledger import MAX_GATEWAYS
 from central.ingest.reread import reread
+from central.ingest.telling import Telling
 from central.ingest.verify import singly
 from central.settings import MqttPart
 from central.store.engine import writing
@@ -76,11 +78,18 @@ class IngestStatus:
 class IngestService:
     """`start`, then it runs until `stop`; a missing broker or database only means that records wait."""
 
-    def __init__(self, engine: Engine, settings: MqttPart, trusted: Trusted = device_keys.nobody) -> None:
-        """`trusted`: the keys of gateways that a person made known here."""
+    def __init__(
+        self,
+        engine: Engine,
+        settings: MqttPart,
+        trusted: Trusted = device_keys.nobody,
+        signing: Ed25519PrivateKey | None = None,
+    ) -> None:
+        """`trusted`: the keys of gateways that a person made known here; `signing`: the centre's own, for
+        acknowledgements."""
         self._engine = engine
         self._trusted = trusted
-        self._unbelieved: set[tuple[str, str]] = set()
+        self._telling = Telling(signing)
         self._settings = settings
         self._inbox = Inbox()
         self._stopping = threading.Event()
@@ -144,30 +153,11 @@ class IngestService:
         with writing(self._engine) as connection:
             outcome = take_in(connection, examined, time.time_ns() // 1_000, self._trusted)
         self._stored += outcome.stored
-        self._tell_of_keys(outcome)
+        self._telling.of_gateways(outcome)
         if outcome.turned_away and not self._full_logged:
             self._full_logged = True
             log.error("ingest: %d gateways are known; messages of any other are not taken", MAX_GATEWAYS)
         return outcome
-
-    def _tell_of_keys(self, outcome: Outcome) -> None:
-        for place, key in outcome.keys:
-            self._unbelieved.discard((place.site, place.gateway))
-            log.warning(
-                "ingest: gateway %s of %s is known by the key %s from now on; compare it with `signing` in"
-                " what `liuhen-gateway keys show` prints there",
-                place.gateway,
-                place.site,
-                key.hex(),
-            )
-        for site, name in {(p.site, p.gateway) for p in outcome.unbelieved} - self._unbelieved:
-            self._unbelieved.add((site, name))
-            log.error(
-                "ingest: somebody speaks in the name of gateway %s of %s without its key; that is not"
-                " believed. If the gateway has a new key, make it known with `liuhen-central keys trust`",
-                name,
-                site,
-            )
 
     def acknowledge(self, batch: Sequence[Delivery], outcome: Outcome) -> None:
         """To the broker each message of this connection, to each gateway what is now committed of it."""
@@ -175,7 +165,8 @@ class IngestService:
             self._confirm(delivery)
         if self._connected:
             for address, ack in outcome.acks.items():
-                self._client.publish(str(address), encode(ack), qos=_QOS, retain=True)
+                payload = self._telling.ack(address, ack, wants_signature=address in outcome.to_sign)
+                self._client.publish(str(address), payload, qos=_QOS, retain=True)
 
     def _confirm(self, delivery: Delivery) -> None:
         if delivery.qos > 0 and delivery.connection == self._connection:

@@ -33,6 +33,7 @@ class Trouble(StrEnum):
     LOST = "lost"  # the gateway no longer has it
     WRONG_GATEWAY = "wrong_gateway"  # one gateway's topic, another one's record
     WRONG_SIGNATURE = "wrong_signature"  # said in a gateway's name, and not by it
+    OLD_STATE = "old_state"  # said by it, and played again after it had said something newer
 
 
 class Arrived(Struct, frozen=True):

@@ -56,6 +56,10 @@ gateway = Table(
     Column("device_key", LargeBinary),  # 32 bytes: the key that is known here
     Column("device_key_at", Whole),
     Column("unbelieved_at", Whole),  # its last state was not signed with that key
+    # more of what it says, in the order of the steps that added it
+    Column("settings_revision", Whole),  # NULL: a gateway that does not say it
+    Column("signed_acks", Integer),  # 1: it takes acknowledgements with our signature alone
+    Column("replayed_at", Whole),  # its last state was an old one, played again
     UniqueConstraint("site", "name", name="gateway_by_name"),
     sqlite_strict=True,
 )
@@ -64,6 +68,24 @@ gateway = Table(
 def _gateway_id(*, nullable: bool = False) -> Column[int]:
     return Column("gateway_id", Whole, ForeignKey("gateway.id"), nullable=nullable)
 
+
+gateway_boot = Table(
+    "gateway_boot",
+    metadata,
+    _gateway_id(),
+    Column("turn", Whole, nullable=False),  # counts up; the highest is the boot that it spoke of last
+    Column("boot", Text, nullable=False),
+    # of the newest state that was taken in that boot
+    Column("uptime_us", Whole),  # NULL: of a gateway that does not say it
+    Column("at", Whole),
+    Column("epoch", Whole),  # the newest that it named
+    Column("head", Whole),
+    PrimaryKeyConstraint("gateway_id", "turn"),
+    UniqueConstraint("gateway_id", "boot", name="gateway_boot_once"),
+    sqlite_with_rowid=False,
+    sqlite_strict=True,
+)
+"""The starts of each machine in their order, of gateways that sign: an old state is known by them."""
 
 record = Table(
     "record",
