@@ -8,6 +8,7 @@ from access_support import (
     CARD,
     DURESS_PIN,
     ISSUER,
+    NOON_US,
     OTHER_PIN,
     PIN,
     SECOND_CARD,
@@ -230,7 +231,7 @@ def test_after_a_restart_the_gateway_decides_as_if_there_had_been_none(
 
 def test_what_is_found_in_the_records_twice_counts_once() -> None:
     """As at a start, and again when list and settings could be read."""
-    site, now_us = a_site([], {"doors": {"lobby": {"admits": ["pass"]}}}), 1_795_050_000_000_000
+    site, now_us = a_site([], {"doors": {"lobby": {"admits": ["pass"]}}}), NOON_US
     shown = site.qr(PASS_TEXT)  # good for two uses
     decision = site.shows(shown, "lobby", Direction.IN, now_us)
     records = [a_record(1, shown, decision, ("lobby", Direction.IN), now_us)]
