@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select
 
 from bench.oracle import Entry
 from central.store.chains import verify_all
@@ -38,6 +39,20 @@ class CentreView:
         with reading(self._engine) as connection:
             rows = connection.execute(query.where(segment.c.first == 1)).all()
         return {(name, epoch): last for name, epoch, last in rows}
+
+    def gaps(self) -> list[str]:
+        """One sentence for each run of records with a hole before it."""
+        query = select(gateway.c.name, segment.c.epoch, segment.c.first).join_from(segment, gateway)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.where(segment.c.first != 1)).all()
+        return [f"gateway {row.name}, epoch {row.epoch}: nothing is there before {row.first}" for row in rows]
+
+    def kinds(self) -> Counter[tuple[str, str, str]]:
+        """How many records there are of each door ("": none), kind and reason ("": none)."""
+        query = select(record.c.door, record.c.kind, record.c.reason, func.count())
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.group_by(record.c.door, record.c.kind, record.c.reason)).all()
+        return Counter({(door or "", kind, reason or ""): count for door, kind, reason, count in rows})
 
     def broken_chains(self) -> list[str]:
         """One sentence for each place where a stored chain does not hold."""

@@ -48,7 +48,7 @@ class _Hasty(sqlite3.Connection):
 def main() -> int:
     arguments = _arguments()
     if arguments.hasty:
-        setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=_Hasty))  # noqa: B010
+        be_hasty()
     clock = SystemClock()
     try:
         journal = Journal(
@@ -66,6 +66,11 @@ def main() -> int:
     journal.close()
     _say("end")
     return 0
+
+
+def be_hasty() -> None:
+    """From now on every connection of this process is."""
+    setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=_Hasty))  # noqa: B010
 
 
 def _write(journal: Journal, clock: Clock, first: int, facts: int | None) -> None:

@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from bench.centre_view import CentreView
 from bench.estate import Estate
-from bench.oracle import Entry, Finding, Swipe, compare, swipes_from_events
+from bench.oracle import Disorder, Entry, Finding, Swipe, compare, swipes_from_events
 from firmware_sim.people import make_people
 from gateway.journal_reader import JournalReader
 
@@ -73,15 +74,19 @@ def settle(estate: Estate, limit_s: float) -> bool:
 
 
 def judge(
-    estate: Estate, killed_ns: Mapping[str, Sequence[int]] | None = None, *, settled: bool = True
+    estate: Estate,
+    killed_ns: Mapping[str, Sequence[int]] | None = None,
+    *,
+    settled: bool = True,
+    disorders: Mapping[str, Disorder] = MappingProxyType({}),
 ) -> Verdict:
-    """`killed_ns` by building. Verifies both chains besides comparing openings and records."""
+    """`killed_ns` by building, `disorders` by door. Verifies both chains, too."""
     kills = killed_ns or {}
     people = make_people(_everyone(estate), estate.plan.seed)
     person_of = {person.ref: person for person in people}
     by_door = {door.name: kills.get(b.name, ()) for b in estate.plan.buildings for door in b.doors}
     swipes = swipes_from_events(
-        _events(estate), lambda door, card: estate.token_of(person_of[card], door), by_door
+        events_of(estate), lambda door, card: estate.token_of(person_of[card], door), by_door, disorders
     )
     with closing(CentreView(estate.database)) as view:
         entries = view.entries()
@@ -89,7 +94,8 @@ def judge(
     return Verdict(swipes, entries, findings, complete=settled)
 
 
-def _events(estate: Estate) -> list[dict[str, object]]:
+def events_of(estate: Estate) -> list[dict[str, object]]:
+    """Everything that the simulator saw, in order."""
     with (estate.ports / "events.jsonl").open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,36 @@ class Swipe:
     openings: int  # how often the door's relay was driven while the card lay there
     read: bool  # the whole card had been sent to the gateway
     disturbed: bool  # the gateway was killed while the card lay there
+    unheard: bool = False  # its cable was not right: what was read may never have come to the gateway
+    forgotten: int = 0  # of the openings, those whose record may have fallen with the gateway's memory
+    opened_ns: tuple[int, ...] = field(default=(), compare=False)  # monotonic
+
+
+Span = tuple[int, int]
+"""From and to, monotonic nanoseconds, both included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disorder:
+    """What was done to one door, beside kills of its gateway, that excuses what the oracle would find."""
+
+    unheard: Sequence[Span] = ()  # its reader was unplugged, or babbled
+    in_memory: Sequence[Span] = ()  # nothing could be recorded, and then the gateway was killed
+    admits_unrecorded: bool = False  # its declared policy for that; otherwise no opening is excused
+    strangers: frozenset[str] = frozenset()  # cards that are never let in unrecorded
+
+    def may_forget(self, card: str, at_ns: int) -> bool:
+        """Whether the record of an opening at that time may be gone."""
+        return (
+            self.admits_unrecorded and card not in self.strangers and _touches(self.in_memory, at_ns, at_ns)
+        )
+
+
+_IN_ORDER = Disorder()
+
+
+def _touches(spans: Sequence[Span], from_ns: int, to_ns: int) -> bool:
+    return any(first <= to_ns and from_ns <= last for first, last in spans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +88,14 @@ def _openings(swipes: Sequence[Swipe], entries: Sequence[Entry]) -> Iterable[Fin
     granted = Counter((e.door, e.token) for e in entries if e.granted)
     opened: Counter[tuple[str, str]] = Counter()
     allowed: Counter[tuple[str, str]] = Counter()
+    forgotten: Counter[tuple[str, str]] = Counter()
     for swipe in swipes:
         opened[swipe.door, swipe.token] += swipe.openings
         allowed[swipe.door, swipe.token] += swipe.disturbed
+        forgotten[swipe.door, swipe.token] += swipe.forgotten
     for key in opened | granted:
         surplus = granted[key] - opened[key]
-        if surplus < 0:
+        if surplus < -forgotten[key]:
             yield Finding(
                 "lost", f"door {key[0]}: opened {opened[key]} times, {granted[key]} records at the centre"
             )
@@ -74,7 +107,7 @@ def _attempts(swipes: Sequence[Swipe], entries: Sequence[Entry]) -> Iterable[Fin
     recorded = Counter((e.door, e.token) for e in entries)
     laid: dict[tuple[str, str], int] = defaultdict(int)
     for swipe in swipes:
-        if swipe.read and not swipe.disturbed:
+        if swipe.read and not swipe.disturbed and not swipe.unheard:
             laid[swipe.door, swipe.token] += 1
     for (door, token), times in laid.items():
         if recorded[door, token] < times:
@@ -100,33 +133,37 @@ def swipes_from_events(
     events: Iterable[Mapping[str, object]],
     token_of: Callable[[str, str], str | None],
     kills_ns: Mapping[str, Sequence[int]],
+    disorders: Mapping[str, Disorder] = MappingProxyType({}),
 ) -> list[Swipe]:
     """Reads the simulator's event log: one swipe from each `presented` to its `removed`.
 
     `token_of(door, card)`: what that card is there, None if its reader cannot read it. `kills_ns` by door:
-    the monotonic times its gateway was killed at. A relay driven shortly after the card had gone belongs to
-    the card that lay there last.
+    the monotonic times its gateway was killed at; `disorders` by door, too. A relay driven shortly after the
+    card had gone belongs to the card that lay there last.
     """
     swipes: list[Swipe] = []
     lying: dict[str, _Lying] = {}
+
+    def ended(last: _Lying) -> Swipe:
+        return last.swipe(kills_ns.get(last.door, ()), disorders.get(last.door, _IN_ORDER))
+
     for event in events:
         door = str(event.get("door", ""))
         match event["event"]:
             case "presented":
                 if door in lying:
-                    swipes.append(lying.pop(door).swipe(kills_ns.get(door, ())))
+                    swipes.append(ended(lying.pop(door)))
                 token = token_of(door, str(event["card"]))
                 if token is not None:
-                    lying[door] = _Lying(door, token, _t_ns(event))
+                    lying[door] = _Lying(door, str(event["card"]), token, _t_ns(event))
             case "removed" if door in lying:
                 lying[door].gone_ns = _t_ns(event)
             case "read_sent" if door in lying:
                 lying[door].read = True
             case "relay_on" if door in lying:
-                lying[door].openings += 1
+                lying[door].opened_ns.append(_t_ns(event))
                 lying[door].gone_ns = max(lying[door].gone_ns, _t_ns(event))
-    swipes += [last.swipe(kills_ns.get(door, ())) for door, last in lying.items()]
-    return swipes
+    return [*swipes, *map(ended, lying.values())]
 
 
 def _t_ns(event: Mapping[str, object]) -> int:
@@ -142,13 +179,23 @@ _AFTERWARDS_NS = 5_000_000_000
 @dataclass(slots=True)
 class _Lying:
     door: str
+    card: str
     token: str
     laid_ns: int
     gone_ns: int = 0
-    openings: int = 0
+    opened_ns: list[int] = field(default_factory=list)
     read: bool = False
 
-    def swipe(self, kills_ns: Sequence[int]) -> Swipe:
-        until_ns = (self.gone_ns or self.laid_ns) + _AFTERWARDS_NS
-        disturbed = any(self.laid_ns <= at <= until_ns for at in kills_ns)
-        return Swipe(self.door, self.token, self.openings, self.read, disturbed)
+    def swipe(self, kills_ns: Sequence[int], disorder: Disorder) -> Swipe:
+        gone_ns = self.gone_ns or self.laid_ns
+        killed = any(self.laid_ns <= at <= gone_ns + _AFTERWARDS_NS for at in kills_ns)
+        return Swipe(
+            self.door,
+            self.token,
+            len(self.opened_ns),
+            self.read,
+            disturbed=killed or _touches(disorder.in_memory, self.laid_ns, gone_ns),
+            unheard=_touches(disorder.unheard, self.laid_ns, gone_ns),
+            forgotten=sum(disorder.may_forget(self.card, at) for at in self.opened_ns),
+            opened_ns=tuple(self.opened_ns),
+        )

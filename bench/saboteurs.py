@@ -62,10 +62,15 @@ class _Undone(Exception):
     """Rolls the trial transaction back."""
 
 
+def unlock_first() -> None:
+    """From now on a gateway of this process does."""
+    setattr(gateway.daemon, "Controller", _UnlocksFirst)  # noqa: B010  put in from outside, on purpose
+
+
 def main() -> None:
     which = sys.argv.pop(1)
     if which == "unlock-first":
-        setattr(gateway.daemon, "Controller", _UnlocksFirst)  # noqa: B010  put in from outside, on purpose
+        unlock_first()
         gateway.cli.main()
     else:
         serve(load_settings(Path(sys.argv[sys.argv.index("--settings") + 1])), make_ingest=_AcksFirst)
