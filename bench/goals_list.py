@@ -13,16 +13,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from itertools import count, islice
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
 from bench.big_list import signed_list
 from bench.estate import SITE, Estate
 from bench.plan import Building
+from central.fleet.keys import make_centre_keys
 from central.ingest.outgoing import Outgoing
 from central.settings import MqttPart
 from messages.access_list import EVERY_DOOR, Entry
-from messages.keys import KEYS_VERSION, CentrePublic, encode_keys
+from messages.keys import encode_keys
 from messages.topics import GatewayTopic, Leaf, from_gateways
 
 _FIRST_VERSION = 2  # the file that the gateway starts with is 1
@@ -42,7 +40,8 @@ class Lists:
     def __init__(self, estate: Estate, building: Building, credentials: int) -> None:
         self._topic = str(GatewayTopic(SITE, building.name, Leaf.LIST))
         self._broker = estate.broker
-        self._key = Ed25519PrivateKey.generate()
+        centre = make_centre_keys(estate.centre_settings().parent / "centre.key")
+        self._key = centre.signing[0]
         self._versions = count(_FIRST_VERSION)
         door = building.doors[0].name
         tokens = {token for person in estate.people() if (token := estate.token_of(person, door))}
@@ -50,9 +49,7 @@ class Lists:
         self._tokens = sorted({*tokens, *strangers})
         settings = estate.gateway_settings(building.name)
         self._rights = settings.parent / "rights.db"
-        opening = X25519PrivateKey.generate().public_key().public_bytes_raw().hex()
-        public = CentrePublic(KEYS_VERSION, (self._key.public_key().public_bytes_raw().hex(),), (opening,))
-        (settings.parent / "centre.json").write_bytes(encode_keys(public))
+        (settings.parent / "centre.json").write_bytes(encode_keys(centre.public()))
         settings.write_text(settings.read_text() + _KEYS)
 
     def make(self, number: int) -> list[tuple[int, list[bytes]]]:

@@ -23,6 +23,7 @@ from central.cli import main
 from central.errors import OrderRefused
 from central.fleet.keys import make_centre_keys, trust_gateway
 from central.fleet.lists import MOST_CHANGES, lacking, messages_for, note_list
+from central.fleet.order_service import FIRST_US, OrderService
 from central.fleet.orders import (
     make_command,
     note_answer,
@@ -31,6 +32,7 @@ from central.fleet.orders import (
     read_answer,
     settings_for,
 )
+from central.settings import KeysPart, MqttPart
 from central.store.engine import migrate, open_writer, writing
 from central.store.tables import gateway, sent_command
 from gateway.events import CommandGiven, CommandRefused, NewList, NewSettings
@@ -116,6 +118,7 @@ class GatewaysEnd:
             at=1,
             epochs=[],
             list_version=self.orders.list_version,
+            settings_revision=self.orders.settings_revision or 0,
         )
         self._say(Leaf.STATE, encode(state))
 
@@ -130,7 +133,7 @@ class GatewaysEnd:
             case CommandRefused(str() as command_id, reason):
                 refused = Result(v=1, id=command_id, outcome=Outcome.REFUSED, reason=reason)
                 self.orders.answer(refused)
-            case NewList():
+            case NewList() | NewSettings():
                 threading.Timer(0.1, self.says_its_state).start()
 
     def _say(self, leaf: Leaf, payload: bytes) -> None:
@@ -405,6 +408,68 @@ def test_settings_go_forward_only_and_are_signed_for_each_gateway(engine: Engine
     for body, said in ((third, "write 4 or more"), (b"{}", "no site settings")):
         with writing(engine) as connection, pytest.raises(OrderRefused, match=said):
             note_settings(connection, SITE, NAME, body, 20)
+
+
+def says(engine: Engine, revision: int | None, session: str = "s") -> None:
+    with writing(engine) as connection:
+        east = gateway.update().where(gateway.c.name == NAME)
+        connection.execute(east.values(settings_revision=revision, session=session, online=1))
+        connection.execute(gateway.update().where(gateway.c.name != NAME).values(online=0))
+
+
+def test_settings_are_sent_until_the_gateway_says_that_it_has_them_and_never_an_older_one(
+    engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with a_broker(tmp_path) as broker:
+        mqtt_part = MqttPart.model_validate({"port": broker.port})
+        service = OrderService(engine, mqtt_part, make_centre_keys(tmp_path / "k"), KeysPart())
+        service._outgoing.start()
+        try:
+            service._outgoing.wait_connected(DEADLINE_S)
+            with writing(engine) as connection:
+                body = encode_site_settings(SiteSettings(v=1, revision=3, issued_us=7))
+                note_settings(connection, SITE, EVERY_GATEWAY, body, 10)
+            noted_us = 10 + FIRST_US
+            says(engine, 2)
+            assert service.look(100.0, noted_us - 1) == 0  # whoever noted them sends them
+            assert [service.look(now_s, noted_us) for now_s in (100.0, 109.0, 110.0, 129.0, 130.0)] == [
+                1,
+                0,
+                1,
+                0,
+                1,
+            ]
+            says(engine, 3)
+            assert service.look(1_000.0, noted_us) == 0
+            says(engine, 3, "of another connection")
+            assert service.look(1_001.0, noted_us) == 0
+            says(engine, 0, "of a new disk")
+            assert service.look(1_002.0, noted_us) == 1
+            says(engine, 4)
+            assert [service.look(now_s, noted_us) for now_s in (1_003.0, 9_000.0)] == [0, 0]
+            assert caplog.text.count("Send settings with a higher revision") == 1
+        finally:
+            service._outgoing.stop()
+
+
+def test_a_gateway_that_does_not_say_what_settings_it_has_is_sent_them_once_for_each_connection(
+    engine: Engine, tmp_path: Path
+) -> None:
+    with a_broker(tmp_path) as broker:
+        mqtt_part = MqttPart.model_validate({"port": broker.port})
+        service = OrderService(engine, mqtt_part, make_centre_keys(tmp_path / "k"), KeysPart())
+        service._outgoing.start()
+        try:
+            service._outgoing.wait_connected(DEADLINE_S)
+            with writing(engine) as connection:
+                body = encode_site_settings(SiteSettings(v=1, revision=3, issued_us=7))
+                note_settings(connection, SITE, EVERY_GATEWAY, body, 10)
+            says(engine, None)
+            assert [service.look(now_s, 10 + FIRST_US) for now_s in (100.0, 9_000.0)] == [1, 0]
+            says(engine, None, "of another connection")
+            assert [service.look(now_s, 10 + FIRST_US) for now_s in (9_001.0, 99_000.0)] == [1, 0]
+        finally:
+            service._outgoing.stop()
 
 
 def test_only_the_first_signed_word_on_a_command_counts(engine: Engine, tmp_path: Path) -> None:

@@ -39,14 +39,14 @@ MOST_CHANGES: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """A gateway that should have another list than it says it has."""
+    """A gateway that should have another list, or other settings, than it says it has."""
 
     site: str
     gateway: str
     session: str
     has: int | None
     should_have: int
-    list_id: int
+    noted_id: int
     noted_us: int
 
 

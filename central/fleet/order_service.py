@@ -1,8 +1,8 @@
 """Sees to it that every gateway gets what it should have, and notes what became of commands.
 
-What gateways say of themselves stands in the database; each that has another list than it should is sent what
-it lacks, again and again, less and less often, until it says that it has it. With a gateway that comes back
-that begins anew.
+What gateways say of themselves stands in the database; each that has another list or other settings than it
+should is sent what it lacks, again and again, less and less often, until it says that it has it. With a
+gateway that comes back that begins anew.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Engine
 
 from central.errors import BrokerUnavailable, CentralError, StoreUnavailable
 from central.fleet.keys import CentreKeys
 from central.fleet.lists import Lack, lacking, messages_for
-from central.fleet.orders import note_answer, read_answer, settings_for
+from central.fleet.orders import lacking_settings, note_answer, read_answer, settings_for
 from central.ingest.outgoing import Outgoing
 from central.settings import KeysPart, MqttPart
 from central.store.engine import writing
-from central.store.tables import gateway
 from messages.errors import MessageError
 from messages.topics import GatewayTopic, Leaf, from_gateways, parse_topic
 
@@ -43,10 +42,36 @@ _SEND_S: Final = 20.0
 
 @dataclass(slots=True)
 class _Try:
-    list_id: int
+    noted_id: int
     session: str
     times: int = 0
     next_s: float = 0.0
+
+    def put_off(self, now_s: float) -> None:
+        self.next_s = now_s + min(FIRST_RETRY_S * 2**self.times, LONGEST_RETRY_S)
+        self.times = min(self.times + 1, 16)
+
+
+class _Tries:
+    """What was sent to whom in the connection that it has now."""
+
+    def __init__(self) -> None:
+        self._tries: dict[tuple[str, str], _Try] = {}
+
+    def is_due(self, lack: Lack, now_s: float, now_us: int) -> bool:
+        attempt = self._tries.get((lack.site, lack.gateway))
+        if attempt is None or (attempt.noted_id, attempt.session) != (lack.noted_id, lack.session):
+            return now_us - lack.noted_us >= FIRST_US
+        return now_s >= attempt.next_s
+
+    def of(self, lack: Lack) -> _Try:
+        place = lack.site, lack.gateway
+        attempt = self._tries.get(place)
+        if attempt is None or (attempt.noted_id, attempt.session) != (lack.noted_id, lack.session):
+            if len(self._tries) >= MAX_REMEMBERED:
+                self._tries.clear()
+            attempt = self._tries[place] = _Try(lack.noted_id, lack.session)
+        return attempt
 
 
 class OrderService:
@@ -59,8 +84,8 @@ class OrderService:
         self._outgoing = Outgoing(
             mqtt, f"{mqtt.client_id}-orders", from_gateways(Leaf.RESULT), self._answered
         )
-        self._tries: dict[tuple[str, str], _Try] = {}
-        self._told_settings: dict[tuple[str, str], tuple[str, bytes]] = {}
+        self._list_tries, self._settings_tries = _Tries(), _Tries()
+        self._ahead: set[tuple[str, str, int]] = set()
         self._stopping = threading.Event()
         self._worker = threading.Thread(target=self._run, name="orders", daemon=True)
 
@@ -76,15 +101,18 @@ class OrderService:
     def look(self, now_s: float, now_us: int) -> int:
         """One round; how many lists and settings were sent. Raises StoreUnavailable, BrokerUnavailable."""
         with writing(self._engine) as connection:
-            due = [lack for lack in lacking(connection) if self._is_due(lack, now_s, now_us)]
-            settings = self._settings_due(connection)
-        for lack in due[:MOST_AT_ONCE]:
+            lists = [each for each in lacking(connection) if self._list_tries.is_due(each, now_s, now_us)]
+            settings = [
+                (each, settings_for(connection, self._key, each.site, each.gateway))
+                for each in self._behind(lacking_settings(connection))
+                if self._settings_tries.is_due(each, now_s, now_us)
+            ]
+        for lack in lists[:MOST_AT_ONCE]:
             self._send_list(lack, now_s)
-        for place, (session, payload) in settings.items():
-            topic = str(GatewayTopic(*place, Leaf.SETTINGS))
-            self._outgoing.send(topic, [payload], _SEND_S, retain=True)
-            self._told_settings[place] = (session, payload)
-        return len(due[:MOST_AT_ONCE]) + len(settings)
+        for lack, payload in settings:
+            if payload is not None:
+                self._send_settings(lack, payload, now_s)
+        return len(lists[:MOST_AT_ONCE]) + len(settings)
 
     def _run(self) -> None:
         """The thread's outermost frame: whatever happens, the next round begins."""
@@ -98,46 +126,42 @@ class OrderService:
             except Exception:
                 log.exception("orders: a fault of this program; tried again")
 
-    def _is_due(self, lack: Lack, now_s: float, now_us: int) -> bool:
-        attempt = self._tries.get((lack.site, lack.gateway))
-        if attempt is None or (attempt.list_id, attempt.session) != (lack.list_id, lack.session):
-            return now_us - lack.noted_us >= FIRST_US
-        return now_s >= attempt.next_s
-
     def _send_list(self, lack: Lack, now_s: float) -> None:
         """At first what changed; whatever became of that, from then on the whole."""
-        place = lack.site, lack.gateway
-        attempt = self._tries.get(place)
-        if attempt is None or (attempt.list_id, attempt.session) != (lack.list_id, lack.session):
-            if len(self._tries) >= MAX_REMEMBERED:
-                self._tries.clear()
-            attempt = self._tries[place] = _Try(lack.list_id, lack.session)
+        attempt = self._list_tries.of(lack)
         has = lack.has if attempt.times == 0 else None
         with writing(self._engine) as connection:
-            messages = messages_for(connection, self._key, lack.site, lack.gateway, lack.list_id, has=has)
-        attempt.next_s = now_s + min(FIRST_RETRY_S * 2**attempt.times, LONGEST_RETRY_S)
-        attempt.times = min(attempt.times + 1, 16)
-        level = logging.WARNING if attempt.times > 2 else logging.INFO  # noqa: PLR2004
-        log.log(
-            level,
-            "orders: gateway %s of %s has list %s and is sent %d, time %d",
-            lack.gateway,
-            lack.site,
-            lack.has,
-            lack.should_have,
-            attempt.times,
-        )
-        self._outgoing.send(str(GatewayTopic(*place, Leaf.LIST)), messages, _SEND_S)
+            messages = messages_for(connection, self._key, lack.site, lack.gateway, lack.noted_id, has=has)
+        attempt.put_off(now_s)
+        _say("list", lack, attempt.times)
+        self._outgoing.send(str(GatewayTopic(lack.site, lack.gateway, Leaf.LIST)), messages, _SEND_S)
 
-    def _settings_due(self, connection: Connection) -> dict[tuple[str, str], tuple[str, bytes]]:
-        """Once for each connection of a gateway: the broker keeps them, and may have lost them."""
-        there = select(gateway.c.site, gateway.c.name, gateway.c.session).where(gateway.c.online == 1)
-        due = {}
-        for site, name, session in connection.execute(there):
-            payload = settings_for(connection, self._key, site, name)
-            if payload is not None and self._told_settings.get((site, name)) != (session, payload):
-                due[site, name] = (session, payload)
-        return due
+    def _send_settings(self, lack: Lack, payload: bytes, now_s: float) -> None:
+        """The broker keeps them too. An older gateway does not say what it has: once for each connection."""
+        attempt = self._settings_tries.of(lack)
+        attempt.put_off(now_s)
+        if lack.has is None:
+            attempt.next_s = float("inf")
+        _say("settings", lack, attempt.times)
+        topic = str(GatewayTopic(lack.site, lack.gateway, Leaf.SETTINGS))
+        self._outgoing.send(topic, [payload], _SEND_S, retain=True)
+
+    def _behind(self, lacks: list[Lack]) -> list[Lack]:
+        """Without those that have newer ones than are known here and refuse older ones: that is told once."""
+        behind = [lack for lack in lacks if lack.has is None or lack.has < lack.should_have]
+        for lack in lacks:
+            place = (lack.site, lack.gateway, lack.should_have)
+            if lack not in behind and place not in self._ahead:
+                self._ahead.add(place)
+                log.error(
+                    "orders: gateway %s of %s has settings %s, newer than %d which is the newest known here."
+                    " Was the centre restored? Send settings with a higher revision",
+                    lack.gateway,
+                    lack.site,
+                    lack.has,
+                    lack.should_have,
+                )
+        return behind
 
     def _answered(self, topic: str, payload: bytes) -> None:
         """By the network's thread: noted at once, a few milliseconds."""
@@ -151,3 +175,16 @@ class OrderService:
             return
         if noted:
             log.info("orders: command %s is %s", answer.result.id, answer.result.outcome)
+
+
+def _say(what: str, lack: Lack, times: int) -> None:
+    log.log(
+        logging.WARNING if times > 2 else logging.INFO,  # noqa: PLR2004
+        "orders: gateway %s of %s has %s %s and is sent %d, time %d",
+        lack.gateway,
+        lack.site,
+        what,
+        lack.has,
+        lack.should_have,
+        times,
+    )

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from central.errors import OrderRefused
 from central.fleet.keys import gateway_keys
+from central.fleet.lists import Lack
 from central.store.tables import gateway, sent_command, sent_settings
 from messages.commands import (
     COMMAND_VERSION,
@@ -74,6 +75,26 @@ def note_settings(connection: Connection, site: str, name: str, body: bytes, now
     row = {"site": site, "gateway": name, "revision": revision, "body": body, "noted_at": now_us}
     connection.execute(insert(sent_settings).values(row))
     return revision
+
+
+def lacking_settings(connection: Connection) -> list[Lack]:
+    """Connected gateways whose newest settings here are not those they have; `has` None: they do not say."""
+    mine = (sent_settings.c.site == gateway.c.site) & sent_settings.c.gateway.in_(
+        [gateway.c.name, EVERY_GATEWAY]
+    )
+    due = select(func.max(sent_settings.c.id)).where(mine).correlate(gateway).scalar_subquery()
+    asked = select(
+        gateway.c.site,
+        gateway.c.name,
+        gateway.c.session,
+        gateway.c.settings_revision,
+        sent_settings.c.revision,
+        sent_settings.c.id,
+        sent_settings.c.noted_at,
+    ).join(sent_settings, sent_settings.c.id == due)
+    differ = func.coalesce(gateway.c.settings_revision, -1) != sent_settings.c.revision
+    found = connection.execute(asked.where(gateway.c.online == 1, differ).order_by(gateway.c.id))
+    return [Lack(*row) for row in found]
 
 
 def settings_for(connection: Connection, key: Ed25519PrivateKey, site: str, name: str) -> bytes | None:
