@@ -96,7 +96,11 @@ class Rights:
         else:
             self._post(NewList(access_list))
             access.take_list(access_list)
-        access.replay(newest(_many(access)))
+        try:
+            access.replay(newest(_many(access)))
+        except JournalUnavailable as error:
+            _say_unknown(error)
+            self._post(LookBack(self._look_back))
 
     def run(self) -> None:
         """Raises RightsUnavailable where the disk still does not let us; begun again a little later."""
@@ -120,7 +124,7 @@ class Rights:
         try:
             self._access.replay(self._newest(_many(self._access)))
         except JournalUnavailable as error:
-            log.warning("who is where and what is used up is not known yet: %s", error)
+            _say_unknown(error)
             return False
         return True
 
@@ -243,3 +247,7 @@ class Rights:
 
 def _many(access: Access) -> int:
     return REPLAYED if access.looks_back() else REPLAYED_AT_LEAST
+
+
+def _say_unknown(error: JournalUnavailable) -> None:
+    log.warning("who is where and what is used up is not known yet: %s", error)

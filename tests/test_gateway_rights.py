@@ -194,6 +194,15 @@ def test_so_does_one_that_could_open_and_not_read_them(lived_in: Path) -> None:
     _knows_all(building)
 
 
+def test_so_does_one_that_could_not_read_its_journal_as_soon_as_it_can(lived_in: Path) -> None:
+    with read_by_nobody(lived_in / "data" / "journal.db"):
+        building = Building(lived_in)
+        building.starts()
+    with closing(building):
+        building.decides_until(lambda: building.shows(GUARD) is Reason.PASSED_BACK, "the look back")
+        assert building.shows(LIMITED) is Reason.PASS_USED_UP
+
+
 def _is_late(building: Building) -> None:
     """The file of the list holds meanwhile, and what happens by it is recorded."""
     assert building.shows(LATE) is Reason.UNKNOWN_CREDENTIAL
