@@ -14,6 +14,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.broker import remedy
 from gateway.doctor import Finding, Grade, Patient
+from gateway.errors import SettingsError
+from gateway.keys import load_centre_keys
+from messages.acks import opened_ack
 from messages.errors import MessageError
 from messages.topics import CENTRE_STATE, GatewayTopic, Leaf
 from messages.wire import CentreState, decode
@@ -38,8 +41,9 @@ def broker(patient: Patient) -> Iterator[Finding]:
         reason = error.strerror or "no answer in time"
         yield Finding("broker", Grade.BAD, f"{where}: nobody answers ({reason})", _START)
         return
-    with _line(patient) as news:
+    with _line(patient) as (news, acks):
         yield from _conversation(patient, news, where)
+        yield from _acknowledgements(patient, acks)
 
 
 News = queue.SimpleQueue[tuple[str, object]]
@@ -80,10 +84,27 @@ def _centre(state: object) -> Finding:
     return Finding("centre", Grade.OK, "is there")
 
 
+def _acknowledgements(patient: Patient, kept: list[bytes]) -> Iterator[Finding]:
+    """Of the one that the broker keeps; nothing where there is none, or the centre's keys are not here."""
+    file, gateway = patient.settings.keys.centre_keys_file, patient.settings.gateway
+    if file is None or not kept:
+        return
+    try:
+        opened_ack(kept[0], load_centre_keys(file).signers(), gateway.site, gateway.name)
+    except SettingsError:
+        return  # told of with the keys
+    except MessageError as error:
+        what = f"the one that the broker keeps is not the centre's, and nothing is deleted for it: {error}"
+        yield Finding("acknowledgements", Grade.MIND, what, _UNSIGNED)
+    else:
+        yield Finding("acknowledgements", Grade.OK, "signed by the centre")
+
+
 @contextmanager
-def _line(patient: Patient) -> Iterator[News]:
-    """A client of its own name, without a will: the running gateway's connection and word stay."""
-    gateway, news = patient.settings.gateway, News()
+def _line(patient: Patient) -> Iterator[tuple[News, list[bytes]]]:
+    """A client of its own name, without a will: the running gateway's connection and word stay. With what it
+    hears, and the acknowledgements among that."""
+    gateway, news, acks = patient.settings.gateway, News(), list[bytes]()
     client = mqtt.Client(
         CallbackAPIVersion.VERSION2,
         client_id=f"liuhen-{gateway.site}-{gateway.name}-doctor",
@@ -108,12 +129,14 @@ def _line(patient: Patient) -> Iterator[News]:
     def message(_c: object, _u: object, heard: mqtt.MQTTMessage) -> None:
         if heard.topic == CENTRE_STATE:
             news.put(("state", bytes(heard.payload)))
+        elif heard.retain:
+            acks.append(bytes(heard.payload))
 
     client.on_connect, client.on_subscribe, client.on_message = connected, subscribed, message
     client.connect_async(patient.settings.mqtt.host, patient.settings.mqtt.port)
     client.loop_start()
     try:
-        yield news
+        yield news, acks
     finally:
         client.disconnect()
         client.loop_stop()
@@ -132,4 +155,8 @@ def _awaited(news: News, what: str, until_s: float) -> object:
 
 
 _START = "start the broker, or mend [mqtt] host and port; doors open without it, and records wait here"
+_UNSIGNED = (
+    "start the gateway if it does not run; if that does not mend it: has the centre keys, and is"
+    " centre_keys_file what `liuhen-central keys show` prints? If so, somebody forges"
+)
 _CENTRE = "start the centre, and let it read liuhen/v1/# at this broker"

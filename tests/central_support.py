@@ -20,6 +20,7 @@ from typing import TypeVar
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from messages.acks import read_ack
 from messages.chain import GENESIS, record_hash
 from messages.model import (
     AssuranceLevel,
@@ -174,6 +175,7 @@ class GatewayEnd:
     def __init__(self, port: int, gateway: str = GATEWAY) -> None:
         self.gateway = gateway
         self.acks: list[Ack] = []
+        self.payloads: list[bytes] = []  # of acknowledgements, signed or not
         self.centre: list[bool] = []
         self._ready = threading.Event()
         self._client = mqtt.Client(
@@ -223,7 +225,8 @@ class GatewayEnd:
         if message.topic == CENTRE_STATE:
             self.centre.append(decode(bytes(message.payload), CentreState).online)
         else:
-            self.acks.append(decode(bytes(message.payload), Ack))
+            self.payloads.append(bytes(message.payload))
+            self.acks.append(read_ack(bytes(message.payload)))
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from central_support import (
+    GATEWAY,
+    SITE,
     Broker,
     GatewayEnd,
     a_broker,
@@ -15,6 +17,7 @@ from central_support import (
     a_state,
     until,
 )
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine, func, select
 
 from central.ingest import service
@@ -24,9 +27,11 @@ from central.ingest.service import IngestService
 from central.settings import MqttPart
 from central.store.engine import migrate, open_writer
 from central.store.tables import finding, quarantine, record
+from messages.acks import opened_ack
 from messages.chain import record_hash
+from messages.signing import trusted
 from messages.topics import Leaf
-from messages.wire import EpochAck
+from messages.wire import WIRE_VERSION, About, Ack, EpochAck, decode, encode
 
 CHAIN = a_chain(1_000)
 
@@ -69,12 +74,16 @@ def gateway(broker: Broker) -> Iterator[GatewayEnd]:
 
 
 def started_service(
-    kind: type[IngestService], engine: Engine, broker: Broker, protocol: str = "5"
+    kind: type[IngestService],
+    engine: Engine,
+    broker: Broker,
+    protocol: str = "5",
+    signing: Ed25519PrivateKey | None = None,
 ) -> IngestService:
     settings = MqttPart.model_validate(
         {"port": broker.port, "protocol": protocol, "client_id": "test-centre"}
     )
-    started = kind(engine, settings)
+    started = kind(engine, settings, signing=signing)
     started.start()
     until(lambda: started.status().broker_connected, "connection of the centre")
     return started
@@ -97,6 +106,33 @@ def test_records_arrive_once_and_are_acknowledged_with_their_hash(
     assert count(database) == 1_000
     assert count(database, finding) == 0
     assert ingest.status().records_stored == 1_000
+
+
+def test_whoever_knows_the_centres_keys_is_acknowledged_by_signature_and_anybody_else_as_ever(
+    engine: Engine, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = Ed25519PrivateKey.generate()
+    wants = About(WIRE_VERSION, "liuhen 0", "East wing", [], signed_acks=True)
+    service = started_service(IngestService, engine, broker, signing=key)
+    try:
+        with a_gateway(broker.port) as knowing, a_gateway(broker.port, "west-1") as older:
+            knowing.publish(Leaf.ABOUT, encode(wants), retain=True)
+            knowing.send(CHAIN)
+            assert knowing.acknowledged(1_000).hash == hash_of(1_000)
+            older.send(a_chain(3, gateway="west-1"))
+            older.acknowledged(3)
+        newest = opened_ack(knowing.payloads[-1], trusted(key.public_key()), SITE, GATEWAY)
+        assert newest.epochs == [EpochAck(1, 1_000, hash_of(1_000), 1_000, [])]
+        assert older.payloads[-1] == encode(decode(older.payloads[-1], Ack))
+    finally:
+        service.stop()
+    service = started_service(IngestService, engine, broker)
+    try:
+        with a_gateway(broker.port) as knowing:
+            knowing.say(a_state(1_000, hash_of(1_000)))
+            until(lambda: "takes signed acknowledgements alone" in caplog.text, "word of the missing keys")
+    finally:
+        service.stop()
 
 
 def test_a_gap_is_named_and_closed_by_what_is_sent_again(ingest: IngestService, gateway: GatewayEnd) -> None:

@@ -38,6 +38,7 @@ from gateway.decision import Admission, DoorPolicy
 from gateway.doors import AccessPoint, Doors, Doorway
 from gateway.events import (
     Acknowledged,
+    AckRefused,
     CommandGiven,
     CommandRefused,
     ListRefused,
@@ -535,6 +536,14 @@ def test_an_export_is_noted_only_by_a_record_that_is_durable(house: House) -> No
     house.controller.handle([RecordsExported(lambda: noted.append("with room"))])
     assert noted == ["with room"]
     assert [record.kind for record in house.happenings()] == [Kind.RECORDS_EXPORTED] * 2
+
+
+def test_an_acknowledgement_that_is_not_the_centres_is_on_the_record_and_licenses_nothing(
+    house: House,
+) -> None:
+    house.controller.handle([AckRefused(Reason.NOT_SIGNED)])
+    [refused] = house.happenings()
+    assert (refused.kind, refused.reason) == (Kind.ACK_REFUSED, Reason.NOT_SIGNED)
 
 
 def test_a_door_let_go_without_a_journal_is_really_released(house: House) -> None:

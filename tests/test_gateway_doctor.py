@@ -44,7 +44,11 @@ from gateway.doctor_secrets import judge_certificates
 from gateway.keys import make_device_keys
 from gateway.settings import load_settings
 from gateway.storage import StorageRule
+from messages.acks import tell_ack
+from messages.keys import KEYS_VERSION, CentrePublic, encode_keys
 from messages.model import Kind
+from messages.topics import Leaf
+from messages.wire import WIRE_VERSION, Ack
 
 NOW_US = EPOCH_S * 1_000_000
 TOKEN = "a" * 32
@@ -517,6 +521,28 @@ def test_a_broker_without_a_centre_then_with_one_then_without(tmp_path: Path, mo
         assert [f.grade for f in doctor_broker.broker(ill)] == [Grade.OK, Grade.OK]
         centre.is_there(online=False)
         assert found(doctor_broker.broker, ill, "centre")[0].what == "is away; records wait here"
+
+
+def test_it_is_told_whether_the_kept_acknowledgement_is_the_centres(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    key, file = Ed25519PrivateKey.generate(), tmp_path / "centre.json"
+    public = key.public_key().public_bytes_raw().hex()
+    file.write_bytes(encode_keys(CentrePublic(KEYS_VERSION, (public,), ("00" * 32,))))
+    ill = patient(tmp_path, mqtt_port=mosquitto.port)
+    named = ill.settings.keys.model_copy(update={"centre_keys_file": file})
+    knowing = replace(ill, settings=ill.settings.model_copy(update={"keys": named}))
+    with closing(Centre(mosquitto.port)) as centre:
+        centre.is_there(online=True)
+        assert found(doctor_broker.broker, knowing, "acknowledgements") == []
+        centre.acknowledges()
+        assert found(doctor_broker.broker, ill, "acknowledgements") == []
+        [finding] = found(doctor_broker.broker, knowing, "acknowledgements")
+        assert (finding.grade, "keys show" in finding.do) == (Grade.MIND, True)
+        gateway = ill.settings.gateway
+        centre.says(Leaf.ACK, tell_ack(Ack(WIRE_VERSION, []), key, gateway.site, gateway.name, 1))
+        [finding] = found(doctor_broker.broker, knowing, "acknowledgements")
+        assert finding.grade is Grade.OK
 
 
 def test_a_running_gateways_connection_outlives_the_visit(tmp_path: Path, mosquitto: Mosquitto) -> None:
