@@ -10,9 +10,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench import strace
@@ -20,6 +21,8 @@ from bench.chaos_plan import Fault, What
 from bench.door_faults import FAILING, fill, storage_paths
 from bench.estate import Estate
 from bench.loop_disk import LoopDisk
+from bench.oracle import Span
+from bench.processes import Child
 from bench.strace import Attached, StraceMissing, injected
 from bench.turned_gateway import turn
 
@@ -37,6 +40,7 @@ class Hit:
     begun_ns: int
     over_ns: int  # the cause is gone: the plug is in, the program fell and is being started
     real: bool = True  # something was hit by it
+    stood: tuple[Span, ...] = ()  # when calls of one and the same process were made to fail or wait
 
     @property
     def what(self) -> What:
@@ -95,7 +99,7 @@ class Breaker:
             self._disks[fault.building].cut()  # disk and processor stop at one moment
         elif fault.what is What.GATEWAY_ENDED:
             os.kill(gateway.pid, signal.SIGTERM)
-            if not self._ended(fault.building):
+            if not self._until(lambda: not gateway.running, _END_S):
                 self.failures.append(
                     f"gateway {fault.building} did not end within {_END_S:.0f} s when asked to"
                 )
@@ -106,14 +110,6 @@ class Breaker:
             self._disks[fault.building].mount()
         gateway.start()
         return Hit(fault, begun_ns, over_ns)
-
-    def _ended(self, building: str) -> bool:
-        until_s = time.monotonic() + _END_S
-        while self._estate.gateways[building].running:
-            if time.monotonic() > until_s:
-                return False
-            self._pause.wait(_LOOK_S)
-        return True
 
     def _broker_falls(self, fault: Fault) -> Hit:
         broker = self._estate.broker
@@ -166,18 +162,35 @@ class Breaker:
         return Hit(fault, begun_ns, time.monotonic_ns())
 
     def _calls_suffer(self, fault: Fault, faults: list[strace.Fault]) -> Hit:
-        """Of the gateway's process as it is now; when that is killed meanwhile, its fault goes with it."""
-        trace = self._estate.folder / "logs" / f"{next(self._traces)}.trace"
-        pid = self._estate.gateways[fault.building].pid
-        try:
-            with Attached(pid, faults, storage_paths(self._folder(fault.building)), trace):
-                begun_ns = time.monotonic_ns()
-                self._pause.wait(fault.lasts_s)
-                over_ns = time.monotonic_ns()
-        except StraceMissing:  # the process had just been killed
-            now_ns = time.monotonic_ns()
-            return Hit(fault, now_ns, now_ns, real=False)
-        return Hit(fault, begun_ns, over_ns, real=injected(trace) > 0)
+        """Of the gateway's process, and of the next one where that is ended meanwhile."""
+        gateway, paths = self._estate.gateways[fault.building], storage_paths(self._folder(fault.building))
+        begun_s, stood, hit = time.monotonic(), [], 0
+        while (left_s := begun_s + fault.lasts_s - time.monotonic()) > 0:
+            trace = self._estate.folder / "logs" / f"{next(self._traces)}.trace"
+            pid = gateway.pid
+            try:
+                with Attached(pid, faults, paths, trace):
+                    first_ns = time.monotonic_ns()
+                    self._until(partial(_replaced, gateway, pid), left_s)
+                    stood.append((first_ns, time.monotonic_ns()))
+            except StraceMissing:  # the process has ended, and the next one is not there yet
+                self._pause.wait(_LOOK_S)
+            else:
+                hit += injected(trace) if trace.exists() else 0  # none is written by one that ends at once
+        begun_ns = stood[0][0] if stood else time.monotonic_ns()
+        return Hit(fault, begun_ns, time.monotonic_ns(), real=hit > 0, stood=tuple(stood))
+
+    def _until(self, so: Callable[[], bool], limit_s: float) -> bool:
+        until_s = time.monotonic() + limit_s
+        while not so():
+            if time.monotonic() > until_s:
+                return False
+            self._pause.wait(_LOOK_S)
+        return True
 
     def _folder(self, building: str) -> Path:
         return self._estate.gateway_settings(building).parent
+
+
+def _replaced(gateway: Child, pid: int) -> bool:
+    return gateway.pid != pid or not gateway.running

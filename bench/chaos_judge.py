@@ -111,9 +111,10 @@ def unrecordable(hits: Sequence[Hit], building: str) -> list[Span]:
     """When nothing at all could be recorded there: the calls failed, and the process was still the same."""
     kills = [hit.begun_ns for hit in hits if hit.what in ENDS_GATEWAY and hit.fault.building == building]
     spans = [
-        (hit.begun_ns + _IN_FLIGHT_NS, min([hit.over_ns, *(at for at in kills if at >= hit.begun_ns)]))
+        (first_ns + _IN_FLIGHT_NS, min([last_ns, *(at for at in kills if at >= first_ns)]))
         for hit in hits
-        if hit.what is What.DISK_FAILS and hit.real and hit.fault.building == building
+        if hit.what is What.DISK_FAILS and hit.fault.building == building
+        for first_ns, last_ns in hit.stood
     ]
     return [(first, last) for first, last in spans if first < last]
 
