@@ -133,6 +133,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.centre = type(self).make_centre()
         self.promised: dict[Place, str] = {}
         self.gone: set[Place] = set()  # with a file that was damaged before the centre had them
+        self.spoilt: set[Place] = set()  # by damage of a file
         self.facts = 0
         self.unheard_backup_us: int | None = None  # age of what the centre was restored to, until we hear
         self.folder = self.root / "0"
@@ -192,7 +193,8 @@ class JournalMachine(RuleBasedStateMachine):
         self._open()
         assert self.journal.head.epoch > former, "an epoch was opened again after its file was damaged"
         held = self._held()
-        self.gone |= {place for place in self.promised if place not in held} - set(self.centre.committed)
+        self.spoilt |= {place for place in self.promised if place not in held}
+        self.gone |= self.spoilt - set(self.centre.committed)
 
     @rule(hours=st.integers(1, 120))
     def time_passes(self, hours: int) -> None:
@@ -231,7 +233,8 @@ class JournalMachine(RuleBasedStateMachine):
 
     @rule(noted=st.booleans())
     def acknowledge(self, *, noted: bool) -> None:
-        """Not noted: the gateway falls between hearing it and writing it down."""
+        """Upon a state, as always. Not noted: the gateway falls between hearing it and writing it down."""
+        self.dispatch.listing()
         self.licences: dict[int, int] = {}
         self.dispatch.acknowledged(self._ack(), self.clock.uptime_us() / 1e6)
         if noted:
@@ -269,6 +272,7 @@ class JournalMachine(RuleBasedStateMachine):
     def restore(self, data: st.DataObject) -> None:
         taken_us, backup = data.draw(st.sampled_from(self._fresh_backups()))
         self.centre.restore(backup)
+        self.gone |= self.spoilt - set(backup)  # both had it, and both were damaged
         former_us = self.unheard_backup_us
         self.unheard_backup_us = taken_us if former_us is None else min(former_us, taken_us)
 
