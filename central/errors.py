@@ -13,7 +13,9 @@ CentralError                 catch this, nothing wider
 ├── NotSignedIn              the caller must sign in first
 ├── NotAllowed               the caller's role or scope does not go so far; somebody else may
 ├── NotThere                 what is named does not exist, or not for the caller
-└── Clash                    what is there already does not allow it; the text says what
+├── Clash                    what is there already does not allow it; the text says what
+├── IdentityGone             nobody can act: its key was destroyed, and with it what it said about a person
+└── IdentityDamaged          the operator must look: what is sealed was altered, or put in another row's place
 """
 
 from __future__ import annotations
@@ -77,3 +79,11 @@ class NotThere(CentralError):
 
 class Clash(CentralError):
     """It cannot be done beside what stands there: already done, overlapping, or changed meanwhile."""
+
+
+class IdentityGone(CentralError):
+    """The key that opens it was destroyed, as the retention demands, or is not in this key ring."""
+
+
+class IdentityDamaged(CentralError):
+    """What is sealed is not what was sealed for this row; the text says nothing of what it holds."""
