@@ -10,21 +10,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from bench.estate import SITE, Estate
 from bench.plan import Building, Door, Plan
 from central.fleet.keys import make_centre_keys, trust_gateway
 from central.store.engine import open_reader, reading
-from central.store.tables import gateway, record, sent_command
+from central.store.tables import finding, gateway, record, sent_command
 from gateway.keys import make_device_keys
+from messages.acks import read_ack
 from messages.keys import encode_keys
-from messages.topics import GatewayTopic, Leaf
+from messages.site_settings import SiteSettings, encode_site_settings
+from messages.topics import GatewayTopic, Leaf, parse_topic
+from messages.wire import encode
 
 T = TypeVar("T")
 
@@ -199,6 +202,46 @@ def a_command_releases_a_door_once_and_both_sides_have_it_on_record(estate: Esta
     assert (row.outcome, row.epoch, row.seq) == ("done", epoch, seq)
 
 
+def settings_go_out_until_the_gateway_says_that_it_has_them(estate: Estate) -> None:
+    path = estate.folder / "site-settings.json"
+    path.write_bytes(encode_site_settings(SiteSettings(v=1, revision=3, issued_us=7)))
+    sent = send(estate, "settings", str(path), "--site", SITE)
+    assert sent.returncode == 0, sent.stderr
+    eventually(lambda: asked(estate, select(gateway.c.settings_revision)) == [(3,)], "word of settings 3")
+
+
+def whoever_owns_the_broker_licenses_no_deletion_and_brings_no_old_state_again(estate: Estate) -> None:
+    heard: dict[Leaf, list[bytes]] = {Leaf.ACK: [], Leaf.STATE: []}
+    tap = mqtt.Client(CallbackAPIVersion.VERSION2)
+    tap.on_message = lambda _c, _u, message: heard[parse_topic(message.topic).leaf].append(
+        bytes(message.payload)
+    )
+    tap.connect("127.0.0.1", estate.broker.port)
+    topics = {leaf: str(GatewayTopic(SITE, "east", leaf)) for leaf in heard}
+    tap.subscribe([(topic, 1) for topic in topics.values()])
+    tap.loop_start()
+    eventually(lambda: len(heard[Leaf.STATE]) >= 3, "states")
+    forged = encode(read_ack(eventually(lambda: heard[Leaf.ACK], "acknowledgement")[-1]))
+    tap.publish(topics[Leaf.ACK], forged, qos=1, retain=True).wait_for_publish(_LIMIT_S)
+    refused = eventually(lambda: records(estate, "ack_refused"), "record of the forgery")
+    assert [r[1] for r in refused] == ["not_signed"]
+    tap.publish(topics[Leaf.STATE], heard[Leaf.STATE][0], qos=1).wait_for_publish(_LIMIT_S)
+    eventually(lambda: asked(estate, select(finding.c.kind)) == [("old_state",)], "finding")
+    signed = heard[Leaf.ACK][-1]
+    assert json.loads(signed)["purpose"] == "ack"
+    tap.disconnect()
+    tap.loop_stop()
+    eventually(lambda: asked(estate, select(gateway.c.acked)) >= [(refused[0][4],)], "what is signed, taken")
+
+
+def asked(estate: Estate, query: Select[Any]) -> list[tuple[Any, ...]]:
+    engine = open_reader(f"sqlite:///{estate.database}")
+    with reading(engine) as connection:
+        found = [tuple(row) for row in connection.execute(query)]
+    engine.dispose()
+    return found
+
+
 def is_connected(estate: Estate) -> bool:
     engine = open_reader(f"sqlite:///{estate.database}")
     with reading(engine) as connection:
@@ -226,4 +269,6 @@ def test_what_the_centre_sends_is_in_force_at_once_and_outlives_both(
     what_changed_gives_the_card_back(estate)
     the_list_of_the_centre_holds_also_after_a_kill_and_without_the_centre(estate)
     a_command_releases_a_door_once_and_both_sides_have_it_on_record(estate)
+    settings_go_out_until_the_gateway_says_that_it_has_them(estate)
+    whoever_owns_the_broker_licenses_no_deletion_and_brings_no_old_state_again(estate)
     no_token_and_no_key_stands_in_any_log(estate)
