@@ -1,0 +1,357 @@
+"""The vault: the only place where keys of identity are used. Others hand it values and get values back.
+
+Made once from the key ring (`ring`), safe to use from several threads; what another process made, rotated or
+destroyed counts at once. No text of an error says anything of what was sealed or asked for.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import threading
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from msgspec import Struct
+
+from central.errors import BadQuestion, IdentityDamaged, IdentityGone, NotThere
+from central.identity.periods import is_period, month_of, month_of_day
+from central.identity.ring import KeyRing
+from central.identity.suites import SUITES, Key, Suite, SuiteName, new_key, open_sealed, seal
+from messages.envelope import EnvelopeError, VisitorIdentity, open_identity
+from messages.model import NAME
+from messages.site_settings import SealingKey
+
+INDEX_BYTES: Final = 16
+"""128 bits (trust.md R-90)."""
+
+TOKEN_BYTES: Final = 16
+SITE_KEY_BYTES: Final = 32
+_DEFAULT_ZONE: Final = "Asia/Shanghai"
+_is_name = re.compile(NAME).fullmatch
+_is_kind = re.compile(r"[a-z_]{1,24}").fullmatch
+
+
+class _KeyText(Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    suite: SuiteName
+    secret: str
+
+
+class _Keys(Struct, frozen=True, forbid_unknown_fields=True):
+    """The first is the one in use; the others still open what was sealed with them."""
+
+    sealing: tuple[_KeyText, ...]
+    index: _KeyText
+
+
+class _Pair(Struct, frozen=True, forbid_unknown_fields=True):
+    private: str  # X25519
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Register:
+    current: Key
+    sealing: dict[bytes, Key]
+    index: Key
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _PeriodPair:
+    private: X25519PrivateKey
+    public: SealingKey
+
+
+_T = TypeVar("_T")
+
+
+class Vault:
+    """Keys of residents' register, of visitors' periods, and of sites' tokens."""
+
+    def __init__(self, ring: KeyRing, suite: Suite, zone: ZoneInfo | None = None) -> None:
+        """`suite`: of keys that are made from now on; those there are keep theirs. `zone`: of the communities,
+        for the beginning of a month and a day; Asia/Shanghai without one."""
+        self.ring = ring
+        self.suite = suite
+        self.zone = zone or ZoneInfo(_DEFAULT_ZONE)
+        self._read: dict[str, tuple[bytes, object]] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(
+        cls, folder: Path, suite: Suite, zone: ZoneInfo | None = None, master: Path | None = None
+    ) -> Vault:
+        """Raises SettingsError where no ring is there or it cannot be used."""
+        return cls(KeyRing(folder, master), suite, zone)
+
+    # --- residents: the register
+
+    def seal_register(self, community: int, row: str, plain: bytes) -> bytes:
+        """`plain` for one row of a community's register, such as `person:17`; opens in no other row."""
+        return seal(self._register(community).current, plain, _row(community, row))
+
+    def open_register(self, community: int, row: str, sealed: bytes) -> bytes:
+        """Raises IdentityGone (its key is not here any more), IdentityDamaged."""
+        return _opened(self._register(community).sealing, sealed, _row(community, row))
+
+    def register_index(self, community: int, kind: str, value: str) -> bytes:
+        """The blind index of a value, for exact search: 16 bytes; equal values of a kind have equal ones.
+
+        Kinds: `id_number`, `phone`, `card` and others that need no normalising. Raises BadQuestion for a kind
+        that is no such word.
+        """
+        return _index(self._register(community).index, kind, value)
+
+    def register_key_id(self, community: int) -> bytes:
+        """Of the key in use: what was sealed with another one is to be sealed again (`rotation`)."""
+        return self._register(community).current.id
+
+    def rotate_register(self, community: int) -> bytes:
+        """A new key is in use when this returns its id; the former ones still open what they sealed."""
+        name = register_name(community)
+        with self._lock:
+            found = self._keys(community)
+            made = new_key(self.suite)
+            self.ring.replace(name, _encode(_Keys((_text(made), *found.sealing), found.index)))
+        return made.id
+
+    def drop_former_registers(self, community: int) -> int:
+        """Once nothing is sealed with them any more: how many former keys were destroyed."""
+        name = register_name(community)
+        with self._lock:
+            found = self._keys(community)
+            if len(found.sealing) > 1:
+                self.ring.replace(name, _encode(_Keys(found.sealing[:1], found.index)))
+        return len(found.sealing) - 1
+
+    # --- visitors: periods
+
+    def sealing_key(self, community: int, now_us: int) -> SealingKey:
+        """What the gateways of a community seal visitors' identity for now; made at its month's first use."""
+        return self._pair(community, month_of(now_us, self.zone), make=True).public
+
+    def open_envelope(self, community: int, period: str, sealed: bytes, aad: bytes) -> VisitorIdentity:
+        """What a gateway sealed (`messages.envelope.Envelope.sealed`); `period` is a month, `aad` of
+        `messages.envelope.bound`. Raises IdentityGone, IdentityDamaged."""
+        pair = self._pair(community, period, make=False)
+        try:
+            return open_identity(sealed, pair.private, aad)
+        except EnvelopeError as error:
+            raise IdentityDamaged(f"a visitor's envelope: {error}") from None
+
+    def seal_period(self, community: int, period: str, row: str, plain: bytes) -> bytes:
+        """`plain` under the period's own key, which is made at its first use. Raises IdentityGone where it was
+        destroyed already."""
+        return seal(self._period(community, period, make=True).current, plain, _row(community, row))
+
+    def open_period(self, community: int, period: str, row: str, sealed: bytes) -> bytes:
+        """Raises IdentityGone, IdentityDamaged."""
+        return _opened(self._period(community, period, make=False).sealing, sealed, _row(community, row))
+
+    def period_index(self, community: int, period: str, number: str) -> bytes:
+        """The blind index of a visitor's ID number: 16 bytes; of a day such as `2026-11-05`, or of a month.
+
+        Raises IdentityGone where the period's key was destroyed or nobody came in it.
+        """
+        return _index(self._period(community, period, make=False).index, "id_number", number)
+
+    def destroy_period(self, community: int, period: str) -> tuple[str, ...]:
+        """A day's keys, or a month's: the pair of its gateways and what there is of its days. The names of what
+        was destroyed; durable when this returns, and nothing can be made in their place."""
+        _checked(period)
+        uses = ("pair", "keys") if month_of_day(period) == period else ("keys",)
+        names = [f"{_folder(community)}/{period}.{use}" for use in uses]
+        if month_of_day(period) == period:
+            names += [name for name in self.ring.names(_folder(community)) if f"/{period}-" in name]
+        with self._lock:
+            for name in names:
+                self._read.pop(name, None)
+        return tuple(name for name in names if self.ring.destroy(name))
+
+    def periods(self, community: int) -> tuple[str, ...]:
+        """Months and days of which any key is here, oldest first."""
+        names = self.ring.names(_folder(community))
+        return tuple(sorted({Path(name).stem for name in names}))
+
+    def is_gone(self, community: int, period: str) -> bool:
+        """Whether the period's keys were destroyed."""
+        use = "pair" if month_of_day(period) == period else "keys"
+        return self.ring.is_gone(f"{_folder(community)}/{period}.{use}")
+
+    def communities(self) -> tuple[int, ...]:
+        """Those of which any key is here."""
+        registers = (Path(name).stem for name in self.ring.names("lasting/registers"))
+        periods = (name.split("/")[1] for name in self.ring.names("periods"))
+        return tuple(sorted({int(each) for each in (*registers, *periods)}))
+
+    # --- sites
+
+    def token(self, site: str, kind: str, number: str) -> bytes:
+        """What the gateways of a site call a credential: the first 128 bits of HMAC-SHA256(site key, kind ":"
+        number); `number` as the driver writes it. Raises NotThere where the site's key is not here."""
+        return hmac.digest(self._site(site), f"{kind}:{number}".encode(), sha256)[:TOKEN_BYTES]
+
+    def has_site(self, site: str) -> bool:
+        return self.ring.get(site_name(site)) is not None
+
+    def keep_site_key(self, site: str, key: bytes) -> bool:
+        """Keeps the 32 bytes that the site's gateways have; whether they are the ones that are kept now."""
+        if len(key) != SITE_KEY_BYTES:
+            raise BadQuestion("key", f"a site key has {SITE_KEY_BYTES} bytes")
+        return hmac.compare_digest(self.ring.get_or_make(site_name(site), key), key)
+
+    def site_key(self, site: str) -> bytes:
+        """For the file that each gateway of the site has. Raises NotThere."""
+        return self._site(site)
+
+    def _site(self, site: str) -> bytes:
+        key = self.ring.get(site_name(site))
+        if key is None:
+            raise NotThere(
+                "no key of this site is in the key ring; take it in with: liuhen-central identity site"
+            )
+        return key
+
+    # --- keys as they are read
+
+    def _keys(self, community: int) -> _Keys:
+        name = register_name(community)
+        secret = self.ring.get(name) or self.ring.get_or_make(name, _new_keys(self.suite))
+        return _decode(secret, _Keys)
+
+    def _register(self, community: int) -> _Register:
+        return self._parsed(register_name(community), lambda: _new_keys(self.suite), _register_of)
+
+    def _period(self, community: int, period: str, *, make: bool) -> _Register:
+        name = f"{_folder(community)}/{_checked(period)}.keys"
+        return self._parsed(name, (lambda: _new_keys(self.suite)) if make else None, _register_of)
+
+    def _pair(self, community: int, period: str, *, make: bool) -> _PeriodPair:
+        name = f"{_folder(community)}/{_checked(period)}.pair"
+        return self._parsed(name, _new_pair if make else None, lambda text: _pair_of(text, community, period))
+
+    def _parsed(self, name: str, made: Callable[[], bytes] | None, parse: Callable[[bytes], _T]) -> _T:
+        secret = self.ring.get(name)
+        if secret is None:
+            if made is None:
+                raise IdentityGone("there is no key of this period in the key ring")
+            secret = self.ring.get_or_make(name, made())
+        known = self._read.get(name)
+        if known is not None and known[0] is secret:
+            return known[1]  # type: ignore[return-value]  # by its name, always of the same type
+        parsed = parse(secret)
+        with self._lock:
+            self._read[name] = (secret, parsed)
+        return parsed
+
+
+def register_name(community: int) -> str:
+    return f"lasting/registers/{int(community)}.keys"
+
+
+def site_name(site: str) -> str:
+    if not _is_name(site):
+        raise BadQuestion("site", "not the name of a site")
+    return f"lasting/sites/{site}.key"
+
+
+def normalised(kind: str, value: str) -> str:
+    """One spelling of a value, so that equal ones have equal indexes. Pure."""
+    text = unicodedata.normalize("NFKC", value).strip()
+    if kind == "id_number":
+        return re.sub(r"[\s-]", "", text).upper()
+    if kind == "phone":
+        digits = re.sub(r"[^0-9+]", "", text)
+        return digits.removeprefix("+86").removeprefix("0086")
+    return text
+
+
+def sealing_key_id(community: int, period: str, public: bytes) -> str:
+    """What an envelope calls the key that it was sealed for: whose it is, and which."""
+    return f"c{community}.{period}.{sha256(public).hexdigest()[:8]}"
+
+
+_SEALING_KEY: Final = re.compile(r"c([1-9][0-9]{0,15})\.([0-9]{4}-[0-9]{2})\.[0-9a-f]{8}")
+
+
+def sealed_for(key_id: str) -> tuple[int, str] | None:
+    """(community, month) that such an id names; None where it names none."""
+    found = _SEALING_KEY.fullmatch(key_id)
+    return None if found is None or not is_period(found[2]) else (int(found[1]), found[2])
+
+
+def _opened(keys: dict[bytes, Key], sealed: bytes, bound: bytes) -> bytes:
+    try:
+        return open_sealed(keys, sealed, bound)
+    except KeyError:
+        raise IdentityGone("sealed with a key that is not in the key ring any more") from None
+
+
+def _index(key: Key, kind: str, value: str) -> bytes:
+    if not _is_kind(kind):
+        raise BadQuestion("kind", "a kind of index is lower-case letters and underscores")
+    message = f"{kind}\0{normalised(kind, value)}".encode()
+    return key.suite.mac(key.secret, message)[:INDEX_BYTES]
+
+
+def _row(community: int, row: str) -> bytes:
+    return f"liuhen/v1\0{community}\0{row}".encode()
+
+
+def _folder(community: int) -> str:
+    return f"periods/{int(community)}"
+
+
+def _checked(period: str) -> str:
+    if not is_period(period):
+        raise BadQuestion("period", "a period is a month such as 2026-11, or a day such as 2026-11-05")
+    return period
+
+
+def _new_keys(suite: Suite) -> bytes:
+    return _encode(_Keys((_text(new_key(suite)),), _text(new_key(suite))))
+
+
+def _new_pair() -> bytes:
+    return _encode(_Pair(X25519PrivateKey.generate().private_bytes_raw().hex()))
+
+
+def _register_of(text: bytes) -> _Register:
+    found = _decode(text, _Keys)
+    keys = [_key(each) for each in found.sealing]
+    return _Register(keys[0], {key.id: key for key in keys}, _key(found.index))
+
+
+def _pair_of(text: bytes, community: int, period: str) -> _PeriodPair:
+    private = X25519PrivateKey.from_private_bytes(bytes.fromhex(_decode(text, _Pair).private))
+    public = private.public_key().public_bytes_raw()
+    return _PeriodPair(private, SealingKey(sealing_key_id(community, period, public), public.hex()))
+
+
+def _text(key: Key) -> _KeyText:
+    return _KeyText(key.id.hex(), key.suite.name, key.secret.hex())
+
+
+def _key(text: _KeyText) -> Key:
+    return Key(bytes.fromhex(text.id), SUITES[text.suite], bytes.fromhex(text.secret))
+
+
+def _encode(value: _Keys | _Pair) -> bytes:
+    return msgspec.json.encode(value)
+
+
+_S = TypeVar("_S", _Keys, _Pair)
+
+
+def _decode(text: bytes, kind: type[_S]) -> _S:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.MsgspecError, UnicodeError, ValueError):
+        raise IdentityDamaged("a file of the key ring holds something else than its keys") from None
