@@ -53,7 +53,9 @@ class Building:
         self.reader = JournalReader(folder / "journal.db")
         self.licensed = 0
         self.uplink = Uplink(
-            settings=MqttPart.model_validate({"port": broker.port, "drain_spread_s": 0.1, "first_call_spread_s": 0.0}),
+            settings=MqttPart.model_validate(
+                {"port": broker.port, "drain_spread_s": 0.1, "first_call_spread_s": 0.0}
+            ),
             site="north",
             gateway=GATEWAY,
             about=About(WIRE_VERSION, "liuhen 0", "Building 1", []),

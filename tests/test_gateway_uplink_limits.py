@@ -54,7 +54,9 @@ class Gateway:
         self.reader = JournalReader(folder / "journal.db")
         self.licensed: list[tuple[int, int]] = []
         self.uplink = Uplink(
-            settings=MqttPart.model_validate({"port": port, "drain_spread_s": 0.1, "first_call_spread_s": 0.0, **settings}),
+            settings=MqttPart.model_validate(
+                {"port": port, "drain_spread_s": 0.1, "first_call_spread_s": 0.0, **settings}
+            ),
             site="north",
             gateway=GATEWAY,
             about=ABOUT,

@@ -24,6 +24,7 @@ from messages.model import (
 from messages.wire import (
     MAX_PAYLOAD_BYTES,
     MAX_RECORD_BYTES,
+    About,
     Ack,
     EpochAck,
     EpochHead,
@@ -160,6 +161,35 @@ def test_an_acknowledgement_survives_the_way() -> None:
         v=1, epochs=[EpochAck(epoch=5, through=40, hash="a" * 64, seen=90, missing=[(41, 50), (60, 60)])]
     )
     assert decode(encode(ack), Ack) == ack
+
+
+def test_what_older_gateways_say_is_read_and_lacks_what_they_do_not_know() -> None:
+    """Bytes of a gateway from before uptimes, revisions and signed acknowledgements."""
+    state = decode(
+        b'{"v":1,"online":true,"boot":"00112233aabbccdd","session":"00000000000000aa","at":7,'
+        b'"epochs":[{"epoch":1,"oldest":1,"head":9,"hash":"' + b"ab" * 32 + b'"}],"acked":9,"list_version":4,'
+        b'"devices":{"lobby-in":"ok"},"journal":"ok"}',
+        State,
+    )
+    assert (state.list_version, state.uptime_us, state.settings_revision, state.whole) == (
+        4,
+        None,
+        None,
+        False,
+    )
+    about = decode(b'{"v":1,"software":"liuhen 0","label":"East wing","doors":[]}', About)
+    assert (about.signed_acks, about.device_key) == (False, None)
+
+
+def test_a_gateway_says_what_is_new_in_so_many_words() -> None:
+    assert encode(About(1, "liuhen 0", "East wing", [], signed_acks=True)) == (
+        b'{"v":1,"software":"liuhen 0","label":"East wing","doors":[],"signed_acks":true}'
+    )
+    state = State(1, True, "00112233aabbccdd", "00000000000000aa", uptime_us=5, settings_revision=0)
+    assert encode(state) == (
+        b'{"v":1,"online":true,"boot":"00112233aabbccdd","session":"00000000000000aa","uptime_us":5,'
+        b'"settings_revision":0}'
+    )
 
 
 def test_a_will_says_only_that_the_gateway_is_gone() -> None:
