@@ -136,7 +136,7 @@ def key_named(sealed: bytes) -> bytes:
 
 
 def open_sealed(keys: Mapping[bytes, Key], sealed: bytes, bound: bytes) -> bytes:
-    """What `sealed` holds; `keys` by their ids. Raises KeyError for a key that is not there, IdentityDamaged."""
+    """What `sealed` holds; `keys` by their ids. Raises KeyError where its key is missing, IdentityDamaged."""
     key = keys[key_named(sealed)]
     head, nonce = sealed[:_HEAD_BYTES], sealed[_HEAD_BYTES : _HEAD_BYTES + _NONCE_BYTES]
     if key.suite.code != sealed[1]:

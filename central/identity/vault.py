@@ -76,8 +76,8 @@ class Vault:
     """Keys of residents' register, of visitors' periods, and of sites' tokens."""
 
     def __init__(self, ring: KeyRing, suite: Suite, zone: ZoneInfo | None = None) -> None:
-        """`suite`: of keys that are made from now on; those there are keep theirs. `zone`: of the communities,
-        for the beginning of a month and a day; Asia/Shanghai without one."""
+        """`suite`: of keys that are made from now on; those there are keep theirs. `zone`: of the
+        communities, for the beginning of a month and a day; Asia/Shanghai without one."""
         self.ring = ring
         self.suite = suite
         self.zone = zone or ZoneInfo(_DEFAULT_ZONE)
@@ -147,8 +147,8 @@ class Vault:
             raise IdentityDamaged(f"a visitor's envelope: {error}") from None
 
     def seal_period(self, community: int, period: str, row: str, plain: bytes) -> bytes:
-        """`plain` under the period's own key, which is made at its first use. Raises IdentityGone where it was
-        destroyed already."""
+        """`plain` under the period's own key, which is made at its first use. Raises IdentityGone where it
+        was destroyed already."""
         return seal(self._period(community, period, make=True).current, plain, _row(community, row))
 
     def open_period(self, community: int, period: str, row: str, sealed: bytes) -> bytes:
@@ -163,8 +163,8 @@ class Vault:
         return _index(self._period(community, period, make=False).index, "id_number", number)
 
     def destroy_period(self, community: int, period: str) -> tuple[str, ...]:
-        """A day's keys, or a month's: the pair of its gateways and what there is of its days. The names of what
-        was destroyed; durable when this returns, and nothing can be made in their place."""
+        """A day's keys, or a month's: the pair of its gateways and what there is of its days. The names of
+        what was destroyed; durable when this returns, and nothing can be made in their place."""
         _checked(period)
         uses = ("pair", "keys") if month_of_day(period) == period else ("keys",)
         names = [f"{_folder(community)}/{period}.{use}" for use in uses]
