@@ -63,7 +63,7 @@ def make_centre_keys(path: Path) -> CentreKeys:
     keys = CentreKeys((Ed25519PrivateKey.generate(),), (X25519PrivateKey.generate(),))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_new(path, _text(keys))
+        write_new(path, _text(keys))
     except FileExistsError:
         raise SettingsError(
             f"{path}: exists already, and gateways know the centre by it; nothing was changed"
@@ -77,8 +77,7 @@ def load_centre_keys(path: Path) -> CentreKeys:
     """Raises SettingsError that names the file and never its content."""
     where = f"[keys] centre_key_file: {path}"
     text = _read(path, where, "make it with: liuhen-central keys make")
-    if (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
-        raise SettingsError(f"{where} can be read by others (mode {mode:o}); run: chmod 600 {path}")
+    refuse_public(path, where)
     try:
         found = msgspec.json.decode(text, type=_CentreFile)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -108,7 +107,7 @@ def trust_gateway(folder: Path, text: bytes) -> GatewayPublic:
     if known is None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _write_new(path, encode_keys(keys))
+            write_new(path, encode_keys(keys))
         except OSError as error:
             raise SettingsError(f"{path}: cannot be made ({error.strerror})") from None
     return keys
@@ -145,7 +144,14 @@ def _text(keys: CentreKeys) -> bytes:
     )
 
 
-def _write_new(path: Path, text: bytes) -> None:
+def refuse_public(path: Path, where: str) -> None:
+    """Raises SettingsError for a secret that others than its owner can read."""
+    if (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
+        raise SettingsError(f"{where} can be read by others (mode {mode:o}); run: chmod 600 {path}")
+
+
+def write_new(path: Path, text: bytes) -> None:
+    """On the disk when it returns, for its owner alone. Raises OSError, FileExistsError where it exists."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "wb") as file:  # noqa: PTH123
         file.write(text)
         file.flush()
