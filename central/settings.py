@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from central.errors import SettingsError
+from messages import tls
+from messages.tls import TlsFiles, TlsRefused
 
 
 def _loopback(host: str) -> str:
@@ -70,6 +72,24 @@ class MqttPart(_Part):
     protocol: Literal["5", "3.1.1"] = "5"
     client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] = "liuhen-central"
     """Each process needs its own: two with the same one throw each other out."""
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> MqttPart:
+        tls.files(self.ca_file, self.certificate_file, self.key_file)
+        return self
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """None: MQTT is spoken without TLS."""
+        return tls.files(self.ca_file, self.certificate_file, self.key_file)
+
+    def beside(self, folder: Path) -> MqttPart:
+        """Relative paths are taken from there."""
+        named = {name: getattr(self, name) for name in ("ca_file", "certificate_file", "key_file")}
+        return self.model_copy(update={name: path and folder / path for name, path in named.items()})
 
 
 class ConsolePart(_Part):
@@ -146,4 +166,10 @@ def _with_files_beside(settings: Settings, file: Path) -> Settings:
         centre_key_file=folder / settings.keys.centre_key_file,
         gateway_keys=folder / settings.keys.gateway_keys,
     )
-    return settings.model_copy(update={"database": database, "keys": keys})
+    mqtt = settings.mqtt.beside(folder)
+    try:
+        if mqtt.tls:
+            mqtt.tls.context()
+    except TlsRefused as error:
+        raise SettingsError(f"{file}: [mqtt] {error}") from None
+    return settings.model_copy(update={"database": database, "keys": keys, "mqtt": mqtt})

@@ -7,6 +7,9 @@ into the next one. What happens is told in `news`, from paho's thread.
 from __future__ import annotations
 
 import logging
+import socket
+import ssl
+import sys
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Final
@@ -20,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from gateway.broker import PROTOCOL_ERROR, Consequence, Fallback, Limits, consequence
 from gateway.settings import MqttPart
 from gateway.troubles import NOT_HEARD, Complaint
+from messages.tls import TlsRefused, told
 from messages.wire import MAX_PAYLOAD_BYTES
 
 log = logging.getLogger(__name__)
@@ -29,6 +33,10 @@ IN_FLIGHT: Final = 20
 
 _KEEPALIVE_S: Final = 30
 _GOODBYE_S: Final = 1.0
+_CUT_SHORT: Final = (
+    "the broker ends the connection before it says a word; is our certificate over, or of an authority"
+    " that it does not know?"
+)
 _QOS: Final = 1
 
 Tell = Callable[[str, object], None]
@@ -38,7 +46,8 @@ class Line:
     """`dial`, then `publish` once "connected" was told; "ended" comes last, whatever ended it.
 
     News: "connected" with Limits; "refuses", "ends the connection" and "lets us not hear the centre" with a
-    Complaint; "hears the centre"; "silence" when nobody answers at all; "confirmed" when `confirmations` has
+    Complaint; "hears the centre"; "silence" when nobody answers at all, with a text where TLS did not come
+    about; "confirmed" when `confirmations` has
     something; "ended". All but the two callbacks is for one thread.
     """
 
@@ -54,6 +63,7 @@ class Line:
         message: Callable[[str, bytes, bool], None],
     ) -> None:
         self.limits = Limits()
+        self._answered = False
         self._greeted = False
         self._settings = settings
         self._news = news
@@ -65,6 +75,13 @@ class Line:
         self.client.will_set(*will, qos=fallback.qos, retain=fallback.retain)
 
     def dial(self) -> None:
+        try:
+            if files := self._settings.tls:
+                self.client.tls_set_context(files.context())
+        except TlsRefused as error:
+            self._news("silence", str(error))
+            self._news("ended", None)
+            return
         self.client.connect_async(
             self._settings.host,
             self._settings.port,
@@ -136,7 +153,8 @@ class Line:
         )
         client.max_queued_messages_set(max_queued)
         client.on_connect = self._on_connect
-        client.on_connect_fail = lambda *_: self._news("silence", None)
+        # Called by paho while it handles what went wrong.
+        client.on_connect_fail = lambda *_: self._news("silence", told(sys.exception()))
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = lambda _c, _u, message: self._message(
@@ -147,6 +165,7 @@ class Line:
         return client
 
     def _on_connect(self, _c: object, _u: object, _f: object, code: ReasonCode, properties: object) -> None:
+        self._answered = True
         if code.is_failure:
             self._news("refuses", Complaint(code.value, str(code)))
             return
@@ -162,6 +181,8 @@ class Line:
         broken = self._greeted and code.value == PROTOCOL_ERROR
         if flags.is_disconnect_packet_from_server or broken:
             self._news("ends the connection", Complaint(code.value, str(code)))
+        elif not self._answered and code.is_failure and self._settings.tls:
+            self._news("silence", _CUT_SHORT)
 
     def _on_subscribe(self, _c: object, _u: object, _m: int, codes: list[ReasonCode], _p: object) -> None:
         refused = [code for code in codes if code.is_failure]
@@ -184,6 +205,12 @@ class _Client(mqtt.Client):
         """Before anything is published. paho itself lets this number be set before the connect only, and the
         broker's is not known then."""
         self._max_inflight_messages = min(IN_FLIGHT, receive_maximum)
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        """paho's own forgets to close the socket where the handshake fails."""
+        assert self._ssl_context is not None
+        tcp_sock.settimeout(self._keepalive)
+        return self._ssl_context.wrap_socket(tcp_sock, server_hostname=self._host)
 
     def loop_forever(self, *args: Any, **kwargs: Any) -> MQTTErrorCode:
         try:

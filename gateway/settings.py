@@ -42,7 +42,9 @@ from gateway.settings_clashes import (
     without_pins,
 )
 from gateway.storage import StorageRule
+from messages import tls
 from messages.model import Direction
+from messages.tls import TlsFiles
 
 _Kinds = Mapping[str, Callable[[], DriverKind[Any]]]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$"
@@ -140,6 +142,24 @@ class MqttPart(_Part):
     first_call_spread_s: Annotated[
         float, Field(strict=True, ge=0, le=60, description="a number of seconds, 60 at most")
     ] = 2.0
+    ca_file: FilePath | None = None
+    certificate_file: FilePath | None = None
+    key_file: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> MqttPart:
+        tls.files(self.ca_file, self.certificate_file, self.key_file)
+        return self
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """None: MQTT is spoken without TLS."""
+        return tls.files(self.ca_file, self.certificate_file, self.key_file)
+
+    def beside(self, folder: Path) -> MqttPart:
+        """Relative paths are taken from there."""
+        named = {name: getattr(self, name) for name in ("ca_file", "certificate_file", "key_file")}
+        return self.model_copy(update={name: path and folder / path for name, path in named.items()})
 
 
 class KeysPart(_Part):
@@ -340,6 +360,7 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
                     "second_path": None if journal.second_path is None else folder / journal.second_path,
                 }
             ),
+            "mqtt": settings.mqtt.beside(folder),
             "keys": KeysPart(**{key: path and folder / path for key, path in settings.keys}),
         }
     )

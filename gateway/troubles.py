@@ -25,6 +25,7 @@ _SHORT_LIVED: Final = 5
 NOT_HEARD: Final = "lets us not hear the centre"
 _STALL = "nobody acknowledges"
 _SILENCE = "nobody answers"
+_UNSAFE = "no safe line"
 _UNHEARD = "nobody hears"
 _FORGED = "acknowledgements are not the centre's"
 
@@ -82,12 +83,14 @@ class Troubles:
         """The broker has taken our subscriptions."""
         self._told.pop(NOT_HEARD, None)
 
-    def nobody_answers(self) -> None:
-        self.tell(
-            _SILENCE,
-            f"nobody answers at {self._address}; records wait here. Is the broker running, and are"
-            " [mqtt] host and port right?",
-        )
+    def nobody_answers(self, why: str | None = None) -> None:
+        """`why`: what kept TLS from coming about."""
+        if why is None:
+            text = f"nobody answers at {self._address}; records wait here. Is the broker running, and are"
+            self.tell(_SILENCE, f"{text} [mqtt] host and port right?")
+        else:
+            text = f"no safe line to {self._address}; records wait here: {why}"
+            self.tell(_UNSAFE, f"{text}. See the files in [mqtt], and liuhen-gateway doctor")
 
     def shortcomings(self, found: list[str]) -> None:
         for text in found:

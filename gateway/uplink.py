@@ -233,8 +233,8 @@ class Uplink:
                 self._turned_away(what, value)
             case "hears the centre", _:
                 self._troubles.heard()
-            case "silence", _:
-                self._troubles.nobody_answers()
+            case "silence", why:
+                self._troubles.nobody_answers(why if isinstance(why, str) else None)
             case "ended", _:
                 self._off_line()
 

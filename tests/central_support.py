@@ -131,12 +131,12 @@ def free_port() -> int:
 
 
 class Broker:
-    """A real Mosquitto with its default limits, on a port of its own."""
+    """A real Mosquitto with its default limits, on a port of its own. `who`: whom it lets in, in its words."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, who: str = "allow_anonymous true\n") -> None:
         self.port = free_port()
         self._config = folder / "mosquitto.conf"
-        self._config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
+        self._config.write_text(f"listener {self.port} 127.0.0.1\n{who}")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

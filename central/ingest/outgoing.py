@@ -88,6 +88,8 @@ class Outgoing:
             protocol=MQTTProtocolVersion.MQTTv5 if version5 else MQTTProtocolVersion.MQTTv311,
             clean_session=None if version5 else True,
         )
+        if files := self._settings.tls:
+            client.tls_set_context(files.context())
         client.reconnect_delay_set(min_delay=1, max_delay=_LONGEST_REDIAL_S)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+import sys
 import threading
 import time
 from collections import deque
@@ -28,6 +29,8 @@ from sqlalchemy import Engine
 from central.errors import RowRefused, StoreRefused, StoreUnavailable
 from central.fleet import device_keys
 from central.fleet.device_keys import Trusted
+from central.identity.opening import Opener
+from central.identity.retention_rules import RetentionRules
 from central.ingest.buffered import BufferedClient
 from central.ingest.inbox import Delivery, Inbox
 from central.ingest.intake import Examined, Outcome, examine, examine_unread, take_in
@@ -37,6 +40,7 @@ from central.ingest.telling import Telling
 from central.ingest.verify import singly
 from central.settings import MqttPart
 from central.store.engine import writing
+from messages.tls import told
 from messages.topics import CENTRE_STATE, Leaf, from_gateways
 from messages.wire import WIRE_VERSION, CentreState, encode
 
@@ -84,11 +88,13 @@ class IngestService:
         settings: MqttPart,
         trusted: Trusted = device_keys.nobody,
         signing: Ed25519PrivateKey | None = None,
+        opener: Opener | None = None,
     ) -> None:
         """`trusted`: the keys of gateways that a person made known here; `signing`: the centre's own, for
-        acknowledgements."""
+        acknowledgements; `opener`: of visitors' envelopes, without one they wait as they came."""
         self._engine = engine
         self._trusted = trusted
+        self._opener = opener or Opener(None, RetentionRules())
         self._telling = Telling(signing)
         self._settings = settings
         self._inbox = Inbox()
@@ -226,7 +232,7 @@ class IngestService:
     def _examine(self, delivery: Delivery) -> Examined:
         if delivery == self._unread:
             return examine_unread(delivery.topic, delivery.payload, "program or database fails on it")
-        return examine(delivery.topic, delivery.payload)
+        return examine(delivery.topic, delivery.payload, self._opener.at(time.time_ns() // 1_000))
 
     def _next_batch(self) -> list[Delivery]:
         return self._inbox.take(max_messages=MAX_BATCH_MESSAGES, max_bytes=MAX_BATCH_BYTES, timeout_s=_IDLE_S)
@@ -258,6 +264,8 @@ class IngestService:
             clean_session=None if version5 else False,
             manual_ack=True,
         )
+        if files := self._settings.tls:
+            client.tls_set_context(files.context())
         client.will_set(CENTRE_STATE, _centre_state(online=False), qos=_QOS, retain=True)
         client.reconnect_delay_set(min_delay=random.uniform(0.5, 1.5), max_delay=15)  # type: ignore[arg-type]
         client.on_connect = self._on_connect
@@ -291,6 +299,9 @@ class IngestService:
         if not self._silence_logged:
             self._silence_logged = True
             address = f"{self._settings.host}:{self._settings.port}"
+            if why := told(sys.exception()):
+                log.error("ingest: no safe line to %s; gateways keep their records: %s", address, why)
+                return
             log.warning(
                 "ingest: no broker answers at %s; gateways keep their records. Is it running, and are [mqtt]"
                 " host and port right?",

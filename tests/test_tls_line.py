@@ -1,0 +1,254 @@
+"""Mutual TLS between gateway, broker and centre, on a real Mosquitto with our access list (trust.md R-50)."""
+
+import shutil
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from getpass import getuser
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+from central_support import Broker, until
+from gateway_support import TurnedClock, a_fact
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.reasoncodes import ReasonCode
+from tls_support import Authority
+
+from central.ingest.service import IngestService
+from central.settings import MqttPart as CentreMqtt
+from central.store.engine import migrate, open_writer
+from gateway.journal import Journal
+from gateway.journal_reader import JournalReader
+from gateway.self_report import Report
+from gateway.settings import MqttPart
+from gateway.uplink import Uplink
+from messages.tls import TlsFiles, TlsRefused
+from messages.wire import WIRE_VERSION, About
+
+GATEWAY = "east-1"
+ACCESS_LIST = Path(__file__).parent.parent / "config" / "mosquitto.example.acl"
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def broker(tmp_path: Path, authority: Authority) -> Iterator[Broker]:
+    certificate, key = authority.make("broker")
+    access_list = tmp_path / "mosquitto.acl"
+    shutil.copy(ACCESS_LIST, access_list)
+    access_list.chmod(0o600)
+    started = Broker(
+        tmp_path,
+        f"user {getuser()}\ncafile {authority.ca}\ncertfile {certificate}\nkeyfile {key}\n"
+        f"tls_version tlsv1.3\nrequire_certificate true\nuse_identity_as_username true\n"
+        f"acl_file {access_list}\n",
+    )
+    started.start()
+    yield started
+    started.kill()
+
+
+@dataclass
+class Building:
+    """The delivering half of a gateway, on a line with these files."""
+
+    journal: Journal
+    uplink: Uplink
+    licensed: dict[int, int]
+
+
+@contextmanager
+def a_building(folder: Path, broker: Broker, files: dict[str, Path]) -> Iterator[Building]:
+    licensed: dict[int, int] = {}
+    path = folder / "journal.db"
+    settings = {"port": broker.port, "drain_spread_s": 0.1, "first_call_spread_s": 0.0, **files}
+    with closing(Journal(path, GATEWAY, TurnedClock())) as journal, closing(JournalReader(path)) as reader:
+        uplink = Uplink(
+            settings=MqttPart.model_validate(settings),
+            site="north",
+            gateway=GATEWAY,
+            about=About(WIRE_VERSION, "liuhen 0", "Building 1", []),
+            reader=reader,
+            clock=TurnedClock(),
+            report=lambda: Report(1, {}),
+            licensed=licensed.__setitem__,
+        )
+        thread = threading.Thread(target=uplink.run)
+        thread.start()
+        try:
+            yield Building(journal, uplink, licensed)
+        finally:
+            uplink.stop()
+            thread.join(20)
+
+
+@contextmanager
+def a_centre(folder: Path, broker: Broker, files: dict[str, Path]) -> Iterator[None]:
+    engine = open_writer(f"sqlite:///{folder / 'central.sqlite'}")
+    migrate(engine)
+    settings = CentreMqtt.model_validate({"port": broker.port, "client_id": "centre", **files})
+    service = IngestService(engine, settings)
+    service.start()
+    try:
+        yield
+    finally:
+        service.stop()
+        engine.dispose()
+
+
+def test_records_reach_the_centre_and_its_acknowledgement_comes_back(
+    tmp_path: Path, broker: Broker, authority: Authority
+) -> None:
+    with (
+        a_centre(tmp_path, broker, authority.settings("centre")),
+        a_building(tmp_path, broker, authority.settings(GATEWAY)) as building,
+    ):
+        head = building.journal.append([a_fact()])[-1]
+        building.uplink.announce(building.journal.head)
+        until(lambda: building.licensed.get(building.journal.head.epoch, 0) >= head, "acknowledgement")
+
+
+def unsafe(building: Building) -> bool:
+    return "no safe line" in building.uplink.status().troubles
+
+
+def test_a_broker_of_another_authority_is_not_believed(
+    tmp_path: Path, broker: Broker, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = authority.settings(GATEWAY) | {"ca_file": Authority(tmp_path, "foreign-ca").ca}
+    with a_building(tmp_path, broker, files) as building:
+        until(lambda: unsafe(building), "word of the certificate")
+        assert not building.uplink.status().connected
+    assert "the broker's certificate is not believed" in caplog.text
+
+
+def test_a_gateway_with_a_foreign_certificate_is_not_let_in(
+    tmp_path: Path, broker: Broker, authority: Authority
+) -> None:
+    foreign = Authority(tmp_path, "foreign-ca").settings(GATEWAY) | {"ca_file": authority.ca}
+    heard = Listener(broker, foreign)
+    assert not heard.greeted()
+
+
+def test_a_renewed_certificate_is_taken_up_without_a_restart(
+    tmp_path: Path, broker: Broker, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    over = authority.make(GATEWAY, days=(-9, -1))
+    files = {"ca_file": authority.ca, "certificate_file": over[0], "key_file": over[1]}
+    with a_building(tmp_path, broker, files) as building:
+        until(lambda: unsafe(building), "word that nobody lets it in")
+        authority.make(GATEWAY)
+        until(lambda: building.uplink.status().connected, "connection with the renewed one")
+    assert "is our certificate over" in caplog.text
+
+
+def test_files_that_do_not_belong_together_are_told_and_the_doors_go_on(
+    tmp_path: Path, broker: Broker, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = authority.settings(GATEWAY) | {"key_file": authority.make("west-1")[1]}
+    with a_building(tmp_path, broker, files) as building:
+        until(lambda: unsafe(building), "word of the files")
+    assert "they have to belong together" in caplog.text
+
+
+class Listener:
+    """A bare client with a certificate: what the broker lets it do."""
+
+    def __init__(self, broker: Broker, files: dict[str, Path]) -> None:
+        self._greeted = threading.Event()
+        self._ended = threading.Event()
+        self.topics: list[str] = []
+        self.codes: list[ReasonCode] = []
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False
+        )
+        context = TlsFiles(files["ca_file"], files["certificate_file"], files["key_file"]).context()
+        self._client.tls_set_context(context)
+        self._client.on_connect = lambda *_: self._greeted.set()
+        self._client.on_disconnect = lambda *_: self._ended.set()
+        self._client.on_connect_fail = lambda *_: self._ended.set()
+        self._client.on_publish = lambda _c, _u, _m, code, _p: self.codes.append(code)
+        self._client.on_message = lambda _c, _u, message: self.topics.append(message.topic)
+        self._client.connect_async("127.0.0.1", broker.port)
+        self._client.loop_start()
+
+    def greeted(self) -> bool:
+        until(lambda: self._greeted.is_set() or self._ended.is_set(), "the broker's answer")
+        return self._greeted.is_set()
+
+    def publish(self, topic: str) -> ReasonCode:
+        before = len(self.codes)
+        self._client.publish(topic, b"x", qos=1)
+        until(lambda: len(self.codes) > before, "the broker's word")
+        return self.codes[-1]
+
+    def subscribe(self, topic: str) -> None:
+        self._client.subscribe(topic, 1)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def test_a_gateway_reaches_its_own_subtree_alone(broker: Broker, authority: Authority) -> None:
+    """0 messages across (trust.md R-50)."""
+    ours = Listener(broker, authority.settings("east-1"))
+    theirs = Listener(broker, authority.settings("west-1"))
+    centre = Listener(broker, authority.settings("centre"))
+    with closing(ours), closing(theirs), closing(centre):
+        assert ours.greeted()
+        assert theirs.greeted()
+        assert centre.greeted()
+        theirs.subscribe("liuhen/#")
+        ours.subscribe("liuhen/v1/north/east-1/ack")
+        for leaf in ("state", "about", "journal", "backlog", "result"):
+            assert ours.publish(f"liuhen/v1/north/west-1/{leaf}").is_failure, leaf
+            assert ours.publish(f"liuhen/v1/north/east-1/{leaf}").value in (0, 16), leaf
+        for leaf in ("ack", "list", "settings", "command"):
+            assert ours.publish(f"liuhen/v1/north/east-1/{leaf}").is_failure, leaf
+            assert centre.publish(f"liuhen/v1/north/west-1/{leaf}").value in (0, 16), leaf
+            centre.publish(f"liuhen/v1/north/east-1/{leaf}")
+        until(lambda: "liuhen/v1/north/east-1/ack" in ours.topics, "what is ours")
+        until(lambda: len(theirs.topics) == 4, "what is theirs")
+        assert all(topic.startswith("liuhen/v1/north/west-1/") for topic in theirs.topics)
+
+
+def test_nobody_gets_in_without_a_certificate(broker: Broker, authority: Authority) -> None:
+    context = ssl.create_default_context(cafile=authority.ca)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    client.tls_set_context(context)
+    greeted, ended = threading.Event(), threading.Event()
+    client.on_connect = lambda *_: greeted.set()
+    client.on_disconnect = lambda *_: ended.set()
+    client.connect_async("127.0.0.1", broker.port)
+    client.loop_start()
+    try:
+        assert ended.wait(20)
+        assert not greeted.is_set()
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def test_some_files_alone_are_no_settings() -> None:
+    for part in (MqttPart, CentreMqtt):
+        with pytest.raises(ValueError, match="name all three, or none"):
+            part.model_validate({"ca_file": "site-ca.pem"})
+
+
+def test_what_is_no_certificate_is_told_with_its_name(tmp_path: Path, authority: Authority) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.write_text("nothing\n")
+    certificate, key = authority.make(GATEWAY)
+    with pytest.raises(TlsRefused, match=r"ca_file .*empty\.pem"):
+        TlsFiles(empty, certificate, key).context()
+    with pytest.raises(TlsRefused, match=r"certificate_file .*empty\.pem"):
+        TlsFiles(authority.ca, empty, key).context()
+    with pytest.raises(TlsRefused, match="ca_file"):
+        TlsFiles(tmp_path / "nowhere.pem", certificate, key).context()
