@@ -18,7 +18,8 @@ from sqlalchemy import Engine, insert, inspect, select
 from central.errors import RowRefused, StoreRefused, StoreUnavailable
 from central.store.engine import insert_many, migrate, open_reader, open_writer, reading, writing
 from central.store.records import record_of, row_of
-from central.store.tables import gateway, metadata, record
+from central.store.schema import metadata
+from central.store.tables import gateway, record
 from messages.chain import GENESIS
 from messages.model import AssuranceLevel, ClockQuality, Credential, Direction, Kind, Reason, Record
 from messages.wire import encode_record

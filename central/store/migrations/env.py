@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from central.store.tables import metadata
+from central.store.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
