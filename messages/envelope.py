@@ -72,11 +72,23 @@ class Envelope:
 
 def seal_identity(identity: VisitorIdentity, key: SealingKey, site: str, gateway: str) -> bytes:
     """The envelope. Raises ValueError for a key that is no point of the curve."""
-    plain = msgspec.json.encode(identity)
-    plain += b" " * (-len(plain) % PADDED_TO)
     public = X25519PublicKey.from_public_bytes(bytes.fromhex(key.public))
     head = bytes((ENVELOPE_VERSION, len(key.id))) + key.id.encode()
-    return head + _SUITE.encrypt(plain, public, bound(site, gateway, key.id))
+    return head + _SUITE.encrypt(padded(identity), public, bound(site, gateway, key.id))
+
+
+def padded(identity: VisitorIdentity) -> bytes:
+    """As it is sealed, here and later."""
+    plain = msgspec.json.encode(identity)
+    return plain + b" " * (-len(plain) % PADDED_TO)
+
+
+def unpadded(plain: bytes) -> VisitorIdentity:
+    """Raises EnvelopeError."""
+    try:
+        return msgspec.json.decode(plain, type=VisitorIdentity)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise EnvelopeError("holds no identity") from None
 
 
 def envelope_hash(envelope: bytes) -> str:
@@ -102,9 +114,9 @@ def open_identity(sealed: bytes, private: X25519PrivateKey, bound_to: bytes) -> 
     """What `Envelope.sealed` holds; `bound_to` as `bound` made it. Raises EnvelopeError."""
     try:
         plain = _SUITE.decrypt(sealed, private, bound_to)
-        return msgspec.json.decode(plain, type=VisitorIdentity)
     except (InvalidTag, ValueError):
         raise EnvelopeError("cannot be opened with the key that it names") from None
+    return unpadded(plain)
 
 
 def bound(site: str, gateway: str, key: str) -> bytes:

@@ -7,6 +7,7 @@ checks that its bytes are the canonical ones, so it can be kept as fields and it
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -48,13 +49,18 @@ PublicKeyHex = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class Block(Struct, frozen=True, forbid_unknown_fields=True):
-    """Records `first` .. `first + count - 1` of one epoch, each as its own canonical bytes."""
+    """Records `first` .. `first + count - 1` of one epoch, each as its own canonical bytes.
+
+    `envelopes`: by their sequence numbers, what some of them name as their `identity`; in base64 on the way.
+    Beside the records, so that these are the same bytes with and without.
+    """
 
     v: int
     epoch: Epoch
     first: Seq
     count: Annotated[int, Meta(ge=1, le=MAX_BLOCK_RECORDS)]
     records: Annotated[list[Raw], Meta(min_length=1, max_length=MAX_BLOCK_RECORDS)]
+    envelopes: Annotated[dict[Seq, bytes], Meta(max_length=MAX_BLOCK_RECORDS)] = {}
 
 
 class RecordPlace(Struct, frozen=True):
@@ -188,18 +194,23 @@ def decode_place(body: bytes) -> RecordPlace:
         raise MessageError(f"record: {_rule(error)}") from None
 
 
-def join_block(epoch: int, first: int, count: int, bodies: bytes) -> bytes:
-    """A block around `bodies`: `count` canonical records joined by commas."""
-    return b'{"v":%d,"epoch":%d,"first":%d,"count":%d,"records":[%b]}' % (
+def join_block(
+    epoch: int, first: int, count: int, bodies: bytes, envelopes: Mapping[int, bytes] | None = None
+) -> bytes:
+    """A block around `bodies`: `count` canonical records joined by commas; `envelopes` by sequence number."""
+    return b'{"v":%d,"epoch":%d,"first":%d,"count":%d,%b"records":[%b]}' % (
         WIRE_VERSION,
         epoch,
         first,
         count,
+        b'"envelopes":%b,' % msgspec.json.encode(envelopes) if envelopes else b"",
         bodies,
     )
 
 
-_HEAD = re.compile(rb'\{"v":1,"epoch":(\d{1,13}),"first":(\d{1,15}),"count":1,"records":\[')
+_HEAD = re.compile(
+    rb'\{"v":1,"epoch":(\d{1,13}),"first":(\d{1,15}),"count":1,("envelopes":\{[^{}]{0,2048}\},)?"records":\['
+)
 
 
 def unreadable_single(payload: bytes) -> tuple[int, int, bytes] | None:

@@ -169,4 +169,5 @@ FINDINGS: dict[str, str] = {
     "wrong_gateway": N_("records of another gateway"),
     "wrong_signature": N_("said in its name without its signature"),
     "old_state": N_("old messages played again"),
+    "envelope": N_("visitors' envelopes that do not fit their records"),
 }

@@ -67,7 +67,8 @@ class KeyRing:
         return self._master.id.hex()
 
     def get(self, name: str) -> bytes | None:
-        """The secret, None where there never was one. Raises IdentityGone, IdentityDamaged, SettingsError."""
+        """The secret, None where there never was one. Raises IdentityGone, and SettingsError where a file of
+        the ring is not what it was."""
         path = self.folder / name
         try:
             mark = _mark(path)
@@ -145,7 +146,9 @@ class KeyRing:
             sealed = bytes.fromhex(msgspec.json.decode(text, type=_Wrapped).sealed)
             return open_sealed({self._master.id: self._master}, sealed, name.encode())
         except (msgspec.MsgspecError, UnicodeError, RecursionError, IdentityDamaged):
-            raise IdentityDamaged(f"{where}: altered, or another file in its place") from None
+            raise SettingsError(
+                f"{where}: altered, or another file in its place; bring back a copy"
+            ) from None
         except KeyError:
             raise SettingsError(f"{where}: wrapped by another master key than the one that is here") from None
 

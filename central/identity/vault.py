@@ -21,7 +21,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from msgspec import Struct
 
-from central.errors import BadQuestion, IdentityDamaged, IdentityGone, NotThere
+from central.errors import BadQuestion, IdentityDamaged, IdentityGone, NotThere, SettingsError
 from central.identity.periods import is_period, month_of, month_of_day
 from central.identity.ring import KeyRing
 from central.identity.suites import SUITES, Key, Suite, SuiteName, new_key, open_sealed, seal
@@ -184,6 +184,12 @@ class Vault:
         """Whether the period's keys were destroyed."""
         use = "pair" if month_of_day(period) == period else "keys"
         return self.ring.is_gone(f"{_folder(community)}/{period}.{use}")
+
+    def gone(self, community: int, period: str) -> tuple[str, ...]:
+        """The names of the keys of that very period that were destroyed."""
+        uses = ("pair", "keys")
+        names = (f"{_folder(community)}/{_checked(period)}.{use}" for use in uses)
+        return tuple(name for name in names if self.ring.is_gone(name))
 
     def communities(self) -> tuple[int, ...]:
         """Those of which any key is here."""
@@ -354,4 +360,4 @@ def _decode(text: bytes, kind: type[_S]) -> _S:
     try:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.MsgspecError, UnicodeError, ValueError):
-        raise IdentityDamaged("a file of the key ring holds something else than its keys") from None
+        raise SettingsError("[identity] key_ring: a file holds something else than its keys") from None

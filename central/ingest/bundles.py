@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from central.errors import BundleRefused, RowRefused, StoreUnavailable
 from central.fleet.completeness import Completeness, completeness
+from central.identity.opening import UNOPENED
 from central.ingest.intake import Examined, Outcome, examine, examine_unread, take_in
 from central.ingest.ledger import MAX_GATEWAYS
 from central.ingest.verify import singly
@@ -137,7 +138,7 @@ class _Settling:
     def settle(self, batch: Sequence[tuple[str, bytes]]) -> None:
         """What the database rejects is tried record by record, then set aside unread: the rest goes on."""
         try:
-            self.commit([examine(topic, payload) for topic, payload in batch])
+            self.commit([examine(topic, payload, UNOPENED.at(self._now_us)) for topic, payload in batch])
         except RowRefused:
             for topic, payload in batch:
                 for one in singly(payload) or [payload]:
@@ -159,7 +160,7 @@ class _Settling:
 
     def _settle_alone(self, topic: str, payload: bytes) -> None:
         try:
-            self.commit([examine(topic, payload)])
+            self.commit([examine(topic, payload, UNOPENED.at(self._now_us))])
         except RowRefused:
             self.commit([examine_unread(topic, payload, "program or database fails on it")])
 

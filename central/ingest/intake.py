@@ -18,11 +18,13 @@ from central.fleet import device_keys, freshness
 from central.fleet.device_keys import Trusted
 from central.fleet.freshness import Age
 from central.fleet.reports import note_about, note_state
+from central.identity.opening import OpenVisitor, visitor_row
 from central.ingest.ledger import EpochLedger, GatewayLedger, Ledger
 from central.ingest.segments import Break, Range, Segment, meets
 from central.ingest.setaside import Place, SetAside
-from central.ingest.verify import Arrived, Refused, Taken, Trouble, take_apart, unread
+from central.ingest.verify import Arrived, Refused, Taken, Trouble, open_visitors, take_apart, unread
 from central.store.engine import insert_many
+from central.store.identity_tables import envelope
 from central.store.records import Row, row_of
 from central.store.tables import quarantine, record
 from messages.errors import MessageError
@@ -58,8 +60,9 @@ class Outcome:
     to_sign: set[GatewayTopic] = field(default_factory=set)  # of `acks`, those that need our signature
 
 
-def examine(topic: str, payload: bytes) -> Examined:
-    """Never raises: whatever is wrong becomes `refused`."""
+def examine(topic: str, payload: bytes, open_visitor: OpenVisitor | None = None) -> Examined:
+    """Never raises: whatever is wrong becomes `refused`. Visitors' envelopes are opened here, before any
+    transaction begins; without `open_visitor` nothing is kept of them."""
     try:
         place = _place_of(topic)
     except MessageError as error:
@@ -67,7 +70,10 @@ def examine(topic: str, payload: bytes) -> Examined:
     try:
         match place.leaf:
             case Leaf.JOURNAL | Leaf.BACKLOG:
-                return Examined(topic, place, taken=take_apart(place.gateway, payload))
+                taken = take_apart(place.gateway, payload)
+                if open_visitor is not None:
+                    open_visitors(taken, open_visitor, place.site)
+                return Examined(topic, place, taken=taken)
             case Leaf.STATE:
                 return Examined(topic, place, report=read_state(payload))
             case Leaf.ABOUT:
@@ -117,6 +123,7 @@ class _Transaction:
         places = (e.place for e in batch if e.place)
         self._ledger = Ledger(connection, ((p.site, p.gateway) for p in places), now_us)
         self._rows: list[Row] = []
+        self._visitors: list[Row] = []
         self._odd: list[tuple[int, int, Break]] = []
 
     def run(self) -> Outcome:
@@ -129,6 +136,8 @@ class _Transaction:
                 touched[address] = owner
         if self._rows:
             insert_many(self._connection, record, self._rows)
+        if self._visitors:
+            insert_many(self._connection, envelope, self._visitors)
         self._mark_odd()
         self._ledger.save()
         acks = {address: owner.acknowledgement() for address, owner in touched.items()}
@@ -191,6 +200,10 @@ class _Transaction:
         for arrived in run:
             if arrived.record is not None:
                 self._rows.append(row_of(owner.id, arrived.record, arrived.hash))
+                if arrived.visitor is not None:
+                    self._visitors.append(visitor_row(owner.id, epoch, arrived.seq, arrived.visitor))
+                if arrived.foreign:
+                    self._aside.find(owner.id, Trouble.ENVELOPE, epoch, arrived.seq)
             else:
                 self._set_aside(owner, topic, epoch, arrived, settled=True)
                 self._aside.find(owner.id, Trouble.POISON, epoch, arrived.seq)

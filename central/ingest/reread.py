@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, delete, select, update
 
 from central.errors import RowRefused
+from central.identity.opening import UNOPENED
 from central.ingest.intake import examine, take_in
 from central.ingest.segments import GENESIS_HASH, UNKNOWN_PREV
 from central.ingest.setaside import SetAside
@@ -136,7 +137,7 @@ class _Reading:
 
     def _is_understood(self, row: Any) -> bool:
         """A message without a place. What it said of its gateway is old by now; records count still."""
-        examined = examine(row.topic, row.payload)
+        examined = examine(row.topic, row.payload, UNOPENED.at(self._now_us))
         if examined.refused or examined.place is None or (examined.taken and examined.taken.refused):
             return False
         if examined.taken:

@@ -14,8 +14,11 @@ from enum import StrEnum
 from hashlib import sha256
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from central.identity.opening import OpenVisitor, Unfit, Visitor
 from central.ingest.segments import UNKNOWN_PREV
+from messages.envelope import envelope_hash
 from messages.errors import MessageError
 from messages.model import Record
 from messages.wire import Block, decode_block, decode_place, decode_record, join_block, unreadable_single
@@ -34,10 +37,15 @@ class Trouble(StrEnum):
     WRONG_GATEWAY = "wrong_gateway"  # one gateway's topic, another one's record
     WRONG_SIGNATURE = "wrong_signature"  # said in a gateway's name, and not by it
     OLD_STATE = "old_state"  # said by it, and played again after it had said something newer
+    ENVELOPE = "envelope"  # not the one that its record names, not to be opened, or for another community
 
 
 class Arrived(Struct, frozen=True):
-    """Something that belongs at `seq`. `body` and `reason` are kept where `record` is None."""
+    """Something that belongs at `seq`. `body` and `reason` are kept where `record` is None.
+
+    `envelope`: came with the record that names it; nobody has looked into it yet. `visitor`: what is kept of
+    it. `foreign`: it is not to be kept, and somebody should know.
+    """
 
     seq: int
     prev: bytes
@@ -45,6 +53,9 @@ class Arrived(Struct, frozen=True):
     record: Record | None
     body: bytes
     reason: str = ""
+    envelope: bytes | None = None
+    visitor: Visitor | None = None
+    foreign: bool = False
 
 
 class Refused(Struct, frozen=True):
@@ -92,6 +103,19 @@ def take_apart(gateway: str, payload: bytes) -> Taken:
     return taken
 
 
+def open_visitors(taken: Taken, open_visitor: OpenVisitor, site: str) -> None:
+    """What is kept of each envelope takes its place. Raises nothing: what is wrong with it is noted there."""
+    for at, arrived in enumerate(taken.arrived):
+        if arrived.envelope is None or arrived.record is None:
+            continue
+        visitor, foreign = None, False
+        try:
+            visitor = open_visitor(site, arrived.record, arrived.envelope)
+        except Unfit:
+            foreign = True
+        taken.arrived[at] = replace(arrived, envelope=None, visitor=visitor, foreign=foreign)
+
+
 def _take_one(taken: Taken, gateway: str, block: Block, seq: int, body: bytes) -> None:
     try:
         record = decode_record(body)
@@ -109,7 +133,17 @@ def _known(gateway: str, block: Block, seq: int, body: bytes, record: Record) ->
     if record.gateway != gateway:
         return Refused(body, "record: another gateway's", Trouble.WRONG_GATEWAY)
     if record.epoch == block.epoch and record.seq == seq:
-        return Arrived(seq, bytes.fromhex(record.prev), sha256(body).digest(), record, body)
+        envelope = block.envelopes.get(seq)
+        foreign = envelope is not None and envelope_hash(envelope) != record.identity
+        return Arrived(
+            seq,
+            bytes.fromhex(record.prev),
+            sha256(body).digest(),
+            record,
+            body,
+            envelope=None if foreign else envelope,
+            foreign=foreign,
+        )
     return _misplaced(block, seq, body, "record: not at the place that its block says")
 
 
@@ -140,7 +174,11 @@ def singly(payload: bytes) -> list[bytes]:
         return []
     if block.count == 1:
         return []
-    return [join_block(block.epoch, block.first + at, 1, bytes(raw)) for at, raw in enumerate(block.records)]
+    parts = []
+    for seq, raw in enumerate(block.records, block.first):
+        envelopes = {seq: block.envelopes[seq]} if seq in block.envelopes else None
+        parts.append(join_block(block.epoch, seq, 1, bytes(raw), envelopes))
+    return parts
 
 
 def unread(payload: bytes, reason: str) -> Taken:

@@ -1,0 +1,171 @@
+"""A visitor's envelope as it arrives: opened, indexed, sealed again under its day's keys. No statements.
+
+What comes too late, or is of a child, is not kept; the record that names it stays whole without it. Where the
+key ring cannot be used just now the envelope waits as it came: no record waits for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from typing import Final
+
+from msgspec import Struct
+
+from central.errors import IdentityDamaged, IdentityGone, SettingsError
+from central.identity.periods import day_of
+from central.identity.retention_rules import MOST_DAYS, RetentionRules
+from central.identity.vault import Vault, sealed_for
+from central.times import local
+from messages.envelope import Envelope, EnvelopeError, VisitorIdentity, bound, decode_envelope, padded
+from messages.model import ClockQuality, Record
+
+log = logging.getLogger(__name__)
+
+CHILD_BEFORE_YEARS: Final = 14
+"""Under this age nothing of a visitor is kept (trust.md R-86; PIPL 31)."""
+
+_CITIZEN_LENGTH: Final = 18
+
+
+class Visitor(Struct, frozen=True):
+    """What is kept of an envelope: a row of `envelope` but for its place."""
+
+    community: int
+    period: str  # a day
+    at: int
+    sealing_key: str
+    hash: bytes
+    number_index: bytes | None
+    sealed: bytes
+    waits: int
+
+    def __repr__(self) -> str:
+        return f"Visitor({self.community}, {self.period})"
+
+
+class Unfit(Exception):
+    """Not an envelope of that gateway, altered, or for nobody here; a person should know."""
+
+
+OpenVisitor = Callable[[str, Record, bytes], Visitor | None]
+"""Site, record and what came with it; as `Opener.open`."""
+
+
+class Opener:
+    """Without a vault, or while its keys cannot be read, envelopes wait. Safe to use from several threads."""
+
+    def __init__(self, vault: Vault | None, rules: RetentionRules) -> None:
+        self._vault = vault
+        self._rules = rules
+        self._told = False
+
+    def at(self, now_us: int) -> OpenVisitor:
+        """`open` as of now."""
+        return partial(self.open, now_us)
+
+    def open(self, now_us: int, site: str, record: Record, envelope: bytes) -> Visitor | None:
+        """None: nothing is to be kept of it. Raises Unfit."""
+        try:
+            taken = decode_envelope(envelope)
+        except EnvelopeError as error:
+            raise Unfit(str(error)) from None
+        owner = sealed_for(taken.key)
+        if owner is None or record.identity is None:
+            raise Unfit("sealed for a key that is not of this centre")
+        at_us = visit_us(record, now_us)
+        day = day_of(at_us, self._rules.zone)
+        if now_us >= self._rules.due_us(day):
+            return None
+        waiting = Visitor(owner[0], day, at_us, taken.key, bytes.fromhex(record.identity), None, envelope, 1)
+        return self.settle(site, record.gateway, record.epoch, record.seq, waiting)
+
+    def settle(self, site: str, gateway: str, epoch: int, seq: int, waiting: Visitor) -> Visitor | None:
+        """What waited, opened; itself where it must go on waiting, None where nothing is to be kept of it.
+        Raises Unfit."""
+        if self._vault is None:
+            return waiting
+        row = row_name(site, gateway, epoch, seq)
+        try:
+            taken = decode_envelope(waiting.sealed)
+            identity = self._opened(self._vault, taken, site, gateway)
+            if is_child(identity, waiting.at, self._rules):
+                return None
+            sealed = self._vault.seal_period(waiting.community, waiting.period, row, padded(identity))
+            index = self._vault.period_index(waiting.community, waiting.period, identity.number)
+        except IdentityGone:
+            return None
+        except (IdentityDamaged, EnvelopeError) as error:
+            raise Unfit(str(error)) from None
+        except (SettingsError, OSError) as error:
+            self._say_once(error)
+            return waiting
+        self._told = False
+        return Visitor(
+            waiting.community,
+            waiting.period,
+            waiting.at,
+            waiting.sealing_key,
+            waiting.hash,
+            index,
+            sealed,
+            0,
+        )
+
+    def _opened(self, vault: Vault, taken: Envelope, site: str, gateway: str) -> VisitorIdentity:
+        owner = sealed_for(taken.key)
+        if owner is None:
+            raise IdentityDamaged("sealed for a key that is not of this centre")
+        return vault.open_envelope(*owner, taken.sealed, bound(site, gateway, taken.key))
+
+    def _say_once(self, error: Exception) -> None:
+        if not self._told:
+            self._told = True
+            log.error("identity: visitors' envelopes wait: %s", error)
+
+
+UNOPENED: Final = Opener(None, RetentionRules(visitor_days=MOST_DAYS))
+"""For whoever has no keys at hand: everything waits for the serving centre."""
+
+
+def visitor_row(gateway_id: int, epoch: int, seq: int, visitor: Visitor) -> tuple[object, ...]:
+    """The columns of `envelope` without `id`, in order."""
+    return (
+        gateway_id,
+        epoch,
+        seq,
+        visitor.community,
+        visitor.period,
+        visitor.at,
+        visitor.sealing_key,
+        visitor.hash,
+        visitor.number_index,
+        visitor.sealed,
+        visitor.waits,
+    )
+
+
+def row_name(site: str, gateway: str, epoch: int, seq: int) -> str:
+    """What a visitor's sealed identity is bound to."""
+    return f"envelope:{site}/{gateway}/{epoch}/{seq}"
+
+
+def visit_us(record: Record, now_us: int) -> int:
+    """From when on the retention of a visit counts: its own time, or when we heard of it, where the gateway
+    did not know the time or was ahead of it."""
+    return now_us if record.clock is ClockQuality.UNKNOWN else min(record.at, now_us)
+
+
+def is_child(identity: VisitorIdentity, at_us: int, rules: RetentionRules) -> bool:
+    """By the birth date in an 18-character number; other documents do not say one that can be told apart."""
+    if len(identity.number) != _CITIZEN_LENGTH:
+        return False
+    try:
+        born = date.fromisoformat(identity.number[6:14])
+    except ValueError:
+        return False
+    today = local(at_us, rules.zone).date()
+    years = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+    return years < CHILD_BEFORE_YEARS

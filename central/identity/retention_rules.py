@@ -1,0 +1,34 @@
+"""How long what is kept, as the settings say it. Pure (trust.md R-88 and section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from central.identity.periods import DAY_US, ends_us
+
+EARLY_US: Final = 3_600_000_000
+"""Keys are destroyed an hour before their period's last moment would reach its age: so the first moment of a
+day is gone within 24 hours after its own time, also when the job is late."""
+
+LONGEST_WAIT_US: Final = 30 * DAY_US
+"""So long a month's key pair outlasts its time for a gateway that still seals for it (`retention`)."""
+
+
+SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
+MOST_DAYS: Final = 90
+"""With a cited rule; 30 without one (trust.md section 5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRules:
+    """For all communities of a centre."""
+
+    visitor_days: int = 30
+    zone: tzinfo = SHANGHAI
+
+    def due_us(self, period: str) -> int:
+        """From when on a day's or a month's keys are to be destroyed."""
+        return ends_us(period, self.zone) + self.visitor_days * DAY_US - EARLY_US
