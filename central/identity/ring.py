@@ -18,6 +18,7 @@ import secrets
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 
@@ -92,9 +93,8 @@ class KeyRing:
             return there
         part = self._write_part(name, made)
         try:
-            os.link(part, self.folder / name)  # fails where it exists: never two secrets of one name
-        except FileExistsError:
-            pass
+            with suppress(FileExistsError):  # then another process was first: never two secrets of one name
+                os.link(part, self.folder / name)
         finally:
             part.unlink()
         _sync_folder(part.parent)
