@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from central.errors import SettingsError
+from central.identity.retention_rules import MOST_DAYS, USUAL_DAYS
 from messages import tls
 from messages.tls import TlsFiles, TlsRefused
 
@@ -105,12 +106,34 @@ class KeysPart(_Part):
     """A folder: one file for each gateway that is trusted."""
 
 
+class IdentityPart(_Part):
+    """Keys of identity, made by `liuhen-central identity make`, and how long visitors' identity is kept."""
+
+    key_ring: Path = Path("key-ring")
+    """A folder outside the database and outside its backups; relative to where the settings lie."""
+    suite: Literal["international", "commercial"] = "international"
+    visitor_basis: Annotated[str, Field(min_length=8, max_length=300)] | None = None
+    """The legal basis on which visitors' identity is kept; without one no gateway seals any."""
+    visitor_days: Annotated[int, Field(strict=True, ge=1, le=MOST_DAYS)] = USUAL_DAYS
+    visitor_days_rule: Annotated[str, Field(min_length=8, max_length=300)] | None = None
+
+    @model_validator(mode="after")
+    def _longer_only_by_a_rule(self) -> IdentityPart:
+        if self.visitor_days > USUAL_DAYS and self.visitor_days_rule is None:
+            raise ValueError(
+                f"more than {USUAL_DAYS} visitor_days need the rule that demands them; cite it in"
+                " visitor_days_rule"
+            )
+        return self
+
+
 class Settings(_Part):
     database: DatabasePart
     listen: ListenPart = ListenPart()
     mqtt: MqttPart = MqttPart()
     console: ConsolePart = ConsolePart()
     keys: KeysPart = KeysPart()
+    identity: IdentityPart = IdentityPart()
 
 
 def load_settings(path: Path) -> Settings:
@@ -166,10 +189,13 @@ def _with_files_beside(settings: Settings, file: Path) -> Settings:
         centre_key_file=folder / settings.keys.centre_key_file,
         gateway_keys=folder / settings.keys.gateway_keys,
     )
+    identity = settings.identity.model_copy(update={"key_ring": folder / settings.identity.key_ring})
     mqtt = settings.mqtt.beside(folder)
     try:
         if mqtt.tls:
             mqtt.tls.context()
     except TlsRefused as error:
         raise SettingsError(f"{file}: [mqtt] {error}") from None
-    return settings.model_copy(update={"database": database, "keys": keys, "mqtt": mqtt})
+    return settings.model_copy(
+        update={"database": database, "keys": keys, "mqtt": mqtt, "identity": identity}
+    )

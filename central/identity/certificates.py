@@ -1,4 +1,4 @@
-"""Certificates of deletion: what was deleted, when, and which keys were destroyed for it (trust.md R-88, R-89).
+"""Certificates of deletion: what was deleted, when, which keys were destroyed for it (trust.md R-88, R-89).
 
 Each is signed with the centre's key and chained to the one before it, so that none can be altered, made up or
 left out later without being noticed. They say nothing of anybody.
@@ -33,9 +33,9 @@ class DataClass(StrEnum):
 
 
 class Certificate(Struct, frozen=True, forbid_unknown_fields=True):
-    """`due`: from when on it had to be deleted. `keys`: names in the key ring of what is destroyed, none where
-    there never was a key. `rows`: how many were deleted with it. `stragglers`: gateways that still sealed for
-    the key when it was destroyed."""
+    """`due`: from when on it had to be deleted. `keys`: names in the key ring of what is destroyed, none
+    where there never was a key. `rows`: how many were deleted with it. `stragglers`: gateways that still
+    sealed for the key when it was destroyed."""
 
     v: int
     number: int  # gapless, from 1

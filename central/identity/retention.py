@@ -24,7 +24,6 @@ from central.store.engine import reading, writing
 from central.store.identity_tables import deletion_certificate, envelope
 from central.store.tables import gateway, sent_settings
 from messages.errors import MessageError
-from messages.signing import body_unproved
 from messages.site_settings import decode_site_settings
 
 log = logging.getLogger(__name__)
@@ -45,7 +44,8 @@ class Retention:
         """Whatever is due by now is gone when this returns. Raises StoreUnavailable, SettingsError; what was
         destroyed by then stays so, and its rows and certificate follow the next time."""
         made = [self._end_of_day(*each, now_us) for each in self._days_due(now_us)]
-        made += [self._end_of_month(*each, now_us) for each in self._months_due(now_us)]
+        made += [self._end_of_month(*each, now_us) for each in list(self._months_due(now_us))]
+        self._forget(now_us)
         for certificate in made:
             log.info(
                 "identity: community %d, %s %s: %d rows deleted, keys destroyed",
@@ -61,29 +61,38 @@ class Retention:
         if month_of_day(period) != period:
             return self._end_of_day(community, period, now_us)
         with reading(self.engine) as connection:
-            days = [
-                day for owner, day in _days_stored(connection) if owner == community and day[:7] == period
-            ]
-        days += [day for day in self.vault.periods(community) if day != period and day[:7] == period]
-        for day in sorted(set(days)):
-            self._end_of_day(community, day, now_us)
+            days = {day for owner, day in _days_stored(connection) if owner == community}
+        days.update(self.vault.periods(community))
+        for day in sorted(days):
+            if day != period and month_of_day(day) == period:
+                self._end_of_day(community, day, now_us)
         return self._end_of_month(community, period, now_us)
+
+    def _forget(self, now_us: int) -> None:
+        """What a certificate says need not be remembered in the key ring for ever."""
+        with reading(self.engine) as connection:
+            for each in self.vault.all_gone():
+                over = now_us >= self.rules.due_us(each[1]) + LONGEST_WAIT_US
+                if over and _is_certified(connection, *each):
+                    self.vault.forget_gone(*each)
 
     # --- days
 
     def _days_due(self, now_us: int) -> list[tuple[int, str]]:
-        """Of keys that are here, of rows that are here, and of keys that a run was killed after destroying."""
+        """Of keys or rows that are here, and of keys that a run was killed after destroying."""
         with reading(self.engine) as connection:
             found = set(_days_stored(connection))
-            found |= {(c, day) for c, day in self._gone_days() if not _is_certified(connection, c, day)}
+        found |= {each for each in self._gone_unsaid() if month_of_day(each[1]) != each[1]}
         for community in self.vault.communities():
             found |= {(community, day) for day in self.vault.periods(community) if month_of_day(day) != day}
         return sorted(
             each for each in found if now_us >= self.rules.due_us(each[1]) or self.vault.gone(*each)
         )
 
-    def _gone_days(self) -> Iterator[tuple[int, str]]:
-        return ((c, period) for c, period in self.vault.all_gone() if month_of_day(period) != period)
+    def _gone_unsaid(self) -> list[tuple[int, str]]:
+        """Destroyed, and no certificate says so."""
+        with reading(self.engine) as connection:
+            return [each for each in self.vault.all_gone() if not _is_certified(connection, *each)]
 
     def _end_of_day(self, community: int, day: str, now_us: int) -> Certificate:
         self.vault.destroy_period(community, day)
@@ -111,9 +120,7 @@ class Retention:
                     continue
                 if now_us >= due_us + LONGEST_WAIT_US or not self._stragglers(community, month):
                     yield community, month
-        with reading(self.engine) as connection:
-            gone = [(c, p) for c, p in self.vault.all_gone() if month_of_day(p) == p]
-            yield from [each for each in gone if not _is_certified(connection, *each)]
+        yield from [each for each in self._gone_unsaid() if month_of_day(each[1]) == each[1]]
 
     def _stragglers(self, community: int, month: str) -> tuple[str, ...]:
         with reading(self.engine) as connection:
@@ -200,7 +207,7 @@ def _still_sealing_for(connection: Connection, community: int, month: str) -> It
 
 def _seals_for(body: bytes, community: int, month: str) -> bool:
     try:
-        key = decode_site_settings(body_unproved(body)).sealing_key
+        key = decode_site_settings(body).sealing_key
     except MessageError:
         return False
     owner = sealed_for(key.id) if key else None

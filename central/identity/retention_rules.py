@@ -18,6 +18,7 @@ LONGEST_WAIT_US: Final = 30 * DAY_US
 
 
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
+USUAL_DAYS: Final = 30
 MOST_DAYS: Final = 90
 """With a cited rule; 30 without one (trust.md section 5)."""
 
@@ -26,7 +27,7 @@ MOST_DAYS: Final = 90
 class RetentionRules:
     """For all communities of a centre."""
 
-    visitor_days: int = 30
+    visitor_days: int = USUAL_DAYS
     zone: tzinfo = SHANGHAI
 
     def due_us(self, period: str) -> int:

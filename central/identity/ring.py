@@ -137,6 +137,16 @@ class KeyRing:
             if path.is_file() and path.suffix not in (GONE, ".part"):
                 yield path.relative_to(self.folder).as_posix()
 
+    def gone_names(self, under: str) -> Iterator[str]:
+        """Of the secrets that were destroyed there, as far as that is still remembered."""
+        root = self.folder / under
+        for path in sorted(root.rglob(f"*{GONE}")) if root.is_dir() else ():
+            yield path.relative_to(self.folder).as_posix().removesuffix(GONE)
+
+    def forget_gone(self, name: str) -> None:
+        """Once it is written down elsewhere, and nothing would make it anew."""
+        (self.folder / (name + GONE)).unlink(missing_ok=True)
+
     def is_gone(self, name: str) -> bool:
         return (self.folder / (name + GONE)).exists() and not (self.folder / name).exists()
 

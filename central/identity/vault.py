@@ -191,6 +191,16 @@ class Vault:
         names = (f"{_folder(community)}/{_checked(period)}.{use}" for use in uses)
         return tuple(name for name in names if self.ring.is_gone(name))
 
+    def all_gone(self) -> tuple[tuple[int, str], ...]:
+        """(community, period) of keys that were destroyed, as far as that is still remembered."""
+        names = (Path(name) for name in self.ring.gone_names("periods"))
+        return tuple(sorted({(int(path.parent.name), path.stem) for path in names}))
+
+    def forget_gone(self, community: int, period: str) -> None:
+        """Once a certificate says so, and its envelopes would come too late to be opened."""
+        for name in self.gone(community, period):
+            self.ring.forget_gone(name)
+
     def communities(self) -> tuple[int, ...]:
         """Those of which any key is here."""
         registers = (Path(name).stem for name in self.ring.names("lasting/registers"))
