@@ -115,7 +115,7 @@ class KeyRing:
         """Overwritten, removed and remembered as gone, durable when this returns; False: it was gone already,
         or never there, and is remembered all the same."""
         path = self.folder / name
-        path.parent.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        self._make_folder(path.parent)
         gone = path.with_name(path.name + GONE)
         gone.touch(mode=_PRIVATE, exist_ok=True)
         _sync_folder(path.parent)
@@ -150,6 +150,12 @@ class KeyRing:
     def is_gone(self, name: str) -> bool:
         return (self.folder / (name + GONE)).exists() and not (self.folder / name).exists()
 
+    def _make_folder(self, folder: Path) -> None:
+        if not folder.is_dir():
+            self._make_folder(folder.parent)
+            folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+            _sync_folder(folder.parent)
+
     def _unwrapped(self, name: str, text: bytes) -> bytes:
         where = f"[identity] key_ring: {self.folder / name}"
         try:
@@ -165,7 +171,7 @@ class KeyRing:
     def _write_part(self, name: str, secret: bytes) -> Path:
         path = self.folder / name
         sealed = seal(self._master, secret, name.encode())
-        path.parent.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        self._make_folder(path.parent)
         part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
         _write_new(part, msgspec.json.encode(_Wrapped(RING_VERSION, sealed.hex())))
         return part
@@ -178,7 +184,7 @@ def make_ring(folder: Path, suite: Suite, master_file: Path | None = None) -> Ke
     text = msgspec.json.encode(_Master(RING_VERSION, key.id.hex(), suite.name, key.secret.hex()))
     try:
         folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
-        path.parent.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        self._make_folder(path.parent)
         if any(folder.iterdir()):
             raise Clash(f"{folder}: holds something already; nothing was changed")
         _write_new(path, text)
