@@ -139,31 +139,27 @@ def swipes_from_events(
 
     `token_of(door, card)`: what that card is there, None if its reader cannot read it. `kills_ns` by door:
     the monotonic times its gateway was killed at; `disorders` by door, too. A relay driven shortly after the
-    card had gone belongs to the card that lay there last.
+    card had gone belongs to the card that lay there last, and so does one driven when the next card lies
+    there and was not read yet.
     """
-    swipes: list[Swipe] = []
+    laid: list[_Lying] = []
     lying: dict[str, _Lying] = {}
-
-    def ended(last: _Lying) -> Swipe:
-        return last.swipe(kills_ns.get(last.door, ()), disorders.get(last.door, _IN_ORDER))
-
     for event in events:
         door = str(event.get("door", ""))
         match event["event"]:
             case "presented":
-                if door in lying:
-                    swipes.append(ended(lying.pop(door)))
+                before = lying.pop(door, None)
                 token = token_of(door, str(event["card"]))
                 if token is not None:
-                    lying[door] = _Lying(door, str(event["card"]), token, _t_ns(event))
+                    lying[door] = _Lying(door, str(event["card"]), token, _t_ns(event), before)
+                    laid.append(lying[door])
             case "removed" if door in lying:
                 lying[door].gone_ns = _t_ns(event)
             case "read_sent" if door in lying:
                 lying[door].read = True
             case "relay_on" if door in lying:
-                lying[door].opened_ns.append(_t_ns(event))
-                lying[door].gone_ns = max(lying[door].gone_ns, _t_ns(event))
-    return [*swipes, *map(ended, lying.values())]
+                lying[door].opens(_t_ns(event))
+    return [each.swipe(kills_ns.get(each.door, ()), disorders.get(each.door, _IN_ORDER)) for each in laid]
 
 
 def _t_ns(event: Mapping[str, object]) -> int:
@@ -182,9 +178,22 @@ class _Lying:
     card: str
     token: str
     laid_ns: int
+    before: _Lying | None
     gone_ns: int = 0
     opened_ns: list[int] = field(default_factory=list)
     read: bool = False
+
+    def opens(self, at_ns: int) -> None:
+        last = self.before
+        if last is not None and not self.read and last.waits(at_ns):
+            last.opens(at_ns)
+            return
+        self.opened_ns.append(at_ns)
+        self.gone_ns = max(self.gone_ns, at_ns)
+
+    def waits(self, at_ns: int) -> bool:
+        """Whether it was read and has had no answer, and that not long ago."""
+        return self.read and not self.opened_ns and at_ns <= self.gone_ns + _AFTERWARDS_NS
 
     def swipe(self, kills_ns: Sequence[int], disorder: Disorder) -> Swipe:
         gone_ns = self.gone_ns or self.laid_ns

@@ -67,3 +67,23 @@ def test_swipes_are_read_from_the_simulators_events() -> None:
     assert second == Swipe("unit-1", _OTHER, openings=0, read=False, disturbed=False)
     [killed, _] = swipes_from_events(events, lambda _door, card: tokens[card], {"unit-1": [35]})
     assert killed.disturbed
+
+
+def at(t_ns: int, event: str, card: str) -> dict[str, object]:
+    return {"t_ns": t_ns, "event": event, "card": card, "door": "unit-1"}
+
+
+@pytest.mark.parametrize(
+    ("events", "openings"),
+    [
+        pytest.param(["P1", "read", "gone", "P2", "open", "read", "open"], [1, 1], id="late for the former"),
+        pytest.param(["P1", "read", "open", "gone", "P2", "open"], [1, 1], id="the former had its answer"),
+        pytest.param(["P1", "gone", "P2", "open"], [0, 1], id="the former was never read"),
+        pytest.param(["P1", "read", "gone", "P2", "read", "open"], [0, 1], id="the next one was read"),
+    ],
+)
+def test_a_door_opens_for_the_card_that_was_read(events: list[str], openings: list[int]) -> None:
+    names = {"read": "read_sent", "gone": "removed", "open": "relay_on"}
+    told = [at(n, names.get(word, "presented"), word) for n, word in enumerate(events)]
+    found = swipes_from_events(told, lambda _door, card: card, {})
+    assert [swipe.openings for swipe in found] == openings
