@@ -184,7 +184,7 @@ def make_ring(folder: Path, suite: Suite, master_file: Path | None = None) -> Ke
     text = msgspec.json.encode(_Master(RING_VERSION, key.id.hex(), suite.name, key.secret.hex()))
     try:
         folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
-        self._make_folder(path.parent)
+        path.parent.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise Clash(f"{folder}: holds something already; nothing was changed")
         _write_new(path, text)
