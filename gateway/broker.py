@@ -122,7 +122,8 @@ _REMEDIES: Final = {
     0x86: "it does not take user name or password",
     NOT_AUTHORIZED: (
         "its access list does not allow this gateway that; allow it to write and read"
-        " liuhen/v1/SITE/GATEWAY/# and to read liuhen/v1/centre/#"
+        " liuhen/v1/SITE/GATEWAY/# and to read liuhen/v1/centre/#. Where it knows us by our certificate, is"
+        " the common name of that our [gateway] name?"
     ),
     SERVER_BUSY: "it is busy; tried again later",
     0x8A: "it has banned this client",

@@ -84,6 +84,7 @@ def run(settings: SettingsFile) -> None:
 @app.command()
 def check(settings: SettingsFile) -> None:
     """Says whether the gateway could start with these settings, without starting it."""
+    from gateway.certificates import refuse_unfit
     from gateway.devices import make_lock_boards, make_readers
     from gateway.keys import load_keys
     from gateway.rights_files import load_list_file, load_settings_file
@@ -93,6 +94,7 @@ def check(settings: SettingsFile) -> None:
     make_readers(loaded, tokeniser(load_site_key(loaded.gateway.site_key_file)))
     make_lock_boards(loaded)
     load_keys(loaded.keys.device_key_file, loaded.keys.centre_keys_file)
+    refuse_unfit(loaded)
     load_settings_file(loaded)
     doubts = _unsafe_storage(loaded)
     found = load_list_file(loaded)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from gateway.errors import SettingsError
 from gateway.keys import load_centre_keys
 from messages.acks import opened_ack
 from messages.errors import MessageError
+from messages.tls import CUT_SHORT, TlsRefused, told
 from messages.topics import CENTRE_STATE, GatewayTopic, Leaf
 from messages.wire import CentreState, decode
 
@@ -41,9 +43,12 @@ def broker(patient: Patient) -> Iterator[Finding]:
         reason = error.strerror or "no answer in time"
         yield Finding("broker", Grade.BAD, f"{where}: nobody answers ({reason})", _START)
         return
-    with _line(patient) as (news, acks):
-        yield from _conversation(patient, news, where)
-        yield from _acknowledgements(patient, acks)
+    try:
+        with _line(patient) as (news, acks):
+            yield from _conversation(patient, news, where)
+            yield from _acknowledgements(patient, acks)
+    except TlsRefused as error:
+        yield Finding("broker", Grade.BAD, f"{where}: no safe line: {error}", _FILES)
 
 
 News = queue.SimpleQueue[tuple[str, object]]
@@ -52,6 +57,9 @@ News = queue.SimpleQueue[tuple[str, object]]
 def _conversation(patient: Patient, news: News, where: str) -> Iterator[Finding]:
     limit_s = time.monotonic() + patient.broker_limit_s
     code = _awaited(news, "connected", limit_s)
+    if isinstance(code, str):
+        yield Finding("broker", Grade.BAD, f"{where}: no safe line: {code}", _FILES)
+        return
     if not isinstance(code, ReasonCode):
         yield Finding("broker", Grade.BAD, f"{where}: takes connections, but does not speak MQTT", _START)
         return
@@ -66,7 +74,8 @@ def _conversation(patient: Patient, news: News, where: str) -> Iterator[Finding]
         what = f"{where}: lets us not hear the centre: {refused[0]}"
         yield Finding("broker", Grade.BAD, what, remedy(refused[0].value))
         return
-    yield Finding("broker", Grade.OK, f"{where}: MQTT {patient.settings.mqtt.protocol}")
+    safely = ", mutual TLS" if patient.settings.mqtt.tls else ""
+    yield Finding("broker", Grade.OK, f"{where}: MQTT {patient.settings.mqtt.protocol}{safely}")
     yield _centre(_awaited(news, "state", min(limit_s, time.monotonic() + _RETAINED_S)))
 
 
@@ -116,12 +125,23 @@ def _line(patient: Patient) -> Iterator[tuple[News, list[bytes]]]:
         clean_session=None if patient.settings.mqtt.protocol == "5" else True,
         reconnect_on_failure=False,
     )
+    files = patient.settings.mqtt.tls
+    if files:
+        client.tls_set_context(files.context())
     ack = str(GatewayTopic(gateway.site, gateway.name, Leaf.ACK))
 
     def connected(_c: object, _u: object, _f: object, code: ReasonCode, _p: object) -> None:
         news.put(("connected", code))
         if not code.is_failure:
             client.subscribe([(ack, _QOS), (CENTRE_STATE, _QOS)])
+
+    def unsafe(*_: object) -> None:
+        if why := told(sys.exception()):
+            news.put(("connected", why))
+
+    def gone(_c: object, _u: object, _f: object, code: ReasonCode, _p: object) -> None:
+        if files and code.is_failure:  # in the place of a greeting; who was greeted no longer waits for one
+            news.put(("connected", CUT_SHORT))
 
     def subscribed(_c: object, _u: object, _m: int, codes: list[ReasonCode], _p: object) -> None:
         news.put(("subscribed", [code for code in codes if code.is_failure]))
@@ -133,6 +153,7 @@ def _line(patient: Patient) -> Iterator[tuple[News, list[bytes]]]:
             acks.append(bytes(heard.payload))
 
     client.on_connect, client.on_subscribe, client.on_message = connected, subscribed, message
+    client.on_connect_fail, client.on_disconnect = unsafe, gone
     client.connect_async(patient.settings.mqtt.host, patient.settings.mqtt.port)
     client.loop_start()
     try:
@@ -155,6 +176,7 @@ def _awaited(news: News, what: str, until_s: float) -> object:
 
 
 _START = "start the broker, or mend [mqtt] host and port; doors open without it, and records wait here"
+_FILES = "see the files in [mqtt] and the broker's; doors open without it, and records wait here"
 _UNSIGNED = (
     "start the gateway if it does not run; if that does not mend it: has the centre keys, and is"
     " centre_keys_file what `liuhen-central keys show` prints? If so, somebody forges"

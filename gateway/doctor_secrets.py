@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-
+from gateway.certificates import read_certificates, refuse_unfit
 from gateway.doctor import Finding, Grade, Patient
 from gateway.errors import SettingsError
 from gateway.keys import load_centre_keys, load_device_keys
 from gateway.tokens import load_site_key
 
 _SOON = timedelta(days=30)
-_MAX_CERTIFICATE_BYTES = 1 << 20
 
 
 def site_key(patient: Patient) -> Iterator[Finding]:
@@ -66,13 +64,20 @@ def certificates(patient: Patient) -> Iterator[Finding]:
         path = getattr(mqtt, name)
         if isinstance(path, Path) and "key" not in name:
             yield from judge_certificates(f"mqtt.{name}", path, patient.now_us)
+    if mqtt.tls is None:
+        return
+    try:
+        refuse_unfit(patient.settings)
+    except SettingsError as error:
+        yield Finding("certificate", Grade.BAD, str(error), "doors open without it, and records wait here")
+    else:
+        yield Finding("certificate", Grade.OK, "this gateway's own, and its key is for its owner alone")
 
 
 def judge_certificates(name: str, path: Path, now_us: int) -> Iterator[Finding]:
     """Each certificate of a PEM file: whether it is valid now and for a month from now."""
     try:
-        with path.open("rb") as file:
-            found = x509.load_pem_x509_certificates(file.read(_MAX_CERTIFICATE_BYTES))
+        found = read_certificates(path)
     except OSError as error:
         yield Finding("certificate", Grade.BAD, f"{name}: {path} cannot be read ({error.strerror})")
         return

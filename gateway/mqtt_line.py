@@ -23,7 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from gateway.broker import PROTOCOL_ERROR, Consequence, Fallback, Limits, consequence
 from gateway.settings import MqttPart
 from gateway.troubles import NOT_HEARD, Complaint
-from messages.tls import TlsRefused, told
+from messages.tls import CUT_SHORT, TlsRefused, told
 from messages.wire import MAX_PAYLOAD_BYTES
 
 log = logging.getLogger(__name__)
@@ -33,10 +33,6 @@ IN_FLIGHT: Final = 20
 
 _KEEPALIVE_S: Final = 30
 _GOODBYE_S: Final = 1.0
-_CUT_SHORT: Final = (
-    "the broker ends the connection before it says a word; is our certificate over, or of an authority"
-    " that it does not know?"
-)
 _QOS: Final = 1
 
 Tell = Callable[[str, object], None]
@@ -182,7 +178,7 @@ class Line:
         if flags.is_disconnect_packet_from_server or broken:
             self._news("ends the connection", Complaint(code.value, str(code)))
         elif not self._answered and code.is_failure and self._settings.tls:
-            self._news("silence", _CUT_SHORT)
+            self._news("silence", self.client.turned_away or CUT_SHORT)
 
     def _on_subscribe(self, _c: object, _u: object, _m: int, codes: list[ReasonCode], _p: object) -> None:
         refused = [code for code in codes if code.is_failure]
@@ -200,6 +196,8 @@ class _Client(mqtt.Client):
     """paho's client, whose network thread does not end unheard, whatever a broker made it stumble over."""
 
     on_end: Callable[[], None]
+    turned_away: str | None = None
+    """What the broker said of our certificate: in TLS 1.3 that comes when our end is through already."""
 
     def heed(self, receive_maximum: int) -> None:
         """Before anything is published. paho itself lets this number be set before the connect only, and the
@@ -211,6 +209,13 @@ class _Client(mqtt.Client):
         assert self._ssl_context is not None
         tcp_sock.settimeout(self._keepalive)
         return self._ssl_context.wrap_socket(tcp_sock, server_hostname=self._host)
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        try:
+            return super()._sock_recv(bufsize)
+        except ssl.SSLError as error:
+            self.turned_away = told(error)
+            raise
 
     def loop_forever(self, *args: Any, **kwargs: Any) -> MQTTErrorCode:
         try:

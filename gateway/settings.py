@@ -58,10 +58,11 @@ def _a_name(name: str) -> str:
     return name
 
 
-def _not_the_centre(site: str) -> str:
-    if site == "centre":
+def _not_the_centre(name: str) -> str:
+    """Neither in topics nor in the broker's access list, which knows everybody by name alone."""
+    if name == "centre":
         raise ValueError("the centre itself is called so")
-    return site
+    return name
 
 
 def _known_zone(zone: str) -> str:
@@ -95,7 +96,7 @@ class _Part(BaseModel):
 
 class GatewayPart(_Part):
     site: Annotated[Name, AfterValidator(_not_the_centre)]
-    name: Name
+    name: Annotated[Name, AfterValidator(_not_the_centre)]
     label: Label
     site_key_file: FilePath
     access_list: FilePath | None = None  # None: the centre sends it

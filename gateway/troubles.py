@@ -57,6 +57,7 @@ class Troubles:
         self._waiting: tuple[tuple[int, int], ...] = ()
         self._waiting_since_s = 0.0
         self._short_lived = 0
+        self._unsafe: str | None = None  # why there was no safe line at the last try
 
     @property
     def now(self) -> tuple[str, ...]:
@@ -89,6 +90,9 @@ class Troubles:
             text = f"nobody answers at {self._address}; records wait here. Is the broker running, and are"
             self.tell(_SILENCE, f"{text} [mqtt] host and port right?")
         else:
+            if why != self._unsafe:
+                self._told.pop(_UNSAFE, None)
+            self._unsafe = why
             text = f"no safe line to {self._address}; records wait here: {why}"
             self.tell(_UNSAFE, f"{text}. See the files in [mqtt], and liuhen-gateway doctor")
 

@@ -1,12 +1,11 @@
 """Mutual TLS between gateway, broker and centre, on a real Mosquitto with our access list (trust.md R-50)."""
 
-import shutil
+import re
 import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from getpass import getuser
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -15,7 +14,7 @@ from central_support import Broker, until
 from gateway_support import TurnedClock, a_fact
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
-from tls_support import Authority
+from tls_support import LONG_AGO, Authority, a_safe_broker
 
 from central.ingest.service import IngestService
 from central.settings import MqttPart as CentreMqtt
@@ -29,7 +28,6 @@ from messages.tls import TlsFiles, TlsRefused
 from messages.wire import WIRE_VERSION, About
 
 GATEWAY = "east-1"
-ACCESS_LIST = Path(__file__).parent.parent / "config" / "mosquitto.example.acl"
 
 
 @pytest.fixture
@@ -39,19 +37,8 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 def broker(tmp_path: Path, authority: Authority) -> Iterator[Broker]:
-    certificate, key = authority.make("broker")
-    access_list = tmp_path / "mosquitto.acl"
-    shutil.copy(ACCESS_LIST, access_list)
-    access_list.chmod(0o600)
-    started = Broker(
-        tmp_path,
-        f"user {getuser()}\ncafile {authority.ca}\ncertfile {certificate}\nkeyfile {key}\n"
-        f"tls_version tlsv1.3\nrequire_certificate true\nuse_identity_as_username true\n"
-        f"acl_file {access_list}\n",
-    )
-    started.start()
-    yield started
-    started.kill()
+    with a_safe_broker(tmp_path, authority) as started:
+        yield started
 
 
 @dataclass
@@ -114,6 +101,10 @@ def test_records_reach_the_centre_and_its_acknowledgement_comes_back(
         until(lambda: building.licensed.get(building.journal.head.epoch, 0) >= head, "acknowledgement")
 
 
+_OVER = re.compile("turns us away: our certificate is over|is our certificate over")
+"""The broker's own word may be lost when it hangs up."""
+
+
 def unsafe(building: Building) -> bool:
     return "no safe line" in building.uplink.status().troubles
 
@@ -121,31 +112,91 @@ def unsafe(building: Building) -> bool:
 def test_a_broker_of_another_authority_is_not_believed(
     tmp_path: Path, broker: Broker, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
-    files = authority.settings(GATEWAY) | {"ca_file": Authority(tmp_path, "foreign-ca").ca}
+    files = authority.settings(GATEWAY) | {"ca_file": Authority(tmp_path, "foreign").ca}
     with a_building(tmp_path, broker, files) as building:
         until(lambda: unsafe(building), "word of the certificate")
         assert not building.uplink.status().connected
-    assert "the broker's certificate is not believed" in caplog.text
+    assert "the broker's certificate is not believed: its authority is not in ca_file" in caplog.text
 
 
-def test_a_gateway_with_a_foreign_certificate_is_not_let_in(
-    tmp_path: Path, broker: Broker, authority: Authority
+def test_a_broker_that_answers_under_another_name_is_not_believed(
+    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
-    foreign = Authority(tmp_path, "foreign-ca").settings(GATEWAY) | {"ca_file": authority.ca}
-    heard = Listener(broker, foreign)
-    assert not heard.greeted()
+    with (
+        a_safe_broker(tmp_path, authority, hosts=["broker.example.net", "192.0.2.7"]) as broker,
+        a_building(tmp_path, broker, authority.settings(GATEWAY)) as building,
+    ):
+        until(lambda: unsafe(building), "word of the certificate")
+    assert "is not believed: it is for other addresses than [mqtt] host" in caplog.text
+
+
+def test_a_broker_whose_certificate_is_over_is_not_believed(
+    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        a_safe_broker(tmp_path, authority, ago=LONG_AGO) as broker,
+        a_building(tmp_path, broker, authority.settings(GATEWAY)) as building,
+    ):
+        until(lambda: unsafe(building), "word of the certificate")
+    assert "the broker's certificate is not believed: it is over" in caplog.text
+
+
+def test_a_gateway_cannot_stand_for_the_broker(
+    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also not where its certificate were made for the broker's very name."""
+    with (
+        a_safe_broker(tmp_path, authority, hosts=[]) as broker,
+        a_building(tmp_path, broker, authority.settings(GATEWAY)) as building,
+    ):
+        until(lambda: unsafe(building), "word of the certificate")
+    assert (
+        "the broker's certificate is not believed: it was made for something else than a broker"
+        in caplog.text
+    )
+
+
+def test_a_gateway_of_another_authority_is_not_let_in(
+    tmp_path: Path, broker: Broker, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    foreign = Authority(tmp_path, "foreign").settings(GATEWAY) | {"ca_file": authority.ca}
+    with closing(Listener(broker, foreign)) as listener:
+        assert not listener.greeted()
+    with a_building(tmp_path, broker, foreign) as building:
+        until(lambda: unsafe(building), "word that nobody lets it in")
+    assert re.search("turns us away: it does not know the authority|is our certificate over", caplog.text)
 
 
 def test_a_renewed_certificate_is_taken_up_without_a_restart(
     tmp_path: Path, broker: Broker, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
-    over = authority.make(GATEWAY, days=(-9, -1))
-    files = {"ca_file": authority.ca, "certificate_file": over[0], "key_file": over[1]}
+    files = authority.settings(GATEWAY, ago=LONG_AGO)
     with a_building(tmp_path, broker, files) as building:
         until(lambda: unsafe(building), "word that nobody lets it in")
         authority.make(GATEWAY)
         until(lambda: building.uplink.status().connected, "connection with the renewed one")
-    assert "is our certificate over" in caplog.text
+        assert not unsafe(building)
+    assert _OVER.search(caplog.text)
+
+
+def test_the_centre_takes_a_renewed_certificate_up_without_a_restart(
+    tmp_path: Path, broker: Broker, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = authority.settings("centre", ago=LONG_AGO)
+    with caplog.at_level("INFO"), a_centre(tmp_path, broker, files):
+        until(lambda: _OVER.search(caplog.text), "word that nobody lets it in")
+        files["key_file"].unlink()
+        until(lambda: "key: No such file or directory" in caplog.text, "word of the missing key")
+        authority.make("centre")
+        until(lambda: "connected to the broker" in caplog.text, "connection with the renewed one")
+
+
+def test_the_centre_says_what_it_does_not_believe(
+    tmp_path: Path, broker: Broker, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = authority.settings("centre") | {"ca_file": Authority(tmp_path, "foreign").ca}
+    with a_centre(tmp_path, broker, files):
+        until(lambda: "its authority is not in ca_file" in caplog.text, "word of the certificate")
 
 
 def test_files_that_do_not_belong_together_are_told_and_the_doors_go_on(
@@ -240,6 +291,16 @@ def test_some_files_alone_are_no_settings() -> None:
     for part in (MqttPart, CentreMqtt):
         with pytest.raises(ValueError, match="name all three, or none"):
             part.model_validate({"ca_file": "site-ca.pem"})
+
+
+def test_a_key_that_others_can_read_is_not_used(authority: Authority) -> None:
+    files = authority.settings(GATEWAY)
+    files["key_file"].chmod(0o640)
+    safe = TlsFiles(files["ca_file"], files["certificate_file"], files["key_file"])
+    with pytest.raises(TlsRefused, match=r"can be read by others \(mode 640\); run: chmod 600"):
+        safe.context()
+    files["key_file"].chmod(0o600)
+    assert safe.context().minimum_version is ssl.TLSVersion.TLSv1_3
 
 
 def test_what_is_no_certificate_is_told_with_its_name(tmp_path: Path, authority: Authority) -> None:

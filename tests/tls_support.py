@@ -1,70 +1,69 @@
-"""A site's authority and the certificates it makes, for tests of safe lines. Keys are made anew each time."""
+"""A site's authority and a broker that asks for its certificates, as our examples and commands make them."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from getpass import getuser
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.ec import (
-    SECP256R1,
-    EllipticCurvePrivateKey,
-    generate_private_key,
-)
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from central_support import Broker
 
-_DAY = timedelta(days=1)
+from central.fleet.authority import CERTIFICATE_LIFE, make_authority, make_certificate
+
+CONFIG = Path(__file__).parent.parent / "config"
+ACCESS_LIST = CONFIG / "mosquitto.example.acl"
+HOST = "127.0.0.1"
+LONG_AGO = CERTIFICATE_LIFE + timedelta(days=9)
+"""What was made then is over."""
 
 
 class Authority:
     """`ca` is what both ends trust."""
 
-    def __init__(self, folder: Path, name: str = "site-ca") -> None:
-        self._folder = folder
-        self._key = generate_private_key(SECP256R1())
-        self._name = _called(name)
-        builder = _about(self._name, self._name, self._key, days=(-1, 30))
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        self.ca = folder / f"{name}.pem"
-        self.ca.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    def __init__(self, folder: Path, name: str = "authority") -> None:
+        self._folder = folder / name
+        self._now = datetime.now(UTC)
+        self.ca = make_authority(self._folder, self._now - 2 * LONG_AGO).certificate
 
     def make(
-        self, name: str, *, days: tuple[int, int] = (-1, 30), file: str | None = None
+        self, name: str, *, ago: timedelta = timedelta(0), hosts: Sequence[str] = ()
     ) -> tuple[Path, Path]:
-        """Certificate and key; valid from and until so many days from now. Good for 127.0.0.1."""
-        key = generate_private_key(SECP256R1())
-        local = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-        builder = _about(_called(name), self._name, key, days).add_extension(local, critical=False)
-        certificate = self._folder / f"{file or name}.pem"
-        certificate.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
-        private = certificate.with_suffix(".key")
-        private.touch(mode=0o600)
-        private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        return certificate, private
+        """Certificate and key, in the place of former ones."""
+        for former in self._folder.glob(f"{name}.*"):
+            former.unlink()
+        made = make_certificate(self._folder, name, self._now - ago, hosts=hosts)
+        assert made.key is not None
+        return made.certificate, made.key
 
-    def settings(self, name: str) -> dict[str, Path]:
+    def settings(self, name: str, *, ago: timedelta = timedelta(0)) -> dict[str, Path]:
         """What `[mqtt]` names for a new certificate."""
-        certificate, key = self.make(name)
+        certificate, key = self.make(name, ago=ago)
         return {"ca_file": self.ca, "certificate_file": certificate, "key_file": key}
 
 
-def _called(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+def settings_of_the_example(folder: Path) -> str:
+    """The lines about certificates of the broker's example, with files in `folder`, without the listener."""
+    text = (CONFIG / "mosquitto.example.conf").read_text(encoding="utf-8")
+    block = text.partition("# listener 8883\n")[2].partition("\n\n")[0]
+    return block.replace("# ", "").replace("/etc/mosquitto/certs", str(folder)) + "\n"
 
 
-def _about(
-    subject: x509.Name, issuer: x509.Name, key: EllipticCurvePrivateKey, days: tuple[int, int]
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now + days[0] * _DAY)
-        .not_valid_after(now + days[1] * _DAY)
-    )
+@contextmanager
+def a_safe_broker(
+    folder: Path, authority: Authority, *, ago: timedelta = timedelta(0), hosts: Sequence[str] = (HOST,)
+) -> Iterator[Broker]:
+    """With a certificate of its own and our access list."""
+    files = folder / "broker"
+    files.mkdir(parents=True)
+    certificate, key = authority.make("broker", ago=ago, hosts=hosts)
+    for file in (certificate, key, authority.ca, ACCESS_LIST):
+        shutil.copy(file, files / file.name.replace("mosquitto.example.acl", "liuhen.acl"))
+    broker = Broker(folder, f"user {getuser()}\n{settings_of_the_example(files)}")
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.kill()

@@ -12,8 +12,9 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
-import paho.mqtt.client as mqtt
 from paho.mqtt.enums import MQTTErrorCode
+
+from central.ingest.safe_line import SafeClient
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class BufferedSocket:
         return getattr(self._inner, name)
 
 
-class BufferedClient(mqtt.Client):
+class BufferedClient(SafeClient):
     on_end: Callable[[], None]
     """Called last of all by the network thread, whatever ended it; the socket is closed by then."""
 

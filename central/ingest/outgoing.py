@@ -16,6 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.reasoncodes import ReasonCode
 
 from central.errors import BrokerUnavailable
+from central.ingest.safe_line import SafeClient
 from central.settings import MqttPart
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Outgoing:
         if not self._ready.wait(timeout_s):
             raise BrokerUnavailable(
                 f"no broker takes us at {self._settings.host}:{self._settings.port} within {timeout_s:.0f} s;"
-                " is it running, and are [mqtt] host and port right?"
+                " is it running, and are [mqtt] host, port and certificate right?"
             )
 
     def send(self, topic: str, payloads: Sequence[bytes], timeout_s: float, *, retain: bool = False) -> None:
@@ -82,14 +83,13 @@ class Outgoing:
 
     def _make_client(self, client_id: str) -> mqtt.Client:
         version5 = self._settings.protocol == "5"
-        client = mqtt.Client(
+        client = SafeClient(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             protocol=MQTTProtocolVersion.MQTTv5 if version5 else MQTTProtocolVersion.MQTTv311,
             clean_session=None if version5 else True,
         )
-        if files := self._settings.tls:
-            client.tls_set_context(files.context())
+        client.speak_tls(self._settings.tls)
         client.reconnect_delay_set(min_delay=1, max_delay=_LONGEST_REDIAL_S)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe

@@ -36,11 +36,12 @@ from central.ingest.inbox import Delivery, Inbox
 from central.ingest.intake import Examined, Outcome, examine, examine_unread, take_in
 from central.ingest.ledger import MAX_GATEWAYS
 from central.ingest.reread import reread
+from central.ingest.safe_line import NoLine
 from central.ingest.telling import Telling
 from central.ingest.verify import singly
 from central.settings import MqttPart
 from central.store.engine import writing
-from messages.tls import told
+from messages.tls import CUT_SHORT, told
 from messages.topics import CENTRE_STATE, Leaf, from_gateways
 from messages.wire import WIRE_VERSION, CentreState, encode
 
@@ -101,7 +102,8 @@ class IngestService:
         self._stopping = threading.Event()
         self._connection = 0  # counts up at every connect
         self._connected = False
-        self._silence_logged = False
+        self._answered = False  # by the broker, in this connection
+        self._no_line = NoLine(f"{settings.host}:{settings.port}")
         self._full_logged = False
         self._dialling = threading.Lock()
         self._dialled_s = 0.0
@@ -264,8 +266,7 @@ class IngestService:
             clean_session=None if version5 else False,
             manual_ack=True,
         )
-        if files := self._settings.tls:
-            client.tls_set_context(files.context())
+        client.speak_tls(self._settings.tls)
         client.will_set(CENTRE_STATE, _centre_state(online=False), qos=_QOS, retain=True)
         client.reconnect_delay_set(min_delay=random.uniform(0.5, 1.5), max_delay=15)  # type: ignore[arg-type]
         client.on_connect = self._on_connect
@@ -277,12 +278,13 @@ class IngestService:
         return client
 
     def _on_connect(self, client: mqtt.Client, _u: Any, _f: Any, code: ReasonCode, _p: Any) -> None:
-        address = f"{self._settings.host}:{self._settings.port}"
+        self._answered = True
         if code.is_failure:
+            address = f"{self._settings.host}:{self._settings.port}"
             log.error("ingest: the broker at %s refuses: %s; see [mqtt]", address, code)
             return
         self._connection += 1
-        self._silence_logged = False
+        self._no_line.over()
         client.subscribe(list(_SUBSCRIPTIONS))
 
     def _on_subscribe(self, client: mqtt.Client, _u: Any, _m: int, codes: list[ReasonCode], _p: Any) -> None:
@@ -295,23 +297,14 @@ class IngestService:
         client.publish(CENTRE_STATE, _centre_state(online=True), qos=_QOS, retain=True)
 
     def _on_connect_fail(self, _c: Any, _u: Any) -> None:
-        """Said once for each time that the broker is away."""
-        if not self._silence_logged:
-            self._silence_logged = True
-            address = f"{self._settings.host}:{self._settings.port}"
-            if why := told(sys.exception()):
-                log.error("ingest: no safe line to %s; gateways keep their records: %s", address, why)
-                return
-            log.warning(
-                "ingest: no broker answers at %s; gateways keep their records. Is it running, and are [mqtt]"
-                " host and port right?",
-                address,
-            )
+        self._no_line.say(told(sys.exception()))  # called by paho while it handles what went wrong
 
-    def _on_disconnect(self, _c: Any, _u: Any, _f: Any, code: ReasonCode, _p: Any) -> None:
+    def _on_disconnect(self, client: Any, _u: Any, _f: Any, code: ReasonCode, _p: Any) -> None:
         if self._connected and not self._stopping.is_set():
             log.warning("ingest: connection to the broker lost (%s); records wait at the gateways", code)
-        self._connected = False
+        elif self._settings.tls and not self._answered and not self._stopping.is_set():
+            self._no_line.say(client.turned_away or CUT_SHORT)
+        self._connected = self._answered = False
 
     def _on_message(self, client: mqtt.Client, _u: Any, message: mqtt.MQTTMessage) -> None:
         try:
