@@ -43,6 +43,7 @@ class Retention:
     def run(self, now_us: int) -> list[Certificate]:
         """Whatever is due by now is gone when this returns. Raises StoreUnavailable, SettingsError; what was
         destroyed by then stays so, and its rows and certificate follow the next time."""
+        self._destroy_days(now_us)
         made = [self._end_of_day(*each, now_us) for each in self._days_due(now_us)]
         made += [self._end_of_month(*each, now_us) for each in list(self._months_due(now_us))]
         self._forget(now_us)
@@ -78,16 +79,20 @@ class Retention:
 
     # --- days
 
-    def _days_due(self, now_us: int) -> list[tuple[int, str]]:
-        """Of keys or rows that are here, and of keys that a run was killed after destroying."""
-        with reading(self.engine) as connection:
-            found = set(_days_stored(connection))
-        found |= {each for each in self._gone_unsaid() if month_of_day(each[1]) != each[1]}
+    def _destroy_days(self, now_us: int) -> None:
+        """Before anything is asked of the database, which may be away."""
         for community in self.vault.communities():
-            found |= {(community, day) for day in self.vault.periods(community) if month_of_day(day) != day}
-        return sorted(
-            each for each in found if now_us >= self.rules.due_us(each[1]) or self.vault.gone(*each)
-        )
+            for day in self.vault.periods(community):
+                if month_of_day(day) != day and now_us >= self.rules.due_us(day):
+                    self.vault.destroy_period(community, day)
+
+    def _days_due(self, now_us: int) -> list[tuple[int, str]]:
+        """Of rows that are here, and of keys that are destroyed, perhaps by a run that was killed then."""
+        with reading(self.engine) as connection:
+            stored = _days_stored(connection)
+        found = {each for each in stored if now_us >= self.rules.due_us(each[1]) or self.vault.gone(*each)}
+        found |= {each for each in self._gone_unsaid() if month_of_day(each[1]) != each[1]}
+        return sorted(found)
 
     def _gone_unsaid(self) -> list[tuple[int, str]]:
         """Destroyed, and no certificate says so."""
