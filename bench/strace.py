@@ -20,6 +20,7 @@ CALLS = ("pwrite64", "write", "fdatasync", "fsync", "ftruncate", "fallocate")
 """Whatever SQLite and our own files reach the disk with."""
 
 _PROGRAM = "strace"
+_FILTER = "--seccomp-bpf"
 _ATTACH_S = 20.0
 _END_S = 10.0
 
@@ -43,7 +44,7 @@ class Fault:
 
 def command(faults: Sequence[Fault], paths: Sequence[Path], trace: Path) -> list[str]:
     """The words before a program's own, or before `-p PID`. What was called is written to `trace`."""
-    words = [_PROGRAM, "-f", "--seccomp-bpf", "-o", str(trace), "-e", f"trace={','.join(CALLS)}"]
+    words = [_PROGRAM, "-f", _FILTER, "-o", str(trace), "-e", f"trace={','.join(CALLS)}"]
     for path in paths:
         words += ["-P", str(path)]
     for fault in faults:
@@ -69,7 +70,9 @@ class Attached:
     """While this context is open, the running process and all its threads have these faults."""
 
     def __init__(self, pid: int, faults: Sequence[Fault], paths: Sequence[Path], trace: Path) -> None:
-        self._command = [*command(faults, paths, trace), "-p", str(pid)]
+        words = command(faults, paths, trace)
+        words.remove(_FILTER)  # of no use here, and an strace that is ended while it tries it leaves a child
+        self._command = [*words, "-p", str(pid)]
 
     def __enter__(self) -> Self:
         """Raises StraceMissing where the process cannot be attached to."""
