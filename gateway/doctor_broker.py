@@ -140,8 +140,8 @@ def _line(patient: Patient) -> Iterator[tuple[News, list[bytes]]]:
             news.put(("connected", why))
 
     def gone(_c: object, _u: object, _f: object, code: ReasonCode, _p: object) -> None:
-        if files and code.is_failure:  # in the place of a greeting; who was greeted no longer waits for one
-            news.put(("connected", CUT_SHORT))
+        if code.is_failure:  # in the place of a greeting; who was greeted no longer waits for one
+            news.put(("connected", CUT_SHORT if files else None))
 
     def subscribed(_c: object, _u: object, _m: int, codes: list[ReasonCode], _p: object) -> None:
         news.put(("subscribed", [code for code in codes if code.is_failure]))

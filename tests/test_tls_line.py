@@ -270,6 +270,31 @@ def test_a_gateway_reaches_its_own_subtree_alone(broker: Broker, authority: Auth
         assert all(topic.startswith("liuhen/v1/north/west-1/") for topic in theirs.topics)
 
 
+def test_a_gateway_that_shows_anothers_certificate_is_told_so(
+    tmp_path: Path, broker: Broker, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    with a_building(tmp_path, broker, authority.settings("west-1")) as building:
+        until(lambda: "Not authorized" in caplog.text, "the broker's word")
+        assert building.licensed == {}
+    assert "is the common name of that our [gateway] name?" in caplog.text
+
+
+def test_a_stolen_gateways_name_can_be_taken_out_of_the_access_list(
+    tmp_path: Path, authority: Authority
+) -> None:
+    """With the lines that docs/running.md names, its certificate being good for weeks still."""
+    page = (Path(__file__).parent.parent / "docs" / "running.md").read_text(encoding="utf-8")
+    lines = re.search("the access list: `(user east-1)` with `(topic deny [^`]*)`", page)
+    assert lines
+    with a_safe_broker(tmp_path, authority, forbidden="\n".join(lines.groups())) as broker:
+        stolen, other = (Listener(broker, authority.settings(name)) for name in ("east-1", "west-1"))
+        with closing(stolen), closing(other):
+            assert stolen.greeted()
+            assert other.greeted()
+            assert stolen.publish("liuhen/v1/north/east-1/journal").is_failure
+            assert not other.publish("liuhen/v1/north/west-1/journal").is_failure
+
+
 def test_nobody_gets_in_without_a_certificate(broker: Broker, authority: Authority) -> None:
     context = ssl.create_default_context(cafile=authority.ca)
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)

@@ -25,8 +25,8 @@ class Authority:
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
         self._folder = folder / name
-        self._now = datetime.now(UTC)
-        self.ca = make_authority(self._folder, self._now - 2 * LONG_AGO).certificate
+        self.now = datetime.now(UTC)
+        self.ca = make_authority(self._folder, self.now - 2 * LONG_AGO).certificate
 
     def make(
         self, name: str, *, ago: timedelta = timedelta(0), hosts: Sequence[str] = ()
@@ -34,7 +34,7 @@ class Authority:
         """Certificate and key, in the place of former ones."""
         for former in self._folder.glob(f"{name}.*"):
             former.unlink()
-        made = make_certificate(self._folder, name, self._now - ago, hosts=hosts)
+        made = make_certificate(self._folder, name, self.now - ago, hosts=hosts)
         assert made.key is not None
         return made.certificate, made.key
 
@@ -53,14 +53,21 @@ def settings_of_the_example(folder: Path) -> str:
 
 @contextmanager
 def a_safe_broker(
-    folder: Path, authority: Authority, *, ago: timedelta = timedelta(0), hosts: Sequence[str] = (HOST,)
+    folder: Path,
+    authority: Authority,
+    *,
+    ago: timedelta = timedelta(0),
+    hosts: Sequence[str] = (HOST,),
+    forbidden: str = "",
 ) -> Iterator[Broker]:
-    """With a certificate of its own and our access list."""
+    """With a certificate of its own and our access list, and more lines of that in `forbidden`."""
     files = folder / "broker"
     files.mkdir(parents=True)
     certificate, key = authority.make("broker", ago=ago, hosts=hosts)
     for file in (certificate, key, authority.ca, ACCESS_LIST):
         shutil.copy(file, files / file.name.replace("mosquitto.example.acl", "liuhen.acl"))
+    with (files / "liuhen.acl").open("a", encoding="utf-8") as access_list:
+        access_list.write(f"\n{forbidden}\n")
     broker = Broker(folder, f"user {getuser()}\n{settings_of_the_example(files)}")
     broker.start()
     try:
