@@ -14,6 +14,7 @@ import typer
 
 from central.cli_bundles import pack, take
 from central.cli_certificates import certificates_app
+from central.cli_identity import identity_app
 from central.cli_keys import keys_app
 from central.cli_send import send_app
 from central.errors import CentralError
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 
 app.add_typer(keys_app, name="keys")
+app.add_typer(identity_app, name="identity")
 app.add_typer(send_app, name="send")
 app.add_typer(certificates_app, name="certificates")
 app.command()(take)

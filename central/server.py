@@ -18,13 +18,15 @@ from central.errors import CannotListen
 from central.fleet.device_keys import Trusted, trusted_in
 from central.fleet.keys import CentreKeys, load_centre_keys
 from central.fleet.order_service import OrderService
+from central.identity.opening import Opener
+from central.identity.wiring import identity_service, rules_of, vault_of
 from central.ingest.service import IngestService
 from central.settings import ListenPart, MqttPart, Settings
 from central.store.engine import migrate, open_reader, open_writer
 
 log = logging.getLogger(__name__)
 
-MakeIngest = Callable[[Engine, MqttPart, Trusted, Ed25519PrivateKey | None], IngestService]
+MakeIngest = Callable[[Engine, MqttPart, Trusted, Ed25519PrivateKey | None, Opener], IngestService]
 
 _SHUTDOWN_S = 1
 """An open event stream would otherwise keep the server from ever stopping."""
@@ -57,7 +59,9 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         open_things.callback(reader.dispose)
         keys = _keys(settings)
         signing = keys.signing[0] if keys else None
-        ingest = make_ingest(writer, settings.mqtt, trusted_in(settings.keys.gateway_keys), signing)
+        vault = vault_of(settings)
+        opener = Opener(vault, rules_of(settings))
+        ingest = make_ingest(writer, settings.mqtt, trusted_in(settings.keys.gateway_keys), signing, opener)
         stopping = threading.Event()
         app = create_app(settings, reader, ingest.status, stopping)
         config = uvicorn.Config(
@@ -74,6 +78,10 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
             orders = OrderService(writer, settings.mqtt, keys, settings.keys)
             orders.start()
             open_things.callback(orders.stop)
+            if vault is not None:
+                identity = identity_service(settings, writer, vault, opener, keys.signing[0])
+                identity.start()
+                open_things.callback(identity.stop)
         host, port = listener.getsockname()[:2]
         print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)  # noqa: T201
         with _signals_only_stop_the_server():

@@ -191,6 +191,20 @@ class Vault:
         names = (f"{_folder(community)}/{_checked(period)}.{use}" for use in uses)
         return tuple(name for name in names if self.ring.is_gone(name))
 
+    def sites(self) -> tuple[str, ...]:
+        """Those whose key is here."""
+        return tuple(Path(name).stem for name in self.ring.names("lasting/sites"))
+
+    def has_register(self, community: int) -> bool:
+        return self.ring.get(register_name(community)) is not None
+
+    def public_of(self, community: int, period: str) -> str | None:
+        """The id and the public half of a month's pair of keys; None for a day, and where there is none."""
+        if f"{_folder(community)}/{period}.pair" not in set(self.ring.names(_folder(community))):
+            return None
+        key = self._pair(community, period, make=False).public
+        return f"{key.id} {key.public}"
+
     def all_gone(self) -> tuple[tuple[int, str], ...]:
         """(community, period) of keys that were destroyed, as far as that is still remembered."""
         names = (Path(name) for name in self.ring.gone_names("periods"))

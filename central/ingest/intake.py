@@ -19,6 +19,7 @@ from central.fleet.device_keys import Trusted
 from central.fleet.freshness import Age
 from central.fleet.reports import note_about, note_state
 from central.identity.opening import OpenVisitor, visitor_row
+from central.identity.sites import may_be_of
 from central.ingest.ledger import EpochLedger, GatewayLedger, Ledger
 from central.ingest.segments import Break, Range, Segment, meets
 from central.ingest.setaside import Place, SetAside
@@ -200,14 +201,20 @@ class _Transaction:
         for arrived in run:
             if arrived.record is not None:
                 self._rows.append(row_of(owner.id, arrived.record, arrived.hash))
-                if arrived.visitor is not None:
-                    self._visitors.append(visitor_row(owner.id, epoch, arrived.seq, arrived.visitor))
-                if arrived.foreign:
-                    self._aside.find(owner.id, Trouble.ENVELOPE, epoch, arrived.seq)
+                self._take_visitor(owner, topic, epoch, arrived)
             else:
                 self._set_aside(owner, topic, epoch, arrived, settled=True)
                 self._aside.find(owner.id, Trouble.POISON, epoch, arrived.seq)
         entry.fresh.update((arrived.seq, arrived.hash) for arrived in run)
+
+    def _take_visitor(self, owner: GatewayLedger, topic: str, epoch: int, arrived: Arrived) -> None:
+        visitor, foreign = arrived.visitor, arrived.foreign
+        if visitor is not None:
+            foreign = not may_be_of(self._connection, _place_of(topic).site, visitor.community)
+        if foreign:
+            self._aside.find(owner.id, Trouble.ENVELOPE, epoch, arrived.seq)
+        elif visitor is not None:
+            self._visitors.append(visitor_row(owner.id, epoch, arrived.seq, visitor))
 
     def _compare(
         self, owner: GatewayLedger, topic: str, epoch: int, entry: EpochLedger, again: Sequence[Arrived]
