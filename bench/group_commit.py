@@ -73,9 +73,7 @@ def _delivering(
 ) -> Iterator[Uplink]:
     reader = JournalReader(path)
     uplink = Uplink(
-        settings=MqttPart(
-            host="127.0.0.1", port=centre.broker.port, protocol="5", first_call_spread_s=0.0
-        ),
+        settings=MqttPart(host="127.0.0.1", port=centre.broker.port, protocol="5", first_call_spread_s=0.0),
         site=SITE,
         gateway=GATEWAY,
         about=About(WIRE_VERSION, "liuhen", "east", [DoorAbout(door, door, [door]) for door in doors]),

@@ -131,7 +131,7 @@ def free_port() -> int:
 
 
 class Broker:
-    """A real Mosquitto with its default limits, on a port of its own. `who`: whom it lets in, in its words."""
+    """A real Mosquitto with its default limits, on a port of its own. `who` may come, in its words."""
 
     def __init__(self, folder: Path, who: str = "allow_anonymous true\n") -> None:
         self.port = free_port()

@@ -283,7 +283,7 @@ def refusing(unheard: socket.socket) -> int:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        ("settings", r"gateway\.toml: mqtt\.prt: is not a setting; known here: drain_per_s, .*, host, port"),
+        ("settings", r"gateway\.toml: mqtt\.prt: is not a setting; known here: ca_file, .*, host, .*, port"),
         ("key", r"gateway\.site_key_file: .*site\.key can be read by others \(mode 644\); run: chmod 600"),
         ("list", r"list\.json: not an access list"),
         ("no list", r"list\.json: cannot be read \(No such file or directory\)"),
