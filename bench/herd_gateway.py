@@ -47,6 +47,9 @@ class MemoryJournal:
         bodies = self.bodies[first - 1 : min(last, self.count)]
         return b",".join(bodies), len(bodies)
 
+    def envelopes(self, _epoch: int, _first: int, _last: int) -> dict[int, bytes]:
+        return {}
+
     def hash_of(self, _epoch: int, seq: int) -> str | None:
         return record_hash(self.bodies[seq - 1]) if 0 < seq <= self.count else None
 

@@ -65,9 +65,20 @@ Tokenise = Callable[[CredentialKind, str], str]
 """Turns a credential's number into the site's token (32 hex digits); the number goes no further."""
 
 
+class Seal(Protocol):
+    """Seals what an identity document says of its holder, so that nobody here can read it again."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is a key to seal for; without one no name is even decoded."""
+
+    def seal(self, document: str, name: str, number: str) -> bytes | None:
+        """The sealed envelope; None where nothing is to be kept of this person. Never raises."""
+
+
 @dataclass(frozen=True, slots=True)
 class CardRead:
-    """One presentation of one card; name and number have stayed in the driver."""
+    """One presentation of one card; name and number have stayed in the driver, or are sealed."""
 
     reader: str
     kind: CredentialKind
@@ -77,6 +88,7 @@ class CardRead:
     valid_from: date | None = None  # of the document itself
     valid_until: date | None = None  # None: without end, or the document does not say
     pin: str | None = None  # token of the PIN typed after this card, made by `pin_number`
+    sealed: bytes | None = None  # who it is, made by `Seal`
 
 
 @dataclass(frozen=True, slots=True)

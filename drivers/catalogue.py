@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from drivers.base import LockDriver, ReaderDriver, Tokenise
+from drivers.base import LockDriver, ReaderDriver, Seal, Tokenise
 from drivers.settings import DeviceSettings
 
 S = TypeVar("S", bound=DeviceSettings)
@@ -25,6 +25,8 @@ class DriverKind(Generic[S]):
 class ReaderKind(DriverKind[S]):
     make: Callable[[str, S, Tokenise], ReaderDriver]
     """name, its settings, the token maker -> the driver, not yet running. Raises ConfigurationError."""
+    make_sealing: Callable[[str, S, Tokenise, Seal], ReaderDriver] | None = None
+    """The same, of a driver that reads who somebody is and has it sealed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class LockBoardKind(DriverKind[S]):
 def _sam_v() -> ReaderKind[Any]:
     from drivers.sam_reader import SamReader, SamVSettings
 
-    return ReaderKind(SamVSettings, SamReader)
+    return ReaderKind(SamVSettings, SamReader, SamReader)
 
 
 def _rdm6300() -> ReaderKind[Any]:

@@ -1,14 +1,14 @@
 """From the 256-byte text of an identity document to what an entrance needs of it (readers.md 2). Pure.
 
 What we may not keep is never decoded: sex, ethnicity, birth date, address, issuer and photo stay bytes in a
-buffer that its owner overwrites. The name is not decoded either as long as nothing can seal it.
+buffer that its owner overwrites. The name is not decoded either unless somebody is there to seal it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from drivers.errors import ProtocolViolation
@@ -35,6 +35,10 @@ class _Layout:
     check: Callable[[str], str]
     born: tuple[slice, slice]
     """The birth date's digits, in their own field and within the number: compared as bytes, never decoded."""
+    document: str
+    """What kind it is: a word of `messages.envelope.DocumentKind`."""
+    names: tuple[tuple[slice, ...], ...]
+    """Where the holder's name stands: the first that is not blank counts; several parts are one text."""
     texts: tuple[slice, ...]
     """Fields of free text: never decoded, but damage in them means that the card was not read right."""
 
@@ -44,12 +48,28 @@ _NAME, _ADDRESS, _ISSUER = slice(0, 30), slice(52, 122), slice(158, 188)
 _LATIN_NAME_REST = slice(220, 242)
 _BORN = (slice(36, 52), slice(134, 150))
 _BORN_IN_TWO_DIGIT_YEAR = (slice(224, 236), slice(136, 148))
-_RESIDENT = _Layout(_CITIZEN_NUMBER, check_citizen_number, _BORN, (_NAME, _ADDRESS, _ISSUER))
+_RESIDENT = _Layout(
+    _CITIZEN_NUMBER, check_citizen_number, _BORN, "resident", ((_NAME,),), (_NAME, _ADDRESS, _ISSUER)
+)
 _LAYOUTS = {
     " ": _RESIDENT,
-    "J": _RESIDENT,
-    "Y": _Layout(_CITIZEN_NUMBER, check_citizen_number, _BORN, (_NAME, _ADDRESS, _LATIN_NAME_REST)),
-    "I": _Layout(slice(122, 152), check_permanent_number, _BORN_IN_TWO_DIGIT_YEAR, (slice(0, 120), _ISSUER)),
+    "J": replace(_RESIDENT, document="residence_permit"),
+    "Y": _Layout(
+        _CITIZEN_NUMBER,
+        check_citizen_number,
+        _BORN,
+        "permanent_residence",
+        ((_NAME,), (_ADDRESS, _LATIN_NAME_REST)),  # the Latin name stands where others have the address
+        (_NAME, _ADDRESS, _LATIN_NAME_REST),
+    ),
+    "I": _Layout(
+        slice(122, 152),
+        check_permanent_number,
+        _BORN_IN_TWO_DIGIT_YEAR,
+        "permanent_residence",
+        ((_ISSUER,), (slice(0, 120),)),  # the Chinese name stands where others have the issuer
+        (slice(0, 120), _ISSUER),
+    ),
 }
 _AS_RESIDENT = {"0": " ", "\0": " "}  # seen instead of the space
 
@@ -61,12 +81,14 @@ class IdCard:
     number: str
     valid_from: date
     valid_until: date | None  # None: without end
+    document: str = "resident"
+    name: str | None = None  # None: not decoded
 
     def __repr__(self) -> str:
         return "IdCard(...)"
 
 
-def parse_read_reply(data: bytearray) -> IdCard:
+def parse_read_reply(data: bytearray, *, with_name: bool = False) -> IdCard:
     """Takes the data of a good `30 01` reply: two lengths, text, photo (readers.md 1.6).
 
     Raises ProtocolViolation. The caller overwrites `data`; nothing here keeps a reference to it.
@@ -77,11 +99,11 @@ def parse_read_reply(data: bytearray) -> IdCard:
     if sizes != (TEXT_SIZE, PHOTO_SIZE):
         raise ProtocolViolation("the card's data has the wrong lengths of text and photo")
     with memoryview(data) as view:
-        return parse_text(view[_LENGTHS_SIZE : _LENGTHS_SIZE + TEXT_SIZE])
+        return parse_text(view[_LENGTHS_SIZE : _LENGTHS_SIZE + TEXT_SIZE], with_name=with_name)
 
 
-def parse_text(block: memoryview) -> IdCard:
-    """Takes the text block, by the layout that its flag names.
+def parse_text(block: memoryview, *, with_name: bool = False) -> IdCard:
+    """Takes the text block, by the layout that its flag names; the name only where it can be sealed.
 
     Raises ProtocolViolation, always without a word of the card in it.
     """
@@ -99,7 +121,16 @@ def parse_text(block: memoryview) -> IdCard:
     valid_from = _date(_decode(block[_VALID_FROM]).rstrip(" \0"))
     valid_until = _end(_decode(block[_VALID_UNTIL]).rstrip(" \0"))
     _refuse_impossible_order(number, valid_from, valid_until)
-    return IdCard(number, valid_from, valid_until)
+    name = _name(block, layout) if with_name else None
+    return IdCard(number, valid_from, valid_until, layout.document, name)
+
+
+def _name(block: memoryview, layout: _Layout) -> str:
+    """Empty where the document holds none."""
+    for parts in layout.names:
+        if name := "".join(_decode(block[part]) for part in parts).strip(" \0"):
+            return name
+    return ""
 
 
 def _decode(field: memoryview) -> str:

@@ -22,6 +22,7 @@ from drivers.base import (
     CredentialKind,
     DeviceState,
     Emit,
+    Seal,
     Tokenise,
 )
 from drivers.errors import DeviceUnavailable, ProtocolViolation
@@ -87,19 +88,30 @@ class _Placement:
 class SamReader(SerialReader):
     """SAM-V modules have neither lamp nor buzzer."""
 
-    def __init__(self, name: str, settings: SamVSettings, tokenise: Tokenise) -> None:
-        super().__init__(name, settings.port, partial(_Session, name, settings, tokenise))
+    def __init__(
+        self, name: str, settings: SamVSettings, tokenise: Tokenise, seal: Seal | None = None
+    ) -> None:
+        """`seal`: for whom it is that comes; without it nothing of that leaves the card's buffer."""
+        super().__init__(name, settings.port, partial(_Session, name, settings, tokenise, seal=seal))
 
 
 class _Session:
     """The reading thread's own state; outlives losses of the line."""
 
     def __init__(
-        self, name: str, settings: SamVSettings, tokenise: Tokenise, stopped: threading.Event, emit: Emit
+        self,
+        name: str,
+        settings: SamVSettings,
+        tokenise: Tokenise,
+        stopped: threading.Event,
+        emit: Emit,
+        *,
+        seal: Seal | None,
     ) -> None:
         self._name = name
         self._settings = settings
         self._tokenise = tokenise
+        self._seal = seal
         self._stopped = stopped
         self._emit = emit
         self.health = Health("reader", name, emit)
@@ -291,7 +303,7 @@ class _Session:
                 break
             if isinstance(answer, Reply):
                 if answer.status is Status.SUCCESS:
-                    return _parse(answer)
+                    return _parse(answer, with_name=self._seal is not None and self._seal.wanted)
                 cause = answer.status.meaning
         return cause
 
@@ -313,8 +325,14 @@ class _Session:
                 at_ns=self._link.read_at_ns,
                 valid_from=card.valid_from,
                 valid_until=card.valid_until,
+                sealed=self._sealed(card),
             )
         )
+
+    def _sealed(self, card: IdCard) -> bytes | None:
+        if self._seal is None or card.name is None:
+            return None
+        return self._seal.seal(card.document, card.name, card.number)
 
     def _watch_card(self) -> None:
         """Waits until the selected card is lifted: it is asked for an item, and may well not have it.
@@ -359,9 +377,9 @@ class _Session:
         self._next_reset_s = time.monotonic() + RESET_S
 
 
-def _parse(reply: Reply) -> IdCard | str:
+def _parse(reply: Reply, *, with_name: bool) -> IdCard | str:
     try:
-        return parse_read_reply(reply.data)
+        return parse_read_reply(reply.data, with_name=with_name)
     except ProtocolViolation as error:
         return str(error)
     finally:

@@ -18,6 +18,7 @@ from gateway.commanded import CommandedModes, Turn, Until
 from gateway.decision import Circumstances, Decision, DoorPolicy, Presented, decide
 from gateway.passes import PassBook
 from gateway.rulebook import CLOCK_TOLERANCE_US, NO_SETTINGS, Rulebook, RuleNow
+from gateway.sealing import Sealer
 from gateway.whereabouts import BY_LIST, Memory, Right
 from messages.access_list import Entry
 from messages.model import ClockQuality, Direction, Reason, Record
@@ -92,11 +93,14 @@ class Access:
         passes: PassBook,
         *,
         contacts: Collection[str] = (),
+        sealer: Sealer | None = None,
     ) -> None:
-        """`doors`: what the gateway's own settings say; `contacts`: the doors that tell who went in."""
+        """`doors`: what the gateway's own settings say; `contacts`: the doors that tell who went in;
+        `sealer`: what readers seal visitors' identity with, by the key in the site settings."""
         self._doors = dict(doors)
         self._zone = zone
         self._passes = passes
+        self._sealer = sealer
         self._contacts = frozenset(contacts)
         self._list = AccessList()
         self._rulebook = Rulebook(NO_SETTINGS, self._doors, zone)
@@ -119,6 +123,8 @@ class Access:
     def take_settings(self, settings: SiteSettings) -> None:
         self._rulebook = Rulebook(settings, self._doors, self._zone)
         self._passes.trust(settings.pass_signers())
+        if self._sealer is not None:
+            self._sealer.use(settings.sealing_key)
 
     def decide(self, shown: Presented, door: str, direction: Direction, now: Moment) -> Decision:
         """Records nothing and never raises.

@@ -11,18 +11,20 @@ from gateway.access import Access
 from gateway.doors import AccessPoint, Doorway
 from gateway.passes import PassBook
 from gateway.portal import Portal
+from gateway.sealing import Sealer
 from gateway.senses import Place
 from gateway.sensing import InputFunction, Sensor
 from gateway.settings import DoorPart, Settings
 
 
-def make_access(settings: Settings, passes: PassBook) -> Access:
+def make_access(settings: Settings, passes: PassBook, sealer: Sealer | None = None) -> Access:
     """Without list and site settings yet: nobody is on the list, and the gateway's own settings hold."""
     return Access(
         {door.name: door.policy for door in settings.doors},
         ZoneInfo(settings.gateway.timezone),
         passes,
         contacts=_with_contact(settings),
+        sealer=sealer,
     )
 
 

@@ -13,7 +13,8 @@ from gateway.doors import AccessPoint
 from gateway.facts import Fact
 from gateway.presentation import RepeatWindow
 from gateway.recording import Act, Recorder
-from messages.model import AssuranceLevel, Credential, Kind, Reason
+from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason
+from messages.site_settings import VISITOR
 
 
 class AtTheReader:
@@ -44,7 +45,7 @@ class AtTheReader:
         fact = self._decision_fact(read, point, decision)
         acts = [Act(fact, point, read.reader, decision)]
         if decision.duress:
-            acts.append(Act(replace(fact, kind=Kind.DURESS, reason=None)))
+            acts.append(Act(replace(fact, kind=Kind.DURESS, reason=None, envelope=None)))
         if decision.repeated:
             acts.append(Act(self._recorder.fact(Kind.REPEATED_DENIALS, door=point.door, reader=read.reader)))
         return acts
@@ -73,4 +74,12 @@ class AtTheReader:
             holder=decision.holder,
             category=decision.category,
             reason=decision.reason,
+            envelope=read.sealed if _is_a_visitors(decision, point) else None,
         )
+
+
+def _is_a_visitors(decision: Decision, point: AccessPoint) -> bool:
+    """Of whom identity is kept: whoever is let in as a visitor. Residents' does not travel (trust.md section
+    1), a refusal needs none, and who goes out was let in before."""
+    visits = decision.reason is Reason.VERIFIED_ID or decision.category == VISITOR
+    return decision.granted and visits and point.direction is not Direction.OUT

@@ -229,7 +229,7 @@ def _blocks(load: _Load, tally: _Tally) -> Iterator[bytes]:
             end = min(start + BLOCK_RECORDS - 1, last)
             bodies, count = load.reader.joined(epoch, start, end)
             if count == end - start + 1 and tally.add(count, bodies):
-                yield join_block(epoch, start, count, bodies)
+                yield join_block(epoch, start, count, bodies, load.reader.envelopes(epoch, start, end))
             else:
                 yield from _singly(load.reader, epoch, start, end, tally)
 
@@ -243,7 +243,7 @@ def _singly(reader: JournalReader, epoch: int, first: int, last: int, tally: _Ta
         if not tally.add(1, body):
             tally.records += 1
             tally.unreadable += 1
-        yield join_block(epoch, seq, 1, body)
+        yield join_block(epoch, seq, 1, body, reader.envelopes(epoch, seq, seq))
 
 
 def _read_back(part: Path, own: Own) -> None:

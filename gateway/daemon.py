@@ -14,6 +14,7 @@ from contextlib import ExitStack, closing
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from drivers.base import DeviceChanged, DeviceEvent, DeviceState, Indication, InputChanged
 from drivers.errors import DriverError
@@ -37,6 +38,7 @@ from gateway.passes import PassBook
 from gateway.power_watch import PowerWatch
 from gateway.rights import Rights
 from gateway.rights_files import load_list_file
+from gateway.sealing import Sealer
 from gateway.self_report import Report
 from gateway.senses import Senses
 from gateway.service_manager import OFTENEST_S, ServiceManager
@@ -82,10 +84,12 @@ class Daemon:
         self.fell = False  # the deciding thread ended by itself: whoever supervises must start us again
         gateway, passes = settings.gateway, PassBook(settings.gateway.site)
         self._keys = load_keys(settings.keys.device_key_file, settings.keys.centre_keys_file)
-        self._readers = make_readers(settings, tokeniser(load_site_key(gateway.site_key_file), passes))
+        sealer = Sealer(gateway.site, gateway.name, ZoneInfo(gateway.timezone), self._clock.now_us)
+        tokenise = tokeniser(load_site_key(gateway.site_key_file), passes)
+        self._readers = make_readers(settings, tokenise, sealer)
         self._lock_boards = make_lock_boards(settings)
         self._sensors = make_sensors(settings)
-        self._access = make_access(settings, passes)
+        self._access = make_access(settings, passes, sealer)
         self._power = PowerWatch(gateway.stop_on_battery_low_s)
         self._spool = Spool(spool_folder(settings.journal.path))
         self._storage = StorageWatch(

@@ -20,7 +20,7 @@ from gateway.journal_view import Holdings
 from gateway.pace import Pace
 from gateway.ranges import Range, Ranges
 from gateway.urgent import LOOK_RECORDS, alarms_in
-from messages.wire import Ack, EpochAck, join_block
+from messages.wire import MAX_PAYLOAD_BYTES, Ack, EpochAck, join_block
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ class Reader(Protocol):
     def acknowledged(self) -> Mapping[int, int]: ...
     def held(self, epoch: int) -> list[tuple[int, int]]: ...
     def joined(self, epoch: int, first: int, last: int) -> tuple[bytes, int]: ...
+    def envelopes(self, epoch: int, first: int, last: int) -> dict[int, bytes]: ...
     def hash_of(self, epoch: int, seq: int) -> str | None: ...
 
 
@@ -167,12 +168,12 @@ class Dispatch:
             asked = self._asked.popleft()
             first, last = asked.records.parts[0]
             last = min(last, first + ASKED_RECORDS - 1)
-            bodies, count = self._bodies(asked.epoch, (first, last))
+            bodies, count, envelopes = self._with_envelopes(asked.epoch, (first, last))
             if count == last - first + 1:
                 if rest := asked.records - Ranges(((first, last),)):
                     self._asked.appendleft(_Asked(asked.epoch, rest, asked.looked))
                 self.last_count = count
-                return join_block(asked.epoch, first, count, bodies)
+                return join_block(asked.epoch, first, count, bodies, envelopes)
             if count is not None and not asked.looked:
                 missing = Ranges.of([(1, asked.records.parts[-1][1])]) - Ranges.of(
                     self._held(asked.epoch) or ()
@@ -236,14 +237,14 @@ class Dispatch:
 
     def _block(self, delivery: EpochDelivery, span: Range) -> bytes | None:
         first, last = span
-        bodies, count = self._bodies(delivery.epoch, span)
+        bodies, count, envelopes = self._with_envelopes(delivery.epoch, span)
         if count is None:
             return None
         if count < last - first + 1:
             self._find_what_is_left(delivery.epoch)
             return None
-        block = join_block(delivery.epoch, first, count, bodies)
-        if self.payload_limit is None or len(block) <= self.payload_limit:
+        block = join_block(delivery.epoch, first, count, bodies, envelopes)
+        if len(block) <= min(self.payload_limit or MAX_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES):
             self.last_count = count
             return block
         return self._cut(delivery, span, len(block))
@@ -277,6 +278,17 @@ class Dispatch:
         except JournalUnavailable as error:
             log.warning("uplink: %s", error)
             return b"", None
+
+    def _with_envelopes(self, epoch: int, span: Range) -> tuple[bytes, int | None, dict[int, bytes]]:
+        """As `_bodies`, and what is sealed beside them: never the one without the other."""
+        bodies, count = self._bodies(epoch, span)
+        if count is None:
+            return b"", None, {}
+        try:
+            return bodies, count, self._reader.envelopes(epoch, *span)
+        except JournalUnavailable as error:
+            log.warning("uplink: %s", error)
+            return b"", None, {}
 
     def _find_what_is_left(self, epoch: int) -> None:
         """Some were acknowledged and pruned meanwhile, or lost to damage; only the rest is sent."""

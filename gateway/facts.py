@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from messages.envelope import envelope_hash
 from messages.model import (
     RECORD_VERSION,
     ClockQuality,
@@ -49,6 +50,8 @@ class Fact:
     list_version: int | None = None
     list_age_s: int | None = None
     links: int | None = None
+    envelope: bytes | None = None
+    """Who it is, sealed; kept beside the record, which names its hash."""
 
 
 def record_of(fact: Fact, gateway: str, boot: str, *, epoch: int, seq: int, prev: str) -> Record:
@@ -75,6 +78,7 @@ def record_of(fact: Fact, gateway: str, boot: str, *, epoch: int, seq: int, prev
         list_version=fact.list_version,
         list_age_s=None if fact.list_age_s is None else _within(fact.list_age_s, _MOST_COUNT),
         links=_link_within(epoch, fact.links),
+        identity=None if fact.envelope is None else envelope_hash(fact.envelope),
     )
 
 

@@ -82,6 +82,10 @@ class JournalReader:
         """Stored records `first`..`last` joined by commas in SQLite, and how many there were."""
         return self._holding(epoch).joined(epoch, first, last)
 
+    def envelopes(self, epoch: int, first: int, last: int) -> dict[int, bytes]:
+        """What is sealed beside these records, by their sequence numbers."""
+        return self._holding(epoch).envelopes(epoch, first, last)
+
     def held(self, epoch: int) -> list[tuple[int, int]]:
         """The records held of an epoch as ranges; more than one where some are missing in between, as in a
         salvaged journal."""

@@ -18,6 +18,7 @@ from zlib import crc32
 
 from gateway.journal_pages import PAGE_SIZE, Row, Wal, page_size_of, read_wal, rows_of
 from messages.chain import record_hash
+from messages.envelope import ENVELOPE_VERSION, MAX_ENVELOPE_BYTES, envelope_hash
 from messages.errors import MessageError
 from messages.model import Reason, Record
 from messages.wire import decode_record
@@ -65,6 +66,7 @@ def salvage(path: Path, gateway: str, into: sqlite3.Connection) -> Salvaged:
     _take_left_over(log_bytes, log_told, gateway, into, places)
     epochs = _fitting(places)
     _drop_unbelieved(into, epochs)
+    _drop_foreign_envelopes(into)
     _name_epochs(into, epochs)
     held = into.execute("SELECT count(*), (SELECT coalesce(max(epoch), 0) FROM epochs) FROM records")
     return Salvaged(*held.fetchone())
@@ -75,6 +77,7 @@ def _take(
 ) -> None:
     for row in rows:
         if (record := _record_in(row, gateway)) is None:
+            _keep_if_an_envelope(row, into)
             continue
         known = _put(into, row)
         if known:
@@ -86,8 +89,9 @@ def _take_left_over(
 ) -> None:
     """Newer records from the log's pages behind a spoilt one, as far as they go on from what is known: of a
     commit that failed the log may hold a record whose number was used again."""
-    pages = (wal[at : at + told.page_size] for at in told.left_over)
-    found = {row.id: row for page in pages for row in rows_of(page)}
+    pages = [wal[at : at + told.page_size] for at in told.left_over]
+    rows = [row for page in pages for row in rows_of(page)]
+    found = {row.id: row for row in rows if not _keep_if_an_envelope(row, into)}
     newest = into.execute("SELECT max(id) FROM records").fetchone()[0] or 0
     before = into.execute("SELECT body FROM records WHERE id = ?", (newest,)).fetchone()
     last_id, last_hash = newest, record_hash(before[0]) if before else None
@@ -152,6 +156,24 @@ def _drop_unbelieved(into: sqlite3.Connection, epochs: dict[int, int]) -> None:
     into.executemany("DELETE FROM records WHERE id = ?", unbelieved)
     if unbelieved:
         log.warning("salvage: %d rows are not what they were, and stay behind", len(unbelieved))
+
+
+def _keep_if_an_envelope(row: Row, into: sqlite3.Connection) -> bool:
+    """Of the same shape as a record's row; whether it belongs to one is said by that one's hash, later."""
+    looks = row.crc is None and row.body[:1] == bytes((ENVELOPE_VERSION,))
+    if looks and len(row.body) <= MAX_ENVELOPE_BYTES:
+        into.execute("INSERT OR REPLACE INTO envelopes VALUES (?, ?)", (row.id, row.body))
+    return looks
+
+
+def _drop_foreign_envelopes(into: sqlite3.Connection) -> None:
+    """Those that no believed record at their place names."""
+    foreign = []
+    for row_id, sealed in into.execute("SELECT id, body FROM envelopes").fetchall():
+        found = into.execute("SELECT body FROM records WHERE id = ?", (row_id,)).fetchone()
+        if found is None or decode_record(found[0]).identity != envelope_hash(sealed):
+            foreign.append((row_id,))
+    into.executemany("DELETE FROM envelopes WHERE id = ?", foreign)
 
 
 def _walk(into: sqlite3.Connection) -> Iterator[tuple[int, bytes, int | None]]:

@@ -56,6 +56,16 @@ def m005_formers(db: Database) -> None:
     table.add_column("former_seq", int)
 
 
+@steps()
+def m006_envelopes(db: Database) -> None:
+    """Who a visitor is, sealed for the centre, beside the record that names its hash; goes with that one."""
+    db.table("envelopes").create({"id": int, "body": bytes}, pk="id", not_null={"body"}, strict=True)
+    db.execute(
+        "CREATE TRIGGER envelope_goes AFTER DELETE ON records BEGIN"
+        " DELETE FROM envelopes WHERE id = old.id; END"
+    )
+
+
 def take_steps(connection: sqlite3.Connection) -> None:
     """Those that the file has not taken. Raises sqlite3.Error."""
     steps.apply(Database(connection))

@@ -98,13 +98,18 @@ class Store:
 
     def append(self, facts: Iterable[Fact]) -> Head:
         """Stores `facts` after the head in one commit; returns the new head."""
-        head, rows = self.head, []
+        head, rows, envelopes = self.head, [], []
         assert head is not None, "begin an epoch first"
         for fact in facts:
             body = self._encoded(fact, head.epoch, head.seq + 1, head.hash)
             head = Head(head.epoch, head.seq + 1, record_hash(body), head.first_id)
             rows.append(row_of(head.record_id, body))
-        self.commit([("INSERT INTO records VALUES (?, ?, ?)", rows)])
+            if fact.envelope is not None:
+                envelopes.append((head.record_id, fact.envelope))
+        work: Work = [("INSERT INTO records VALUES (?, ?, ?)", rows)]
+        if envelopes:
+            work = [*work, ("INSERT INTO envelopes VALUES (?, ?)", envelopes)]
+        self.commit(work)
         self.head = head
         return head
 

@@ -63,7 +63,7 @@ class Act:
             return self.fact
         if self.admits_unrecorded:
             return replace(self.fact, reason=Reason.LISTED_UNRECORDED)
-        return replace(self.fact, kind=Kind.ACCESS_DENIED, reason=Reason.NOT_RECORDABLE)
+        return replace(self.fact, kind=Kind.ACCESS_DENIED, reason=Reason.NOT_RECORDABLE, envelope=None)
 
 
 class Recorder:

@@ -9,7 +9,14 @@ from __future__ import annotations
 import sqlite3
 
 JOURNAL_STEPS = frozenset(
-    {"m001_records", "m002_acknowledgements", "m003_ages", "m004_checks", "m005_formers"}
+    {
+        "m001_records",
+        "m002_acknowledgements",
+        "m003_ages",
+        "m004_checks",
+        "m005_formers",
+        "m006_envelopes",
+    }
 )
 RIGHTS_STEPS = frozenset({"m001_rights", "m002_turns", "m003_ends"})
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Final
@@ -31,6 +32,9 @@ ENVELOPE_VERSION: Final = 1
 MAX_ENVELOPE_BYTES: Final = 1_024
 PADDED_TO: Final = 128
 """The plain text is filled up with blanks to a multiple of this."""
+
+CHILD_BEFORE_YEARS: Final = 14
+_CITIZEN_LENGTH: Final = 18
 
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _SEAL_BYTES: Final = 48  # the encapsulated key and the tag
@@ -75,6 +79,21 @@ def seal_identity(identity: VisitorIdentity, key: SealingKey, site: str, gateway
     public = X25519PublicKey.from_public_bytes(bytes.fromhex(key.public))
     head = bytes((ENVELOPE_VERSION, len(key.id))) + key.id.encode()
     return head + _SUITE.encrypt(padded(identity), public, bound(site, gateway, key.id))
+
+
+def is_child(number: str, on: date) -> bool:
+    """Whether whoever has that document is under 14 on that day: nothing of a child is kept (trust.md R-86).
+
+    By the birth date in an 18-character number; other documents do not say one that can be told apart.
+    """
+    if len(number) != _CITIZEN_LENGTH:
+        return False
+    try:
+        born = date.fromisoformat(number[6:14])
+    except ValueError:
+        return False
+    years = on.year - born.year - ((on.month, on.day) < (born.month, born.day))
+    return years < CHILD_BEFORE_YEARS
 
 
 def padded(identity: VisitorIdentity) -> bytes:

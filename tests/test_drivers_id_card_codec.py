@@ -10,6 +10,12 @@ from drivers.id_card_codec import IdCard, parse_read_reply, parse_text
 
 BLOCKS = vectors("sam_v")["text_block"]
 VALID_UNTIL = slice(204, 220)
+DOCUMENTS = {
+    " ": "resident",
+    "J": "residence_permit",
+    "I": "permanent_residence",
+    "Y": "permanent_residence",
+}
 
 
 def day(text: str) -> date | None:
@@ -23,7 +29,8 @@ def parse(block: bytes | bytearray) -> IdCard:
 @pytest.mark.parametrize("each", BLOCKS, ids=lambda each: str(each["name"]))
 def test_each_documented_layout_gives_number_and_validity(each: dict[str, dict[str, str]]) -> None:
     fields = each["fields"]
-    expected = IdCard(fields["id_number"], day(fields["valid_from"]), day(fields["valid_to"]))  # type: ignore[arg-type]
+    document = DOCUMENTS[fields.get("flag", " ")]
+    expected = IdCard(fields["id_number"], day(fields["valid_from"]), day(fields["valid_to"]), document)  # type: ignore[arg-type]
     assert parse(bytes.fromhex(str(each["hex"]))) == expected
     data = bytearray(read_reply(bytes.fromhex(str(each["hex"])))[10:-1])
     assert parse_read_reply(data) == expected
@@ -131,7 +138,25 @@ def test_a_reply_of_the_wrong_form_is_refused(data: bytes) -> None:
 def test_a_card_shows_nothing_of_itself() -> None:
     card = parse(invented_block())
     assert (repr(card), str(card), f"{card}") == ("IdCard(...)",) * 3
-    assert IdCard.__slots__ == ("number", "valid_from", "valid_until")
+    assert card.name is None
+    assert IdCard.__slots__ == ("number", "valid_from", "valid_until", "document", "name")
+
+
+@pytest.mark.parametrize("each", BLOCKS, ids=lambda each: str(each["name"]))
+def test_the_name_is_decoded_only_for_whoever_seals_it(each: dict[str, dict[str, str]]) -> None:
+    fields, block = each["fields"], memoryview(bytearray.fromhex(str(each["hex"])))
+    assert parse_text(block).name is None
+    assert parse_text(block, with_name=True).name == (fields.get("name") or fields["chinese_name"])
+
+
+def test_who_has_no_chinese_name_is_called_by_the_latin_one() -> None:
+    block = text_block("foreigner_i_smith")
+    blank = bytearray(block)
+    blank[158:188] = " ".encode("utf-16-le") * 15
+    assert parse_text(memoryview(blank), with_name=True).name == "SMITH, JOHN"
+    blank = bytearray(text_block("foreigner_y_smith"))
+    blank[0:30] = " ".encode("utf-16-le") * 15
+    assert parse_text(memoryview(blank), with_name=True).name == "SMITH, JOHN"
 
 
 def test_the_buffer_can_be_overwritten_as_soon_as_the_card_is_parsed() -> None:

@@ -360,6 +360,7 @@ class Counted:
         self.holdings = reader.holdings
         self.acknowledged = reader.acknowledged
         self.joined = reader.joined
+        self.envelopes = reader.envelopes
         self.hash_of = reader.hash_of
 
     def held(self, epoch: int) -> list[tuple[int, int]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import date
 from functools import partial
 from typing import Final
 
@@ -19,15 +18,18 @@ from central.identity.periods import day_of
 from central.identity.retention_rules import MOST_DAYS, RetentionRules
 from central.identity.vault import Vault, sealed_for
 from central.times import local
-from messages.envelope import Envelope, EnvelopeError, VisitorIdentity, bound, decode_envelope, padded
+from messages.envelope import (
+    Envelope,
+    EnvelopeError,
+    VisitorIdentity,
+    bound,
+    decode_envelope,
+    is_child,
+    padded,
+)
 from messages.model import ClockQuality, Record
 
 log = logging.getLogger(__name__)
-
-CHILD_BEFORE_YEARS: Final = 14
-"""Under this age nothing of a visitor is kept (trust.md R-86; PIPL 31)."""
-
-_CITIZEN_LENGTH: Final = 18
 
 
 class Visitor(Struct, frozen=True):
@@ -91,7 +93,7 @@ class Opener:
         try:
             taken = decode_envelope(waiting.sealed)
             identity = self._opened(self._vault, taken, site, gateway)
-            if is_child(identity, waiting.at, self._rules):
+            if is_child(identity.number, local(waiting.at, self._rules.zone).date()):
                 return None
             sealed = self._vault.seal_period(waiting.community, waiting.period, row, padded(identity))
             index = self._vault.period_index(waiting.community, waiting.period, identity.number)
@@ -156,16 +158,3 @@ def visit_us(record: Record, now_us: int) -> int:
     """From when on the retention of a visit counts: its own time, or when we heard of it, where the gateway
     did not know the time or was ahead of it."""
     return now_us if record.clock is ClockQuality.UNKNOWN else min(record.at, now_us)
-
-
-def is_child(identity: VisitorIdentity, at_us: int, rules: RetentionRules) -> bool:
-    """By the birth date in an 18-character number; other documents do not say one that can be told apart."""
-    if len(identity.number) != _CITIZEN_LENGTH:
-        return False
-    try:
-        born = date.fromisoformat(identity.number[6:14])
-    except ValueError:
-        return False
-    today = local(at_us, rules.zone).date()
-    years = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
-    return years < CHILD_BEFORE_YEARS
