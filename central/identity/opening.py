@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from central.errors import IdentityDamaged, IdentityGone, SettingsError
 from central.identity.periods import day_of
@@ -21,7 +22,6 @@ from central.times import local
 from messages.envelope import (
     Envelope,
     EnvelopeError,
-    VisitorIdentity,
     bound,
     decode_envelope,
     is_child,
@@ -82,45 +82,42 @@ class Opener:
         if now_us >= self._rules.due_us(day):
             return None
         waiting = Visitor(owner[0], day, at_us, taken.key, bytes.fromhex(record.identity), None, envelope, 1)
-        return self.settle(site, record.gateway, record.epoch, record.seq, waiting)
+        row = row_name(site, record.gateway, record.epoch, record.seq)
+        return self._settle(row, waiting, taken, bound(site, record.gateway, taken.key))
 
     def settle(self, site: str, gateway: str, epoch: int, seq: int, waiting: Visitor) -> Visitor | None:
         """What waited, opened; itself where it must go on waiting, None where nothing is to be kept of it.
         Raises Unfit."""
-        if self._vault is None:
-            return waiting
-        row = row_name(site, gateway, epoch, seq)
         try:
             taken = decode_envelope(waiting.sealed)
-            identity = self._opened(self._vault, taken, site, gateway)
+        except EnvelopeError as error:
+            raise Unfit(str(error)) from None
+        row = row_name(site, gateway, epoch, seq)
+        return self._settle(row, waiting, taken, bound(site, gateway, taken.key))
+
+    def _settle(self, row: str, waiting: Visitor, taken: Envelope, bound_to: bytes) -> Visitor | None:
+        vault = self._vault
+        if vault is None:
+            return waiting
+        owner = sealed_for(taken.key)
+        if owner is None:
+            raise Unfit("sealed for a key that is not of this centre")
+        try:
+            identity = vault.open_envelope(*owner, taken.sealed, bound_to)
             if is_child(identity.number, local(waiting.at, self._rules.zone).date()):
                 return None
-            sealed = self._vault.seal_period(waiting.community, waiting.period, row, padded(identity))
-            index = self._vault.period_index(waiting.community, waiting.period, identity.number)
+            sealed, index = vault.keep_visitor(
+                waiting.community, waiting.period, row, padded(identity), identity.number
+            )
         except IdentityGone:
             return None
-        except (IdentityDamaged, EnvelopeError) as error:
+        except IdentityDamaged as error:
             raise Unfit(str(error)) from None
         except (SettingsError, OSError) as error:
             self._say_once(error)
             return waiting
         self._told = False
-        return Visitor(
-            waiting.community,
-            waiting.period,
-            waiting.at,
-            waiting.sealing_key,
-            waiting.hash,
-            index,
-            sealed,
-            0,
-        )
-
-    def _opened(self, vault: Vault, taken: Envelope, site: str, gateway: str) -> VisitorIdentity:
-        owner = sealed_for(taken.key)
-        if owner is None:
-            raise IdentityDamaged("sealed for a key that is not of this centre")
-        return vault.open_envelope(*owner, taken.sealed, bound(site, gateway, taken.key))
+        return replace(waiting, number_index=index, sealed=sealed, waits=0)
 
     def _say_once(self, error: Exception) -> None:
         if not self._told:

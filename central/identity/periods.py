@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import Final
 
 from central.times import local, micros
@@ -25,13 +26,14 @@ def month_of(at_us: int, zone: tzinfo) -> str:
 
 
 def day_of(at_us: int, zone: tzinfo) -> str:
-    return f"{local(at_us, zone):%Y-%m-%d}"
+    return local(at_us, zone).date().isoformat()
 
 
 def month_of_day(day: str) -> str:
     return day[:7]
 
 
+@lru_cache(512)
 def is_period(text: str) -> bool:
     """A month or a day that a calendar has."""
     if _MONTH.fullmatch(text):
@@ -45,6 +47,7 @@ def is_period(text: str) -> bool:
     return True
 
 
+@lru_cache(512)
 def ends_us(period: str, zone: tzinfo) -> int:
     """The first microsecond after that month or day. Raises ValueError for what is no period."""
     if _MONTH.fullmatch(period):

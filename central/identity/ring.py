@@ -59,6 +59,7 @@ class KeyRing:
     def __init__(self, folder: Path, master_file: Path | None = None) -> None:
         """Raises SettingsError where there is no ring, or one that cannot be used or that others can read."""
         self.folder = folder
+        self._root = str(folder)
         self._master = _load_master(master_file or folder / MASTER)
         self._known: dict[str, tuple[_Mark, bytes]] = {}
         self._lock = threading.Lock()
@@ -70,19 +71,19 @@ class KeyRing:
     def get(self, name: str) -> bytes | None:
         """The secret, None where there never was one. Raises IdentityGone, and SettingsError where a file of
         the ring is not what it was."""
-        path = self.folder / name
         try:
-            mark = _mark(path)
+            mark = _mark(f"{self._root}/{name}")  # for each visitor that comes: joining paths costs more
         except FileNotFoundError:
             with self._lock:
                 self._known.pop(name, None)
+            path = self.folder / name
             if path.with_name(path.name + GONE).exists():
                 raise IdentityGone("its key was destroyed when its time was over") from None
             return None
         known = self._known.get(name)
         if known is not None and known[0] == mark:
             return known[1]
-        secret = self._unwrapped(name, _read(path))
+        secret = self._unwrapped(name, _read(self.folder / name))
         with self._lock:
             self._known[name] = (mark, secret)
         return secret
@@ -219,9 +220,9 @@ def _load_master(path: Path) -> Key:
     return key
 
 
-def _mark(path: Path) -> _Mark:
+def _mark(path: str) -> _Mark:
     """What changes when the file is another one."""
-    found = path.stat()
+    found = os.stat(path)  # noqa: PTH116  see `get`
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 

@@ -12,6 +12,7 @@ import threading
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, TypeVar
@@ -162,6 +163,14 @@ class Vault:
         """
         return _index(self._period(community, period, make=False).index, "id_number", number)
 
+    def keep_visitor(
+        self, community: int, period: str, row: str, plain: bytes, number: str
+    ) -> tuple[bytes, bytes]:
+        """`plain` as `seal_period` seals it, and the number as `period_index` has it, with one look into the
+        ring."""
+        keys = self._period(community, period, make=True)
+        return seal(keys.current, plain, _row(community, row)), _index(keys.index, "id_number", number)
+
     def destroy_period(self, community: int, period: str) -> tuple[str, ...]:
         """A day's keys, or a month's: the pair of its gateways and what there is of its days. The names of
         what was destroyed; durable when this returns, and nothing can be made in their place."""
@@ -311,6 +320,7 @@ def sealing_key_id(community: int, period: str, public: bytes) -> str:
 _SEALING_KEY: Final = re.compile(r"c([1-9][0-9]{0,15})\.([0-9]{4}-[0-9]{2})\.[0-9a-f]{8}")
 
 
+@lru_cache(256)
 def sealed_for(key_id: str) -> tuple[int, str] | None:
     """(community, month) that such an id names; None where it names none."""
     found = _SEALING_KEY.fullmatch(key_id)
