@@ -11,12 +11,13 @@ from sqlalchemy import Column, Connection, Engine, LargeBinary, MetaData, Table,
 from central.errors import IdentityGone
 from central.fleet.orders import note_settings
 from central.identity import rotation
+from central.identity.keyfiles import sealed_for
 from central.identity.periods import ends_us
 from central.identity.retention_rules import SHANGHAI
 from central.identity.rotation import reseal, sealed_as
 from central.identity.sealing import SealingKeys
 from central.identity.suites import COMMERCIAL, key_named
-from central.identity.vault import Vault, sealed_for
+from central.identity.vault import Vault
 from central.store.engine import reading, writing
 from central.store.tables import Whole, sent_settings
 from messages.site_settings import SiteSettings, decode_site_settings, encode_site_settings

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from identity_support import COMMUNITY, DAY, MONTH, NOON_US, VISITOR, a_vault
 
 from central.errors import BadQuestion, Clash, IdentityDamaged, IdentityGone, NotThere, SettingsError
+from central.identity.keyfiles import sealed_for
 from central.identity.ring import KeyRing, make_ring
 from central.identity.suites import COMMERCIAL, INTERNATIONAL, SUITES, Suite, new_key, open_sealed, seal
-from central.identity.vault import Vault, normalised, sealed_for
+from central.identity.vault import Vault, normalised
 from drivers.base import CredentialKind
 from gateway.tokens import tokeniser
 from messages.envelope import bound, decode_envelope, seal_identity

@@ -15,9 +15,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from central.errors import IdentityDamaged, IdentityGone, SettingsError
+from central.identity.keyfiles import sealed_for
 from central.identity.periods import day_of
 from central.identity.retention_rules import MOST_DAYS, RetentionRules
-from central.identity.vault import Vault, sealed_for
+from central.identity.vault import Vault
 from central.times import local
 from messages.envelope import (
     Envelope,

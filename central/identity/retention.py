@@ -16,10 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Engine, delete, func, or_, select, update
 
 from central.identity.certificates import Certificate, DataClass, certify
+from central.identity.keyfiles import sealed_for
 from central.identity.opening import Opener, Unfit, Visitor
 from central.identity.periods import month_of_day
 from central.identity.retention_rules import LONGEST_WAIT_US, RetentionRules
-from central.identity.vault import Vault, sealed_for
+from central.identity.vault import Vault
 from central.store.engine import reading, writing
 from central.store.identity_tables import deletion_certificate, envelope
 from central.store.tables import gateway, sent_settings

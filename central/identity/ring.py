@@ -49,6 +49,9 @@ class _Master(Struct, frozen=True, forbid_unknown_fields=True):
     suite: SuiteName
     secret: _Hex
 
+    def __repr__(self) -> str:
+        return f"_Master({self.id})"
+
 
 _Mark = tuple[int, int, int]
 

@@ -11,21 +11,27 @@ import re
 import threading
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
-import msgspec
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from msgspec import Struct
-
-from central.errors import BadQuestion, IdentityDamaged, IdentityGone, NotThere, SettingsError
+from central.errors import BadQuestion, IdentityDamaged, IdentityGone, NotThere
+from central.identity.keyfiles import (
+    Keys,
+    OpenKeys,
+    PeriodPair,
+    decode,
+    encode,
+    keys_of,
+    new_keys,
+    new_pair,
+    pair_of,
+    text_of,
+)
 from central.identity.periods import is_period, month_of, month_of_day
 from central.identity.ring import KeyRing
-from central.identity.suites import SUITES, Key, Suite, SuiteName, new_key, open_sealed, seal
+from central.identity.suites import Key, Suite, new_key, open_sealed, seal
 from messages.envelope import EnvelopeError, VisitorIdentity, open_identity
 from messages.model import NAME
 from messages.site_settings import SealingKey
@@ -38,36 +44,6 @@ SITE_KEY_BYTES: Final = 32
 _DEFAULT_ZONE: Final = "Asia/Shanghai"
 _is_name = re.compile(NAME).fullmatch
 _is_kind = re.compile(r"[a-z_]{1,24}").fullmatch
-
-
-class _KeyText(Struct, frozen=True, forbid_unknown_fields=True):
-    id: str
-    suite: SuiteName
-    secret: str
-
-
-class _Keys(Struct, frozen=True, forbid_unknown_fields=True):
-    """The first is the one in use; the others still open what was sealed with them."""
-
-    sealing: tuple[_KeyText, ...]
-    index: _KeyText
-
-
-class _Pair(Struct, frozen=True, forbid_unknown_fields=True):
-    private: str  # X25519
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _Register:
-    current: Key
-    sealing: dict[bytes, Key]
-    index: Key
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _PeriodPair:
-    private: X25519PrivateKey
-    public: SealingKey
 
 
 _T = TypeVar("_T")
@@ -120,7 +96,7 @@ class Vault:
         with self._lock:
             found = self._keys(community)
             made = new_key(self.suite)
-            self.ring.replace(name, _encode(_Keys((_text(made), *found.sealing), found.index)))
+            self.ring.replace(name, encode(Keys((text_of(made), *found.sealing), found.index)))
         return made.id
 
     def drop_former_registers(self, community: int) -> int:
@@ -129,7 +105,7 @@ class Vault:
         with self._lock:
             found = self._keys(community)
             if len(found.sealing) > 1:
-                self.ring.replace(name, _encode(_Keys(found.sealing[:1], found.index)))
+                self.ring.replace(name, encode(Keys(found.sealing[:1], found.index)))
         return len(found.sealing) - 1
 
     # --- visitors: periods
@@ -260,21 +236,21 @@ class Vault:
 
     # --- keys as they are read
 
-    def _keys(self, community: int) -> _Keys:
+    def _keys(self, community: int) -> Keys:
         name = register_name(community)
-        secret = self.ring.get(name) or self.ring.get_or_make(name, _new_keys(self.suite))
-        return _decode(secret, _Keys)
+        secret = self.ring.get(name) or self.ring.get_or_make(name, new_keys(self.suite))
+        return decode(secret, Keys)
 
-    def _register(self, community: int) -> _Register:
-        return self._parsed(register_name(community), lambda: _new_keys(self.suite), _register_of)
+    def _register(self, community: int) -> OpenKeys:
+        return self._parsed(register_name(community), lambda: new_keys(self.suite), keys_of)
 
-    def _period(self, community: int, period: str, *, make: bool) -> _Register:
+    def _period(self, community: int, period: str, *, make: bool) -> OpenKeys:
         name = f"{_folder(community)}/{_checked(period)}.keys"
-        return self._parsed(name, (lambda: _new_keys(self.suite)) if make else None, _register_of)
+        return self._parsed(name, (lambda: new_keys(self.suite)) if make else None, keys_of)
 
-    def _pair(self, community: int, period: str, *, make: bool) -> _PeriodPair:
+    def _pair(self, community: int, period: str, *, make: bool) -> PeriodPair:
         name = f"{_folder(community)}/{_checked(period)}.pair"
-        return self._parsed(name, _new_pair if make else None, lambda text: _pair_of(text, community, period))
+        return self._parsed(name, new_pair if make else None, lambda text: pair_of(text, community, period))
 
     def _parsed(self, name: str, made: Callable[[], bytes] | None, parse: Callable[[bytes], _T]) -> _T:
         secret = self.ring.get(name)
@@ -312,21 +288,6 @@ def normalised(kind: str, value: str) -> str:
     return text
 
 
-def sealing_key_id(community: int, period: str, public: bytes) -> str:
-    """What an envelope calls the key that it was sealed for: whose it is, and which."""
-    return f"c{community}.{period}.{sha256(public).hexdigest()[:8]}"
-
-
-_SEALING_KEY: Final = re.compile(r"c([1-9][0-9]{0,15})\.([0-9]{4}-[0-9]{2})\.[0-9a-f]{8}")
-
-
-@lru_cache(256)
-def sealed_for(key_id: str) -> tuple[int, str] | None:
-    """(community, month) that such an id names; None where it names none."""
-    found = _SEALING_KEY.fullmatch(key_id)
-    return None if found is None or not is_period(found[2]) else (int(found[1]), found[2])
-
-
 def _opened(keys: dict[bytes, Key], sealed: bytes, bound: bytes) -> bytes:
     try:
         return open_sealed(keys, sealed, bound)
@@ -353,45 +314,3 @@ def _checked(period: str) -> str:
     if not is_period(period):
         raise BadQuestion("period", "a period is a month such as 2026-11, or a day such as 2026-11-05")
     return period
-
-
-def _new_keys(suite: Suite) -> bytes:
-    return _encode(_Keys((_text(new_key(suite)),), _text(new_key(suite))))
-
-
-def _new_pair() -> bytes:
-    return _encode(_Pair(X25519PrivateKey.generate().private_bytes_raw().hex()))
-
-
-def _register_of(text: bytes) -> _Register:
-    found = _decode(text, _Keys)
-    keys = [_key(each) for each in found.sealing]
-    return _Register(keys[0], {key.id: key for key in keys}, _key(found.index))
-
-
-def _pair_of(text: bytes, community: int, period: str) -> _PeriodPair:
-    private = X25519PrivateKey.from_private_bytes(bytes.fromhex(_decode(text, _Pair).private))
-    public = private.public_key().public_bytes_raw()
-    return _PeriodPair(private, SealingKey(sealing_key_id(community, period, public), public.hex()))
-
-
-def _text(key: Key) -> _KeyText:
-    return _KeyText(key.id.hex(), key.suite.name, key.secret.hex())
-
-
-def _key(text: _KeyText) -> Key:
-    return Key(bytes.fromhex(text.id), SUITES[text.suite], bytes.fromhex(text.secret))
-
-
-def _encode(value: _Keys | _Pair) -> bytes:
-    return msgspec.json.encode(value)
-
-
-_S = TypeVar("_S", _Keys, _Pair)
-
-
-def _decode(text: bytes, kind: type[_S]) -> _S:
-    try:
-        return msgspec.json.decode(text, type=kind)
-    except (msgspec.MsgspecError, UnicodeError, ValueError):
-        raise SettingsError("[identity] key_ring: a file holds something else than its keys") from None
