@@ -111,8 +111,9 @@ class VpcdSlot:
         A daemon that is not nudged looks every 400 ms: what lies there for less is missed.
         """
         with self._laying:
-            self.change(lambda: self._present(card))
-            self._let_end()
+            self.change(self._refuse_a_second)
+            self._end_the_last()  # before the next card lies there: it would take that for its own
+            self.change(lambda: self.reader.present(card))
             self._report()
             self._gone = threading.Event()
             self._thread = threading.Thread(
@@ -124,9 +125,7 @@ class VpcdSlot:
         """Take the card away; False if none lay there. A read in progress fails."""
         with self._laying:
             lay_there = self.change(self._remove)
-            self._gone.set()
-            self._hang_up()
-            self._let_end()
+            self._end_the_last()
             self._report()
             if lay_there:
                 self._tell_daemon()
@@ -146,17 +145,19 @@ class VpcdSlot:
         """No card lies there afterwards, and no thread is left."""
         self.remove()
 
-    def _present(self, card: ContactlessCard) -> None:
+    def _refuse_a_second(self) -> None:
         if self.reader.card is not None:
             raise RequestError("a card lies on this reader; remove it first")
-        self.reader.present(card)
 
     def _remove(self) -> bool:
         lay_there = self.reader.card is not None
         self.reader.remove()
         return lay_there
 
-    def _let_end(self) -> None:
+    def _end_the_last(self) -> None:
+        """The placement that is over; also one whose card was lifted while it was read."""
+        self._gone.set()
+        self._hang_up()
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join()

@@ -154,6 +154,8 @@ def resident_bytes() -> int:
 
 
 def open_files() -> int:
+    """Without those of other tests' garbage."""
+    gc.collect()
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
@@ -175,8 +177,7 @@ def test_days_of_events_leave_files_memory_and_threads_as_they_were(
     assert building.head is not None
     assert building.head.seq > 8 * ROUNDS_A_DAY * EVENTS_A_ROUND
     assert after[0] <= before[0] * 1.15
-    assert after[1] <= before[1]
-    assert after[2] <= before[2]
+    assert after[1:3] == before[1:3]
     assert after[3] <= before[3] * 1.15  # beside other work the allocator keeps more
 
 
