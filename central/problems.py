@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -12,7 +13,18 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from central.errors import BadQuestion, Clash, NotAllowed, NotSignedIn, NotThere, StoreUnavailable
+from central.errors import (
+    BadQuestion,
+    Clash,
+    IdentityDamaged,
+    IdentityGone,
+    NotAllowed,
+    NotSignedIn,
+    NotThere,
+    StoreUnavailable,
+)
+
+log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
 
@@ -37,7 +49,13 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-_STATUS: dict[type[Exception], int] = {NotSignedIn: 401, NotAllowed: 403, NotThere: 404, Clash: 409}
+_STATUS: dict[type[Exception], int] = {
+    NotSignedIn: 401,
+    NotAllowed: 403,
+    NotThere: 404,
+    Clash: 409,
+    IdentityGone: 410,  # it was here, was destroyed on purpose, and asking again is of no use
+}
 
 
 def install(app: FastAPI) -> None:
@@ -45,6 +63,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(BadQuestion, _bad_question)
     for kind, status in _STATUS.items():
         app.add_exception_handler(kind, _said(status))
+    app.add_exception_handler(IdentityDamaged, _damaged)
     app.add_exception_handler(StoreUnavailable, _unavailable)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _broken)  # answered here, then raised again for the server's log
@@ -71,6 +90,17 @@ async def _refused(_request: Request, error: Exception) -> JSONResponse:
 async def _bad_question(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, BadQuestion)
     return problem(422, f"{error.field}: {error}")
+
+
+async def _damaged(request: Request, error: Exception) -> JSONResponse:
+    """The caller asked rightly and can do nothing: 500, and the operator reads of it in the log."""
+    log.error("identity: %s (asked by %s %s)", error, request.method, _route(request))
+    return problem(500, f"what is kept here is damaged and is not shown: {error}; the operator must look")
+
+
+def _route(request: Request) -> str:
+    """As the endpoint was declared: never what somebody wrote in its place."""
+    return str(getattr(request.scope.get("route"), "path", "?"))
 
 
 async def _unavailable(_request: Request, _error: Exception) -> JSONResponse:

@@ -15,18 +15,21 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import cache
 from hashlib import sha256
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from msgspec import Meta, Struct
 
 from messages.errors import MessageError
 from messages.model import REFERENCE
 from messages.site_settings import SealingKey
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.hpke import Suite
 
 ENVELOPE_VERSION: Final = 1
 MAX_ENVELOPE_BYTES: Final = 1_024
@@ -36,7 +39,6 @@ PADDED_TO: Final = 128
 CHILD_BEFORE_YEARS: Final = 14
 _CITIZEN_LENGTH: Final = 18
 
-_SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _SEAL_BYTES: Final = 48  # the encapsulated key and the tag
 _HEAD_BYTES: Final = 2
 
@@ -74,11 +76,19 @@ class Envelope:
     sealed: bytes  # encapsulated key, ciphertext and tag
 
 
+@cache
+def _suite() -> Suite:
+    """Loaded by whoever seals or opens: most gateways have no key to seal for."""
+    from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+    return Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+
+
 def seal_identity(identity: VisitorIdentity, key: SealingKey, site: str, gateway: str) -> bytes:
     """The envelope. Raises ValueError for a key that is no point of the curve."""
     public = X25519PublicKey.from_public_bytes(bytes.fromhex(key.public))
     head = bytes((ENVELOPE_VERSION, len(key.id))) + key.id.encode()
-    return head + _SUITE.encrypt(padded(identity), public, bound(site, gateway, key.id))
+    return head + _suite().encrypt(padded(identity), public, bound(site, gateway, key.id))
 
 
 def is_child(number: str, on: date) -> bool:
@@ -132,7 +142,7 @@ def decode_envelope(envelope: bytes) -> Envelope:
 def open_identity(sealed: bytes, private: X25519PrivateKey, bound_to: bytes) -> VisitorIdentity:
     """What `Envelope.sealed` holds; `bound_to` as `bound` made it. Raises EnvelopeError."""
     try:
-        plain = _SUITE.decrypt(sealed, private, bound_to)
+        plain = _suite().decrypt(sealed, private, bound_to)
     except (InvalidTag, ValueError):
         raise EnvelopeError("cannot be opened with the key that it names") from None
     return unpadded(plain)

@@ -9,6 +9,7 @@ import pytest
 from central_support import GATEWAY, SITE, free_port
 from central_web_support import Filled, Served, a_filled
 
+from central.errors import IdentityDamaged, IdentityGone
 from central.store.engine import open_reader
 
 SECRET = "what-somebody-typed"
@@ -161,6 +162,40 @@ def test_a_fault_of_our_own_says_so_without_its_inside(filled: Filled) -> None:
     assert SECRET not in answer.text
     assert "Traceback" not in answer.text
     guarded(answer)
+
+
+def test_identity_whose_key_was_destroyed_is_gone_for_good(filled: Filled) -> None:
+    """410 and not 404: whoever asks learns that it was there and that asking again is of no use."""
+    serving = Served(filled.reader)
+
+    def gone() -> None:
+        raise IdentityGone("its key was destroyed when its time was over")
+
+    serving.app.add_api_route("/gone", gone)
+    with serving as served:
+        answer = served.get("/gone")
+    assert answer.status_code == 410
+    assert problem_of(answer)["detail"] == "its key was destroyed when its time was over"
+    guarded(answer)
+
+
+def test_damaged_identity_is_our_fault_and_the_operator_reads_of_it(
+    filled: Filled, caplog: pytest.LogCaptureFixture
+) -> None:
+    serving = Served(filled.reader)
+
+    def damaged(_person: str) -> None:
+        raise IdentityDamaged("altered, or sealed for another row")
+
+    serving.app.add_api_route("/persons/{_person}", damaged)
+    with serving as served:
+        answer = served.get(f"/persons/{SECRET}")
+    assert answer.status_code == 500
+    assert "the operator must look" in str(problem_of(answer)["detail"])
+    guarded(answer)
+    assert "altered, or sealed for another row (asked by GET /persons/{_person})" in caplog.text
+    assert SECRET not in answer.text
+    assert SECRET not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 read again on the way."""
 
 import sqlite3
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -30,7 +33,7 @@ from central.identity.ring import make_ring
 from central.identity.suites import INTERNATIONAL
 from central.identity.vault import Vault
 from central.ingest.verify import open_visitors, take_apart
-from drivers.base import Assurance, CardRead, CredentialKind
+from drivers.base import Assurance, CardRead, CardRemoved, CredentialKind
 from drivers.sam_reader import SamReader, SamVSettings
 from gateway.access_list import AccessList
 from gateway.dispatch import Dispatch
@@ -156,6 +159,47 @@ def test_without_a_key_nothing_of_a_visitor_leaves_the_driver(
     peer: Peer, module: ScriptedModule, sealer: Sealer | None
 ) -> None:
     assert read_with(sealer, peer, module).sealed is None
+
+
+class Watched:
+    """Seals as the gateway does, and remembers in which thread; `wanted` without a key is no."""
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+        self.threads: list[str] = []
+
+    @property
+    def wanted(self) -> bool:
+        return self._sealer.wanted
+
+    def seal(self, document: str, name: str, number: str) -> bytes | None:
+        self.threads.append(threading.current_thread().name)
+        return self._sealer.seal(document, name, number)
+
+
+def test_the_thread_that_reads_seals_and_only_with_a_key(peer: Peer, module: ScriptedModule) -> None:
+    """Whoever decides gets the envelope ready made; without a key nothing at all is asked."""
+    sealer = a_sealer(None)
+    watched = Watched(sealer)
+    settings = SamVSettings.model_validate({"port": str(peer.path), "poll_s": 0.02, "presence_s": 0.05})
+    with running(SamReader("east-1", settings, tokenise, watched)) as ear:
+        ear.wait_state("ok")
+        module.lay(read_reply(bytes(invented_block())))
+        ear.wait(CardRead)
+        assert watched.threads == []
+        module.lift()
+        ear.wait(CardRemoved)
+        sealer.use(KEY)
+        module.lay(read_reply(bytes(invented_block())))
+        assert [read.sealed is not None for read in ear.wait(CardRead, 2)] == [False, True]
+    (sealing,) = watched.threads
+    assert sealing not in {threading.current_thread().name, "decisions"}
+
+
+def test_a_gateway_without_a_key_loads_nothing_to_seal_with() -> None:
+    code = "import sys, gateway.daemon; print([name for name in sys.modules if 'hpke' in name])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 # --- whose is kept
