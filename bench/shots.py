@@ -106,7 +106,7 @@ def main() -> None:
 
 def _empty(folder: Path, camera: Camera) -> None:
     """A centre to which nobody has spoken yet."""
-    estate = Estate(folder, replace(_PLAN, buildings=()))
+    estate = Estate(folder, replace(_PLAN, buildings=(), swipes_per_minute=0.0))
     with ExitStack() as running:
         for child in (estate.broker, estate.centre):
             running.callback(child.stop)
