@@ -196,7 +196,7 @@ def test_modes_follow_the_schedule_and_a_command_goes_before_it() -> None:
     access.command_mode("lobby", DoorMode.LOCKED_DOWN, Until(NOON_US + HOUR_US, HOUR_US))
     assert access.mode("lobby", Moment(NOON_US)) is DoorMode.LOCKED_DOWN
     assert access.mode("yard", Moment(NOON_US)) is DoorMode.CONTROLLED
-    assert access.mode("lobby", Moment(NOON_US + HOUR_US)) is DoorMode.FREE
+    assert access.mode("lobby", Moment(NOON_US + HOUR_US, uptime_us=HOUR_US)) is DoorMode.FREE
     access.command_mode("lobby", DoorMode.CONTROLLED, None)
     assert access.mode("lobby", Moment(NOON_US + 3 * HOUR_US)) is DoorMode.CONTROLLED
     access.command_mode("lobby", None, None)
