@@ -14,11 +14,13 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from drivers.allowance import Allowance
+from gateway.clock import Clock
 from gateway.errors import JournalUnavailable
 from gateway.order_queue import Fate, Settle
+from gateway.timekeeping import LATEST_US
 from messages.acks import is_stale, opened_ack, read_ack
 from messages.errors import MessageError
-from messages.model import Reason
+from messages.model import ClockQuality, Reason
 from messages.signing import NotTrusted, WrongAudience
 from messages.wire import MAX_EPOCHS, Ack, decode
 
@@ -29,15 +31,28 @@ _MOST_EPOCHS: Final = 4 * MAX_EPOCHS
 _MOST_REFUSALS, _REFUSALS_PER_S = 20, 1 / 60
 """Each is a record: whoever owns the broker must not fill the journal with forgeries."""
 
+_ADVICE: Final = (
+    "Has the centre keys, and is [keys] centre_keys_file what `liuhen-central keys show` prints? If so,"
+    " somebody forges"
+)
+_ADVICE_IF_OLDER: Final = (
+    "It is the centre's own, and names less than is known, or is from before a restore. Was the centre's"
+    " clock put back? Then restart this gateway. If not, somebody plays old ones again"
+)
+
 
 class LineAcks:
     """What comes on `ack`, by the line. For the network's thread alone."""
 
-    def __init__(self, keys: Mapping[str, Ed25519PublicKey], site: str, gateway: str) -> None:
-        """`keys`: the centre's, by their id; without any, everything is taken."""
+    def __init__(self, keys: Mapping[str, Ed25519PublicKey], site: str, gateway: str, clock: Clock) -> None:
+        """`keys`: the centre's, by their id; without any, everything is taken. `clock`: our own; a time of
+        the centre's beyond it is not believed where it was synchronised."""
         self._keys = keys
         self._site, self._gateway = site, gateway
+        self._clock = clock
         self._newest_us = 0
+        self._through: dict[int, int] = {}  # the last word of each epoch
+        self._taken_back: dict[int, int] = {}  # what the centre once had of an epoch, and has no more
         self._refusing = False
         self._allowance = Allowance(_MOST_REFUSALS, _REFUSALS_PER_S)
 
@@ -56,11 +71,36 @@ class LineAcks:
             if _is_bare(payload):
                 return self._refused(Reason.NOT_SIGNED, "it bears no signature", now_s, kept=kept)
             return self._refused(Reason.BAD_FILE, error, now_s, kept=kept)
-        if is_stale(ack, self._newest_us):
-            return self._refused(Reason.OLDER, "a newer one was taken before", now_s, kept=kept)
-        self._newest_us = max(self._newest_us, ack.at or 0)
+        latest_us = self._latest_us()
+        if is_stale(ack, min(self._newest_us, latest_us)) and not self._lowers_nothing(ack):
+            return self._refused(Reason.OLDER, "it was made before one that was taken", now_s, kept=kept)
+        self._newest_us = min(max(self._newest_us, ack.at or 0), latest_us)
+        self._note(ack)
         self._refusing = False
         return ack
+
+    def _latest_us(self) -> int:
+        """Nothing was made later than now. A centre whose clock was ahead would else silence itself."""
+        known = self._clock.quality() is not ClockQuality.UNKNOWN
+        return self._clock.now_us() if known else LATEST_US
+
+    def _lowers_nothing(self, ack: Ack) -> bool:
+        """While the centre has less of an epoch than it once had, an old word may be of a time before its
+        restore: it would license what only we have."""
+        if self._taken_back:
+            return False
+        return all(each.through >= self._through.get(each.epoch, 0) for each in ack.epochs)
+
+    def _note(self, ack: Ack) -> None:
+        for each in ack.epochs:
+            before = self._through.get(each.epoch, 0)
+            once = max(before, self._taken_back.pop(each.epoch, 0))
+            if each.through < once:
+                self._taken_back[each.epoch] = once
+            self._through[each.epoch] = each.through
+        for epoch in sorted(self._through)[:-_MOST_EPOCHS]:
+            del self._through[epoch]
+            self._taken_back.pop(epoch, None)
 
     def _refused(self, reason: Reason, why: MessageError | str, now_s: float, *, kept: bool) -> Reason | None:
         if kept:
@@ -70,10 +110,10 @@ class LineAcks:
             return None
         self._refusing = True
         log.error(
-            "uplink: an acknowledgement cannot be taken, %s: %s; nothing is deleted. Has the centre keys, and"
-            " is [keys] centre_keys_file what `liuhen-central keys show` prints? If so, somebody forges",
+            "uplink: an acknowledgement cannot be taken, %s: %s; nothing is deleted. %s",
             reason,
             why,
+            _ADVICE_IF_OLDER if reason is Reason.OLDER else _ADVICE,
         )
         return reason
 

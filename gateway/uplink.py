@@ -98,7 +98,7 @@ class Uplink:
         self._changed = threading.Condition()
         self._news: dict[str, object] = {}
         self._carried = CarriedAcks()
-        self._line_acks = LineAcks(centre_keys or {}, site, gateway)
+        self._line_acks = LineAcks(centre_keys or {}, site, gateway, clock)
         self._ack_refused = ack_refused
         self._head: Head | None = None
         self._stopping = False

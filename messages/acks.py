@@ -4,10 +4,12 @@ A gateway that knows the centre's keys says so (`About.signed_acks`); then the c
 inside a signed message (`messages.signing`, Purpose.ACK), for that site and gateway alone. Any other gateway
 is sent it bare.
 
-Played again, an old one does no harm, so the broker may keep one and nobody has to count them. What it names
-is committed and stays so: it licenses nothing that the newest does not license too. Only a centre that was
-restored from a backup has less than it once had. Therefore a signed one says when it was made, and whoever
-took a newer one does not take it (`is_stale`). Pure: keys are arguments (trust.md R-09, R-25).
+The broker may keep one, and nobody has to count them: what one names is committed and stays so. Two things
+are wrong with an old one that is played again. Where it names less than is known, it only makes work: records
+are sent again. Where the centre was restored from a backup since, it licenses what the centre has no more.
+Therefore a signed one says when it was made (`is_stale`). That time is the word of a clock that may have been
+wrong, so it alone refuses nothing: a stale one that lowers nothing, while no restore is known, is as good as
+any. Pure: keys are arguments (trust.md R-09, R-25).
 """
 
 from __future__ import annotations
@@ -48,5 +50,6 @@ def opened_ack(payload: bytes, keys: Mapping[str, Ed25519PublicKey], site: str, 
 
 
 def is_stale(ack: Ack, newest_us: int) -> bool:
-    """Whether it was made before one that was taken; `newest_us`: when the newest of those was made."""
+    """Whether it says that it was made before one that was taken; `newest_us`: when the newest of those was
+    made, no later than now."""
     return (ack.at or 0) < newest_us - STALE_AFTER_US

@@ -18,7 +18,7 @@ from gateway.self_report import Report
 from gateway.settings import MqttPart
 from gateway.uplink import Uplink
 from messages.acks import STALE_AFTER_US, tell_ack
-from messages.model import Reason
+from messages.model import ClockQuality, Reason
 from messages.signing import trusted
 from messages.wire import WIRE_VERSION, About, Ack, EpochAck, encode
 
@@ -56,12 +56,21 @@ NOW_US = 1_700_000_000_000_000
 ACK = an_ack(through(1, 10))
 
 
-def the_line(*keys: Ed25519PrivateKey) -> LineAcks:
-    return LineAcks(trusted(*(key.public_key() for key in keys)), "north", "east-1")
+def the_line(*keys: Ed25519PrivateKey, clock: TurnedClock | None = None) -> LineAcks:
+    keys_known = trusted(*(key.public_key() for key in keys))
+    return LineAcks(keys_known, "north", "east-1", clock or a_clock())
 
 
-def signed(key: Ed25519PrivateKey = CENTRE_KEY, gateway: str = "east-1", at_us: int = NOW_US) -> bytes:
-    return tell_ack(ACK, key, "north", gateway, at_us)
+def a_clock(quality: ClockQuality = ClockQuality.SYNCED) -> TurnedClock:
+    clock = TurnedClock(NOW_US // 1_000_000)
+    clock.synced = quality
+    return clock
+
+
+def signed(
+    key: Ed25519PrivateKey = CENTRE_KEY, gateway: str = "east-1", at_us: int = NOW_US, ack: Ack = ACK
+) -> bytes:
+    return tell_ack(ack, key, "north", gateway, at_us)
 
 
 def test_without_the_centres_keys_everything_is_taken_as_ever_signed_or_not() -> None:
@@ -105,13 +114,86 @@ def test_what_the_broker_kept_of_before_the_keys_is_not_taken_and_makes_no_recor
     assert line.read(encode(ACK), 0.0, kept=False) is Reason.NOT_SIGNED
 
 
-def test_an_old_one_played_again_is_refused_once_a_newer_one_was_taken() -> None:
-    """A centre that was restored from a backup has less than its older word says."""
-    line, later_us = the_line(CENTRE_KEY), NOW_US + STALE_AFTER_US + 1
-    assert isinstance(line.read(signed(), 0.0, kept=False), Ack)
-    assert isinstance(line.read(signed(at_us=later_us), 0.0, kept=False), Ack)
-    assert line.read(signed(), 0.0, kept=False) is Reason.OLDER
-    assert isinstance(line.read(signed(at_us=later_us), 0.0, kept=True), Ack)
+class Centre:
+    """Its acknowledgements, made `at_s` seconds from now by its clock, and what a gateway made of them."""
+
+    def __init__(self, clock: TurnedClock) -> None:
+        self.clock = clock
+        self.line = the_line(CENTRE_KEY, clock=clock)
+
+    def says(self, at_s: float, *epochs: EpochAck) -> bool | Reason | None:
+        made = signed(at_us=NOW_US + int(at_s * 1_000_000), ack=an_ack(*epochs))
+        taken = self.line.read(made, 0.0, kept=False)
+        return True if isinstance(taken, Ack) else taken
+
+
+OLDER_S = -STALE_AFTER_US / 1_000_000 - 1
+DAY_S = 86_400
+
+
+def test_an_old_one_played_again_is_refused_where_it_names_less_than_is_known() -> None:
+    centre = Centre(a_clock())
+    assert centre.says(0, through(1, 10), through(2, 5)) is True
+    assert centre.says(OLDER_S, through(1, 9)) is Reason.OLDER
+    assert centre.says(OLDER_S, through(2, 6), through(1, 9)) is None  # of the same run
+    assert centre.says(OLDER_S, through(1, 10)) is True  # it says what the newest says
+
+
+def test_an_old_one_from_before_a_restore_is_refused_until_the_centre_has_again_what_it_had() -> None:
+    """Else it would license the deletion of what only the gateway has by now."""
+    centre = Centre(a_clock())
+    assert centre.says(OLDER_S - 1, through(1, 10)) is True
+    assert centre.says(0, through(1, 4)) is True  # restored from a backup
+    assert centre.says(OLDER_S, through(1, 10)) is Reason.OLDER
+    assert centre.says(OLDER_S, through(2, 3)) is None  # of an epoch not heard of since the start
+    assert centre.says(0, through(1, 7)) is True
+    assert centre.says(OLDER_S, through(1, 10)) is Reason.OLDER
+    assert centre.says(0, through(1, 10)) is True
+    assert centre.says(OLDER_S, through(1, 10), through(2, 3)) is True
+
+
+@pytest.mark.parametrize("quality", list(ClockQuality))
+def test_a_centre_whose_clock_was_ahead_for_a_while_is_heard_ever_after(quality: ClockQuality) -> None:
+    centre = Centre(a_clock(quality))
+    assert centre.says(3 * DAY_S, through(1, 10)) is True
+    for last in range(11, 20):
+        assert centre.says(last, through(1, last), through(2, 1)) is True
+
+
+@pytest.mark.parametrize("quality", [ClockQuality.SYNCED, ClockQuality.HELD])
+def test_where_our_own_clock_is_set_one_ahead_may_take_back_once_it_is_right_again(
+    quality: ClockQuality,
+) -> None:
+    centre = Centre(a_clock(quality))
+    assert centre.says(3 * DAY_S, through(1, 10)) is True
+    assert centre.says(1, through(1, 4)) is True  # restored from a backup
+    centre.clock.passes(STALE_AFTER_US * 10)
+    assert centre.says(1 - OLDER_S * 9, through(1, 5)) is True
+    assert centre.says(1, through(1, 10)) is Reason.OLDER
+
+
+def test_what_was_taken_before_our_own_clock_was_set_silences_nobody_afterwards() -> None:
+    centre = Centre(a_clock(ClockQuality.UNKNOWN))
+    assert centre.says(3 * DAY_S, through(1, 10)) is True
+    assert centre.says(1, through(1, 4)) is Reason.OLDER
+    centre.clock.synced = ClockQuality.SYNCED
+    assert centre.says(1, through(1, 4)) is True
+
+
+def test_one_that_is_older_is_not_called_a_forgery(caplog: pytest.LogCaptureFixture) -> None:
+    centre = Centre(a_clock())
+    centre.says(0, through(1, 10))
+    assert centre.says(OLDER_S, through(1, 9)) is Reason.OLDER
+    assert "forges" not in caplog.text
+    assert "Was the centre's clock put back?" in caplog.text
+
+
+def test_epochs_without_end_do_not_fill_the_memory_of_the_line() -> None:
+    centre = Centre(a_clock())
+    for epoch in range(1, 1_000):
+        assert centre.says(0, through(epoch, 5)) is True
+        assert centre.says(0, through(epoch, 4)) is True
+    assert len(centre.line._through) == len(centre.line._taken_back) == 64
 
 
 def test_forgeries_between_true_ones_do_not_fill_the_journal() -> None:
