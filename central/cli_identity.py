@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +21,8 @@ from central.settings import Settings, load_settings
 from central.times import utc_text
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from central.identity.certificates import Certificate
     from central.identity.retention import Retention
 
@@ -100,25 +104,46 @@ def rotate(
 
     Former keys stay, for who was just writing with one; later, --drop destroys them.
     """
+    from central.identity.registers import end_former_keys, note_key_in_use
     from central.identity.rotation import reseal
     from central.identity.wiring import open_vault
-    from central.store.engine import migrate, open_writer
+    from central.store.engine import writing
 
-    with mendable():
-        loaded = load_settings(settings)
+    with mendable(), _writer(loaded := load_settings(settings)) as engine:
         vault = open_vault(loaded)
         if not drop:
             vault.rotate_register(community)
+        with writing(engine) as connection:
+            note_key_in_use(connection, vault, community, _now_us())
         used = vault.register_key_id(community).hex()
         typer.echo(f"community {community}: register key {used} is in use")
-        engine = open_writer(loaded.database.address)
-        try:
-            migrate(engine)
-            done = reseal(engine, vault, community)
-        finally:
-            engine.dispose()
-        dropped = vault.drop_former_registers(community) if drop else 0
+        done, dropped = reseal(engine, vault, community), 0
+        if drop:
+            with writing(engine) as connection:
+                end_former_keys(connection, vault, community, _now_us())
+            dropped = vault.drop_former_registers(community)
         typer.echo(f"{done} rows sealed again; {dropped} former keys destroyed")
+
+
+@identity_app.command("give-up")
+def give_up(
+    settings: SettingsFile,
+    community: Community,
+    yes: Annotated[bool, typer.Option("--yes", help="there is no copy: it is lost")] = False,  # noqa: FBT002
+) -> None:
+    """A register key is lost for good: go on without the identity that was sealed with it."""
+    from central.identity import registers
+    from central.identity.wiring import open_vault
+    from central.store.engine import writing
+
+    with mendable():
+        if not yes:
+            raise SettingsError("nothing was given up; say --yes: it cannot be taken back")
+        loaded = load_settings(settings)
+        vault = open_vault(loaded)
+        with _writer(loaded) as engine, writing(engine) as connection:
+            lost = registers.give_up(connection, vault, community, _now_us())
+        typer.echo(f"community {community}: {lost} lost keys given up")
 
 
 @identity_app.command("destroy")
@@ -172,6 +197,18 @@ def describe(made: Certificate) -> str:
         f"{made.number}: community {made.community}, {made.data_class} of {made.period}, destroyed"
         f" {utc_text(made.made_at)}: {keys}; {made.rows} rows{late}"
     )
+
+
+@contextmanager
+def _writer(settings: Settings) -> Iterator[Engine]:
+    from central.store.engine import migrate, open_writer
+
+    engine = open_writer(settings.database.address)
+    try:
+        migrate(engine)
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _retention(settings: Settings) -> Retention:

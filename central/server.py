@@ -59,7 +59,7 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         open_things.callback(reader.dispose)
         keys = _keys(settings)
         signing = keys.signing[0] if keys else None
-        vault = vault_of(settings)
+        vault = vault_of(settings, reader)
         opener = Opener(vault, rules_of(settings))
         ingest = make_ingest(writer, settings.mqtt, trusted_in(settings.keys.gateway_keys), signing, opener)
         stopping = threading.Event()

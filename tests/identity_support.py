@@ -38,6 +38,14 @@ def a_vault(folder: Path, suite: Suite = INTERNATIONAL) -> Vault:
     return Vault(make_ring(folder / "ring", suite), suite)
 
 
+def a_registers_vault(folder: Path, suite: Suite = INTERNATIONAL, *others: int) -> Vault:
+    """With the register keys of COMMUNITY and of `others`."""
+    vault = a_vault(folder, suite)
+    for community in (COMMUNITY, *others):
+        vault.make_register(community)
+    return vault
+
+
 def visits(
     key: SealingKey, at_us: int, *visitors: VisitorIdentity, first: int = 1, prev: str = GENESIS
 ) -> bytes:

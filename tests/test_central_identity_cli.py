@@ -41,7 +41,7 @@ def test_a_ring_is_made_once_and_shows_no_secret(settings: Path, tmp_path: Path)
     good(settings, "identity", "make")
     assert run(settings, "identity", "make").returncode == 2
     vault = Vault(KeyRing(tmp_path / "ring"), COMMERCIAL)
-    vault.seal_register(COMMUNITY, "person:1", b"")
+    vault.make_register(COMMUNITY)
     vault.seal_period(COMMUNITY, DAY, "row", b"")
     key = vault.sealing_key(COMMUNITY, NOON_US)
     shown = good(settings, "identity", "show")

@@ -5,18 +5,17 @@ from pathlib import Path
 
 import pytest
 from central_support import GATEWAY, SITE, START_US
-from identity_support import COMMUNITY, MONTH, NOON_US, a_vault
+from identity_support import COMMUNITY, MONTH, NOON_US, a_registers_vault, a_vault
 from sqlalchemy import Column, Connection, Engine, LargeBinary, MetaData, Table, insert, select
 
 from central.errors import IdentityGone
 from central.fleet.orders import note_settings
-from central.identity import rotation
 from central.identity.keyfiles import sealed_for
 from central.identity.periods import ends_us
 from central.identity.retention_rules import SHANGHAI
 from central.identity.rotation import reseal, sealed_as
 from central.identity.sealing import SealingKeys
-from central.identity.suites import COMMERCIAL, key_named
+from central.identity.suites import COMMERCIAL, INTERNATIONAL, key_named
 from central.identity.vault import Vault
 from central.store.engine import reading, writing
 from central.store.tables import Whole, sent_settings
@@ -101,7 +100,7 @@ def test_settings_that_the_sites_have_replaced_are_not_brought_back(engine: Engi
 
 
 @pytest.fixture
-def people(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+def people(engine: Engine) -> Iterator[Table]:
     """A table of the form that the register's have."""
     own = MetaData()
     table = Table(
@@ -111,17 +110,20 @@ def people(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
         Column("community_id", Whole, nullable=False),
         Column("sealed", LargeBinary, info=sealed_as("person")),
     )
-    monkeypatch.setattr(rotation, "metadata", own)
     own.create_all(engine)
     yield table
     own.drop_all(engine)
 
 
+def sealed_again(engine: Engine, vault: Vault, people: Table) -> int:
+    """Of community 7, in several pages."""
+    return reseal(engine, vault, 7, columns=[people.c.sealed], page=5)
+
+
 def test_after_a_rotation_everything_opens_with_the_new_key_alone(
-    engine: Engine, people: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, people: Table, tmp_path: Path
 ) -> None:
-    vault = a_vault(tmp_path)
-    monkeypatch.setattr(rotation, "PAGE", 7)
+    vault = a_registers_vault(tmp_path, INTERNATIONAL, 8)
     rows = [
         {"id": n, "community_id": c, "sealed": vault.seal_register(c, f"person:{n}", b"%d" % n)}
         for n, c in enumerate([7, 7, 8] * 10, 1)
@@ -131,8 +133,8 @@ def test_after_a_rotation_everything_opens_with_the_new_key_alone(
         connection.execute(insert(people), rows)
     vault.suite = COMMERCIAL
     used = vault.rotate_register(7)
-    assert reseal(engine, vault, 7) == 19
-    assert reseal(engine, vault, 7) == 0
+    assert sealed_again(engine, vault, people) == 19
+    assert sealed_again(engine, vault, people) == 0
     assert vault.drop_former_registers(7) == 1
     with reading(engine) as connection:
         for row in connection.execute(select(people).where(people.c.sealed.is_not(None))):
@@ -141,9 +143,9 @@ def test_after_a_rotation_everything_opens_with_the_new_key_alone(
 
 
 def test_a_rotation_that_was_cut_off_goes_on_where_it_stopped(
-    engine: Engine, people: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, people: Table, tmp_path: Path
 ) -> None:
-    vault = a_vault(tmp_path)
+    vault = a_registers_vault(tmp_path, INTERNATIONAL, 8)
     with writing(engine) as connection:
         for n in range(1, 21):
             sealed = vault.seal_register(7, f"person:{n}", b"x")
@@ -151,22 +153,21 @@ def test_a_rotation_that_was_cut_off_goes_on_where_it_stopped(
         broken = vault.seal_register(7, "person:0", b"x")
         connection.execute(people.update().where(people.c.id == 15).values(sealed=broken))
     vault.rotate_register(7)
-    monkeypatch.setattr(rotation, "PAGE", 5)
     with pytest.raises(Exception, match="sealed for another row"):
-        reseal(engine, vault, 7)
+        sealed_again(engine, vault, people)
     with writing(engine) as connection:
         sealed = vault.seal_register(7, "person:15", b"x")
         connection.execute(people.update().where(people.c.id == 15).values(sealed=sealed))
-    assert reseal(engine, vault, 7) == 9
+    assert sealed_again(engine, vault, people) == 9
 
 
 def test_a_row_whose_key_is_gone_stops_a_rotation_before_anything_is_dropped(
     engine: Engine, people: Table, tmp_path: Path
 ) -> None:
-    vault, other = a_vault(tmp_path / "one"), a_vault(tmp_path / "two")
+    vault, other = a_registers_vault(tmp_path / "one"), a_registers_vault(tmp_path / "two")
     with writing(engine) as connection:
         sealed = other.seal_register(7, "person:1", b"x")
         connection.execute(insert(people).values(id=1, community_id=7, sealed=sealed))
     vault.rotate_register(7)
     with pytest.raises(IdentityGone):
-        reseal(engine, vault, 7)
+        sealed_again(engine, vault, people)

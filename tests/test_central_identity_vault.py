@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from identity_support import COMMUNITY, DAY, MONTH, NOON_US, VISITOR, a_vault
+from identity_support import COMMUNITY, DAY, MONTH, NOON_US, VISITOR, a_registers_vault, a_vault
 
 from central.errors import BadQuestion, Clash, IdentityDamaged, IdentityGone, NotThere, SettingsError
 from central.identity.keyfiles import sealed_for
@@ -25,7 +25,7 @@ PLAIN = "李业主|000000198512120021".encode()
 
 @BOTH
 def test_a_row_of_the_register_opens_again_and_shows_nothing(tmp_path: Path, suite: Suite) -> None:
-    vault = a_vault(tmp_path, suite)
+    vault = a_registers_vault(tmp_path, suite)
     sealed = vault.seal_register(COMMUNITY, "person:17", PLAIN)
     assert vault.open_register(COMMUNITY, "person:17", sealed) == PLAIN
     assert PLAIN not in sealed
@@ -37,14 +37,14 @@ def test_a_row_of_the_register_opens_again_and_shows_nothing(tmp_path: Path, sui
 def test_what_is_sealed_for_one_row_opens_in_no_other(
     tmp_path: Path, suite: Suite, community: int, row: str
 ) -> None:
-    vault = a_vault(tmp_path, suite)
+    vault = a_registers_vault(tmp_path, suite)
     sealed = vault.seal_register(COMMUNITY, "person:17", PLAIN)
     with pytest.raises(IdentityDamaged):
         vault.open_register(community, row, sealed)
 
 
 def test_another_community_has_another_key(tmp_path: Path) -> None:
-    vault = a_vault(tmp_path)
+    vault = a_registers_vault(tmp_path, INTERNATIONAL, COMMUNITY + 1)
     sealed = vault.seal_register(COMMUNITY, "person:17", PLAIN)
     with pytest.raises(IdentityGone):
         vault.open_register(COMMUNITY + 1, "person:17", sealed)
@@ -98,6 +98,7 @@ def test_sm3_is_that_of_its_standard() -> None:
 def test_one_suite_takes_the_others_place_without_a_pause(tmp_path: Path) -> None:
     ring = make_ring(tmp_path / "ring", INTERNATIONAL)
     before = Vault(ring, INTERNATIONAL)
+    before.make_register(COMMUNITY)
     old = before.seal_register(COMMUNITY, "person:1", PLAIN)
     after = Vault(ring, COMMERCIAL)
     assert after.open_register(COMMUNITY, "person:1", old) == PLAIN
@@ -108,7 +109,7 @@ def test_one_suite_takes_the_others_place_without_a_pause(tmp_path: Path) -> Non
 
 
 def test_equal_numbers_meet_in_the_index_however_they_are_written(tmp_path: Path) -> None:
-    vault = a_vault(tmp_path)
+    vault = a_registers_vault(tmp_path)
     indexes = {
         vault.register_index(COMMUNITY, "id_number", text)
         for text in ("00000019851212002x", " 000000 19851212 002X ", "０" * 6 + "19851212002X")
@@ -119,7 +120,7 @@ def test_equal_numbers_meet_in_the_index_however_they_are_written(tmp_path: Path
 
 
 def test_kinds_of_index_do_not_meet(tmp_path: Path) -> None:
-    vault = a_vault(tmp_path)
+    vault = a_registers_vault(tmp_path)
     assert vault.register_index(COMMUNITY, "phone", "13800000000") != vault.register_index(
         COMMUNITY, "id_number", "13800000000"
     )
@@ -127,8 +128,28 @@ def test_kinds_of_index_do_not_meet(tmp_path: Path) -> None:
         vault.register_index(COMMUNITY, "Phone!", "13800000000")
 
 
+def test_a_register_key_that_is_not_there_is_never_made_in_passing(tmp_path: Path) -> None:
+    """It may have been lost: then what was sealed with it would be unreadable, and nobody would know why."""
+    vault = a_registers_vault(tmp_path)
+    sealed = vault.seal_register(COMMUNITY, "person:1", PLAIN)
+    lost = tmp_path / "ring" / "lasting" / "registers" / f"{COMMUNITY}.keys"
+    lost.rename(tmp_path / "copy")
+    for needs_it in (
+        lambda: vault.seal_register(COMMUNITY, "person:2", PLAIN),
+        lambda: vault.open_register(COMMUNITY, "person:1", sealed),
+        lambda: vault.register_index(COMMUNITY, "phone", "13800000000"),
+        lambda: vault.rotate_register(COMMUNITY),
+        lambda: vault.drop_former_registers(COMMUNITY),
+    ):
+        with pytest.raises(SettingsError, match="bring lasting/ back"):
+            needs_it()
+    assert (lost.exists(), vault.register_key_ids(COMMUNITY)) == (False, frozenset())
+    (tmp_path / "copy").rename(lost)
+    assert vault.open_register(COMMUNITY, "person:1", sealed) == PLAIN
+
+
 def test_a_former_key_opens_until_it_is_dropped(tmp_path: Path) -> None:
-    vault = a_vault(tmp_path)
+    vault = a_registers_vault(tmp_path)
     old = vault.seal_register(COMMUNITY, "person:1", PLAIN)
     index = vault.register_index(COMMUNITY, "phone", "13800000000")
     vault.rotate_register(COMMUNITY)
@@ -142,7 +163,7 @@ def test_a_former_key_opens_until_it_is_dropped(tmp_path: Path) -> None:
 
 
 def test_what_another_process_rotates_counts_at_once(tmp_path: Path) -> None:
-    here = a_vault(tmp_path)
+    here = a_registers_vault(tmp_path)
     here.seal_register(COMMUNITY, "person:1", PLAIN)
     there = Vault(KeyRing(tmp_path / "ring"), INTERNATIONAL)
     used = there.rotate_register(COMMUNITY)
@@ -229,7 +250,7 @@ def test_tokens_are_those_of_the_sites_gateways(tmp_path: Path) -> None:
 
 
 def test_only_the_owner_can_read_the_ring_and_no_secret_stands_there_in_clear(tmp_path: Path) -> None:
-    vault = a_vault(tmp_path)
+    vault = a_registers_vault(tmp_path)
     vault.keep_site_key("maple-court", bytes(range(32)))
     vault.seal_register(COMMUNITY, "person:1", PLAIN)
     vault.sealing_key(COMMUNITY, NOON_US)
@@ -258,7 +279,7 @@ def test_a_missing_or_open_ring_is_told_with_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_file_in_anothers_place_and_a_foreign_master_key_are_refused(tmp_path: Path) -> None:
-    vault = a_vault(tmp_path)
+    vault = a_registers_vault(tmp_path, INTERNATIONAL, COMMUNITY + 1)
     vault.seal_register(7, "person:1", PLAIN)
     vault.seal_register(8, "person:1", PLAIN)
     folder = tmp_path / "ring" / "lasting" / "registers"

@@ -6,6 +6,7 @@ info=sealed_as("person"))` in a table with `id` and `community_id`; its rows are
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Engine, Table, select, update
@@ -17,7 +18,6 @@ from central.store.schema import metadata
 
 SEALED_AS: Final = "sealed_as"
 PAGE: Final = 500
-"""Rows of one transaction: whoever else writes waits that long."""
 
 
 def sealed_as(row: str) -> dict[str, str]:
@@ -31,30 +31,41 @@ def sealed_columns() -> list[Column[Any]]:
     return [column for column in columns if SEALED_AS in column.info]
 
 
-def reseal(engine: Engine, vault: Vault, community: int) -> int:
+def reseal(
+    engine: Engine,
+    vault: Vault,
+    community: int,
+    *,
+    columns: Sequence[Column[Any]] | None = None,
+    page: int = PAGE,
+) -> int:
     """Seals a community's rows again with the key in use; how many. May be run again after being killed.
+
+    `columns`: all `sealed_columns` without them. `page`: rows of one transaction; whoever else writes waits
+    that long.
 
     Raises StoreUnavailable; and IdentityGone or IdentityDamaged where a row cannot be opened: then former
     keys must not be dropped.
     """
-    return sum(_reseal_column(engine, vault, community, column) for column in sealed_columns())
+    chosen = sealed_columns() if columns is None else columns
+    return sum(_reseal_column(engine, vault, community, column, page) for column in chosen)
 
 
-def _reseal_column(engine: Engine, vault: Vault, community: int, column: Column[Any]) -> int:
+def _reseal_column(engine: Engine, vault: Vault, community: int, column: Column[Any], page: int) -> int:
     done = after = 0
     while True:
         with writing(engine) as connection:
-            rows = _page(connection, column, community, after)
+            rows = _page(connection, column, community, after, page)
             done += sum([_reseal_row(connection, vault, community, column, row) for row in rows])
         if not rows:
             return done
         after = rows[-1].id
 
 
-def _page(connection: Connection, column: Column[Any], community: int, after: int) -> list[Any]:
+def _page(connection: Connection, column: Column[Any], community: int, after: int, page: int) -> list[Any]:
     table = column.table
     here = (table.c.community_id == community) & (table.c.id > after) & column.is_not(None)
-    asked = select(table.c.id, column.label("sealed")).where(here).order_by(table.c.id).limit(PAGE)
+    asked = select(table.c.id, column.label("sealed")).where(here).order_by(table.c.id).limit(page)
     if connection.dialect.name == "postgresql":
         asked = asked.with_for_update()
     return list(connection.execute(asked).all())

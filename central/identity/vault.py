@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from central.errors import BadQuestion, IdentityDamaged, IdentityGone, NotThere
+from central.errors import BadQuestion, IdentityDamaged, IdentityGone, NotThere, SettingsError
 from central.identity.keyfiles import (
     Keys,
     OpenKeys,
@@ -70,8 +70,17 @@ class Vault:
 
     # --- residents: the register
 
+    def make_register(self, community: int) -> None:
+        """The keys of a community's register, where there are none yet. Nobody but `registers` calls this: it
+        knows whether there were any, and notes that there are now."""
+        self.ring.get_or_make(register_name(community), new_keys(self.suite))
+
     def seal_register(self, community: int, row: str, plain: bytes) -> bytes:
-        """`plain` for one row of a community's register, such as `person:17`; opens in no other row."""
+        """`plain` for one row of a community's register, such as `person:17`; opens in no other row.
+
+        Raises SettingsError, as all that needs the register's keys, where they are not in the key ring: not
+        made yet (`registers.begin_register`), or lost.
+        """
         return seal(self._register(community).current, plain, _row(community, row))
 
     def open_register(self, community: int, row: str, sealed: bytes) -> bytes:
@@ -89,6 +98,10 @@ class Vault:
     def register_key_id(self, community: int) -> bytes:
         """Of the key in use: what was sealed with another one is to be sealed again (`rotation`)."""
         return self._register(community).current.id
+
+    def register_key_ids(self, community: int) -> frozenset[bytes]:
+        """Of all keys of the register, former ones too; none where there are none."""
+        return frozenset(self._register(community).sealing) if self.has_register(community) else frozenset()
 
     def rotate_register(self, community: int) -> bytes:
         """A new key is in use when this returns its id; the former ones still open what they sealed."""
@@ -237,12 +250,22 @@ class Vault:
     # --- keys as they are read
 
     def _keys(self, community: int) -> Keys:
-        name = register_name(community)
-        secret = self.ring.get(name) or self.ring.get_or_make(name, new_keys(self.suite))
-        return decode(secret, Keys)
+        return decode(self._register_secret(community), Keys)
 
     def _register(self, community: int) -> OpenKeys:
-        return self._parsed(register_name(community), lambda: new_keys(self.suite), keys_of)
+        self._register_secret(community)
+        return self._parsed(register_name(community), None, keys_of)
+
+    def _register_secret(self, community: int) -> bytes:
+        """Never made here: a lost key must not be taken for one that never was."""
+        name = register_name(community)
+        secret = self.ring.get(name)
+        if secret is None:
+            raise SettingsError(
+                f"[identity] key_ring: {name} is missing; if community {community} ever had a register key,"
+                " bring lasting/ back from its copy"
+            )
+        return secret
 
     def _period(self, community: int, period: str, *, make: bool) -> OpenKeys:
         name = f"{_folder(community)}/{_checked(period)}.keys"

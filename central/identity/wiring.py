@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 
 from central.identity.opening import Opener
+from central.identity.registers import check_registers
 from central.identity.retention import Retention
 from central.identity.retention_rules import RetentionRules
 from central.identity.sealing import SealingKeys
@@ -17,20 +18,22 @@ from central.identity.sites import community_of
 from central.identity.suites import SUITES, SuiteName
 from central.identity.vault import Vault
 from central.settings import Settings
+from central.store.engine import reading
 
 log = logging.getLogger(__name__)
 
 
-def vault_of(settings: Settings) -> Vault | None:
+def vault_of(settings: Settings, reader: Engine) -> Vault | None:
     """None, and a word about it, where no key ring was ever made. Raises SettingsError for one that cannot be
-    used."""
-    folder = settings.identity.key_ring
-    if not folder.exists():
+    used, or that lacks a key with which something in the database is sealed."""
+    vault = open_vault(settings) if settings.identity.key_ring.exists() else None
+    with reading(reader) as connection:
+        check_registers(connection, vault)
+    if vault is None:
         log.warning(
             "no key ring: nobody's identity can be kept or read; make it with liuhen-central identity make"
         )
-        return None
-    return open_vault(settings)
+    return vault
 
 
 def open_vault(settings: Settings) -> Vault:

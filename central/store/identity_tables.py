@@ -1,7 +1,8 @@
 """The tables of visitors' identity: what lies there is sealed, and the keys lie elsewhere. Values only.
 
 A row of `envelope` belongs to one record and goes when its day's retention is over; a row of
-`deletion_certificate` says that it went, and stays.
+`deletion_certificate` says that it went, and stays. A row of `register_key` says which key of the key ring
+the register's identity is sealed with: without it, a lost key would look like one that never was.
 """
 
 from __future__ import annotations
@@ -45,5 +46,15 @@ deletion_certificate = Table(
     Column("signer", Text, nullable=False),  # id of the centre's key
     Column("signature", LargeBinary, nullable=False),  # Ed25519 over the hash
     Index("deletion_certificate_of", "community_id", "period"),
+    sqlite_strict=True,
+)
+
+register_key = Table(
+    "register_key",
+    metadata,
+    Column("community_id", Whole, primary_key=True),
+    Column("key_id", Text, primary_key=True),  # hex; says nothing about the key
+    Column("begun_at", Whole, nullable=False),
+    Column("ended_at", Whole),  # dropped after a rotation, or given up as lost
     sqlite_strict=True,
 )
