@@ -355,3 +355,30 @@ def _bytes_taken(engine: Engine) -> int:
             return int(connection.exec_driver_sql(sizes).scalar_one())
     engine.dispose()  # the last one to close a SQLite file writes its log into it
     return Path(engine.url.database or "").stat().st_size
+
+
+def wishes(engine: Engine, *, signed_acks: bool, key: str | None = None) -> bool:
+    """Whether the gateway is sent signed acknowledgements after it, or somebody in its name, has said so."""
+    about = About(1, "liuhen 0", "East wing", [], key, signed_acks=signed_acks)
+    with writing(engine) as connection:
+        outcome = take_in(connection, [examine(topic(Leaf.ABOUT), encode(about))], NOW_US)
+    return bool(outcome.to_sign)
+
+
+@pytest.mark.parametrize("key", [None, "ab" * 32], ids=["without a key", "with its key"])
+def test_nobody_takes_back_the_wish_for_signed_acknowledgements(engine: Engine, key: str | None) -> None:
+    """Then the gateway would take none any more, and delete nothing."""
+    assert not wishes(engine, signed_acks=False, key=key)
+    assert wishes(engine, signed_acks=True, key=key)
+    assert wishes(engine, signed_acks=False)
+    assert wishes(engine, signed_acks=False, key="cd" * 32)
+    assert rows(engine, gateway.c.signed_acks) == [(1,)]
+
+
+def test_an_exchanged_device_that_a_person_made_known_may_take_it_back(engine: Engine) -> None:
+    assert wishes(engine, signed_acks=True, key="ab" * 32)
+    about = About(1, "liuhen 0", "East wing", [], "cd" * 32)
+    with writing(engine) as connection:
+        examined = [examine(topic(Leaf.ABOUT), encode(about))]
+        outcome = take_in(connection, examined, NOW_US, lambda _site, _gateway: bytes.fromhex("cd" * 32))
+    assert outcome.to_sign == set()

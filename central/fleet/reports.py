@@ -31,13 +31,16 @@ def note_state(connection: Connection, gateway_id: int, state: State, now_us: in
     connection.execute(update(gateway).where(gateway.c.id == gateway_id).values(values))
 
 
-def note_about(connection: Connection, gateway_id: int, about: About, now_us: int) -> None:
+def note_about(
+    connection: Connection, gateway_id: int, about: About, now_us: int, *, signed_acks: bool
+) -> None:
+    """`signed_acks`: whether it is sent signed ones, whatever was said just now."""
     values = {
         "about_received_at": now_us,
         "software": about.software,
         "label": about.label,
         "doors": _json(about.doors),
-        "signed_acks": int(about.signed_acks),
+        "signed_acks": int(signed_acks),
     }
     connection.execute(update(gateway).where(gateway.c.id == gateway_id).values(values))
 

@@ -164,10 +164,7 @@ class _Transaction:
             ):
                 self._take_state(owner, examined.report.state)
         elif isinstance(examined.report, About):
-            note_about(self._connection, owner.id, examined.report, self._now_us)
-            owner.signed_acks = examined.report.signed_acks
-            if examined.report.device_key is not None:
-                self._shown_key(owner, examined.place, bytes.fromhex(examined.report.device_key))
+            self._take_about(owner, examined.place, examined.report)
 
     def _refuse(self, owner: GatewayLedger | None, topic: str, refused: Refused) -> None:
         self._aside.keep(owner.id if owner else None, topic, refused.body, refused.reason)
@@ -252,6 +249,16 @@ class _Transaction:
             self._connection.execute(update(record).where(there).values(odd_prev=broken.prev))
 
     # --- who says so -----------------------------------------------------------------------------------
+
+    def _take_about(self, owner: GatewayLedger, place: GatewayTopic, about: About) -> None:
+        """Nobody signs it. So it may ask for signed acknowledgements, which every gateway reads, and take
+        that back only with a device key that is new here: else anyone could end all deletion there."""
+        before = owner.device_key
+        if about.device_key is not None:
+            self._shown_key(owner, place, bytes.fromhex(about.device_key))
+        exchanged = before is not None and owner.device_key != before
+        owner.signed_acks = about.signed_acks or (owner.signed_acks and not exchanged)
+        note_about(self._connection, owner.id, about, self._now_us, signed_acks=owner.signed_acks)
 
     def _shown_key(self, owner: GatewayLedger, place: GatewayTopic, key: bytes) -> None:
         if key == owner.device_key:
