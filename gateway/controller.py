@@ -161,8 +161,8 @@ class Controller:
                 return self._readers.read(event)
             case CardUnreadable():
                 return self._readers.unreadable(event)
-            case CommandGiven(command):
-                return [self._ordered(command)]
+            case CommandGiven(command, noted):
+                return [self._ordered(command, noted)]
             case CommandRefused(command_id, reason, door):
                 return [Act(self._fact(Kind.COMMAND_REFUSED, reason=reason, door=door), refused=command_id)]
             case RecordsExported(noted):
@@ -209,7 +209,7 @@ class Controller:
 
     # --- commands ---------------------------------------------------------------------------------------
 
-    def _ordered(self, command: Command) -> Act:
+    def _ordered(self, command: Command, noted: Callable[[], None] | None) -> Act:
         """Who ordered it stands where the holder of a credential stands (trust.md R-54)."""
         if self._clock.now_us() >= command.expires_us and command.action is not Action.SEND_RECORDS:
             fact = self._fact(Kind.COMMAND_REFUSED, reason=Reason.TOO_LATE, door=command.door)
@@ -222,7 +222,7 @@ class Controller:
             category=OPERATOR,
             reason=Reason.COMMAND,
         )
-        return Act(fact, point, command=command)
+        return Act(fact, point, command=command, noted=noted)
 
     def _obey(self, act: Act, command: Command, seq: int) -> list[Fact]:
         """Its record is durable."""

@@ -158,6 +158,7 @@ class Daemon:
             self._parts.join_one("orders")  # a command that was noted as used is still answered
         self.controller.inbox.put(Stop())
         self._deciding.join()
+        self._rights.keep_turns()
         for board in self._lock_boards.values():
             board.stop()
         self._uplink.stop()

@@ -64,9 +64,11 @@ class LookBack:
 
 @dataclass(frozen=True, slots=True)
 class CommandGiven:
-    """Verified, in time, and noted as used: it is carried out now or never."""
+    """Verified, in time, and noted as used: it is carried out now or never. `noted` is called once its record
+    is durable."""
 
     command: Command
+    noted: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class OrderQueue:
         self._others: deque[Order] = deque()
         self._waiting_bytes = 0
         self._full_logged = False
-        self._closed = False
+        self._closed = self._woken = False
 
     def put(self, order: Order, patience_s: float = 0.0) -> bool:
         """Whether there was room, for which it waits so long; else it is not here and `settle` not called."""
@@ -68,10 +68,12 @@ class OrderQueue:
             return True
 
     def take(self, *, commands_only: bool, timeout_s: float) -> Order | None:
-        """The next one; waits for it only where anything may be taken. None: nothing came, or `close`."""
+        """The next one; waits for it only where anything may be taken. None: nothing came, `wake`, or
+        `close`."""
         with self._changed:
-            if not (self._commands or self._others or commands_only or self._closed):
+            if not (self._commands or self._others or commands_only or self._closed or self._woken):
                 self._changed.wait(timeout_s)
+            self._woken = False
             if self._commands:
                 return self._commands.popleft()
             if commands_only or not self._others:
@@ -80,6 +82,12 @@ class OrderQueue:
             self._waiting_bytes -= len(order.payload)
             self._changed.notify_all()
             return order
+
+    def wake(self) -> None:
+        """Who takes has something else to do: it waits no longer."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Nothing more is put in, and nobody waits any longer; what is here can still be taken."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import TypeVar
 
 from drivers.allowance import Allowance
 from gateway.access_list import AccessList
 from gateway.applying import NotWhole, apply
 from gateway.clock import Clock, Moment
-from gateway.commanded import TURNS, Turn, until
+from gateway.commanded import Turn, turn_of
 from gateway.errors import RightsUnavailable
 from gateway.events import (
     CommandGiven,
@@ -29,6 +30,7 @@ from gateway.keys import Keys
 from gateway.order_queue import Fate, Order, OrderQueue, Settle, untold
 from gateway.rights_store import RightsStore
 from gateway.transfer import Announced, Transfer
+from gateway.turns_to_keep import TurnsToKeep
 from messages.access_list import CHUNK_START, decode_manifest
 from messages.commands import (
     LONGEST_LIFE_US,
@@ -90,8 +92,9 @@ class Orders:
         self._work: Iterator[None] | None = None
         self._refusals = {leaf: Allowance(_MOST_REFUSALS, _REFUSALS_PER_S) for leaf in Leaf}
         self._queue = OrderQueue()
+        self._turns = TurnsToKeep(store)
         self._list_settles: list[Settle] = []  # of the parts of the list that is on its way, or applied
-        self._stopping = False
+        self._stopping = self._running = False
 
     def turns(self) -> list[Turn]:
         """The doors that commands have turned before this start. Raises RightsUnavailable."""
@@ -138,14 +141,23 @@ class Orders:
     def run(self) -> None:
         """Until `stop`. May be called again after any exception: what was on its way comes again."""
         self._work = self._cleaning()
+        self._running = True
         try:
             while not self._stopping:
                 found = self._queue.take(commands_only=self.busy, timeout_s=_IDLE_S)
                 if found is not None:
                     self.handle(*found)
+                self._turns.keep(self._now_s())
                 self.go_on()
         finally:
+            self._running = False
             self._list_settled(Fate.NOT_NOW)
+
+    def keep_turns(self) -> None:
+        """After the deciding thread has ended: what it obeyed last. Nothing where `run` hangs: the store is
+        its own."""
+        if not self._running:
+            self._turns.keep(self._now_s())
 
     def handle(self, leaf: Leaf, payload: bytes, settle: Settle = untold) -> None:
         """One message; what is to be said of it is posted. `settle` is called at once, or with the list that
@@ -310,7 +322,9 @@ class Orders:
             self._refuse(Leaf.COMMAND, reason, "a command", command)
             return
         log.info("orders: %s, command %s", command.action, command.id)
-        self._post(CommandGiven(command))
+        now = Moment(self._clock.now_us(), self._clock.quality(), self._clock.uptime_us())
+        turn = turn_of(command, now, self._clock.boot)
+        self._post(CommandGiven(command, None if turn is None else partial(self._is_recorded, turn)))
 
     def _why_not(self, command: Command) -> Reason | None:
         """Notes the command as used where there is no reason against it."""
@@ -325,21 +339,16 @@ class Orders:
             if command.expires_us - now_us > LONGEST_LIFE_US:
                 return Reason.NOT_POSSIBLE  # good for longer than any may be, or one of the clocks is wrong
         try:
-            fresh = self._store.use(command.id, command.expires_us, now_us, self._turn(command))
+            fresh = self._store.use(command.id, command.expires_us, now_us)
             return None if fresh else Reason.REPLAYED
         except RightsUnavailable as error:
             log.error("orders: a command could not be noted as used: %s", error)
             return Reason.WRITE_FAILED
 
-    def _turn(self, command: Command) -> Turn | None:
-        if command.door is None or command.action not in TURNS:
-            return None
-        mode, clock = TURNS[command.action], self._clock
-        if mode is None or command.until_us is None:
-            return Turn(command.door, None)
-        now = Moment(clock.now_us(), clock.quality(), clock.uptime_us())
-        end = until(command.until_us, command.issued_us, now)
-        return Turn(command.door, mode, end.utc_us, command.issued_us, clock.boot, end.uptime_us)
+    def _is_recorded(self, turn: Turn) -> None:
+        """By the deciding thread; returns at once."""
+        self._turns.add(turn)
+        self._queue.wake()
 
     # --- for all of them --------------------------------------------------------------------------------
 

@@ -154,6 +154,12 @@ class Rights:
         self._orders.stop()
         return True
 
+    def keep_turns(self) -> None:
+        """At the end, after the deciding thread's: what commands made of doors last is known at the next
+        start."""
+        if self._orders is not None:
+            self._orders.keep_turns()
+
     def take(self, leaf: Leaf, payload: bytes) -> bool:
         """From the broker; whether there was room for it."""
         return self._orders is not None and self._orders.take(leaf, payload)

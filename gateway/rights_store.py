@@ -168,9 +168,8 @@ class RightsStore:
         with self._commit() as connection:
             connection.execute("INSERT OR REPLACE INTO settings VALUES (1, ?, ?)", (revision, signed))
 
-    def use(self, command: str, expires_us: int, now_us: int, turn: Turn | None = None) -> bool:
-        """Notes that a command is used, and what it turns, durable before this returns; False where it has
-        been used already.
+    def use(self, command: str, expires_us: int, now_us: int) -> bool:
+        """Notes that a command is used, durable before this returns; False where it has been used already.
 
         Raises RightsUnavailable also where there is no room for one more: nothing that could still be good is
         forgotten.
@@ -182,11 +181,14 @@ class RightsStore:
                 raise RightsUnavailable(f"{self.path}: {used} commands in a month; no more are taken")
             row = (command, max(now_us, expires_us) + _KEEP_USED_US)
             noted = connection.execute("INSERT OR IGNORE INTO used_commands VALUES (?, ?)", row)
-            if turn is not None and noted.rowcount == 1:
-                connection.execute("DELETE FROM turns WHERE door = ?", (turn.door,))
-                if turn.mode is not None:
-                    connection.execute(_TURN, astuple(turn))
         return noted.rowcount == 1
+
+    def keep_turn(self, turn: Turn) -> None:
+        """What a recorded command makes of its door, in place of what one made of it before."""
+        with self._commit() as connection:
+            connection.execute("DELETE FROM turns WHERE door = ?", (turn.door,))
+            if turn.mode is not None:
+                connection.execute(_TURN, astuple(turn))
 
     def turns(self) -> list[Turn]:
         """The doors that commands have turned, whose time may be over by now."""

@@ -7,11 +7,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from gateway_support import DOOR, READER, TurnedClock, install, read_by_nobody, until
+from gateway_support import DOOR, READER, TurnedClock, files_limited_to, install, read_by_nobody, until
 from orders_support import CENTRE, GATEWAY, SITE, digest_of, gateway_keys, sent_list
 
 from drivers.base import Assurance, CardRead, CredentialKind
 from gateway.assembly import make_access
+from gateway.clock import Moment
 from gateway.commanded import Turn
 from gateway.controller import Controller
 from gateway.doctor import Grade, Patient
@@ -28,9 +29,10 @@ from gateway.senses import Senses
 from gateway.settings import load_settings
 from gateway.surroundings import Surroundings
 from messages.access_list import LIST_VERSION, Entry, ListManifest, encode_manifest
+from messages.commands import COMMAND_VERSION, Action, Command, Outcome, Result, Why, encode_order
 from messages.model import Direction, Kind, Reason, Record
 from messages.signing import Purpose, sign
-from messages.site_settings import decode_site_settings
+from messages.site_settings import DoorMode, decode_site_settings
 from messages.topics import Leaf
 
 GUARD, LIMITED, RESIDENT, LATE = "a" * 32, "b" * 32, "c" * 32, "d" * 32
@@ -55,6 +57,7 @@ class Building:
         self.clock = TurnedClock()
         self.journal = Journal(self.settings.journal.path, GATEWAY, self.clock)
         self.access = make_access(self.settings, PassBook(SITE))
+        self.answers: list[Result] = []
         point = AccessPoint(DOOR, Direction.IN, "lobby-board", lambda: None)
         portal = Portal(release_s=5.0, open_limit_s=30.0, has_contact=False, exit_by_handle=True)
         self.controller = Controller(
@@ -64,7 +67,9 @@ class Building:
             points={READER: point},
             doors=Doors([Doorway(portal, (point,))], self.access),
             senses=Senses({READER: point}, {}),
-            surroundings=Surroundings(indicate=lambda *_: None, announce=lambda _: None),
+            surroundings=Surroundings(
+                indicate=lambda *_: None, announce=lambda _: None, answer=self.answers.append
+            ),
             keep_acknowledged_days=7,
         )
         self.rights = Rights(
@@ -116,6 +121,28 @@ class Building:
             until(self.rights.stop, "orders that can be stopped")
             thread.join(20)
             assert not thread.is_alive()
+
+    def is_ordered(self, action: Action, number: int) -> None:
+        """By the centre; waits until it is noted as used and told to who decides."""
+        now_us = self.clock.now_us()
+        until_us = None if action is Action.BACK_TO_SCHEDULE else now_us + HOUR_US
+        command = Command(
+            COMMAND_VERSION,
+            f"{number:032x}",
+            action,
+            "op-7",
+            Why.VISITOR,
+            now_us,
+            now_us + 8_000_000,
+            DOOR,
+            until_us,
+        )
+        signed = sign(CENTRE, Purpose.COMMAND, SITE, GATEWAY, encode_order(command))
+        assert self.rights.take(Leaf.COMMAND, signed)
+        until(lambda: not self.controller.inbox.empty(), "the command")
+
+    def mode(self) -> DoorMode:
+        return self.access.mode(DOOR, Moment(self.clock.now_us(), self.clock.synced, self.clock.uptime_us()))
 
     def close(self) -> None:
         self._close_rights()
@@ -229,7 +256,7 @@ def test_a_door_that_a_command_locked_down_is_locked_down_when_that_can_be_read(
     ends_us = clock.now_us() + HOUR_US
     with closing(RightsStore(path, SITE, GATEWAY)) as store:
         turn = Turn(DOOR, "locked_down", ends_us, clock.now_us(), clock.boot, clock.uptime_us() + HOUR_US)
-        assert store.use("a" * 32, ends_us, clock.now_us(), turn)
+        store.keep_turn(turn)
     with read_by_nobody(path):
         building = Building(tmp_path)
         building.starts()
@@ -239,6 +266,96 @@ def test_a_door_that_a_command_locked_down_is_locked_down_when_that_can_be_read(
         assert building.shows(RESIDENT) is Reason.LOCKED_DOWN
         (locked,) = building.records(Kind.DOOR_LOCKED_DOWN)
         assert (locked.door, locked.reason) == (DOOR, Reason.COMMAND)
+
+
+# Commands that turn a door, and what is left of them after a restart.
+
+
+def after_a_restart(folder: Path) -> DoorMode:
+    with a_building(folder) as again:
+        again.starts()
+        return again.mode()
+
+
+@pytest.fixture
+def locked_down(tmp_path: Path) -> Path:
+    """The door was locked down by a command that is on the record."""
+    signed_by_the_centre(tmp_path)
+    with a_building(tmp_path) as building:
+        building.starts()
+        with building.taking_orders():
+            building.is_ordered(Action.LOCK_DOWN, 1)
+            building.round()
+        building.rights.keep_turns()
+        assert [record.kind for record in building.records(Kind.COMMAND_DONE)] == [Kind.COMMAND_DONE]
+    return tmp_path
+
+
+def test_a_recorded_command_outlives_a_restart_also_one_that_was_obeyed_while_the_gateway_stopped(
+    locked_down: Path,
+) -> None:
+    assert after_a_restart(locked_down) is DoorMode.LOCKED_DOWN
+    with a_building(locked_down) as building:
+        building.starts()
+        with building.taking_orders():
+            building.is_ordered(Action.BACK_TO_SCHEDULE, 2)
+        building.round()  # the thread that writes has ended
+        building.rights.keep_turns()
+    assert after_a_restart(locked_down) is DoorMode.CONTROLLED
+
+
+def test_a_recorded_command_is_kept_while_the_gateway_runs(tmp_path: Path) -> None:
+    path = signed_by_the_centre(tmp_path)
+
+    def is_kept() -> bool:
+        with closing(sqlite3.connect(path)) as connection:
+            return connection.execute("SELECT mode FROM turns").fetchall() == [("locked_down",)]
+
+    with a_building(tmp_path) as building:
+        building.starts()
+        with building.taking_orders():
+            building.is_ordered(Action.LOCK_DOWN, 1)
+            assert not is_kept()
+            building.round()
+            until(is_kept, "the turn on the disk")
+
+
+@pytest.mark.parametrize("action", [Action.FREE, Action.LOCK_DOWN, Action.BACK_TO_SCHEDULE])
+@pytest.mark.parametrize("reason", [Reason.NOT_RECORDABLE, Reason.TOO_LATE])
+def test_a_refused_command_leaves_its_door_as_it_was_also_after_a_restart(
+    locked_down: Path, action: Action, reason: Reason
+) -> None:
+    with a_building(locked_down) as building:
+        building.starts()
+        with building.taking_orders():
+            building.is_ordered(action, 2)
+        if reason is Reason.TOO_LATE:
+            building.clock.passes(9_000_000)
+            building.round()
+        else:
+            with files_limited_to(1):
+                building.round()
+        building.rights.keep_turns()
+        assert [(each.outcome, each.reason) for each in building.answers] == [(Outcome.REFUSED, reason)]
+        assert building.mode() is DoorMode.LOCKED_DOWN
+    assert after_a_restart(locked_down) is DoorMode.LOCKED_DOWN
+
+
+@pytest.mark.parametrize("action", [Action.FREE, Action.BACK_TO_SCHEDULE])
+def test_a_command_that_nobody_came_to_record_before_the_end_changes_nothing_and_stays_used(
+    locked_down: Path, action: Action
+) -> None:
+    with a_building(locked_down) as building:
+        building.starts()
+        with building.taking_orders():
+            building.is_ordered(action, 2)
+    assert after_a_restart(locked_down) is DoorMode.LOCKED_DOWN
+    with a_building(locked_down) as building:
+        building.starts()
+        with building.taking_orders():
+            building.is_ordered(action, 2)
+        building.round()
+        assert building.records(Kind.COMMAND_REFUSED)[-1].reason is Reason.REPLAYED
 
 
 # Damage.

@@ -45,7 +45,8 @@ def filled(folder: Path) -> RightsStore:
     store = a_store(folder)
     put_list(store, 4, 3)
     put_settings(store, 9)
-    store.use("a" * 32, 10, 5, Turn("lobby", "locked_down", 99))
+    store.use("a" * 32, 10, 5)
+    store.keep_turn(Turn("lobby", "locked_down", 99))
     return store
 
 
