@@ -6,6 +6,9 @@ within it uptime only grows: so states have one order, whatever clocks and journ
 that was not heard of before is old if its journal ends before the one that is known already. A journal that
 was lost begins a new epoch, which nobody has heard of: that is news. Wills need no place in this order:
 they count for their own session alone (`messages.wire.State`).
+
+A broker whose line to us drops brings again what we had taken and it had not been told so. So a state that is
+but little older than the newest is not taken, and nobody is told of it until it comes again and again.
 """
 
 from __future__ import annotations
@@ -23,10 +26,17 @@ from messages.wire import State
 KEPT_BOOTS: Final = 1_000
 """Starts remembered of each machine. A state of an earlier one ends before the journal that is known."""
 
+LATE_WITHIN_US: Final = 300_000_000
+"""A broker has some seconds of states under way; with this much nobody hides a silence."""
+
+MOST_LATE: Final = 10
+"""Late ones in a row that may be a line which is cut again and again."""
+
 
 class Age(Enum):
     NEWS = "news"
     SAME = "same"  # the very one that was taken last: a broker keeps it, and says it at every subscription
+    LATE = "late"  # little older than the newest: brought again by a broker that was not told that we had it
     OLD = "old"
 
 
@@ -48,24 +58,28 @@ class Said:
 
 
 def taken(connection: Connection, gateway_id: int, state: State) -> Age:
-    """How old a state is that its gateway has signed; the newest is remembered."""
+    """How old a state is that its gateway has signed; the newest is remembered. One that is late too often
+    is OLD."""
     said, last = Said.of(state), _last(connection, gateway_id)
     if last is None:
         _begin(connection, gateway_id, 1, said)
         return Age.NEWS
-    turn, newest = last
+    turn, newest, late = last
     age = judged(
         said,
         newest,
         boot_is_past=lambda: _is_known(connection, gateway_id, said.boot),
         epoch_is_known=lambda: _has_epoch(connection, gateway_id, said.epoch),
     )
-    if age is Age.NEWS:
-        if said.boot == newest.boot:
-            here = (gateway_boot.c.gateway_id == gateway_id) & (gateway_boot.c.turn == turn)
-            connection.execute(update(gateway_boot).where(here).values(_values(said)))
-        else:
-            _begin(connection, gateway_id, turn + 1, said)
+    if age is Age.NEWS and said.boot != newest.boot:
+        _begin(connection, gateway_id, turn + 1, said)
+    elif age is Age.NEWS:
+        _note(connection, gateway_id, turn, _values(said))
+    elif age is Age.SAME and late:
+        _note(connection, gateway_id, turn, {"late": None})
+    elif age is Age.LATE:
+        _note(connection, gateway_id, turn, {"late": late + 1})
+        return Age.LATE if late < MOST_LATE else Age.OLD
     return age
 
 
@@ -74,6 +88,21 @@ def judged(
 ) -> Age:
     """`newest` was taken last. `boot_is_past`: another start has been heard of after the one of `said`;
     `epoch_is_known`: its newest epoch has been heard of. Both are asked only where it matters."""
+    age = _ordered(said, newest, boot_is_past, epoch_is_known)
+    return Age.LATE if age is Age.OLD and _is_close(said, newest) else age
+
+
+def _is_close(said: Said, newest: Said) -> bool:
+    """Starts of a machine have no common uptime: across them the time of day tells."""
+    told, known = said.at, newest.at
+    if said.boot == newest.boot and said.uptime_us is not None:
+        told, known = said.uptime_us, newest.uptime_us
+    return told is not None and known is not None and abs(known - told) < LATE_WITHIN_US
+
+
+def _ordered(
+    said: Said, newest: Said, boot_is_past: Callable[[], bool], epoch_is_known: Callable[[], bool]
+) -> Age:
     if said.boot == newest.boot:
         return _within_a_boot(said, newest)
     if boot_is_past():
@@ -97,10 +126,16 @@ def _within_a_boot(said: Said, newest: Said) -> Age:
     return Age.NEWS if told > known else Age.OLD
 
 
-def _last(connection: Connection, gateway_id: int) -> tuple[int, Said] | None:
+def _last(connection: Connection, gateway_id: int) -> tuple[int, Said, int] | None:
+    """Its turn, what it said, and how many late ones have come since."""
     mine = select(gateway_boot).where(gateway_boot.c.gateway_id == gateway_id)
     row = connection.execute(mine.order_by(gateway_boot.c.turn.desc()).limit(1)).first()
-    return row and (row.turn, Said(row.boot, row.uptime_us, row.at, row.epoch, row.head))
+    return row and (row.turn, Said(row.boot, row.uptime_us, row.at, row.epoch, row.head), row.late or 0)
+
+
+def _note(connection: Connection, gateway_id: int, turn: int, values: dict[str, Any]) -> None:
+    here = (gateway_boot.c.gateway_id == gateway_id) & (gateway_boot.c.turn == turn)
+    connection.execute(update(gateway_boot).where(here).values(values))
 
 
 def _is_known(connection: Connection, gateway_id: int, boot: str) -> bool:
@@ -121,4 +156,4 @@ def _begin(connection: Connection, gateway_id: int, turn: int, said: Said) -> No
 
 
 def _values(said: Said) -> dict[str, Any]:
-    return {"uptime_us": said.uptime_us, "at": said.at, "epoch": said.epoch, "head": said.head}
+    return {"uptime_us": said.uptime_us, "at": said.at, "epoch": said.epoch, "head": said.head, "late": None}

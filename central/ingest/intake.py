@@ -302,7 +302,7 @@ class _Transaction:
         if age is Age.OLD:
             self._aside.find(owner.id, Trouble.OLD_STATE)
             self._replayed.append(place)
-        if age is not Age.SAME:
+        if age is not Age.LATE:
             device_keys.note_replay(self._connection, owner.id, self._now_us if age is Age.OLD else None)
         return age is Age.NEWS
 

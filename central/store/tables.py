@@ -80,6 +80,7 @@ gateway_boot = Table(
     Column("at", Whole),
     Column("epoch", Whole),  # the newest that it named
     Column("head", Whole),
+    Column("late", Whole),  # little older ones that have come since, in a row
     PrimaryKeyConstraint("gateway_id", "turn"),
     UniqueConstraint("gateway_id", "boot", name="gateway_boot_once"),
     sqlite_with_rowid=False,
