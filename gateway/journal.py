@@ -70,7 +70,7 @@ class Journal:
         self._head: Head | None = None
         self._faulty = self._was_full = False
         self._troubles: list[tuple[Kind, Reason | None]] = []
-        self._waiting: dict[int, int] = {}  # acknowledged of files that cannot be written to now
+        self._waiting: dict[int, tuple[int, int]] = {}  # of files that cannot be written to now
         self._return_after_us = _FIRST_RETURN_US
         self._return_at_us = 0
         try:
@@ -100,14 +100,26 @@ class Journal:
                 raise
             return self._append_to(instead, facts)
 
-    def acknowledge(self, epoch: int, through: int) -> None:
-        """Notes that the centre has committed `epoch` up to `through`; with 0 it has nothing of it."""
+    def acknowledge(self, epoch: int, through: int, least: int | None = None) -> bool:
+        """Notes that the centre has committed `epoch` up to `through`; with 0 it has nothing of it. `least`:
+        what it had in the meantime, if that was less.
+
+        Returns False where too many wait already for a file that cannot be written to now: nothing is noted,
+        and it is to be said again. Raises JournalUnavailable.
+        """
         if self._in_use is None:
             self._find_store()
-        if self._note(epoch, through) or all(store.is_open for store in self._stores):
-            return
-        if epoch in self._waiting or len(self._waiting) < _MAX_WAITING:
-            self._waiting[epoch] = through
+        waited, _ = self._waiting.get(epoch, (through, through))
+        least = min(through if least is None else least, waited)
+        if self._note(epoch, through, least):
+            self._waiting.pop(epoch, None)
+            return True
+        if self._all_open:
+            return True  # nobody holds it
+        if epoch not in self._waiting and len(self._waiting) >= _MAX_WAITING:
+            return False
+        self._waiting[epoch] = least, through
+        return True
 
     def prune(self, keep_acknowledged_days: int) -> int:
         """Care between events: deletes some hundred records acknowledged longer ago than that, the newest
@@ -118,8 +130,8 @@ class Journal:
         if (self._in_use or self._find_store()) is not self._first:
             self._return_to_the_first()
         self._restore_the_reserve()
-        for epoch, through in list(self._waiting.items()):
-            if self._note(epoch, through):
+        for epoch, (least, through) in list(self._waiting.items()):
+            if self._note(epoch, through, least) or self._all_open:
                 del self._waiting[epoch]
         return sum(self._prune(each, keep_acknowledged_days) for each in self._stores if each.is_open)
 
@@ -266,12 +278,16 @@ class Journal:
             self._was_full = False
             self._tell(Kind.STORAGE_RESTORED, None)
 
-    def _note(self, epoch: int, through: int) -> bool:
+    @property
+    def _all_open(self) -> bool:
+        return all(store.is_open for store in self._stores)
+
+    def _note(self, epoch: int, through: int, least: int) -> bool:
         """Whether a file that holds `epoch` could take the note."""
         for store in self._stores:
             with self._at_fault(store):
                 if store.is_open and journal_licences.holds(store, epoch):
-                    journal_licences.note(store, self._clock, epoch, through)
+                    journal_licences.note(store, self._clock, epoch, through, least)
                     return True
         return False
 

@@ -37,14 +37,14 @@ def holds(store: Store, epoch: int) -> bool:
     return bool(store.read("SELECT 1 FROM epochs WHERE epoch = ?", (epoch,)))
 
 
-def note(store: Store, clock: Clock, epoch: int, through: int) -> None:
-    """One row an hour. A centre that now has less than it once had (restored from a backup) takes its former
-    licences back."""
+def note(store: Store, clock: Clock, epoch: int, through: int, least: int) -> None:
+    """One row an hour. A centre that now has less than it once had (restored from a backup), or had only
+    `least` in the meantime, takes its former licences back: their age counts for nothing (trust.md R-25)."""
     now_us = clock.now_us()
     row = (epoch, now_us // _HOUR_US, through, now_us, clock.boot, clock.uptime_us(), clock.quality())
     store.commit(
         [
-            ("DELETE FROM acknowledgements WHERE epoch = ? AND through > ?", [(epoch, through)]),
+            ("DELETE FROM acknowledgements WHERE epoch = ? AND through > ?", [(epoch, least)]),
             (_ACKNOWLEDGE, [row]),
         ]
     )

@@ -57,12 +57,13 @@ class Act:
         may = self.granted and self.fact.reason in _LET_IN_UNRECORDED
         return may and self.point is not None and self.point.admit_listed_unrecorded
 
-    def fact_without_a_journal(self) -> Fact:
-        """What is decided then, and to be recorded afterwards."""
-        if not self.granted or self.fact.reason is Reason.FREE_HOURS:
+    def fact_without_a_journal(self, *, stands_free: bool) -> Fact:
+        """What is decided then, and to be recorded afterwards. `stands_free`: the door does already."""
+        free = self.fact.reason is Reason.FREE_HOURS
+        if not self.granted or (free and stands_free):
             return self.fact
         if self.admits_unrecorded:
-            return replace(self.fact, reason=Reason.LISTED_UNRECORDED)
+            return self.fact if free else replace(self.fact, reason=Reason.LISTED_UNRECORDED)
         return replace(self.fact, kind=Kind.ACCESS_DENIED, reason=Reason.NOT_RECORDABLE, envelope=None)
 
 
@@ -88,7 +89,7 @@ class Recorder:
         self._announce = announce
         self._epoch_began = epoch_began
         self._unrecorded: deque[Fact] = deque(maxlen=MAX_UNRECORDED)
-        self._acknowledged: dict[int, int] = {}
+        self._acknowledged: dict[int, tuple[int, int]] = {}  # the least that was said, and the last
         self._noted: dict[int, int] = {}
         self._epoch = 0
         self._care_every_s = CARE_EVERY_S if keep_days else 0.0
@@ -141,16 +142,20 @@ class Recorder:
 
     def settle(self, facts: list[Fact]) -> None:
         """Records what nothing at a door waits for: durable or in memory when this returns."""
-        if not facts:
-            return
+        if facts and not self.store(facts):
+            self.keep_in_memory([*facts, *self.troubles()])
+
+    def store(self, facts: list[Fact]) -> bool:
+        """Whether they are durable now. If not, they are not kept either, and what the journal has met with
+        is still to be asked for (`troubles`)."""
         try:
             self.record(facts)
         except JournalUnavailable as error:
             log.critical("nothing can be recorded: %s", error)
-            self.keep_in_memory([*facts, *self.troubles()])
-            return
+            return False
         self._announce(self._journal.head)
         self.settle(self.troubles())
+        return True
 
     def keep_in_memory(self, facts: list[Fact]) -> None:
         if len(self._unrecorded) + len(facts) > MAX_UNRECORDED:
@@ -162,8 +167,10 @@ class Recorder:
         return [self.fact(kind, reason=reason) for kind, reason in self._journal.troubles()]
 
     def acknowledged(self, epoch: int, through: int) -> None:
-        """To be noted with the next `care`."""
-        self._acknowledged[epoch] = through
+        """To be noted with the next `care`. Had the centre less of `epoch` in the meantime, former licences
+        count for nothing, however soon it has all again."""
+        least, _ = self._acknowledged.get(epoch, (through, through))
+        self._acknowledged[epoch] = min(least, through), through
 
     def care(self, found: Iterable[tuple[Kind, Reason | None]], go_on: Callable[[], bool]) -> None:
         """Between events: records what was `found` of disk and clock, makes up for what was not recorded,
@@ -174,13 +181,17 @@ class Recorder:
             if self._unrecorded:
                 self.record([])
                 self._announce(self._journal.head)
-            for epoch, through in self._acknowledged.items():
-                if self._noted.get(epoch) != through:  # the centre says it again with each state
-                    self._journal.acknowledge(epoch, through)
-                    self._noted[epoch] = through
-            self._acknowledged.clear()
+            self._note_acknowledgements()
             while self._journal.prune(self._keep_days) and go_on():
                 continue
         except JournalUnavailable as error:
             log.critical("nothing can be recorded: %s", error)
         self.settle(self.troubles())
+
+    def _note_acknowledgements(self) -> None:
+        """What the journal has no room for now is said to it again. Raises JournalUnavailable."""
+        for epoch, (least, through) in list(self._acknowledged.items()):
+            known = self._noted.get(epoch) == through == least  # the centre says it again with each state
+            if known or self._journal.acknowledge(epoch, through, least):
+                self._noted[epoch] = through
+                del self._acknowledged[epoch]

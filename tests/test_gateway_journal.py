@@ -477,6 +477,19 @@ def test_a_centre_with_nothing_takes_every_licence_back(path: Path) -> None:
         assert journal.prune(7) == 0
 
 
+def test_what_the_centre_had_lost_in_the_meantime_is_licensed_anew(path: Path) -> None:
+    clock = TurnedClock()
+    with opened(path, clock) as journal:
+        journal.append([a_fact()] * 9)
+        assert journal.acknowledge(journal.head.epoch, 9)
+        clock.passes(7 * DAY_US - 1)
+        assert journal.acknowledge(journal.head.epoch, 9, least=3)  # restored, and everything sent again
+        clock.passes(7 * DAY_US - 1)
+        assert journal.prune(7) == 0
+        clock.passes(1)
+        assert journal.prune(7) == 9
+
+
 def test_pruning_goes_in_small_steps(path: Path) -> None:
     with opened(path) as journal:
         journal.append([a_fact()] * 1_200)
