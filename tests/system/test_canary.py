@@ -1,15 +1,18 @@
 """No identity anywhere but on the card: an estate reads unique canaries, then all that it left is searched.
 
 trust.md R-65: files, the line to the broker, the broker's and the centre's own, logs, metrics, crash texts,
-the process's surroundings and its core setting.
+the process's surroundings and its core setting. The site has a sealing key: visitors' identity leaves the
+gateway all the same, sealed, and nobody on the way can read it.
 """
 
 from __future__ import annotations
 
 import base64
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 import urllib.request
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,18 +20,23 @@ from pathlib import Path
 
 import pytest
 from canaries import Canary, of_bytes, of_person, of_text
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from gateway_support import free_port, until
 from recording_proxy import RecordingProxy
 
-from bench.estate import Estate
+from bench.estate import SITE, Estate
 from bench.judge import settle
 from bench.plan import Building, Door, Plan
 from firmware_sim.people import Person, make_people
 from gateway.keys import make_device_keys
+from messages.envelope import bound, decode_envelope, open_identity
+from messages.site_settings import SealingKey, SiteSettings, encode_site_settings
 
 _PROGRAM = Path(sys.executable).with_name("liuhen-gateway")
 _WRONG_PIN = "83519264"
 _STRANGERS = 2
+_OF_THE_CENTRE = X25519PrivateKey.generate()
+_SEALING_KEY = SealingKey("c1.2026-11.00000000", _OF_THE_CENTRE.public_key().public_bytes_raw().hex())
 _EAST = Building(
     "east",
     "东楼",
@@ -68,16 +76,24 @@ class Left:
 
 
 def _prepare(estate: Estate, proxy: RecordingProxy, metrics_port: int) -> None:
-    """The gateway's line goes through the proxy; it has keys of its own and a page of figures."""
+    """The gateway's line goes through the proxy; it has keys of its own, a page of figures, and a key to seal
+    visitors' identity with."""
     path = estate.gateway_settings("east")
     make_device_keys(path.parent / "device.keys")
+    now_us = time.time_ns() // 1_000
+    settings = SiteSettings(1, 1, now_us, sealing_key=_SEALING_KEY)
+    (path.parent / "site-settings.json").write_bytes(encode_site_settings(settings))
     text = path.read_text(encoding="utf-8")
     line = f"port = {estate.broker.port}\n"
     assert text.count(line) == 1
     extra = (
         f'[keys]\ndevice_key_file = "device.keys"\n[metrics]\nport = {metrics_port}\n[log]\nlevel = "debug"\n'
     )
-    path.write_text(extra + text.replace(line, f"port = {proxy.port}\n"), encoding="utf-8")
+    text = text.replace(line, f"port = {proxy.port}\n")
+    head = "[gateway]\n"
+    assert text.count(head) == 1
+    text = text.replace(head, f'{head}site_settings = "site-settings.json"\n')
+    path.write_text(extra + text, encoding="utf-8")
 
 
 def _everybody_comes(estate: Estate, left: Left) -> None:
@@ -161,6 +177,23 @@ def test_the_run_was_one_that_could_have_leaked(left: Left) -> None:
     assert records.count(b'"access_granted"') >= 10
     assert b'"access_denied"' in records
     assert b"gateways/east/journal.db" in str(sorted(left.places)).encode()
+
+
+def _kept(database: Path, asked: str) -> list[bytes]:
+    with closing(sqlite3.connect(database)) as connection:
+        return [bytes(sealed) for (sealed,) in connection.execute(asked)]
+
+
+def test_the_visitors_identity_went_all_the_way_and_opens_for_the_centre_alone(left: Left) -> None:
+    """So that not finding it in clear, below, says something: the very canaries lie in these envelopes."""
+    journal = left.estate.gateway_settings("east").parent / "journal.db"
+    at_the_gateway = _kept(journal, "SELECT body FROM envelopes ORDER BY id")
+    here = bound(SITE, "east", _SEALING_KEY.id)
+    opened = [open_identity(decode_envelope(each).sealed, _OF_THE_CENTRE, here) for each in at_the_gateway]
+    strangers = {(person.name, person.id_number) for person in left.swiped[-_STRANGERS:]}
+    assert {(each.name, each.number) for each in opened} == strangers
+    assert set(_kept(left.estate.database, "SELECT sealed FROM envelope")) == set(at_the_gateway)
+    assert all(base64.b64encode(each) in left.places["the line to the broker"] for each in at_the_gateway)
 
 
 def test_a_planted_canary_would_be_found_in_every_dress() -> None:
