@@ -36,6 +36,7 @@ from gateway.events import (
     Stop,
 )
 from gateway.facts import Fact
+from gateway.freeing import begin_free
 from gateway.journal import Journal
 from gateway.metrics import Metrics
 from gateway.reasons import signal_of
@@ -140,8 +141,9 @@ class Controller:
 
     def tick(self) -> None:
         """What time alone has brought: doors held open, decisions not taken, free hours."""
-        now_s = time.monotonic()
-        self._recorder.settle(self._of_doors(self._doors.tick(self._now(), now_s)))
+        now, now_s = self._now(), time.monotonic()
+        self._recorder.settle(self._of_doors(self._doors.tick(now, now_s)))
+        begin_free(self._doors, self._recorder, now, now_s)
         self._doors.keep_free(now_s)
 
     def _waiting(self) -> list[Event]:
@@ -295,10 +297,9 @@ class Controller:
                 continue
             if act.refused is not None:
                 self._around.answer(Result(COMMAND_VERSION, act.refused, Outcome.REFUSED, act.fact.reason))
-            let_in = act.admits_unrecorded
-            fact = act.fact_without_a_journal()
+            fact = act.fact_without_a_journal(stands_free=self._doors.stands_free(act.fact.door))
             self._recorder.keep_in_memory([fact])
-            if let_in:
+            if act.admits_unrecorded:
                 self._recorder.keep_in_memory(self._carry_out(act, seq=None))
                 continue
             if act.granted and act.point is not None and act.decision is not None:

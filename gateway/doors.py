@@ -50,12 +50,22 @@ class DoorTold:
     told: Told
 
 
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """A door that is to stand free from now on, and why; `admits_unrecorded`: also with nothing durable."""
+
+    door: str
+    reason: Reason
+    admits_unrecorded: bool
+
+
 @dataclass(slots=True)
 class Doorway:
     """One leaf with its lock: its portal, and the access points through it; the first gives its name."""
 
     portal: Portal
     points: tuple[AccessPoint, ...]
+    free_by: Reason | None = None  # it is to stand free, and waits for the record of that
     renew_s: float = field(default=float("-inf"))  # when a free door's pulse wants renewing
     stuck: bool = False  # kept free, and its lock does not take it
 
@@ -106,18 +116,44 @@ class Doors:
         return [*found, *self.turn(Reason.SCHEDULE, now, now_s)]
 
     def keep_free(self, now_s: float) -> None:
-        """Keeps the locks of free doors released; that they are free is recorded before."""
+        """Keeps the locks of doors released that stand free (`begin_free`)."""
         for doorway in self._doorways:
             self._keep_free(doorway, now_s)
 
     def turn(self, reason: Reason, now: Moment, now_s: float) -> list[DoorTold]:
-        """Brings every portal to the mode that schedule or command want of it now."""
+        """Brings every portal to the mode that schedule or command want of it now. A door that is to stand
+        free waits for `begin_free`, and stays as it is until then."""
         found = []
         for doorway in self._doorways:
             wanted = _MODES[self._access.mode(doorway.name, now)]
-            if (signal := _turn(doorway.portal.mode, wanted)) is not None:
+            signal = _turn(doorway.portal.mode, wanted)
+            if signal is Signal.FREE_BEGAN:
+                doorway.free_by = doorway.free_by or reason
+                continue
+            doorway.free_by = None
+            if signal is not None:
                 found += self._signal(doorway, signal, now, now_s, reason=reason)
         return found
+
+    def to_be_free(self) -> list[Freed]:
+        """The doors that wait to stand free."""
+        return [
+            Freed(each.name, each.free_by, all(point.admit_listed_unrecorded for point in each.points))
+            for each in self._doorways
+            if each.free_by is not None
+        ]
+
+    def begin_free(self, doors: Iterable[Freed], now: Moment, now_s: float) -> None:
+        """They stand free from now on, and that is recorded already. After `tick` with the same `now_s`, so
+        that nothing else is told here."""
+        for each in doors:
+            doorway = self._by_door[each.door]
+            doorway.free_by = None
+            self._signal(doorway, Signal.FREE_BEGAN, now, now_s, reason=each.reason)
+
+    def stands_free(self, door: str | None) -> bool:
+        """Whether it is open to everybody now. One that waits to be is not."""
+        return door in self._by_door and self._by_door[door].portal.mode is Mode.FREE
 
     def due_s(self) -> float | None:
         """When `tick` has something to do next, schedules apart."""

@@ -2,7 +2,6 @@
 
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -30,7 +29,6 @@ from drivers.base import (
     InputState,
 )
 from drivers.errors import DeviceUnavailable
-from gateway import recording
 from gateway.access import Access
 from gateway.access_list import AccessList
 from gateway.controller import Controller
@@ -56,6 +54,7 @@ from gateway.portal import Portal
 from gateway.senses import Senses
 from gateway.sensing import InputFunction, Sensor
 from gateway.surroundings import Surroundings
+from gateway.unrecorded import Unrecorded
 from messages.access_list import Entry
 from messages.commands import Action, Command, Outcome, RecordRange, Result, Why
 from messages.model import AssuranceLevel, ClockQuality, Credential, Direction, Kind, Reason, Record
@@ -578,18 +577,25 @@ def test_news_of_devices_and_lists_waits_for_the_journal(house: House) -> None:
     ]
 
 
-def test_what_waits_for_the_journal_is_limited_and_the_newest_stay(
-    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_of_what_waits_for_the_journal_the_newest_stay_and_a_record_says_since_when_others_are_lost(
+    house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
-    house.controller._recorder._unrecorded = deque(maxlen=5)
-    monkeypatch.setattr(recording, "MAX_UNRECORDED", 5)
+    house.controller._recorder._unrecorded = Unrecorded(5)
     with no_room(house):
         for number in range(8):
+            house.clock.passes(1_000_000)
             house.reads(PEOPLE[number], at_s=number * 10)
-    assert "more than 5 records wait for the journal: the oldest are lost" in caplog.text
+        assert len(house.controller.unrecorded) == 6
+    assert caplog.text.count("from now on the oldest are lost") == 1
     house.controller.handle([ListRefused()])
-    tokens = [record.credential.token for record in house.records() if record.credential]
-    assert tokens == PEOPLE[3:8]
+    lost, oldest, *_ = house.records()
+    assert (lost.kind, lost.reason) == (Kind.RECORDS_LOST, Reason.WRITE_FAILED)
+    assert (lost.at, lost.uptime_us) == ((EPOCH_S + 1) * 1_000_000, 6_000_000)  # when the first one happened
+    assert oldest.credential is not None
+    assert [r.credential.token for r in house.records() if r.credential] == PEOPLE[3:8]
+    assert "5 records made up for" in caplog.text
+    assert "4 records before them are lost" in caplog.text  # with the one that the disk had failed
+    assert house.controller.unrecorded == ()
 
 
 def test_neither_tokens_nor_holders_are_logged(house: House, caplog: pytest.LogCaptureFixture) -> None:
@@ -811,6 +817,76 @@ def test_at_a_free_door_nobody_is_sent_away_while_nothing_can_be_recorded(house:
     assert house.shown == [("lobby-in", Indication.GRANTED)]
     house.controller.handle([ListRefused()])
     assert (Kind.ACCESS_GRANTED, Reason.FREE_HOURS) in [(r.kind, r.reason) for r in house.records()]
+
+
+def frees(house: House, door: str) -> None:
+    house.access.command_mode(door, DoorMode.FREE, None)
+    house.controller.tick()
+
+
+def test_a_door_that_denies_unrecorded_entry_is_free_only_once_that_is_durable(house: House) -> None:
+    with no_room(house):
+        frees(house, "garage")
+        house.controller.tick()
+        house.reads(STRANGER, reader="garage-out")
+        assert house.board.released == 0
+        assert house.shown == [("garage-out", Indication.OUT_OF_ORDER)]
+    house.controller._care_for_the_journal()
+    house.controller.tick()
+    assert [record.kind for record in house.board.committed_before] == [Kind.DOOR_FREED]
+    assert [(record.kind, record.reason, record.door) for record in house.happenings()] == [
+        (Kind.ACCESS_DENIED, Reason.NOT_RECORDABLE, "garage"),
+        (Kind.DOOR_FREED, Reason.SCHEDULE, "garage"),
+    ]
+
+
+def test_a_door_freed_by_command_waits_for_its_record_too_and_keeps_its_reason(house: House) -> None:
+    house.controller.handle([ordered(Action.FREE, "garage", until_us=(EPOCH_S + 60) * 1_000_000)])
+    with no_room(house):
+        house.controller.tick()
+        assert house.board.released == 0
+    house.controller._care_for_the_journal()
+    house.controller.tick()
+    assert house.board.released == 1
+    assert house.happenings()[-1].kind is Kind.DOOR_FREED
+    assert house.happenings()[-1].reason is Reason.COMMAND
+
+
+def test_free_hours_that_end_before_they_could_be_recorded_never_were(house: House) -> None:
+    with no_room(house):
+        frees(house, "garage")
+        house.access.command_mode("garage", None, None)
+        house.controller.tick()
+    house.controller._care_for_the_journal()
+    house.controller.tick()
+    assert house.board.released == 0
+    assert house.happenings() == []
+
+
+def test_a_door_that_admits_unrecorded_is_free_at_its_hour_and_that_is_made_up_for(house: House) -> None:
+    with no_room(house):
+        frees(house, "lobby")
+        house.reads(STRANGER)
+        assert house.board.released == 2
+        assert house.shown == [("lobby-in", Indication.GRANTED)]
+    house.controller._care_for_the_journal()
+    assert [(record.kind, record.reason) for record in house.happenings()] == [
+        (Kind.DOOR_FREED, Reason.SCHEDULE),
+        (Kind.ACCESS_GRANTED, Reason.FREE_HOURS),
+    ]
+
+
+def test_a_door_that_is_free_stays_so_when_nothing_can_be_recorded_any_more(house: House) -> None:
+    frees(house, "garage")
+    with no_room(house):
+        house.reads(STRANGER, reader="garage-out")
+        house.controller.tick()
+    assert house.shown == [("garage-out", Indication.GRANTED)]
+    house.controller._care_for_the_journal()
+    assert [(record.kind, record.reason) for record in house.happenings()] == [
+        (Kind.DOOR_FREED, Reason.SCHEDULE),
+        (Kind.ACCESS_GRANTED, Reason.FREE_HOURS),
+    ]
 
 
 def test_decisions_go_by_the_clock_as_it_stands_and_records_by_the_best_that_is_known(house: House) -> None:

@@ -10,7 +10,7 @@ from gateway.access import Access
 from gateway.access_list import AccessList
 from gateway.clock import Moment
 from gateway.decision import Decision, DoorPolicy, Presented
-from gateway.doors import AccessPoint, Doors, DoorTold, Doorway
+from gateway.doors import AccessPoint, Doors, DoorTold, Doorway, Freed
 from gateway.passes import PassBook
 from gateway.portal import Portal, Told
 from gateway.portal_table import Signal
@@ -42,9 +42,12 @@ class Lock:
 class House:
     """A lobby whose leaf has a reader on either side, and a garage without a contact."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, admits_unrecorded: bool = True) -> None:
+        """`admits_unrecorded`: the way into the lobby does; all others do anyway."""
         self.lock, self.garage_lock = Lock(), Lock()
-        self.way_in = AccessPoint("lobby", Direction.IN, "board", self.lock.release, PULSE_S)
+        self.way_in = AccessPoint(
+            "lobby", Direction.IN, "board", self.lock.release, PULSE_S, admits_unrecorded
+        )
         self.way_out = AccessPoint("lobby-out", Direction.OUT, "board", self.lock.release, PULSE_S)
         self.garage = AccessPoint("garage", Direction.IN, "board", self.garage_lock.release, PULSE_S)
         doors = dict.fromkeys(("lobby", "lobby-out", "garage"), DoorPolicy())
@@ -65,6 +68,15 @@ class House:
         decision = self.decision(point)
         assert decision.granted
         return self.doors.granted(decision, point, seq, NOW, now_s)
+
+    def is_to_be_free(self, now_s: float) -> list[Freed]:
+        """The garage, by a command; as yet it waits."""
+        self.access.command_mode("garage", DoorMode.FREE, None)
+        assert self.doors.turn(Reason.COMMAND, NOW, now_s) == []
+        return self.doors.to_be_free()
+
+    def stands_free(self, now_s: float) -> None:
+        self.doors.begin_free(self.is_to_be_free(now_s), NOW, now_s)
 
     def decision(self, point: AccessPoint) -> Decision:
         return self.access.decide(Presented(Assurance.L0, token=TOKEN), point.door, point.direction, NOW)
@@ -123,10 +135,8 @@ def test_a_door_that_nothing_released_is_forced(house: House) -> None:
 
 
 def test_a_free_door_is_kept_released_and_then_let_go(house: House) -> None:
-    house.access.command_mode("garage", DoorMode.FREE, None)
-    assert house.doors.turn(Reason.COMMAND, NOW, 10.0) == [
-        DoorTold("garage", Told(Kind.DOOR_FREED, Reason.COMMAND))
-    ]
+    house.stands_free(10.0)
+    assert house.doors.to_be_free() == []
     for now_s in (10.0, 11.0, 12.4, 12.5, 15.0):
         house.doors.keep_free(now_s)
     assert house.garage_lock.pulses == 3  # at 10, 12.5 and 15: each before the one before has ended
@@ -136,12 +146,44 @@ def test_a_free_door_is_kept_released_and_then_let_go(house: House) -> None:
     assert house.garage_lock.pulses == 3
 
 
+def test_a_door_that_is_to_be_free_stays_as_it_is_until_that_is_recorded(house: House) -> None:
+    assert house.is_to_be_free(10.0) == [Freed("garage", Reason.COMMAND, admits_unrecorded=True)]
+    house.doors.keep_free(10.0)
+    assert house.doors.tick(NOW, 11.0) == []
+    assert house.doors.to_be_free() == [Freed("garage", Reason.COMMAND, admits_unrecorded=True)]
+    assert not house.doors.stands_free("garage")
+    assert house.garage_lock.pulses == 0
+
+
+@pytest.mark.parametrize("instead", [None, DoorMode.CONTROLLED, DoorMode.LOCKED_DOWN])
+def test_a_door_that_is_not_to_be_free_any_more_waits_no_longer(
+    house: House, instead: DoorMode | None
+) -> None:
+    house.is_to_be_free(10.0)
+    house.access.command_mode("garage", instead, None)
+    house.doors.tick(NOW, 11.0)
+    assert house.doors.to_be_free() == []
+
+
+def test_a_leaf_waits_for_its_record_where_one_of_its_doors_denies_without() -> None:
+    house = House(admits_unrecorded=False)
+    house.access.command_mode("lobby", DoorMode.FREE, None)
+    house.doors.tick(NOW, 10.0)
+    assert house.doors.to_be_free() == [Freed("lobby", Reason.SCHEDULE, admits_unrecorded=False)]
+
+
+def test_a_door_that_is_opened_while_it_waits_to_be_free_is_forced(house: House) -> None:
+    house.access.command_mode("lobby", DoorMode.FREE, None)
+    house.doors.tick(NOW, 10.0)
+    told = house.doors.signal("lobby", Signal.OPENED, NOW, 11.0)
+    assert [each.told.kind for each in told] == [Kind.DOOR_OPENED, Kind.DOOR_FORCED]
+
+
 def test_a_lock_that_does_not_take_it_is_tried_again_and_told_once(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     house.garage_lock.broken = True
-    house.access.command_mode("garage", DoorMode.FREE, None)
-    house.doors.tick(NOW, 10.0)
+    house.stands_free(10.0)
     for now_s in (10.0, 12.5, 15.0):
         house.doors.keep_free(now_s)
     assert caplog.text.count("its lock was not driven") == 1
@@ -151,8 +193,7 @@ def test_a_lock_that_does_not_take_it_is_tried_again_and_told_once(
 
 
 def test_a_door_goes_from_free_to_locked_down_at_once(house: House) -> None:
-    house.access.command_mode("garage", DoorMode.FREE, None)
-    house.doors.tick(NOW, 10.0)
+    house.stands_free(10.0)
     house.access.command_mode("garage", DoorMode.LOCKED_DOWN, None)
     told = house.doors.turn(Reason.COMMAND, NOW, 11.0)
     assert [each.told.kind for each in told] == [Kind.DOOR_LOCKED_DOWN]
