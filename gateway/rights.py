@@ -33,7 +33,7 @@ from gateway.events import (
 from gateway.journal_reader import JournalReader
 from gateway.keys import Keys
 from gateway.order_queue import Settle
-from gateway.orders import Orders
+from gateway.orders import Orders, Told
 from gateway.rights_files import load_list_file, load_settings_file
 from gateway.rights_store import RightsStore
 from gateway.settings import Settings
@@ -108,13 +108,14 @@ class Rights:
             orders = self._make_orders()
             turns = orders.turns()
             access_list, site_settings = orders.restore()
-            self._post(DoorsTurned(turns))  # first: no door is free for a moment that was locked down
-            if site_settings is not None:
-                self._post(NewSettings(site_settings))
-            if access_list is not None:
-                self._post(NewList(access_list))
-            self._post(LookBack(self._look_back))
-            self._orders = orders
+            with self._reloading:  # until `_orders` stands, a reload would put the files over what is signed
+                self._post(DoorsTurned(turns))  # first: no door is free for a moment that was locked down
+                if site_settings is not None:
+                    self._post(NewSettings(site_settings))
+                if access_list is not None:
+                    self._post(NewList(access_list))
+                self._post(LookBack(self._look_back))
+                self._orders = orders
         self._orders.run()
 
     def _look_back(self) -> bool:
@@ -242,9 +243,14 @@ class Rights:
             gateway=gateway.name,
             doors=[door.name for door in self._settings.doors],
             clock=self._clock,
-            post=self._post,
+            post=self._post_signed,
             publish_result=self._publish_result,
         )
+
+    def _post_signed(self, event: Told) -> None:
+        """After what a reload, that began before this was signed, still posts of the files."""
+        with self._reloading:
+            self._post(event)
 
     def _close(self) -> None:
         if self._store is not None:

@@ -1,5 +1,6 @@
 """What was in force before a start: taken up at once or as soon as it can be read, and never an older one."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from gateway.doctor import Grade, Patient
 from gateway.doctor_rights import rights as looked_at
 from gateway.doors import AccessPoint, Doors, Doorway
 from gateway.errors import RightsUnavailable
+from gateway.events import Event, NewList
 from gateway.journal import Journal
 from gateway.journal_reader import JournalReader
 from gateway.passes import PassBook
@@ -76,16 +78,21 @@ class Building:
             self.settings,
             gateway_keys(),
             self.clock,
-            post=self.controller.inbox.put,
+            post=self._post,
             publish_result=lambda _: None,
             close_at_end=lambda close: setattr(self, "_close_rights", close),
         )
         self._close_rights: Callable[[], None]
+        self.posted: Callable[[Event], None] = lambda _: None
 
     def starts(self) -> None:
         with closing(JournalReader(self.settings.journal.path)) as reader:
             self.rights.take_up(self.access, None, reader.newest)
         self.round()
+
+    def _post(self, event: Event) -> None:
+        self.controller.inbox.put(event)
+        self.posted(event)
 
     def round(self) -> None:
         """As the deciding thread's."""
@@ -168,6 +175,11 @@ def signed_by_the_centre(folder: Path, version: int = 17) -> Path:
         revision = decode_site_settings(SETTINGS).revision
         store.keep_settings(revision, sign(CENTRE, Purpose.SETTINGS, SITE, GATEWAY, SETTINGS))
     return path
+
+
+def stored(folder: Path, question: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(folder / "data" / "rights.db")) as connection:
+        return connection.execute(question).fetchall()
 
 
 @contextmanager
@@ -268,6 +280,53 @@ def test_a_door_that_a_command_locked_down_is_locked_down_when_that_can_be_read(
         assert (locked.door, locked.reason) == (DOOR, Reason.COMMAND)
 
 
+# The files, read again by an operator while what the centre signed comes into force.
+
+
+def test_files_read_again_just_when_a_late_list_of_the_centre_is_taken_up_do_not_replace_it(
+    lived_in: Path,
+) -> None:
+    with read_by_nobody(lived_in / "data" / "rights.db"):
+        building = Building(lived_in)
+        building.starts()
+    again = threading.Thread(target=building.rights.reload)
+
+    def read_again(event: Event) -> None:
+        if isinstance(event, NewList) and event.access_list.version == 17:
+            again.start()
+            again.join(0.5)  # ends now only if it does not wait for its turn
+
+    building.posted = read_again
+    with closing(building), building.taking_orders():
+        building.decides_until(lambda: building.access.access_list.version == 17, "the list")
+        again.join(20)
+        building.round()
+        assert building.access.access_list.version == 17
+        assert building.access.settings.revision == 5
+
+
+def test_a_list_of_the_centre_that_comes_while_the_file_is_read_again_is_the_one_in_force(
+    tmp_path: Path,
+) -> None:
+    with a_building(tmp_path) as building:
+        building.starts()
+        file = tmp_path / "list.json"
+        text = file.read_bytes()
+        file.unlink()
+        os.mkfifo(file)
+        again = threading.Thread(target=building.rights.reload)
+        with building.taking_orders():
+            again.start()
+            with file.open("wb") as slow:  # opened: it is being read
+                for payload in sent_list(17, LISTED).payloads:
+                    assert building.rights.take(Leaf.LIST, payload)
+                until(lambda: stored(tmp_path, "SELECT version FROM list") == [(17,)], "it on the disk")
+                slow.write(text)
+            again.join(20)
+            building.decides_until(lambda: len(building.records(Kind.LIST_APPLIED)) == 3, "both")
+        assert [each.list_version for each in building.records(Kind.LIST_APPLIED)] == [1, 1, 17]
+
+
 # Commands that turn a door, and what is left of them after a restart.
 
 
@@ -305,19 +364,17 @@ def test_a_recorded_command_outlives_a_restart_also_one_that_was_obeyed_while_th
 
 
 def test_a_recorded_command_is_kept_while_the_gateway_runs(tmp_path: Path) -> None:
-    path = signed_by_the_centre(tmp_path)
-
-    def is_kept() -> bool:
-        with closing(sqlite3.connect(path)) as connection:
-            return connection.execute("SELECT mode FROM turns").fetchall() == [("locked_down",)]
-
+    signed_by_the_centre(tmp_path)
     with a_building(tmp_path) as building:
         building.starts()
         with building.taking_orders():
             building.is_ordered(Action.LOCK_DOWN, 1)
-            assert not is_kept()
+            assert stored(tmp_path, "SELECT mode FROM turns") == []
             building.round()
-            until(is_kept, "the turn on the disk")
+            until(
+                lambda: stored(tmp_path, "SELECT mode FROM turns") == [("locked_down",)],
+                "the turn on the disk",
+            )
 
 
 @pytest.mark.parametrize("action", [Action.FREE, Action.LOCK_DOWN, Action.BACK_TO_SCHEDULE])
