@@ -45,6 +45,7 @@ class Totals:
     dropped: Mapping[str, int]  # messages of the centre, by the last word of their topic
     commits: tuple[int, ...]  # one for each bound, and one above them all
     commit_s: float  # of all of them
+    lost: int  # facts that had no room in memory while the journal could not take them
 
 
 class Metrics:
@@ -57,6 +58,7 @@ class Metrics:
         self._dropped: Counter[str] = Counter()
         self._commits = [0] * (len(COMMIT_BOUNDS_S) + 1)
         self._commit_s = 0.0
+        self._lost = 0
 
     def recorded(self, kind: Kind, reason: Reason | None = None) -> None:
         """One record is durable; decisions are records like any other."""
@@ -79,7 +81,12 @@ class Metrics:
         with self._lock:
             self._dropped[leaf] += 1
 
+    def lost(self, count: int) -> None:
+        """So many facts will never be recorded: memory had no room for them."""
+        with self._lock:
+            self._lost += count
+
     def totals(self) -> Totals:
         with self._lock:
             records, restarts, dropped = dict(self._records), dict(self._restarts), dict(self._dropped)
-            return Totals(records, restarts, dropped, tuple(self._commits), self._commit_s)
+            return Totals(records, restarts, dropped, tuple(self._commits), self._commit_s, self._lost)

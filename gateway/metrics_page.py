@@ -106,6 +106,11 @@ class _Figures(Collector):
         yield _commits(totals)
         yield _restarts(totals)
         yield _dropped(totals)
+        yield CounterMetricFamily(
+            "liuhen_gateway_lost_facts",
+            "Facts that had no room in memory while the journal could not take them.",
+            totals.lost,
+        )
         yield _devices(now)
         if now.clock is not None:
             yield _one_of("clock_quality", "How good the clock is.", "quality", ClockQuality, now.clock)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -19,6 +18,7 @@ from gateway.errors import JournalUnavailable
 from gateway.facts import Fact
 from gateway.journal import Head, Journal
 from gateway.metrics import Metrics
+from gateway.unrecorded import Unrecorded
 from messages.commands import Command
 from messages.model import Kind, Reason
 
@@ -28,7 +28,8 @@ CARE_EVERY_S = 60.0
 """Acknowledgements are noted, and old records pruned, together and seldom: flash wears by writes."""
 
 MAX_UNRECORDED = 10_000
-"""Facts kept in memory while the journal cannot write: some days of a building's entries."""
+"""Facts kept in memory while the journal cannot write: some days of a building's entries. Of older ones it is
+recorded that they are lost."""
 
 _LET_IN_UNRECORDED = frozenset({Reason.LISTED, Reason.LISTED_PASSED_BACK, Reason.FREE_HOURS})
 """Enrolled people, and everybody while the door stands free. Whoever else has a right is sent to a person
@@ -88,7 +89,7 @@ class Recorder:
         self._keep_days = keep_days
         self._announce = announce
         self._epoch_began = epoch_began
-        self._unrecorded: deque[Fact] = deque(maxlen=MAX_UNRECORDED)
+        self._unrecorded = Unrecorded(MAX_UNRECORDED)
         self._acknowledged: dict[int, tuple[int, int]] = {}  # the least that was said, and the last
         self._noted: dict[int, int] = {}
         self._epoch = 0
@@ -101,8 +102,9 @@ class Recorder:
 
     @property
     def unrecorded(self) -> tuple[Fact, ...]:
-        """What happened and could not be recorded yet, oldest first; may be asked for by any thread."""
-        return tuple(self._unrecorded.copy())
+        """What happened and could not be recorded yet, oldest first, and before it that older ones are lost;
+        may be asked for by any thread."""
+        return self._unrecorded.facts
 
     @property
     def care_is_due(self) -> bool:
@@ -126,7 +128,7 @@ class Recorder:
     def record(self, facts: list[Fact]) -> list[int]:
         """Durable when this returns their numbers. What could not be recorded before goes first. Raises
         JournalUnavailable."""
-        earlier = list(self._unrecorded)
+        earlier, lost = self._unrecorded.facts, self._unrecorded.lost
         begun_s = time.monotonic()
         seqs = self._journal.append([*earlier, *facts])
         self._metrics.committed(time.monotonic() - begun_s)
@@ -137,7 +139,9 @@ class Recorder:
             self._epoch_began()
         if earlier:
             self._unrecorded.clear()
-            log.warning("journal: %d records made up for", len(earlier))
+            log.warning("journal: %d records made up for", len(earlier) - (lost > 0))
+        if lost:
+            log.critical("journal: %d records before them are lost", lost)
         return seqs[len(earlier) :]
 
     def settle(self, facts: list[Fact]) -> None:
@@ -158,9 +162,11 @@ class Recorder:
         return True
 
     def keep_in_memory(self, facts: list[Fact]) -> None:
-        if len(self._unrecorded) + len(facts) > MAX_UNRECORDED:
-            log.critical("more than %d records wait for the journal: the oldest are lost", MAX_UNRECORDED)
-        self._unrecorded.extend(facts)
+        told = self._unrecorded.lost > 0
+        if lost := self._unrecorded.keep(facts):
+            self._metrics.lost(lost)
+            if not told:
+                log.critical("too many records wait for the journal: from now on the oldest are lost")
 
     def troubles(self) -> list[Fact]:
         """What the journal has met with since it was asked last."""

@@ -21,6 +21,7 @@ ALARMS: Final = frozenset(
         Kind.RELEASE_FAILED,
         Kind.STORAGE_LOW,
         Kind.STORAGE_FAULT,
+        Kind.RECORDS_LOST,
         Kind.READER_LOST,
         Kind.LOCK_LOST,
     }

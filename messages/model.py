@@ -90,6 +90,7 @@ class Kind(StrEnum):
     COMMAND_REFUSED = "command_refused"
     ACK_REFUSED = "ack_refused"  # not signed by the centre: nothing is deleted for it
     RECORDS_EXPORTED = "records_exported"  # carried to the centre by hand
+    RECORDS_LOST = "records_lost"  # from `at` to the next record: nothing could be stored, memory was full
 
 
 class Reason(StrEnum):

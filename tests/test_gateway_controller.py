@@ -595,7 +595,7 @@ def test_of_what_waits_for_the_journal_the_newest_stay_and_a_record_says_since_w
     assert [r.credential.token for r in house.records() if r.credential] == PEOPLE[3:8]
     assert "5 records made up for" in caplog.text
     assert "4 records before them are lost" in caplog.text  # with the one that the disk had failed
-    assert house.controller.unrecorded == ()
+    assert not house.controller.unrecorded
 
 
 def test_neither_tokens_nor_holders_are_logged(house: House, caplog: pytest.LogCaptureFixture) -> None:

@@ -72,6 +72,7 @@ def metrics() -> Metrics:
     metrics.committed(60.0)
     metrics.restarted("lobby-in")
     metrics.dropped("list")
+    metrics.lost(4)
     return metrics
 
 
@@ -96,6 +97,7 @@ def test_the_page_says_what_was_counted_and_what_is_so_now(metrics: Metrics) -> 
         'liuhen_gateway_part_restarts_total{part="lobby-in"} 1.0',
         'liuhen_gateway_orders_dropped_total{leaf="list"} 1.0',
         'liuhen_gateway_orders_dropped_total{leaf="command"} 0.0',
+        "liuhen_gateway_lost_facts_total 4.0",
         'liuhen_gateway_device_state{device="lobby-board",state="lost"} 1.0',
         'liuhen_gateway_device_state{device="lobby-board",state="ok"} 0.0',
         'liuhen_gateway_clock_quality{quality="held"} 1.0',

@@ -2,15 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from gateway_support import TurnedClock, a_fact, begin_epoch, opened
+from gateway_support import TurnedClock, a_fact, begin_epoch, files_limited_to, opened
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gateway.facts import Fact
 from gateway.journal import Journal
 from gateway.journal_reader import JournalReader
 from gateway.metrics import Metrics
 from gateway.recording import Recorder
+from gateway.unrecorded import Unrecorded
+from messages.model import Kind, Reason
 
 DAY_US = 86_400_000_000
 
@@ -142,3 +148,45 @@ def test_one_that_was_taken_back_while_its_file_was_away_begins_to_age_anew(tmp_
         cares(recorder)
         with closing(JournalReader(journal.path, tmp_path / "second.db")) as reader:
             assert reader.held(epoch) == [(1, 2)]
+
+
+# Facts that wait in memory.
+
+
+def at_second(second: int) -> Fact:
+    return replace(a_fact(), at_us=second * 1_000_000)
+
+
+@given(batches=st.lists(st.integers(0, 9), max_size=12), most=st.integers(1, 7))
+def test_the_newest_wait_and_before_them_stands_since_when_others_are_missing(
+    batches: list[int], most: int
+) -> None:
+    waiting, happened, lost = Unrecorded(most), 0, 0
+    for count in batches:
+        lost += waiting.keep(at_second(happened + number) for number in range(count))
+        happened += count
+    kept = [at_second(number) for number in range(max(0, happened - most), happened)]
+    assert lost == waiting.lost == happened - len(kept)
+    told, rest = (waiting.facts[:1], waiting.facts[1:]) if lost else ((), waiting.facts)
+    assert [(fact.kind, fact.at_us) for fact in told] == [(Kind.RECORDS_LOST, 0)] * (lost > 0)
+    assert list(rest) == kept
+
+
+def test_each_time_that_records_are_lost_one_record_of_it_goes_first(tmp_path: Path) -> None:
+    clock, metrics = TurnedClock(), Metrics()
+    with opened(tmp_path / "journal.db", clock) as journal:
+        recorder = a_recorder(journal, clock, metrics)
+        recorder._unrecorded = Unrecorded(3)
+        for _ in range(2):
+            with files_limited_to(1):
+                for _ in range(5):
+                    recorder.settle([a_fact()])
+            recorder.settle([])
+            cares(recorder)
+        with closing(JournalReader(journal.path)) as reader:
+            kinds = [record.kind for record in reader.newest(100)]
+    assert kinds.count(Kind.RECORDS_LOST) == 2
+    first = kinds.index(Kind.RECORDS_LOST)
+    assert kinds[first + 1 : first + 4] == [Kind.ACCESS_GRANTED] * 3
+    assert metrics.totals().lost == 2 * 3  # two facts, and that the disk failed
+    assert metrics.totals().records[Kind.RECORDS_LOST, Reason.WRITE_FAILED] == 2

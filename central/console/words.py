@@ -58,6 +58,7 @@ KINDS: dict[str, str] = {
     Kind.COMMAND_DONE: N_("command carried out"),
     Kind.COMMAND_REFUSED: N_("command refused"),
     Kind.RECORDS_EXPORTED: N_("records copied out by hand"),
+    Kind.RECORDS_LOST: N_("records from here to the next one are lost"),
 }
 
 REASONS: dict[str, str] = {
@@ -140,6 +141,7 @@ TROUBLES = frozenset(
         Kind.REPEATED_DENIALS,
         Kind.STORAGE_LOW,
         Kind.STORAGE_FAULT,
+        Kind.RECORDS_LOST,
         Kind.SETTINGS_REFUSED,
         Kind.COMMAND_REFUSED,
         Kind.ACK_REFUSED,
