@@ -258,3 +258,18 @@ def test_a_message_nobody_may_look_into_is_set_aside_as_it_came(engine: Engine, 
     assert [each.envelope for each in unread.taken.arrived] == [None]
     assert examine(topic(Leaf.JOURNAL), payload).taken is not None
     assert rows(engine, quarantine.c.id) == []
+
+
+def test_a_visitors_record_whose_place_is_taken_is_set_aside_with_its_envelope(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Its gateway may delete both on the strength of it. Of a child only the record is kept."""
+    vault = a_vault(tmp_path)
+    key = vault.sealing_key(COMMUNITY, NOON_US)
+    arrive(engine, visits(key, NOON_US, OTHER, OTHER), opener_of(vault), NOON_US)
+    again = visits(key, NOON_US, VISITOR, CHILD)
+    arrive(engine, again, opener_of(vault), NOON_US)
+    first, second = (bytes(each) for each in decode_block(again).records)
+    kept = join_block(decode_block(again).epoch, 1, 1, first, {1: decode_block(again).envelopes[1]})
+    assert sorted(rows(engine, quarantine.c.seq, quarantine.c.payload)) == [(1, kept), (2, second)]
+    assert sorted(rows(engine, envelope.c.seq)) == [(1,), (2,)]

@@ -9,7 +9,7 @@ from database_support import forbid
 from msgspec.structs import replace
 from sqlalchemy import Engine, func, select
 
-from central.ingest import ledger, setaside
+from central.ingest import branches, ledger, setaside
 from central.ingest.intake import examine, take_in
 from central.store.engine import writing
 from central.store.tables import finding, gateway, lost_range, quarantine, record, segment
@@ -147,7 +147,7 @@ def test_a_chain_that_does_not_meet_is_located(engine: Engine, order: list[int],
     if batches == 2:
         taken(engine, messages.pop(0))
     ack = taken(engine, *messages)
-    assert ack.epochs == [EpochAck(1, 10, record_hash(torn[-1]), 10, [])]
+    assert ack.epochs == [EpochAck(1, 10, None, 10, [])]
     assert findings(engine) == [("chain_break", 1, 6)]
     assert rows(engine, record.c.seq, record.c.odd_prev)[5] == (6, bytes.fromhex("ab" * 32))
 
@@ -382,3 +382,68 @@ def test_an_exchanged_device_that_a_person_made_known_may_take_it_back(engine: E
         examined = [examine(topic(Leaf.ABOUT), encode(about))]
         outcome = take_in(connection, examined, NOW_US, lambda _site, _gateway: bytes.fromhex("cd" * 32))
     assert outcome.to_sign == set()
+
+
+# --- a gateway whose disk was put back to an older copy: it goes on at 26 where the centre has 1..40
+
+BRANCH = a_chain(20, first=26, prev=hash_of(25), door="back-door")  # 26..45
+
+
+def branch(first: int, last: int) -> Message:
+    return topic(Leaf.BACKLOG), a_block(BRANCH[first - 26 : last - 25], first)
+
+
+def test_a_hash_stands_for_no_record_of_another_branch_that_is_not_here(engine: Engine) -> None:
+    """The gateway has 26..40 twice in the world and once on its disk; it must not delete them for 45."""
+    taken(engine, block(1, 40))
+    assert taken(engine, branch(41, 45)).epochs == [EpochAck(1, 45, None, 45, [])]
+    assert taken(engine, branch(27, 40)).epochs == [EpochAck(1, 45, None, 45, [])]
+    assert taken(engine, branch(26, 26)).epochs == [EpochAck(1, 45, record_hash(BRANCH[-1]), 45, [])]
+
+
+def test_what_came_for_a_place_that_is_taken_is_kept_for_good(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setaside, "MAX_LOOSE", 0)
+    taken(engine, block(1, 40))
+    ack = taken(engine, branch(26, 45), times=2)
+    assert ack.epochs == [EpochAck(1, 45, record_hash(BRANCH[-1]), 45, [])]
+    kept = rows(engine, quarantine.c.seq, quarantine.c.settled, quarantine.c.payload)
+    assert kept == [(seq, 0, BRANCH[seq - 26]) for seq in range(26, 41)]
+    assert findings(engine) == [("chain_break", 1, 41), *(("conflict", 1, seq) for seq in range(26, 41))]
+
+
+def test_conflicts_leave_room_for_what_has_no_place(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setaside, "MAX_LOOSE", 5)
+    taken(engine, block(1, 40), branch(26, 40), (topic(Leaf.STATE), b"{"))
+    assert (None, b"{") in set(map(tuple, [(e, p) for e, p in _aside(engine)]))
+
+
+def _aside(engine: Engine) -> list[tuple[Any, ...]]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(select(quarantine.c.epoch, quarantine.c.payload))]
+
+
+def test_a_forged_record_ahead_of_the_gateways_own_ends_no_deletion(engine: Engine) -> None:
+    forged = encode_record(a_record(20, "f" * 64, door="back-door"))
+    taken(engine, block(1, 10), (topic(Leaf.JOURNAL), a_block([forged], 20)), block(11, 19), block(21, 30))
+    assert taken(engine).epochs == []
+    assert taken(engine, block(20, 20)).epochs == [EpochAck(1, 30, hash_of(30), 30, [])]
+    assert findings(engine) == [("chain_break", 1, 20), ("chain_break", 1, 21), ("conflict", 1, 20)]
+
+
+def test_two_branches_are_both_followed(engine: Engine) -> None:
+    """Put back twice: 1..40, then 26..45 after 25, then 36..50 after 35 of the second one."""
+    third = a_chain(15, first=36, prev=record_hash(BRANCH[9]), door="side-door")
+    taken(engine, block(1, 40), branch(26, 45))
+    late = topic(Leaf.BACKLOG), a_block(third[:10], 36)
+    assert taken(engine, (topic(Leaf.BACKLOG), a_block(third[10:], 46))).epochs[0].hash is None
+    assert taken(engine, late).epochs == [EpochAck(1, 50, record_hash(third[-1]), 50, [])]
+
+
+def test_a_branch_that_is_too_long_to_follow_licenses_nothing(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(branches, "MOST_FOLLOWED", 14)
+    taken(engine, block(1, 40))
+    assert taken(engine, branch(26, 45)).epochs == [EpochAck(1, 45, None, 45, [])]

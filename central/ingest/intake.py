@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from msgspec import Struct
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
 from central.fleet import device_keys, freshness
 from central.fleet.device_keys import Trusted
@@ -20,6 +20,7 @@ from central.fleet.freshness import Age
 from central.fleet.reports import note_about, note_state
 from central.identity.opening import OpenVisitor, visitor_row
 from central.identity.sites import may_be_of
+from central.ingest.branches import aside_body, breaks_of, proved, settled_hashes
 from central.ingest.ledger import EpochLedger, GatewayLedger, Ledger
 from central.ingest.segments import Break, Range, Segment, meets
 from central.ingest.setaside import Place, SetAside
@@ -27,7 +28,7 @@ from central.ingest.verify import Arrived, Refused, Taken, Trouble, open_visitor
 from central.store.engine import insert_many
 from central.store.identity_tables import envelope
 from central.store.records import Row, row_of
-from central.store.tables import quarantine, record
+from central.store.tables import record
 from messages.errors import MessageError
 from messages.heads import ToldState, read_state, vouched
 from messages.topics import GatewayTopic, Leaf, parse_topic
@@ -141,7 +142,11 @@ class _Transaction:
             insert_many(self._connection, envelope, self._visitors)
         self._mark_odd()
         self._ledger.save()
-        acks = {address: owner.acknowledgement() for address, owner in touched.items()}
+        breaks = breaks_of(self._connection, (owner.id for owner in touched.values()))
+        acks = {
+            address: proved(self._connection, owner.id, owner.acknowledgement(), breaks)
+            for address, owner in touched.items()
+        }
         turned_away = any(e.place and not self._ledger.get(e.place) for e in self._batch)
         to_sign = {address for address, owner in touched.items() if owner.signed_acks}
         return Outcome(
@@ -217,29 +222,21 @@ class _Transaction:
         self, owner: GatewayLedger, topic: str, epoch: int, entry: EpochLedger, again: Sequence[Arrived]
     ) -> None:
         """What is settled already: the same is nothing new, something else is never written over it."""
-        known = self._settled_hashes(owner.id, epoch, again[0].seq, again[-1].seq) | entry.fresh
+        known = settled_hashes(self._connection, owner.id, epoch, again[0].seq, again[-1].seq)
+        known |= entry.fresh
         for arrived in again:
             if known.get(arrived.seq, arrived.hash) != arrived.hash:
                 self._set_aside(owner, topic, epoch, arrived, settled=False)
                 self._aside.find(owner.id, Trouble.CONFLICT, epoch, arrived.seq)
-
-    def _settled_hashes(self, gateway_id: int, epoch: int, first: int, last: int) -> dict[int, bytes]:
-        known: dict[int, bytes] = {}
-        for table in (quarantine, record):
-            there = (table.c.gateway_id == gateway_id) & (table.c.epoch == epoch)
-            there &= table.c.seq.between(first, last)
-            if table is quarantine:
-                there &= quarantine.c.settled == 1
-            found = self._connection.execute(select(table.c.seq, table.c.hash).where(there))
-            known.update((seq, digest) for seq, digest in found)
-        return known
 
     def _set_aside(
         self, owner: GatewayLedger, topic: str, epoch: int, arrived: Arrived, *, settled: bool
     ) -> None:
         place = Place(epoch, arrived.seq)
         reason = arrived.reason or "another record is stored at this place"
-        self._aside.keep(owner.id, topic, arrived.body, reason, place=place, settled=settled)
+        envelope = None if arrived.visitor is None else arrived.envelope
+        body = aside_body(epoch, arrived.seq, arrived.body, envelope)
+        self._aside.keep(owner.id, topic, body, reason, place=place, settled=settled)
 
     def _mark_odd(self) -> None:
         """A `prev` that is not the hash of the record before it cannot be made again: it is kept."""

@@ -1,7 +1,8 @@
 """What is not understood or not believed: kept as it came, found once, and bounded.
 
-What stands for a record at its place is kept without limit, as records are: the gateway may delete its own
-copy on the strength of it. Everything else is kept up to a limit and then only counted.
+What has a place is kept without limit and for good, as records are: the gateway may delete its own copy on
+the strength of it, whether it stands for the record there (`settled`) or the place was taken. Everything else
+is kept up to a limit and then only counted.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from central.ingest.verify import Trouble
 from central.store.tables import NO_PLACE, finding, quarantine
 
 MAX_LOOSE: Final = 10_000
-"""Set-aside payloads of one gateway that stand for no record."""
+"""Set-aside payloads of one gateway that have no place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class SetAside:
         """Keeps one copy of a payload; a repeat only raises its count."""
         spot = (place.epoch, place.seq) if place else (None, None)
         key = sha256(repr((topic, spot)).encode() + payload).digest()
-        if self._counted(key) or not (settled or self._room(gateway_id)):
+        if self._counted(key) or not (place or self._room(gateway_id)):
             return
         self._connection.execute(
             insert(quarantine).values(
@@ -91,4 +92,4 @@ class SetAside:
 
     def _room(self, gateway_id: int | None) -> bool:
         loose = select(func.count()).where(quarantine.c.gateway_id.is_not_distinct_from(gateway_id))
-        return self._connection.execute(loose.where(quarantine.c.settled == 0)).scalar_one() < MAX_LOOSE
+        return self._connection.execute(loose.where(quarantine.c.epoch.is_(None))).scalar_one() < MAX_LOOSE

@@ -43,8 +43,8 @@ class Trouble(StrEnum):
 class Arrived(Struct, frozen=True):
     """Something that belongs at `seq`. `body` and `reason` are kept where `record` is None.
 
-    `envelope`: came with the record that names it; nobody has looked into it yet. `visitor`: what is kept of
-    it. `foreign`: it is not to be kept, and somebody should know.
+    `envelope`: came with the record that names it; None once it is known that nothing is to be kept of it.
+    `visitor`: what is kept of it. `foreign`: it is not to be kept, and somebody should know.
     """
 
     seq: int
@@ -113,7 +113,8 @@ def open_visitors(taken: Taken, open_visitor: OpenVisitor, site: str) -> None:
             visitor = open_visitor(site, arrived.record, arrived.envelope)
         except Unfit:
             foreign = True
-        taken.arrived[at] = replace(arrived, envelope=None, visitor=visitor, foreign=foreign)
+        sealed = None if visitor is None else arrived.envelope
+        taken.arrived[at] = replace(arrived, envelope=sealed, visitor=visitor, foreign=foreign)
 
 
 def _take_one(taken: Taken, gateway: str, block: Block, seq: int, body: bytes) -> None:
