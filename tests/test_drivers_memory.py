@@ -31,7 +31,14 @@ def emit(event):
     if events.count(CardRemoved) == int(cards):
         done.set()
 
-reader = SamReader("r", SamVSettings(port=port, poll_s=0.02, presence_s=0.05), lambda kind, number: "token")
+class NoKey:  # of a site without a sealing key
+    wanted = False
+
+    def seal(self, document, name, number):
+        raise AssertionError("asked to seal")
+
+settings = SamVSettings(port=port, poll_s=0.02, presence_s=0.05)
+reader = SamReader("r", settings, lambda kind, number: "token", NoKey())
 thread = threading.Thread(target=reader.run, args=(emit,))
 thread.start()
 assert done.wait(60), events

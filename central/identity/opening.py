@@ -111,8 +111,12 @@ class Opener:
                 waiting.community, waiting.period, row, padded(identity), identity.number
             )
         except IdentityGone:
-            return None
+            if vault.is_gone(*owner) or vault.is_gone(waiting.community, waiting.period):
+                return None
+            return self._lost(waiting, taken.key)
         except IdentityDamaged as error:
+            if not vault.has_pair(*owner, taken.key):
+                return self._lost(waiting, taken.key)
             raise Unfit(str(error)) from None
         except (SettingsError, OSError) as error:
             self._say_once(error)
@@ -120,10 +124,15 @@ class Opener:
         self._told = False
         return replace(waiting, number_index=index, sealed=sealed, waits=0)
 
-    def _say_once(self, error: Exception) -> None:
+    def _lost(self, waiting: Visitor, key: str) -> Visitor:
+        """Its key was not destroyed, and is not here: it may be brought back until the day is over."""
+        self._say_once(f"sealing key {key} is not in the key ring, and was not destroyed; bring it back")
+        return waiting
+
+    def _say_once(self, why: object) -> None:
         if not self._told:
             self._told = True
-            log.error("identity: visitors' envelopes wait: %s", error)
+            log.error("identity: visitors' envelopes wait: %s", why)
 
 
 UNOPENED: Final = Opener(None, RetentionRules(visitor_days=MOST_DAYS))

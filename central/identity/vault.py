@@ -203,6 +203,10 @@ class Vault:
         key = self._pair(community, period, make=False).public
         return f"{key.id} {key.public}"
 
+    def has_pair(self, community: int, period: str, key_id: str) -> bool:
+        """Whether a month's pair is the one that is called so, and not one that was made after a loss."""
+        return (self.public_of(community, period) or "").startswith(f"{key_id} ")
+
     def all_gone(self) -> tuple[tuple[int, str], ...]:
         """(community, period) of keys that were destroyed, as far as that is still remembered."""
         names = (Path(name) for name in self.ring.gone_names("periods"))
