@@ -8,25 +8,21 @@ import logging
 import os
 import sqlite3
 from contextlib import closing
-from itertools import count
 from pathlib import Path
 from typing import IO
 
+from gateway import sqlite_file
 from gateway.errors import JournalRefused, JournalUnavailable
 from gateway.journal_salvage import crc_of, log_is_damaged
 from gateway.schema_steps import JOURNAL_STEPS, steps_taken
+from gateway.sqlite_file import BUSY_MS, PRIVATE, SYNCHRONOUS_FULL, parts, refuse_damage
 
 log = logging.getLogger(__name__)
 
-_SYNCHRONOUS_FULL = 2
-_BUSY_MS = 5_000
 _READING_KIB = 512
 """What is read is read in a row, once: a larger cache would only stay full of it."""
 
 _NOTE_BYTES = 20
-_PRIVATE = 0o600
-
-_SUFFIXES = ("", "-wal", "-shm")
 _PRIMARY_CODE = 0xFF
 _MACHINE_AT_FAULT = frozenset(
     {
@@ -72,8 +68,8 @@ def lock(path: Path) -> IO[bytes]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         finish_salvage(path)
-        path.touch(mode=_PRIVATE)  # SQLite gives its log the same rights; tokens are nobody else's business
-        note = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
+        path.touch(mode=PRIVATE)  # SQLite gives its log the same rights; tokens are nobody else's business
+        note = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
     except OSError as error:
         if error.errno not in _OPERATOR_AT_FAULT:
             raise JournalUnavailable(
@@ -136,7 +132,7 @@ def open_for_writing(path: Path, gateway: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         _make_durable(connection, path)
-        _refuse_damage(connection)
+        refuse_damage(connection)
         _try_to_write(connection, path)
         _bring_up_to_date(connection, path)
         _refuse_foreign(connection, path, gateway)
@@ -154,7 +150,7 @@ def open_for_writing(path: Path, gateway: str) -> sqlite3.Connection:
 def open_for_reading(path: Path) -> sqlite3.Connection:
     """A connection that neither writes nor checkpoints (trust.md R-03)."""
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     connection.execute("PRAGMA query_only = ON")
     connection.execute(f"PRAGMA cache_size = -{_READING_KIB}")
     return connection
@@ -184,11 +180,6 @@ def beside(path: Path) -> Path:
     return path.with_name(path.name + ".salvage")
 
 
-def parts(path: Path) -> list[Path]:
-    """The files that make up a journal, where they exist."""
-    return [part for suffix in _SUFFIXES if (part := path.with_name(path.name + suffix)).exists()]
-
-
 def finish_salvage(path: Path) -> None:
     """A salvaged journal is complete once the damaged one was moved out of its way; before that it is begun
     anew. Raises OSError."""
@@ -213,34 +204,22 @@ def sync_folder(path: Path) -> None:
 
 
 def set_aside(path: Path, stamp: str) -> Path:
-    """Moves a damaged journal out of the way; nothing is deleted, nor an earlier one written over."""
-    names = (f"{path.name}.damaged-{stamp}" + (f"-{n}" if n else "") for n in count())
-    aside = next(a for a in map(path.with_name, names) if not a.exists())
-    for suffix in _SUFFIXES:
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
-    return aside
+    """Moves a damaged journal out of the way. Raises OSError."""
+    return sqlite_file.set_aside(path, f"{path.name}.damaged-{stamp}")
 
 
 def _make_durable(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")  # what is pruned is gone, whatever SQLite's build says
     mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
     level = connection.execute("PRAGMA synchronous").fetchone()[0]
-    if mode != "wal" or level != _SYNCHRONOUS_FULL:
+    if mode != "wal" or level != SYNCHRONOUS_FULL:
         raise JournalRefused(
             f"{path}: this storage gives journal_mode={mode} and synchronous={level} instead of wal and"
-            f" {_SYNCHRONOUS_FULL}; put the journal on a local disk"
+            f" {SYNCHRONOUS_FULL}; put the journal on a local disk"
         )
-
-
-def _refuse_damage(connection: sqlite3.Connection) -> None:
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise sqlite3.DatabaseError(" ".join(found.split()))
 
 
 def _refuse_altered(connection: sqlite3.Connection) -> None:

@@ -19,6 +19,7 @@ from gateway.errors import JournalRefused, JournalUnavailable
 from gateway.facts import Fact, record_of
 from gateway.journal_head import LEFT_AT, Head, came_of_a_failed_commit, holds, newest_record, row_of
 from gateway.journal_salvage import salvage
+from gateway.sqlite_file import parts
 from gateway.storage_space import space_of
 from messages.chain import GENESIS, record_hash
 from messages.model import Kind, Reason, Record
@@ -241,7 +242,7 @@ class Store:
         fresh = journal_file.beside(self.path)
         former = max(former, journal_file.highest_epoch(self.path))
         try:
-            for part in journal_file.parts(fresh):
+            for part in parts(fresh):
                 part.unlink()
             records, epoch = self._make_salvaged(fresh, former)
             aside = journal_file.set_aside(self.path, str(max(self._clock.now_us(), 0) // 1_000_000))

@@ -9,12 +9,20 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from itertools import count
 from pathlib import Path
 
 from gateway.errors import RightsRefused, RightsUnavailable
 from gateway.journal_file import is_damage
 from gateway.schema_steps import RIGHTS_STEPS, steps_taken
+from gateway.sqlite_file import (
+    BUSY_MS,
+    PRIVATE,
+    SUFFIXES,
+    SYNCHRONOUS_FULL,
+    parts,
+    refuse_damage,
+    set_aside,
+)
 from messages.access_list import decode_manifest
 from messages.errors import MessageError
 from messages.signing import body_unproved
@@ -22,16 +30,12 @@ from messages.site_settings import decode_site_settings
 
 log = logging.getLogger(__name__)
 
-_BUSY_MS = 5_000
-_SYNCHRONOUS_FULL = 2
 _CHECKPOINT_PAGES = 100
 """400 KB: many small checkpoints, so that the journal on the same disk does not wait behind a large one."""
 
 _CACHE_KIB = 512
 """A list is written and read in the order of its tokens: a larger cache would only stay full of it."""
 
-_PRIVATE = 0o600
-_SUFFIXES = ("", "-wal", "-shm")
 _LIST = "SELECT version, signed FROM list WHERE signed <> x''"
 _SETTINGS = "SELECT revision, signed FROM settings WHERE signed <> x''"
 
@@ -51,7 +55,7 @@ class RightsFile:
         """Raises sqlite3.DatabaseError for a damaged file, RightsUnavailable where the disk is at fault."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.touch(mode=_PRIVATE)  # SQLite gives its log the same rights
+            self.path.touch(mode=PRIVATE)  # SQLite gives its log the same rights
         except OSError as error:
             raise RightsUnavailable(f"{self.path}: cannot be made ({error.strerror})") from error
         try:
@@ -99,13 +103,8 @@ class RightsFile:
 
     def begin_again(self, damage: Exception) -> sqlite3.Connection:
         """Sets the damaged file aside and makes a new one. Raises RightsUnavailable."""
-        names = (f"{self.path.name}.damaged" + (f"-{n}" if n else "") for n in count())
-        aside = next(a for a in map(self.path.with_name, names) if not a.exists())
         try:
-            for suffix in _SUFFIXES:
-                part = self.path.with_name(self.path.name + suffix)
-                if part.exists():
-                    part.rename(aside.with_name(aside.name + suffix))
+            aside = set_aside(self.path, f"{self.path.name}.damaged")
             connection = self.open_for_writing()
         except (OSError, sqlite3.Error) as error:
             raise RightsUnavailable(f"{self.path}: damaged ({damage}), and so stays ({error})") from error
@@ -115,14 +114,14 @@ class RightsFile:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         connection.execute("PRAGMA synchronous = FULL")
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         level = connection.execute("PRAGMA synchronous").fetchone()[0]
-        if mode != "wal" or level != _SYNCHRONOUS_FULL:
+        if mode != "wal" or level != SYNCHRONOUS_FULL:
             raise RightsRefused(f"{self.path}: this storage does not keep WAL and FULL; use a local disk")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        _refuse_damage(connection)
+        refuse_damage(connection)
         self._try_to_write(connection)
         if not self._refuse_unknown(connection):
             from gateway.rights_schema import take_steps
@@ -139,17 +138,16 @@ class RightsFile:
             connection.execute("PRAGMA user_version = 0")  # nothing uses it
             connection.execute("ROLLBACK")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_READONLY and all(map(_can_be_written, self._parts())):
+            if error.sqlite_errorcode == sqlite3.SQLITE_READONLY and all(
+                map(_can_be_written, parts(self.path))
+            ):
                 raise sqlite3.DatabaseError("its header forbids writing") from error
             raise
 
-    def _parts(self) -> list[Path]:
-        return [part for each in _SUFFIXES if (part := self.path.with_name(self.path.name + each)).exists()]
-
     def _refuse_unfit(self, connection: sqlite3.Connection) -> None:
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         connection.execute("PRAGMA query_only = ON")
-        _refuse_damage(connection)
+        refuse_damage(connection)
         if not self._refuse_unknown(connection) or not self._refuse_foreign(connection):
             raise RightsUnavailable("of an older program, or never finished")
 
@@ -204,7 +202,7 @@ class RightsFile:
 def lost_files(path: Path) -> list[Path]:
     """Damaged ones that were set aside, without their logs."""
     found = path.parent.glob(f"{path.name}.damaged*")
-    return sorted(each for each in found if not each.name.endswith(_SUFFIXES[1:]))
+    return sorted(each for each in found if not each.name.endswith(SUFFIXES[1:]))
 
 
 def _can_be_written(path: Path) -> bool:
@@ -213,12 +211,6 @@ def _can_be_written(path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _refuse_damage(connection: sqlite3.Connection) -> None:
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise sqlite3.DatabaseError(" ".join(found.split()))
 
 
 def _told(lost: Path, question: str, number_in: Callable[[bytes], int]) -> int:

@@ -16,6 +16,7 @@ from gateway import journal_file
 from gateway.errors import JournalRefused, JournalUnavailable
 from gateway.journal import Journal
 from gateway.journal_reader import JournalReader
+from gateway.sqlite_file import parts
 from messages.chain import GENESIS, record_hash
 from messages.model import ClockQuality, Kind, Reason, Record
 from messages.wire import decode_record
@@ -373,7 +374,7 @@ def test_a_journal_that_is_taken_away_while_it_is_in_use_begins_anew(path: Path)
         journal.append([a_fact()] * 2)
         former = journal.head.epoch
         journal._first._drop()
-        for part in journal_file.parts(path):
+        for part in parts(path):
             part.unlink()
         assert journal.append([a_fact()]) == [2]
         assert [(r.epoch, r.reason) for r in records(path)] == [
@@ -385,7 +386,7 @@ def test_a_journal_that_is_taken_away_while_it_is_in_use_begins_anew(path: Path)
 def test_a_write_lock_of_somebody_else_is_a_failure_and_not_the_end(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_file, "_BUSY_MS", 50)
+    monkeypatch.setattr(journal_file, "BUSY_MS", 50)
     with opened(path) as journal:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from gateway.facts import Fact, Placed, record_of
 from gateway.journal import Journal
-from gateway.journal_file import parts
 from gateway.journal_reader import JournalReader
+from gateway.sqlite_file import parts
 from gateway.timekeeping import LATEST_US, STEP_US, Timekeeper
 from messages.chain import GENESIS
 from messages.model import ClockQuality, Kind, Reason
