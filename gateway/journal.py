@@ -100,6 +100,20 @@ class Journal:
                 raise
             return self._append_to(instead, facts)
 
+    def begin_anew(self, epoch: int) -> bool:
+        """Goes on in a new epoch where `epoch` is the one that is written to: the centre has other records in
+        it than this file, which was put back to an older copy. False where that was left already.
+
+        Raises JournalUnavailable; then the next record begins one.
+        """
+        store = self._in_use or self._find_store()
+        if self.head.epoch != epoch:
+            return False
+        log.error("journal %s: put back to an older copy, it seems; a new epoch begins", store.path)
+        store.wants = Reason.OLDER_COPY
+        self._use(store)
+        return True
+
     def acknowledge(self, epoch: int, through: int, least: int | None = None) -> bool:
         """Notes that the centre has committed `epoch` up to `through`; with 0 it has nothing of it. `least`:
         what it had in the meantime, if that was less.

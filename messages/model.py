@@ -138,6 +138,7 @@ class Reason(StrEnum):
     SALVAGED_JOURNAL = "salvaged_journal"  # what could still be read of the damaged file is kept
     SECOND_JOURNAL = "second_journal"  # the first one cannot be written to
     FIRST_JOURNAL_AGAIN = "first_journal_again"
+    OLDER_COPY = "older_copy"  # the centre has other records: numbers would be used twice
     # storage
     NEARLY_FULL = "nearly_full"  # 80 % of the disk
     ALMOST_FULL = "almost_full"  # 90 % of the disk

@@ -108,6 +108,7 @@ REASONS: dict[str, str] = {
     Reason.SALVAGED_JOURNAL: N_("what could be read of the damaged one is kept"),
     Reason.SECOND_JOURNAL: N_("the first disk takes nothing"),
     Reason.FIRST_JOURNAL_AGAIN: N_("the first disk works again"),
+    Reason.OLDER_COPY: N_("put back to an older copy"),
     Reason.NEARLY_FULL: N_("80 % full"),
     Reason.ALMOST_FULL: N_("90 % full"),
     Reason.FULL: N_("full; living on the reserve"),
