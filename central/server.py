@@ -32,7 +32,7 @@ _SHUTDOWN_S = 1
 """An open event stream would otherwise keep the server from ever stopping."""
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Tells the event streams to end before uvicorn waits for them."""
 
     def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
@@ -83,9 +83,10 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
                 identity.start()
                 open_things.callback(identity.stop)
         host, port = listener.getsockname()[:2]
-        print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)  # noqa: T201
-        with _signals_only_stop_the_server():
-            _Server(config, stopping).run(sockets=[listener])
+        server = Server(config, stopping)
+        with signals_only_stop(server):
+            print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)  # noqa: T201
+            server.run(sockets=[listener])
 
 
 def _keys(settings: Settings) -> CentreKeys | None:
@@ -100,10 +101,11 @@ def _keys(settings: Settings) -> CentreKeys | None:
 
 
 @contextlib.contextmanager
-def _signals_only_stop_the_server() -> Iterator[None]:
-    """uvicorn raises what it was sent once more when it has stopped: we are still cleaning up then."""
+def signals_only_stop(server: Server) -> Iterator[None]:
+    """Also one that comes before uvicorn listens to them. When it has stopped, uvicorn raises what it was sent
+    once more: we are still cleaning up then."""
     signals = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, lambda *_: None) for number in signals]
+    before = [signal.signal(number, server.handle_exit) for number in signals]
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 from central_support import (
     Broker,
     Central,
@@ -25,9 +26,11 @@ from central_support import (
     free_port,
 )
 from central_web_support import a_filled
+from fastapi import FastAPI
 from program_support import called
 
 from central.cli import main
+from central.server import Server, signals_only_stop
 from messages.chain import record_hash
 from messages.model import Kind
 from messages.topics import Leaf
@@ -106,6 +109,18 @@ def test_it_stops_cleanly_also_while_someone_watches_the_events(
         watcher.join(30)
         assert ended.is_set()
     assert "Traceback" not in central.log()
+
+
+def test_told_to_stop_before_it_serves_it_stops() -> None:
+    """Whoever reads that it listens may tell it to stop at once, before uvicorn listens to signals."""
+    stopping = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = Server(uvicorn.Config(FastAPI(), lifespan="off", log_config=None), stopping)
+        with signals_only_stop(server):
+            signal.raise_signal(signal.SIGTERM)
+            server.run(sockets=[listener])
+    assert stopping.is_set()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_check_says_whether_the_settings_can_be_used(tmp_path: Path) -> None:
