@@ -29,6 +29,7 @@ from gateway.events import (
     Event,
     ListRefused,
     LookBack,
+    LookedBack,
     NewList,
     NewSettings,
     RecordsExported,
@@ -38,6 +39,7 @@ from gateway.events import (
 from gateway.facts import Fact
 from gateway.freeing import begin_free
 from gateway.journal import Journal
+from gateway.looking_back import Remembering
 from gateway.metrics import Metrics
 from gateway.reasons import signal_of
 from gateway.recording import Act, Recorder
@@ -94,7 +96,7 @@ class Controller:
         )
         self._fact = self._recorder.fact
         self._readers = AtTheReader(points, access, self._recorder, self._now)
-        self._recall: Callable[[], bool] | None = None
+        self._remembering = Remembering(access, self._recorder)
         self._stopping = False
 
     @property
@@ -136,8 +138,7 @@ class Controller:
 
     def look_back(self) -> None:
         """What came late into force is brought together with the records, once these are complete."""
-        if self._recall is not None and not self.unrecorded and self._recall():
-            self._recall = None
+        self._remembering.go_on()
 
     def tick(self) -> None:
         """What time alone has brought: doors held open, decisions not taken, free hours."""
@@ -171,8 +172,8 @@ class Controller:
                 return [Act(self._fact(Kind.RECORDS_EXPORTED), noted=noted)]
             case Acknowledged(epoch, through):
                 self._recorder.acknowledged(epoch, through)
-            case LookBack(recall):
-                self._recall = recall
+            case LookBack() | LookedBack():
+                self._remembering.take(event)
             case Stop():
                 self._stopping = True
             case CardRemoved():

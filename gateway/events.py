@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drivers.base import CardRead, CardRemoved, CardUnreadable, DeviceChanged, InputChanged
-from messages.model import Reason
+from messages.model import Reason, Record
 
 if TYPE_CHECKING:
     from gateway.access_list import AccessList
     from gateway.commanded import Turn
+    from gateway.journal import Head
     from messages.commands import Command
     from messages.site_settings import SiteSettings
 
@@ -53,13 +54,21 @@ class DoorsTurned:
 
 @dataclass(frozen=True, slots=True)
 class LookBack:
-    """List and settings came late, before this: what they make of former records is to be found again.
+    """List and settings, or the journal, came late, before this: what is in force makes something of former
+    records, and that is to be found again.
 
-    `recall` is called by the deciding thread once all that was decided is recorded, round by round until it
-    has succeeded.
+    `begin` is called by the deciding thread once all that was decided is recorded: how many records it wants,
+    and the newest one that counts.
     """
 
-    recall: Callable[[], bool]
+    begin: Callable[[int, Head], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LookedBack:
+    """The records that were wanted, oldest first; None where they could not be read."""
+
+    records: Sequence[Record] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,7 @@ Event = (
     | SettingsRefused
     | DoorsTurned
     | LookBack
+    | LookedBack
     | CommandGiven
     | CommandRefused
     | RecordsExported

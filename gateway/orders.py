@@ -138,8 +138,9 @@ class Orders:
         self._stopping = True
         self._queue.close()
 
-    def run(self) -> None:
-        """Until `stop`. May be called again after any exception: what was on its way comes again."""
+    def run(self, between: Callable[[], None] = lambda: None) -> None:
+        """Until `stop`; calls `between` again and again, between other work. May be called again after any
+        exception: what was on its way comes again."""
         self._work = self._cleaning()
         self._running = True
         try:
@@ -149,6 +150,7 @@ class Orders:
                     self.handle(*found)
                 self._turns.keep(self._now_s())
                 self.go_on()
+                between()
         finally:
             self._running = False
             self._list_settled(Fate.NOT_NOW)

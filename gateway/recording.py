@@ -18,6 +18,7 @@ from gateway.errors import JournalUnavailable
 from gateway.facts import Fact
 from gateway.journal import Head, Journal
 from gateway.metrics import Metrics
+from gateway.records_since import RecordsSince
 from gateway.unrecorded import Unrecorded
 from messages.commands import Command
 from messages.model import Kind, Reason
@@ -93,6 +94,7 @@ class Recorder:
         self._acknowledged: dict[int, tuple[int, int]] = {}  # the least that was said, and the last
         self._noted: dict[int, int] = {}
         self._epoch = 0
+        self.since = RecordsSince()
         self._care_every_s = CARE_EVERY_S if keep_days else 0.0
         self._cared_s = time.monotonic()
 
@@ -132,6 +134,7 @@ class Recorder:
         begun_s = time.monotonic()
         seqs = self._journal.append([*earlier, *facts])
         self._metrics.committed(time.monotonic() - begun_s)
+        self.since.take([*earlier, *facts], self._journal.head.epoch, seqs)
         for fact in (*earlier, *facts):
             self._metrics.recorded(fact.kind, fact.reason)
         if self._journal.head.epoch != self._epoch:

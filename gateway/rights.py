@@ -25,13 +25,13 @@ from gateway.events import (
     DoorsTurned,
     Event,
     ListRefused,
-    LookBack,
     NewList,
     NewSettings,
     SettingsRefused,
 )
 from gateway.journal_reader import JournalReader
 from gateway.keys import Keys
+from gateway.looking_back import REPLAYED, Looking, how_many
 from gateway.order_queue import Settle
 from gateway.orders import Orders, Told
 from gateway.rights_files import load_list_file, load_settings_file
@@ -43,12 +43,6 @@ from messages.site_settings import SiteSettings
 from messages.topics import Leaf
 
 log = logging.getLogger(__name__)
-
-REPLAYED = 20_000
-"""Records read again at a start, to know who is where and what is used up: some days of a building."""
-
-REPLAYED_AT_LEAST = 500
-"""Where nobody is counted anywhere: some minutes, for PINs tried in vain."""
 
 _ROOM_S = 5.0
 """So long the spool waits for room before it lets its files lie until the next time."""
@@ -73,7 +67,7 @@ class Rights:
         self._post = post
         self._publish_result = publish_result
         self._reloading = threading.Lock()
-        self._access: Access | None = None
+        self._looking = Looking(self._newest, post)
         self._store: RightsStore | None = None
         close_at_end(self._close)
         self._orders = self._orders_at_once()
@@ -84,7 +78,6 @@ class Rights:
         """What was in force when the gateway ended, or what the files say; then what happened before, from
         the `newest` records. `file_list`: the list's file where it has been read already. `access` belongs to
         the deciding thread from then on."""
-        self._access = access
         signed_list, signed_settings = self._signed(access)
         site_settings = signed_settings or load_settings_file(self._settings)
         if site_settings is not None:
@@ -97,13 +90,13 @@ class Rights:
             self._post(NewList(access_list))
             access.take_list(access_list)
         try:
-            access.replay(newest(_many(access)))
+            access.replay(newest(how_many(access)))
         except JournalUnavailable as error:
-            _say_unknown(error)
-            self._post(LookBack(self._look_back))
+            self._looking.failed(error, self._clock.uptime_us())
 
     def run(self) -> None:
         """Raises RightsUnavailable where the disk still does not let us; begun again a little later."""
+        self.look_back()
         if self._orders is None:
             orders = self._make_orders()
             turns = orders.turns()
@@ -114,20 +107,13 @@ class Rights:
                     self._post(NewSettings(site_settings))
                 if access_list is not None:
                     self._post(NewList(access_list))
-                self._post(LookBack(self._look_back))
                 self._orders = orders
-        self._orders.run()
+            self._looking.ask()
+        self._orders.run(self.look_back)
 
-    def _look_back(self) -> bool:
-        """By the deciding thread, as at a start that found its rights; whether the journal could be read."""
-        if self._access is None:
-            return True
-        try:
-            self._access.replay(self._newest(_many(self._access)))
-        except JournalUnavailable as error:
-            _say_unknown(error)
-            return False
-        return True
+    def look_back(self) -> None:
+        """By the thread of `run`: the next step of finding again what was before, where that came late."""
+        self._looking.go_on(self._clock.uptime_us())
 
     def _newest(self, count: int) -> list[Record]:
         """By whichever thread. Raises JournalUnavailable."""
@@ -255,11 +241,3 @@ class Rights:
     def _close(self) -> None:
         if self._store is not None:
             self._store.close()
-
-
-def _many(access: Access) -> int:
-    return REPLAYED if access.looks_back() else REPLAYED_AT_LEAST
-
-
-def _say_unknown(error: JournalUnavailable) -> None:
-    log.warning("who is where and what is used up is not known yet: %s", error)

@@ -41,6 +41,7 @@ from gateway.events import (
     CommandRefused,
     ListRefused,
     LookBack,
+    LookedBack,
     NewList,
     NewSettings,
     RecordsExported,
@@ -49,6 +50,7 @@ from gateway.events import (
 )
 from gateway.journal import Head, Journal
 from gateway.journal_reader import JournalReader
+from gateway.looking_back import REPLAYED
 from gateway.passes import PassBook
 from gateway.portal import Portal
 from gateway.senses import Senses
@@ -209,25 +211,36 @@ def no_room(house: House) -> Iterator[None]:
 # What comes late.
 
 
-def test_a_look_back_waits_until_all_that_was_decided_is_recorded_and_is_made_until_it_succeeds(
-    house: House,
-) -> None:
-    found: list[list[Record]] = []
+def test_a_look_back_begins_and_ends_only_while_all_that_was_decided_is_recorded(house: House) -> None:
+    twice = structs.replace(ENTRIES[LISTED], uses=2)
+    house.access.take_list(AccessList(6, LIST.issued_us, {LISTED: twice, BLOCKED: ENTRIES[BLOCKED]}))
+    begun: list[Head] = []
 
-    def recall() -> bool:
-        found.append(house.records())
-        return len(found) == 2
+    def begin(count: int, head: Head) -> None:
+        assert count == REPLAYED
+        begun.append(head)
 
     with no_room(house):
         house.reads(LISTED)
-        house.controller.handle([LookBack(recall)])
+        house.controller.handle([LookBack(begin)])
         house.controller.look_back()
-        assert found == []
-    house.reads(BLOCKED)
-    for _ in range(3):
+        assert begun == []
+    house.reads(BLOCKED, at_s=9)
+    for _ in range(2):
         house.controller.look_back()
-    assert len(found) == 2
-    assert found[0][0].reason is Reason.LISTED_UNRECORDED
+    (head,) = begun
+    known = house.records()
+    assert (known[0].reason, known[-1].seq) == (Reason.LISTED_UNRECORDED, head.seq)
+    with no_room(house):
+        house.reads(LISTED, at_s=20)
+        house.controller.handle([LookedBack(known)])
+        house.controller.look_back()
+        house.reads(LISTED, at_s=30)
+        assert house.shown[-1] == ("lobby-in", Indication.ASK_DESK)  # both uses are known all the time
+    house.reads(BLOCKED, at_s=40)
+    house.controller.look_back()
+    house.reads(LISTED, at_s=50)
+    assert house.reasons()[-1] is Reason.PASS_USED_UP
 
 
 # One swipe.

@@ -1,9 +1,10 @@
 """What was in force before a start: taken up at once or as soon as it can be read, and never an older one."""
 
+import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from gateway.doctor import Grade, Patient
 from gateway.doctor_rights import rights as looked_at
 from gateway.doors import AccessPoint, Doors, Doorway
 from gateway.errors import RightsUnavailable
-from gateway.events import Event, NewList
+from gateway.events import Event, LookedBack, NewList
 from gateway.journal import Journal
 from gateway.journal_reader import JournalReader
 from gateway.passes import PassBook
@@ -54,8 +55,15 @@ HOUR_US = 3_600_000_000
 class Building:
     """A gateway's rights over real files, with the loop that decides; driven by hand."""
 
-    def __init__(self, folder: Path) -> None:
-        self.settings = load_settings(install(folder, RESIDENT))
+    def __init__(self, folder: Path, second: str = "") -> None:
+        """`second`: a second file of the journal that readers are to look into."""
+        settings = install(folder, RESIDENT)
+        if second:
+            text = settings.read_text("utf-8")
+            settings.write_text(
+                text.replace("[journal]", f'[journal]\nsecond_path = "data/{second}"'), "utf-8"
+            )
+        self.settings = load_settings(settings)
         self.clock = TurnedClock()
         self.journal = Journal(self.settings.journal.path, GATEWAY, self.clock)
         self.access = make_access(self.settings, PassBook(SITE))
@@ -84,15 +92,18 @@ class Building:
         )
         self._close_rights: Callable[[], None]
         self.posted: Callable[[Event], None] = lambda _: None
+        self._looked_back = False
 
     def starts(self) -> None:
-        with closing(JournalReader(self.settings.journal.path)) as reader:
+        journal = self.settings.journal
+        with closing(JournalReader(journal.path, journal.second_path)) as reader:
             self.rights.take_up(self.access, None, reader.newest)
         self.round()
 
     def _post(self, event: Event) -> None:
         self.controller.inbox.put(event)
         self.posted(event)
+        self._looked_back |= isinstance(event, LookedBack) and event.records is not None
 
     def round(self) -> None:
         """As the deciding thread's."""
@@ -107,6 +118,9 @@ class Building:
             return found()
 
         until(look, what)
+
+    def decides_until_it_has_looked_back(self) -> None:
+        self.decides_until(lambda: self._looked_back and self.controller.inbox.empty(), "the look back")
 
     def shows(self, token: str) -> Reason | None:
         self.clock.passes(60_000_000)
@@ -165,12 +179,12 @@ def a_building(folder: Path) -> Iterator[Building]:
         building.close()
 
 
-def signed_by_the_centre(folder: Path, version: int = 17) -> Path:
+def signed_by_the_centre(folder: Path, version: int = 17, listed: Sequence[Entry] = LISTED) -> Path:
     """The file of a gateway that had a list and settings of the centre."""
     path = folder / "data" / "rights.db"
     with closing(RightsStore(path, SITE, GATEWAY)) as store:
-        manifest = ListManifest(LIST_VERSION, version, 7, (), len(LISTED), digest_of(LISTED))
-        store.stage(LISTED)
+        manifest = ListManifest(LIST_VERSION, version, 7, (), len(listed), digest_of(listed))
+        store.stage(listed)
         store.put_in_force(manifest, sign(CENTRE, Purpose.LIST, SITE, GATEWAY, encode_manifest(manifest)))
         revision = decode_site_settings(SETTINGS).revision
         store.keep_settings(revision, sign(CENTRE, Purpose.SETTINGS, SITE, GATEWAY, SETTINGS))
@@ -237,8 +251,76 @@ def test_so_does_one_that_could_not_read_its_journal_as_soon_as_it_can(lived_in:
     with read_by_nobody(lived_in / "data" / "journal.db"):
         building = Building(lived_in)
         building.starts()
+    with closing(building), building.taking_orders():
+        assert building.shows(LATE) is Reason.FIRST_PERSON_MISSING
+        building.decides_until_it_has_looked_back()
+        assert building.shows(LATE) is Reason.LISTED
+        assert building.shows(GUARD) is Reason.PASSED_BACK
+        assert building.shows(LIMITED) is Reason.PASS_USED_UP
+
+
+@pytest.fixture
+def half_read(lived_in: Path) -> Iterator[Building]:
+    """One of the two files of its journal cannot be read, until it is taken away."""
+    (lived_in / "data" / "second.db").write_bytes(b"no journal" * 999)
+    building = Building(lived_in, "second.db")
+    building.starts()
+    yield building
+    building.close()
+
+
+def looks_back(building: Building) -> bool:
+    """Whether the thread of the orders had something to say to the one that decides, which has heard it."""
+    building.rights.look_back()
+    posted = not building.controller.inbox.empty()
+    with read_by_nobody(building.settings.journal.path):  # who decides reads nothing
+        building.round()
+    return posted
+
+
+def test_where_one_of_two_files_cannot_be_read_that_is_said_once_and_tried_every_half_minute(
+    half_read: Building, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for _ in range(3):
+        half_read.clock.passes(29_999_999)
+        assert not looks_back(half_read)
+        half_read.clock.passes(1)
+        assert looks_back(half_read)  # it begins
+        assert looks_back(half_read)  # and could not be made
+    (half_read.settings.journal.path.parent / "second.db").unlink()
+    half_read.clock.passes(30_000_000)
+    assert looks_back(half_read)
+    assert "known again" not in caplog.text
+    assert looks_back(half_read)
+    assert not looks_back(half_read)
+    assert half_read.shows(GUARD) is Reason.PASSED_BACK
+    assert half_read.shows(LIMITED) is Reason.PASS_USED_UP
+    said = [record.levelname for record in caplog.records if record.name == "gateway.looking_back"]
+    assert said == ["INFO"]  # the warning was at the start
+
+
+def test_what_happens_while_records_are_looked_back_at_is_counted_once(tmp_path: Path) -> None:
+    five_times = Entry(LIMITED, "h-2", "resident", ("*",), uses=5)
+    with closing(sqlite3.connect(signed_by_the_centre(tmp_path, listed=[five_times]))) as connection:
+        connection.execute("DELETE FROM settings")
+        connection.commit()
+    with a_building(tmp_path) as building:
+        building.starts()
+        assert building.shows(LIMITED) is Reason.LISTED
+    second = tmp_path / "data" / "second.db"
+    second.write_bytes(b"no journal" * 999)
+    building = Building(tmp_path, second.name)
     with closing(building):
-        building.decides_until(lambda: building.shows(GUARD) is Reason.PASSED_BACK, "the look back")
+        building.starts()
+        second.unlink()
+        assert building.shows(LIMITED) is Reason.LISTED
+        assert looks_back(building)  # it begins
+        assert building.shows(LIMITED) is Reason.LISTED
+        building.rights.look_back()  # has read
+        assert building.shows(LIMITED) is Reason.LISTED
+        building.round()  # has heard what was read
+        assert building.shows(LIMITED) is Reason.LISTED
         assert building.shows(LIMITED) is Reason.PASS_USED_UP
 
 
@@ -254,7 +336,7 @@ def _is_late(building: Building) -> None:
 def _knows_all(building: Building) -> None:
     with closing(building), building.taking_orders():
         building.decides_until(lambda: building.access.access_list.version == 17, "the list")
-        building.decides_until(lambda: building.shows(GUARD) is Reason.PASSED_BACK, "the look back")
+        building.decides_until_it_has_looked_back()
         assert building.access.settings.revision == 5
         assert building.shows(LIMITED) is Reason.PASS_USED_UP
         assert building.shows(GUARD) is Reason.PASSED_BACK
