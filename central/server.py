@@ -102,8 +102,8 @@ def _keys(settings: Settings) -> CentreKeys | None:
 
 @contextlib.contextmanager
 def signals_only_stop(server: Server) -> Iterator[None]:
-    """Also one that comes before uvicorn listens to them. When it has stopped, uvicorn raises what it was sent
-    once more: we are still cleaning up then."""
+    """Also one that comes before uvicorn listens to them. Once stopped, uvicorn raises what it was sent
+    again: we are still cleaning up then."""
     signals = (signal.SIGTERM, signal.SIGINT)
     before = [signal.signal(number, server.handle_exit) for number in signals]
     try:
