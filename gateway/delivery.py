@@ -98,10 +98,6 @@ class EpochDelivery:
         return (self._holes - Ranges.of([(1, self.through)])).parts
 
     @property
-    def in_flight(self) -> int:
-        return len(self._flights)
-
-    @property
     def blocks_aloft(self) -> int:
         return self._flying(Lane.BACKLOG)
 

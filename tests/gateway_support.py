@@ -17,6 +17,7 @@ from typing import TypeVar
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from gateway.delivery import EpochDelivery
 from gateway.facts import Fact
 from gateway.journal import Journal
 from messages.chain import record_hash
@@ -74,6 +75,11 @@ def a_fact(
     return Fact(
         kind=kind, at_us=EPOCH_S * 1_000_000, uptime_us=7, clock=ClockQuality.SYNCED, door=door, reason=reason
     )
+
+
+def in_flight(delivery: EpochDelivery) -> int:
+    """Messages that the centre has not answered yet."""
+    return len(delivery._flights)
 
 
 def begin_epoch(journal: Journal) -> None:

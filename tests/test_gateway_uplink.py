@@ -23,6 +23,7 @@ from gateway_support import (
     a_fact,
     begin_epoch,
     free_port,
+    in_flight,
     until,
 )
 
@@ -532,7 +533,7 @@ def test_a_broker_that_takes_nothing_does_not_fill_the_memory(tmp_path: Path) ->
             for _ in range(2 * MAX_QUEUED):
                 gateway.append(1)
             until(
-                lambda: gateway.uplink._dispatch._epochs.at_work[EPOCH_S].in_flight >= WINDOW_FRESH,
+                lambda: in_flight(gateway.uplink._dispatch._epochs.at_work[EPOCH_S]) >= WINDOW_FRESH,
                 "full windows",
             )
             assert gateway.uplink._at_the_broker <= AT_THE_BROKER

@@ -12,7 +12,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from gateway_support import EPOCH_S, GATEWAY, Centre, Mosquitto, TurnedClock, a_fact, until
+from gateway_support import EPOCH_S, GATEWAY, Centre, Mosquitto, TurnedClock, a_fact, in_flight, until
 from mqtt5_script import (
     MAXIMUM_PACKET_SIZE,
     MAXIMUM_QOS,
@@ -287,7 +287,7 @@ def test_no_more_messages_are_unconfirmed_than_the_broker_allows(tmp_path: Path)
         for _ in range(50):
             gateway.append(a_fact())
         until(
-            lambda: gateway.uplink._dispatch._epochs.at_work[EPOCH_S].in_flight >= 10, "more that waits here"
+            lambda: in_flight(gateway.uplink._dispatch._epochs.at_work[EPOCH_S]) >= 10, "more that waits here"
         )
         assert len(broker.calls[0].published) == 5
         assert all(published.topic.startswith("liuhen/v1/north/") for published in broker.calls[0].published)

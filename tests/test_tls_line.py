@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -119,26 +120,23 @@ def test_a_broker_of_another_authority_is_not_believed(
     assert "the broker's certificate is not believed: its authority is not in ca_file" in caplog.text
 
 
-def test_a_broker_that_answers_under_another_name_is_not_believed(
-    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("made", "doubt"),
+    [
+        ({"hosts": ["broker.example.net", "192.0.2.7"]}, "it is for other addresses than [mqtt] host"),
+        ({"ago": LONG_AGO}, "it is over"),
+    ],
+    ids=["another name", "over"],
+)
+def test_a_broker_whose_certificate_does_not_hold_is_not_believed(
+    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture, made: dict[str, Any], doubt: str
 ) -> None:
     with (
-        a_safe_broker(tmp_path, authority, hosts=["broker.example.net", "192.0.2.7"]) as broker,
+        a_safe_broker(tmp_path, authority, **made) as broker,
         a_building(tmp_path, broker, authority.settings(GATEWAY)) as building,
     ):
         until(lambda: unsafe(building), "word of the certificate")
-    assert "is not believed: it is for other addresses than [mqtt] host" in caplog.text
-
-
-def test_a_broker_whose_certificate_is_over_is_not_believed(
-    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
-) -> None:
-    with (
-        a_safe_broker(tmp_path, authority, ago=LONG_AGO) as broker,
-        a_building(tmp_path, broker, authority.settings(GATEWAY)) as building,
-    ):
-        until(lambda: unsafe(building), "word of the certificate")
-    assert "the broker's certificate is not believed: it is over" in caplog.text
+    assert f"the broker's certificate is not believed: {doubt}" in caplog.text
 
 
 def test_a_gateway_cannot_stand_for_the_broker(

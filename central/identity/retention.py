@@ -105,17 +105,7 @@ class Retention:
         with writing(self.engine) as connection:
             here = (envelope.c.community_id == community) & (envelope.c.period == day)
             rows = connection.execute(delete(envelope).where(here)).rowcount
-            return certify(
-                connection,
-                self.signing,
-                community=community,
-                data_class=DataClass.VISITOR_IDENTITY,
-                period=day,
-                due_us=self.rules.due_us(day),
-                now_us=now_us,
-                keys=self.vault.gone(community, day),
-                rows=rows,
-            )
+            return self._certify(connection, DataClass.VISITOR_IDENTITY, community, day, now_us, rows=rows)
 
     # --- months
 
@@ -136,18 +126,32 @@ class Retention:
         stragglers = self._stragglers(community, month)
         self.vault.destroy_period(community, month)
         with writing(self.engine) as connection:
-            return certify(
-                connection,
-                self.signing,
-                community=community,
-                data_class=DataClass.VISITOR_KEY_PAIR,
-                period=month,
-                due_us=self.rules.due_us(month),
-                now_us=now_us,
-                keys=self.vault.gone(community, month),
-                rows=0,
-                stragglers=stragglers,
-            )
+            kind = DataClass.VISITOR_KEY_PAIR
+            return self._certify(connection, kind, community, month, now_us, stragglers=stragglers)
+
+    def _certify(
+        self,
+        connection: Connection,
+        kind: DataClass,
+        community: int,
+        period: str,
+        now_us: int,
+        *,
+        rows: int = 0,
+        stragglers: tuple[str, ...] = (),
+    ) -> Certificate:
+        return certify(
+            connection,
+            self.signing,
+            community=community,
+            data_class=kind,
+            period=period,
+            due_us=self.rules.due_us(period),
+            now_us=now_us,
+            keys=self.vault.gone(community, period),
+            rows=rows,
+            stragglers=stragglers,
+        )
 
 
 def open_waiting(engine: Engine, opener: Opener, after: int = 0) -> int:
