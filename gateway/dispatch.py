@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from gateway.ack_check import AckCheck
 from gateway.delivery import BLOCK_RECORDS, WINDOW_BLOCKS, WINDOW_FRESH, EpochDelivery
 from gateway.epochs import Epochs
 from gateway.errors import JournalUnavailable
@@ -53,10 +54,15 @@ class Dispatch:
     """For the uplink's thread alone. What cannot be read from the journal is tried again later."""
 
     def __init__(
-        self, reader: Reader, licensed: Callable[[int, int], None], pace: Pace | None = None
+        self,
+        reader: Reader,
+        licensed: Callable[[int, int], None],
+        pace: Pace | None = None,
+        disputed: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`licensed(epoch, through)` is called when the centre's hash was found equal to ours. Without a
-        `pace` windows are as large as they can be.
+        """`licensed(epoch, through)` is called when the centre's hash was found equal to ours,
+        `disputed(epoch)` when it has other records there than we. Without a `pace` windows are as large as
+        they can be.
 
         Raises JournalUnavailable.
         """
@@ -65,11 +71,10 @@ class Dispatch:
         self.last_count = 0
         """Records in the last block that was given out."""
         self._reader = reader
-        self._licensed = licensed
+        self._check = AckCheck(reader, licensed, disputed)
         self._pace = pace
         self._arrived_lately = False
         self._too_long_logged = False
-        self._disagreement_logged = False
         self._asked: deque[_Asked] = deque(maxlen=MAX_ASKED)
         self._epochs = Epochs()
         self._readable = True
@@ -185,10 +190,11 @@ class Dispatch:
     def acknowledged(self, ack: Ack, now_s: float) -> None:
         arrived = lost = 0
         for epoch_ack in ack.epochs:
-            if (extent := self._epochs.extent(epoch_ack.epoch)) is not None:
+            if self._epochs.extent(epoch_ack.epoch) is not None:
                 heard = self._epochs.acknowledged(epoch_ack, now_s)
                 arrived, lost = arrived + heard.arrived, lost + heard.lost
-                self._license(epoch_ack, extent[1])
+                if self._check.take(epoch_ack, self._newest_of(epoch_ack), now_s):
+                    self.send_again(epoch_ack.epoch, *(self._epochs.extent(epoch_ack.epoch) or (1, 0)))
         self._epochs.settle()
         self._arrived_lately |= arrived > 0
         if self._pace:
@@ -306,36 +312,15 @@ class Dispatch:
             log.warning("uplink: %s", error)
             return None
 
-    def _license(self, ack: EpochAck, head: int) -> None:
-        """Only a hash that equals our own licenses deletion. Whatever cannot be confirmed takes back every
-        licence of this epoch: the centre may be another one than it was."""
-        own = self._own_hash(ack) if 0 < ack.through <= head else None
-        if own is not None and own == ack.hash:
-            self._licensed(ack.epoch, ack.through)
-            self._disagreement_logged = False
-            return
-        self._licensed(ack.epoch, 0)
-        if ack.through > head:
-            self._disagree("the centre has a record that is not here", ack)
-        elif own is not None and ack.hash is not None:
-            self._disagree("the centre's hash is not ours", ack)
-
-    def _own_hash(self, ack: EpochAck) -> str | None:
-        """None where our record is pruned already, or cannot be read just now."""
+    def _newest_of(self, ack: EpochAck) -> int:
+        """Our newest record of an epoch, 0 where that cannot be known now. Word of a commit may be on its way
+        to us; what left this house stands in the journal."""
+        head = (self._epochs.extent(ack.epoch) or (1, 0))[1]
+        if ack.through <= head:
+            return head
         try:
-            return self._reader.hash_of(ack.epoch, ack.through)
+            held = self._reader.holdings()
         except JournalUnavailable as error:
             log.warning("uplink: %s", error)
-            return None
-
-    def _disagree(self, what: str, ack: EpochAck) -> None:
-        """Said once, not with every acknowledgement: only a person can find out which side is wrong."""
-        if not self._disagreement_logged:
-            self._disagreement_logged = True
-            log.error(
-                "uplink: record %d of epoch %d: %s; nothing is deleted."
-                " Compare `liuhen-gateway journal verify` here with `liuhen-central verify` there",
-                ack.through,
-                ack.epoch,
-                what,
-            )
+            return 0
+        return next((each.head for each in held.heads if each.epoch == ack.epoch), 0)

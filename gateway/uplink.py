@@ -78,12 +78,14 @@ class Uplink:
         device_key: Ed25519PrivateKey | None = None,
         centre_keys: Mapping[str, Ed25519PublicKey] | None = None,
         ack_refused: Callable[[Reason], None] = lambda _: None,
+        disputed: Callable[[int], None] = lambda _: None,
         chance: Random | None = None,
     ) -> None:
         """`licensed(epoch, through)` is called when the centre's hash was found equal to ours;
         `orders(leaf, payload)` with lists, settings and commands, unread, by the network's thread. States are
         signed with `device_key` where there is one. With `centre_keys` (by their id) only acknowledgements
         that the centre signed are taken, and `ack_refused(reason)` is called once for each run of others.
+        `disputed(epoch)`: the centre has other records there than we, said with each acknowledgement.
         `chance` spreads calls and drains of many gateways."""
         self._settings = settings
         self._topics = {leaf: str(GatewayTopic(site, gateway, leaf)) for leaf in Leaf}
@@ -100,6 +102,7 @@ class Uplink:
         self._carried = CarriedAcks()
         self._line_acks = LineAcks(centre_keys or {}, site, gateway, clock)
         self._ack_refused = ack_refused
+        self._disputed = disputed
         self._head: Head | None = None
         self._stopping = False
         self._connected = False
@@ -157,7 +160,7 @@ class Uplink:
 
         Raises JournalUnavailable when it cannot even begin; may be called again after any exception.
         """
-        self._dispatch = Dispatch(self._reader, self._licensed, self._pace)
+        self._dispatch = Dispatch(self._reader, self._licensed, self._pace, self._disputed)
         self._sending = Sending(self._dispatch, self._pace, self._settings.drain_spread_s, self._chance)
         with self._changed:
             self._news = {what: told for what, told in self._news.items() if what.startswith(_OUTLAST)}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from gateway_support import EPOCH_S, TurnedClock, a_fact, begin_epoch, opened
 
+from gateway.ack_check import TELL_AGAIN_S
 from gateway.delivery import RESEND_AFTER_S
 from gateway.dispatch import Dispatch
 from gateway.journal import Head, Journal
@@ -244,3 +245,70 @@ def test_what_was_carried_by_hand_only_adds_to_what_is_known(office: Office) -> 
     assert office.licensed == [(EPOCH_S, 20), (EPOCH_S, 100)]
     assert carried(120, digest(119)) == {}  # not our record
     assert office.licensed[-1] == (EPOCH_S, 0)
+
+
+# --- the centre has other records than we
+
+
+class Disputing(Office):
+    def __init__(self, journal: Journal, reader: JournalReader) -> None:
+        super().__init__(journal, reader)
+        self.disputed: list[int] = []
+        self.dispatch = Dispatch(
+            reader, lambda epoch, through: self.licensed.append((epoch, through)), None, self.disputed.append
+        )
+
+
+def test_a_number_beyond_our_newest_and_a_foreign_hash_are_disputed_and_nothing_else_is(
+    office: Office,
+) -> None:
+    office = Disputing(office.journal, office.reader)
+    digest = office.reader.hash_of(SECOND, 20)
+    office.acknowledge(
+        (SECOND, 20, digest), (SECOND, 20, None), (SECOND, 0, None), (SECOND + 7, 90, "a" * 64)
+    )
+    assert office.disputed == []
+    office.acknowledge((SECOND, 31, "a" * 64))
+    office.acknowledge((SECOND, 20, "a" * 64))
+    assert office.disputed == [SECOND, SECOND]
+    assert office.licensed[-2:] == [(SECOND, 0)] * 2
+
+
+def test_a_record_of_which_word_has_not_come_yet_is_no_dispute(office: Office) -> None:
+    office = Disputing(office.journal, office.reader)
+    office.journal.append([a_fact()] * 2)
+    office.acknowledge((SECOND, 32, office.reader.hash_of(SECOND, 32)))
+    assert (office.disputed, office.licensed) == ([], [(SECOND, 32)])
+
+
+def test_a_journal_that_cannot_be_read_disputes_nothing(office: Office) -> None:
+    office = Disputing(office.journal, office.reader)
+    with closing(sqlite3.connect(office.journal.path)) as connection:
+        connection.execute("ALTER TABLE records RENAME TO elsewhere")
+        office.acknowledge((SECOND, 31, "a" * 64), (EPOCH_S, 20, "a" * 64))
+        connection.execute("ALTER TABLE elsewhere RENAME TO records")
+    assert (office.disputed, office.licensed) == ([], [(SECOND, 0), (EPOCH_S, 0)])
+
+
+@pytest.mark.parametrize("digest", [None, "a" * 64], ids=["no hash", "a foreign one"])
+def test_what_the_centre_may_have_other_records_of_goes_once_more_and_each_day(
+    office: Office, digest: str | None
+) -> None:
+    """By its count it has all of the first epoch: that may be another's."""
+
+    def told(now_s: float) -> list[tuple[int, int, int]]:
+        ack = EpochAck(EPOCH_S, 150, digest, 150, [])
+        office.dispatch.acknowledged(Ack(WIRE_VERSION, [ack]), now_s)
+        return [span for span in office.blocks(now_s) if span[0] == EPOCH_S]
+
+    office.blocks()
+    in_tens = [(EPOCH_S, first, first + 9) for first in range(1, 150, 10)]
+    assert told(1.0) == in_tens
+    assert told(2.0) == []
+    assert told(1.0 + TELL_AGAIN_S) == in_tens
+
+
+def test_disagreement_is_logged_once_for_each_epoch(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3):
+        office.acknowledge((EPOCH_S, 20, "a" * 64), (SECOND, 20, office.reader.hash_of(SECOND, 20)))
+    assert caplog.text.count("the centre's hash is not ours") == 1
