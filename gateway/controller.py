@@ -26,6 +26,7 @@ from gateway.events import (
     CommandGiven,
     CommandRefused,
     DoorsTurned,
+    EpochDisputed,
     Event,
     ListRefused,
     LookBack,
@@ -174,6 +175,8 @@ class Controller:
                 self._recorder.acknowledged(epoch, through)
             case LookBack() | LookedBack():
                 self._remembering.take(event)
+            case EpochDisputed(epoch):
+                self._recorder.begin_anew(epoch)
             case Stop():
                 self._stopping = True
             case CardRemoved():

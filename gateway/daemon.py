@@ -25,7 +25,7 @@ from gateway.controller import Controller
 from gateway.devices import make_lock_boards, make_readers
 from gateway.doors import Doors
 from gateway.errors import CarryError
-from gateway.events import Acknowledged, AckRefused, Event, NewSettings, RecordsExported, Stop
+from gateway.events import Acknowledged, AckRefused, EpochDisputed, Event, NewSettings, RecordsExported, Stop
 from gateway.journal import Head
 from gateway.journal_reader import JournalReader
 from gateway.journal_start import make_journal, newest_us
@@ -220,6 +220,7 @@ class Daemon:
             device_key=self._keys.device.signing if self._keys.device else None,
             centre_keys=self._keys.signers,
             ack_refused=lambda reason: self.controller.inbox.put(AckRefused(reason)),
+            disputed=lambda epoch: self.controller.inbox.put(EpochDisputed(epoch)),
         )
 
     def _make_page(self) -> MetricsPage | None:

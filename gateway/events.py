@@ -113,6 +113,13 @@ class AckRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class EpochDisputed:
+    """The centre has other records in `epoch` than we; said with each of its acknowledgements."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Ends the deciding thread; everything before it in the inbox is still done."""
 
@@ -135,5 +142,6 @@ Event = (
     | RecordsExported
     | Acknowledged
     | AckRefused
+    | EpochDisputed
     | Stop
 )

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from drivers.allowance import Allowance
 from gateway.access_list import AccessList
 from gateway.clock import Clock
 from gateway.decision import Decision
@@ -31,6 +32,10 @@ CARE_EVERY_S = 60.0
 MAX_UNRECORDED = 10_000
 """Facts kept in memory while the journal cannot write: some days of a building's entries. Of older ones it is
 recorded that they are lost."""
+
+_MOST_ANEW, _ANEW_PER_S = 3, 1 / 3_600
+"""Without the centre's keys anybody at the broker may dispute our records: that must not make an epoch each
+time."""
 
 _LET_IN_UNRECORDED = frozenset({Reason.LISTED, Reason.LISTED_PASSED_BACK, Reason.FREE_HOURS})
 """Enrolled people, and everybody while the door stands free. Whoever else has a right is sent to a person
@@ -94,6 +99,7 @@ class Recorder:
         self._acknowledged: dict[int, tuple[int, int]] = {}  # the least that was said, and the last
         self._noted: dict[int, int] = {}
         self._epoch = 0
+        self._epochs_anew = Allowance(_MOST_ANEW, _ANEW_PER_S)
         self.since = RecordsSince()
         self._care_every_s = CARE_EVERY_S if keep_days else 0.0
         self._cared_s = time.monotonic()
@@ -174,6 +180,17 @@ class Recorder:
     def troubles(self) -> list[Fact]:
         """What the journal has met with since it was asked last."""
         return [self.fact(kind, reason=reason) for kind, reason in self._journal.troubles()]
+
+    def begin_anew(self, epoch: int) -> None:
+        """Leaves `epoch`, where the centre has other records than we, if it is the one that is written to."""
+        try:
+            if self._journal.head.epoch != epoch or not self._epochs_anew.take(1, time.monotonic()):
+                return
+            self._journal.begin_anew(epoch)
+        except JournalUnavailable as error:
+            log.critical("nothing can be recorded: %s", error)
+        else:
+            self._announce(self._journal.head)
 
     def acknowledged(self, epoch: int, through: int) -> None:
         """To be noted with the next `care`. Had the centre less of `epoch` in the meantime, former licences

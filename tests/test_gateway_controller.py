@@ -39,6 +39,7 @@ from gateway.events import (
     AckRefused,
     CommandGiven,
     CommandRefused,
+    EpochDisputed,
     ListRefused,
     LookBack,
     LookedBack,
@@ -929,3 +930,31 @@ def test_an_acknowledgement_that_says_nothing_new_is_not_written_again(house: Ho
         house.controller.handle([Acknowledged(house.journal.head.epoch, through)])
         house.controller._care_for_the_journal()
     assert written == [1, 2, 0]
+
+
+def test_where_the_centre_has_other_records_a_new_epoch_begins_once_and_doors_go_on(house: House) -> None:
+    house.reads(LISTED)
+    former = house.journal.head
+    for _ in range(5):  # said with each acknowledgement
+        house.controller.handle([EpochDisputed(former.epoch)])
+    assert house.announced[-1] == house.journal.head
+    assert (house.journal.head.epoch > former.epoch, house.journal.head.seq) == (True, 1)
+    house.reads(LISTED)
+    [opened] = [each for each in house.happenings() if each.reason is Reason.OLDER_COPY]
+    assert (opened.kind, opened.epoch, opened.seq) == (Kind.JOURNAL_OPENED, former.epoch + 1, 1)
+
+
+def test_whoever_disputes_everything_makes_no_epoch_each_time(house: House) -> None:
+    first = house.journal.head.epoch
+    for _ in range(20):
+        house.controller.handle([EpochDisputed(house.journal.head.epoch)])
+    assert house.journal.head.epoch == first + 3
+
+
+def test_a_new_epoch_that_cannot_be_begun_now_begins_with_the_next_record(house: House) -> None:
+    former = house.journal.head.epoch
+    with no_room(house):
+        house.controller.handle([EpochDisputed(former)])
+        assert house.journal.head.epoch == former
+    house.reads(LISTED)
+    assert house.journal.head.epoch > former
