@@ -27,6 +27,7 @@ class Desk:
 
     def __init__(self, journal: Journal, reader: JournalReader, seed: int = 1) -> None:
         self.journal = journal
+        self.reader = reader
         self.dispatch = Dispatch(reader, lambda *_: None, Pace(50_000))
         self.sending = Sending(self.dispatch, self.dispatch._pace or Pace(1.0), SPREAD_S, Random(seed))
 
@@ -38,7 +39,7 @@ class Desk:
         return found
 
     def acknowledge(self, through: int, now_s: float) -> None:
-        epoch = EpochAck(EPOCH_S, through, None, through, [])
+        epoch = EpochAck(EPOCH_S, through, self.reader.hash_of(EPOCH_S, through), through, [])
         self.sending.acknowledged(Ack(WIRE_VERSION, [epoch]), now_s)
 
     def until(self, end_s: float, start_s: float = 0.0) -> dict[Sent, float]:
