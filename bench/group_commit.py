@@ -1,7 +1,8 @@
 """How many cards a second one controller takes when many doors are busy at once: with and without delivery.
 
-Doors are threads that lay the next card as soon as the lock has been driven for the last one. Delivery is the
-real uplink over a real broker to a real centre, beside the deciding thread in one process as in the gateway.
+Doors are threads that lay the next card as soon as the lock has been driven for the last one; they wait on
+plain locks, because whatever the doors themselves take is missing to the gateway. Delivery is the real uplink
+over a real broker to a real centre, beside the deciding thread in one process as in the gateway.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ _LONGEST_S = 30.0
 def cards_per_s(folder: Path, doors: int, seconds: float, centre: Estate | None) -> float:
     """Cards recorded and let in, a second; `centre`: an estate whose broker and centre run."""
     names = [f"door-{number}" for number in range(1, doors + 1)]
-    released = {name: threading.Event() for name in names}
+    released = {name: threading.Lock() for name in names}
+    for lock in released.values():
+        lock.acquire()
     clock = SystemClock()
     path = folder / "journal.db"
     journal = open_journal(path, clock)
@@ -44,7 +47,7 @@ def cards_per_s(folder: Path, doors: int, seconds: float, centre: Estate | None)
             uplink.announce(head)
 
     try:
-        controller = controller_of(journal, clock, names, lambda door: released[door].set(), announce)
+        controller = controller_of(journal, clock, names, lambda door: released[door].release(), announce)
         give(controller, residents(_PEOPLE, clock.now_us()))
         with _deciding(controller):
             if centre is None:
@@ -93,16 +96,16 @@ def _delivering(
 
 
 def _rate(
-    controller: Controller, clock: SystemClock, released: dict[str, threading.Event], seconds: float
+    controller: Controller, clock: SystemClock, released: dict[str, threading.Lock], seconds: float
 ) -> float:
     """After a moment in which everybody has come to their door."""
     people, passed, ending = count(), dict.fromkeys(released, 0), threading.Event()
 
     def door(name: str) -> None:
+        lock, put = released[name], controller.inbox.put
         while not ending.is_set():
-            released[name].clear()
-            controller.inbox.put(card(name, next(people) % _PEOPLE, clock.uptime_us()))
-            if not released[name].wait(_LONGEST_S):
+            put(card(name, next(people) % _PEOPLE, clock.uptime_us()))
+            if not lock.acquire(timeout=_LONGEST_S):
                 raise TimeoutError(f"door {name} stayed shut")
             passed[name] += 1
 

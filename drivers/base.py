@@ -11,6 +11,8 @@ from datetime import date
 from enum import StrEnum
 from typing import Protocol
 
+from msgspec import Struct
+
 
 class CredentialKind(StrEnum):
     """What was presented; the value is part of what a token is made of and never changes."""
@@ -76,8 +78,7 @@ class Seal(Protocol):
         """The sealed envelope; None where nothing is to be kept of this person. Never raises."""
 
 
-@dataclass(frozen=True, slots=True)
-class CardRead:
+class CardRead(Struct, frozen=True, gc=False):
     """One presentation of one card; name and number have stayed in the driver, or are sealed."""
 
     reader: str

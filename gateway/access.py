@@ -6,10 +6,10 @@ No I/O and no clock. What it remembers, within bounds, it finds again in the jou
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from drivers.base import CardRead, CredentialKind
 from gateway.access_list import AccessList

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from drivers.base import CardRead, CardUnreadable
 from gateway.access import Access, presented

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from messages.model import ClockQuality
 
@@ -15,8 +16,7 @@ _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _QUALITY_EVERY_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True, gc=False):
     """One look at a clock."""
 
     now_us: int  # UTC since 1970

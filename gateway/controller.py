@@ -60,6 +60,9 @@ _IDLE_S = 1.0
 _LEAST_WAIT_S = 0.01
 """Between two looks at what is due."""
 
+_LONGEST_UNTICKED_S = 0.02
+"""In the rush of the morning, too, what time alone brings is seen to so often."""
+
 
 class Controller:
     """Everything but `inbox` belongs to the thread that calls `run`."""
@@ -99,6 +102,7 @@ class Controller:
         self._readers = AtTheReader(points, access, self._recorder, self._now)
         self._remembering = Remembering(access, self._recorder)
         self._stopping = False
+        self._ticked_s = float("-inf")
 
     @property
     def access_list(self) -> AccessList:
@@ -116,7 +120,8 @@ class Controller:
         while not self._stopping:
             self.handle(self._waiting())
             self.look_back()
-            self.tick()
+            if self.inbox.empty() or time.monotonic() - self._ticked_s >= _LONGEST_UNTICKED_S:
+                self.tick()
             self._around.beat()
             if self.inbox.empty() and self._recorder.care_is_due:
                 self._care_for_the_journal()
@@ -144,6 +149,7 @@ class Controller:
     def tick(self) -> None:
         """What time alone has brought: doors held open, decisions not taken, free hours."""
         now, now_s = self._now(), time.monotonic()
+        self._ticked_s = now_s
         self._recorder.settle(self._of_doors(self._doors.tick(now, now_s)))
         begin_free(self._doors, self._recorder, now, now_s)
         self._doors.keep_free(now_s)

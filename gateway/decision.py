@@ -27,8 +27,7 @@ class DoorPolicy:
     asks_pin: bool = False  # whoever is on the list types the PIN after the card
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(Struct, frozen=True, gc=False):
     """What a decision needs to know of a credential; the dates are those printed on a document."""
 
     assurance: Assurance
@@ -62,8 +61,7 @@ class Circumstances(Struct, frozen=True, kw_only=True, gc=False):
 _ORDINARY = Circumstances()
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True, gc=False):
     """`repeated`: so many wrong credentials in a row that REPEATED_DENIALS is to be recorded as well."""
 
     granted: bool
@@ -125,7 +123,7 @@ class _Case(Struct, frozen=True, gc=False):
     around: Circumstances
 
     def names_door(self, doors: tuple[str, ...]) -> bool:
-        return any(name in (EVERY_DOOR, self.door) or name in self.around.names for name in doors)
+        return EVERY_DOOR in doors or self.door in doors or not self.around.names.isdisjoint(doors)
 
 
 def _barred(case: _Case) -> Reason | None:

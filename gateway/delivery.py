@@ -23,7 +23,7 @@ BLOCK_RECORDS = 100
 SMALL_HOLE = BLOCK_RECORDS
 """A hole of at most one block that stays open is sent in smaller and smaller messages."""
 
-FRESH_RECORDS = 50
+FRESH_RECORDS = 100
 WINDOW_BLOCKS = 32
 WINDOW_FRESH = 64
 WINDOW_URGENT = 8
@@ -82,6 +82,11 @@ class EpochDelivery:
     def backlog(self) -> int:
         """Records waiting to be sent."""
         return self._pending.total() + self.head - self._fresh_from + 1
+
+    @property
+    def fresh_waiting(self) -> int:
+        """Records that happened and have not gone out yet."""
+        return self.head - self._fresh_from + 1
 
     @property
     def complete(self) -> bool:

@@ -136,6 +136,11 @@ class Dispatch:
                 return block
         return None
 
+    @property
+    def fresh_waiting(self) -> int:
+        """Records that happened and have not gone out yet."""
+        return self._epochs.current.fresh_waiting if self._epochs.current else 0
+
     def next_fresh(self, now_s: float) -> bytes | None:
         """The next records as they happened, ready to be published; None when there is nothing to send."""
         current = self._epochs.current

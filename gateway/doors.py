@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec import Struct
+
 from drivers.errors import DriverError
 from gateway.access import Access
 from gateway.clock import Moment
@@ -42,8 +44,7 @@ class AccessPoint:
     admit_listed_unrecorded: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class DoorTold:
+class DoorTold(Struct, frozen=True, gc=False):
     """Something to record of `door`."""
 
     door: str

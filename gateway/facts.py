@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 from messages.envelope import envelope_hash
 from messages.model import (
@@ -32,8 +33,7 @@ class Placed(int):
         return placed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class Fact(Struct, frozen=True, kw_only=True, gc=False):
     """The fields of a record that do not depend on where it stands in the chain."""
 
     kind: Kind

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.journal_salvage import crc_of
 from messages.chain import record_hash
@@ -19,8 +20,7 @@ LEFT_AT = (
 """Epoch and number at which another file was left when an epoch began here, and that one's first record."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True, gc=False):
     """The newest record: what the next one is chained to. `first_id` places its epoch in the file."""
 
     epoch: int

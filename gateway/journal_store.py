@@ -155,6 +155,10 @@ class Store:
         """One transaction. A door may be waiting for it. Raises JournalUnavailable: nothing was stored."""
         connection = self._must_be_open()
         try:
+            if len(work) == 1 and len(work[0][1]) == 1:
+                sql, rows = work[0]
+                connection.execute(sql, rows[0])  # a transaction of its own
+                return
             connection.execute("BEGIN IMMEDIATE")
             for sql, rows in work:
                 connection.executemany(sql, rows)

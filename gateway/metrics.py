@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from messages.model import ClockQuality, Kind, Reason
@@ -60,10 +60,10 @@ class Metrics:
         self._commit_s = 0.0
         self._lost = 0
 
-    def recorded(self, kind: Kind, reason: Reason | None = None) -> None:
-        """One record is durable; decisions are records like any other."""
+    def recorded(self, records: Iterable[tuple[Kind, Reason | None]]) -> None:
+        """These are durable; decisions are records like any other."""
         with self._lock:
-            self._records[kind, reason] += 1
+            self._records.update(records)
 
     def committed(self, took_s: float) -> None:
         """One commit of the journal, however many records it holds."""

@@ -8,7 +8,9 @@ monotonic clock.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gateway.portal_table import MODES, OF_THE_CONTACT, TABLE, Case, Do, Mode, Signal, State, When
 from messages.model import Kind, Reason
@@ -23,8 +25,7 @@ SETTLE_S = 5.0
 """A contact whose board has returned tells within this what changed meanwhile; otherwise nothing did."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True, gc=False):
     """Something to record of this door. `links`: the sequence number of the decision that it belongs to."""
 
     kind: Kind
@@ -32,8 +33,7 @@ class Told:
     links: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(Struct, frozen=True, gc=False):
     """A decision after which nobody has opened the door yet."""
 
     decision: int
@@ -49,15 +49,14 @@ class _Opening:
     held_told: bool = False
 
 
-@dataclass(slots=True)
-class _Signalled:
+class _Signalled(Struct):
     """The signal that is being dealt with."""
 
     signal: Signal
     now_s: float
     decision: int | None = None
     reason: Reason | None = None
-    told: list[Told] = field(default_factory=list)
+    told: list[Told] = []
 
 
 class Portal:
@@ -134,9 +133,13 @@ class Portal:
 
     def due_s(self) -> float | None:
         """When `tick` has something to do next; None: nothing, until there is another signal."""
-        moments = [waiting.until_s for waiting in self._waiting]
-        moments += [moment for moment in (self._released_until_s, self._timer_s) if moment is not None]
-        return min(moments, default=None)
+        due_s, timer_s = self._released_until_s, self._timer_s
+        if timer_s is not None and (due_s is None or timer_s < due_s):
+            due_s = timer_s
+        for waiting in self._waiting:
+            if due_s is None or waiting.until_s < due_s:
+                due_s = waiting.until_s
+        return due_s
 
     def forget_decisions(self) -> None:
         """The journal has begun another epoch: numbers of the former one may not be linked to any more."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from drivers.allowance import Allowance
 from gateway.access_list import AccessList
@@ -42,8 +44,7 @@ _LET_IN_UNRECORDED = frozenset({Reason.LISTED, Reason.LISTED_PASSED_BACK, Reason
 while nothing can be recorded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(Struct, frozen=True):
     """A fact to record and, once it is durable, what follows from it at the door."""
 
     fact: Fact
@@ -141,8 +142,7 @@ class Recorder:
         seqs = self._journal.append([*earlier, *facts])
         self._metrics.committed(time.monotonic() - begun_s)
         self.since.take([*earlier, *facts], self._journal.head.epoch, seqs)
-        for fact in (*earlier, *facts):
-            self._metrics.recorded(fact.kind, fact.reason)
+        self._metrics.recorded((fact.kind, fact.reason) for fact in (*earlier, *facts))
         if self._journal.head.epoch != self._epoch:
             self._epoch = self._journal.head.epoch
             self._epoch_began()

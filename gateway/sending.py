@@ -9,6 +9,7 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
+from gateway.delivery import FRESH_RECORDS
 from gateway.dispatch import Dispatch
 from gateway.pace import Pace
 from messages.topics import Leaf
@@ -26,6 +27,10 @@ IDLE_S: Final = 0.5
 NEWEST_SPREAD_S: Final = 1.0
 """Within this time each of many gateways sends its newest records and looks for alarms."""
 
+GATHER_S: Final = 0.02
+"""What happens within this time after a message of new records goes out together: on a calm day each record
+goes at once, and in the rush of the morning doors do not wait for messages to be made."""
+
 _LOOK_PAUSE_S: Final = 0.005
 
 
@@ -40,7 +45,7 @@ class Sending:
         self._spread_s = spread_s
         self._chance = chance
         self._settled_s = self._forward_s = self._drain_s = 0.0
-        self._block_s = self._look_s = self._idle_until_s = 0.0
+        self._block_s = self._look_s = self._idle_until_s = self._fresh_s = 0.0
         self._newest_due = False
 
     def begin(self, now_s: float, *, together: bool) -> None:
@@ -54,7 +59,7 @@ class Sending:
         # what the broker kept of the centre's word does not cut the wait short
         self._drain_s = max(self._drain_s, now_s + share * drain_s)
         self._forward_s = max(self._forward_s, now_s + share * forward_s)
-        self._block_s = self._look_s = self._idle_until_s = 0.0
+        self._block_s = self._look_s = self._idle_until_s = self._fresh_s = 0.0
         self._newest_due = True
 
     def acknowledged(self, ack: Ack, now_s: float) -> None:
@@ -73,7 +78,9 @@ class Sending:
         that it has not confirmed."""
         if now_s >= max(self._settled_s, self._forward_s):
             self._bring_forward(now_s)
-        if block := self._dispatch.next_urgent(now_s) or self._dispatch.next_fresh(now_s):
+        if block := self._dispatch.next_urgent(now_s):
+            return Leaf.JOURNAL, block
+        if block := self._next_fresh(now_s):
             return Leaf.JOURNAL, block
         if now_s < self._block_due_s or at_the_broker >= AT_THE_BROKER:
             return None
@@ -84,15 +91,29 @@ class Sending:
         self._block_s = now_s + self._pace.pause_s(self._dispatch.last_count, now_s)
         return Leaf.BACKLOG, block
 
+    @property
+    def gathers_until_s(self) -> float:
+        """Until then nobody need be told of new records."""
+        return self._fresh_s
+
     def due_s(self, now_s: float, at_the_broker: int) -> float:
         """When to ask `next` again unless something happens before; at most `IDLE_S` from now."""
         block_s = now_s + IDLE_S if at_the_broker >= AT_THE_BROKER else self._block_due_s
-        return min(block_s, max(self._settled_s, self._forward_s, self._look_s), now_s + IDLE_S)
+        fresh_s = self._fresh_s if self._fresh_s > now_s else block_s
+        return min(block_s, fresh_s, max(self._settled_s, self._forward_s, self._look_s), now_s + IDLE_S)
 
     @property
     def state_due_s(self) -> float:
         """When to say how far the journal goes: at once, but not all gateways at one moment."""
         return self._forward_s
+
+    def _next_fresh(self, now_s: float) -> bytes | None:
+        if now_s < self._fresh_s and self._dispatch.fresh_waiting < FRESH_RECORDS:
+            return None
+        block = self._dispatch.next_fresh(now_s)
+        if block is not None:
+            self._fresh_s = now_s + GATHER_S
+        return block
 
     @property
     def _block_due_s(self) -> float:

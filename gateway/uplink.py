@@ -117,6 +117,7 @@ class Uplink:
         self._together = False  # a connection was lost, or could not be had: others are in the same position
         self._next_state_s = self._next_watch_s = 0.0
         self._subscribe_again_s = float("inf")
+        self._gathers_until_s = 0.0  # until then new records are not told of, but found
         self._troubles = Troubles(f"{settings.host}:{settings.port}")
         self._status = UplinkStatus()
 
@@ -124,7 +125,8 @@ class Uplink:
         """A commit has moved the head. Returns at once, and costs no memory however often it is called."""
         with self._changed:
             self._head = head
-            self._changed.notify()
+            if time.monotonic() >= self._gathers_until_s:
+                self._changed.notify()
 
     def report_soon(self) -> None:
         """A device has changed its state; several changes at once make one message."""
@@ -198,8 +200,8 @@ class Uplink:
     def _take_news(self) -> None:
         """Waits until something was told or is due."""
         with self._changed:
-            if not self._news and self._head is None and not self._stopping:
-                self._changed.wait(timeout=self._pause_s())
+            if not self._news and not self._stopping and (pause_s := self._pause_s()) > 0:
+                self._changed.wait(timeout=pause_s)
             news, self._news = self._news, {}
             head, self._head = self._head, None
         if head is not None:
@@ -254,6 +256,7 @@ class Uplink:
         while message := self._sending.next(now_s, self._at_the_broker):
             leaf, payload = message
             self._line.publish(self._topics[leaf], payload)
+        self._gathers_until_s = self._sending.gathers_until_s
         if self._dispatch.untold:
             self._next_state_s = min(self._next_state_s, now_s + _TOGETHER_S)
 
@@ -364,8 +367,16 @@ class Uplink:
             self._changed.notify()
 
     def _pause_s(self) -> float:
-        """Half a second at most; overdue messages and dead devices are noticed in that time."""
+        """Half a second at most; overdue messages and dead devices are noticed in that time. Word of new
+        records ends the wait, or, while they are gathered, is found when that is over."""
         now_s = time.monotonic()
+        gathers_s = self._gathers_until_s - now_s
+        if gathers_s <= 0 and self._head is not None:
+            return 0.0
+        pause_s = self._pause_on_the_line_s(now_s)
+        return min(pause_s, gathers_s) if gathers_s > 0 else pause_s
+
+    def _pause_on_the_line_s(self, now_s: float) -> float:
         if not self._connected:
             return max(0.0, min(IDLE_S, self._dial_at_s - now_s))
         if self._centre_away:

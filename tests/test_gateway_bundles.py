@@ -18,6 +18,7 @@ from gateway_support import (
     install,
     opened,
 )
+from msgspec.structs import replace
 from program_support import called
 
 from gateway.bundles import LEAST_RECORD_BYTES, Exported, Own, export, import_bundle, lacking_room
@@ -74,10 +75,9 @@ def liuhen_gateway(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def a_swipe() -> Fact:
-    fact = a_fact()
-    credential = Credential("id_card", TOKEN, AssuranceLevel.L3, "0000")
-    fields = {name: getattr(fact, name) for name in fact.__slots__}
-    return Fact(**{**fields, "credential": credential, "holder": "H-17"})
+    return replace(
+        a_fact(), credential=Credential("id_card", TOKEN, AssuranceLevel.L3, "0000"), holder="H-17"
+    )
 
 
 def journal_of(folder: Path, count: int) -> Path:

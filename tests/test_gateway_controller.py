@@ -1,10 +1,10 @@
 """The controller over a real journal: what is recorded, in which order, and when doors are released."""
 
+import dataclasses
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -109,11 +109,13 @@ class House:
         self.sent_again: list[Command] = []
         self.disk: list[tuple[Kind, Reason | None]] = []
         lobby = AccessPoint("lobby", Direction.IN, "lobby-board", self.board.release)
-        garage = replace(lobby, door="garage", direction=Direction.OUT, admit_listed_unrecorded=False)
+        garage = dataclasses.replace(
+            lobby, door="garage", direction=Direction.OUT, admit_listed_unrecorded=False
+        )
         points = {"lobby-in": lobby, "garage-out": garage}
         both = DoorPolicy(frozenset(Admission))
         self.access = Access(
-            {"lobby": replace(both, asks_pin=asks_pin), "garage": both},
+            {"lobby": dataclasses.replace(both, asks_pin=asks_pin), "garage": both},
             ZoneInfo("Asia/Shanghai"),
             PassBook("north"),
             contacts=("garage",),

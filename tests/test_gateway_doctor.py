@@ -1,5 +1,6 @@
 """The doctor finds each broken thing, says what to do, and itself breaks nothing."""
 
+import dataclasses
 import datetime as dt
 import fcntl
 import json
@@ -12,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,7 @@ from gateway_support import (
     install,
     opened,
 )
+from msgspec.structs import replace
 from program_support import called
 
 from gateway import doctor_broker, doctor_journal, doctor_machine, doctor_ports, doctor_secrets
@@ -166,7 +167,7 @@ def test_a_port_that_another_program_uses_is_named_with_that_program(
         (reader, _) = found(doctor_ports.ports, ill)
         assert reader.grade is Grade.BAD
         assert f"({other.pid})" in reader.what
-        (own, _) = found(doctor_ports.ports, replace(ill, pid=other.pid))
+        (own, _) = found(doctor_ports.ports, dataclasses.replace(ill, pid=other.pid))
         assert own.grade is Grade.OK  # the gateway itself uses it
     finally:
         other.communicate(timeout=DEADLINE_S)
@@ -232,7 +233,7 @@ def test_a_converter_in_the_network_is_called_and_left_alone_while_the_gateway_u
     with socket.create_server(("127.0.0.1", 0)) as server:
         there = patient(tmp_path, reader_port=f"socket://127.0.0.1:{server.getsockname()[1]}")
         assert found(doctor_ports.ports, there)[0].grade is Grade.OK
-        assert len(found(doctor_ports.ports, replace(there, pid=os.getpid()))) == 1
+        assert len(found(doctor_ports.ports, dataclasses.replace(there, pid=os.getpid()))) == 1
     gone = found(doctor_ports.ports, there)[0]
     assert gone.grade is Grade.BAD
     assert "nobody answers (Connection refused)" in gone.what
@@ -267,7 +268,7 @@ def test_missing_device_keys_are_minded_and_bad_ones_are_bad(tmp_path: Path) -> 
     path = tmp_path / "device.keys"
     make_device_keys(path)
     named = ill.settings.keys.model_copy(update={"device_key_file": path, "centre_keys_file": tmp_path / "x"})
-    with_keys = replace(ill, settings=ill.settings.model_copy(update={"keys": named}))
+    with_keys = dataclasses.replace(ill, settings=ill.settings.model_copy(update={"keys": named}))
     device, centre = doctor_secrets.keys(with_keys)
     assert device.grade is Grade.OK
     assert (centre.check, centre.grade) == ("centre's keys", Grade.BAD)
@@ -319,7 +320,7 @@ def test_a_journal_in_memory_is_bad(tmp_path: Path) -> None:
         update={"path": Path("/dev/shm/liuhen/journal.db"), "storage": StorageRule.SAFE_ONLY}
     )
     settings = ill.settings.model_copy(update={"journal": in_memory})
-    storage = found(doctor_journal.storage, replace(ill, settings=settings), "storage")
+    storage = found(doctor_journal.storage, dataclasses.replace(ill, settings=settings), "storage")
     assert storage[0].grade is Grade.BAD
     assert "memory" in storage[0].what
 
@@ -330,7 +331,7 @@ def test_a_reserve_that_is_used_up_is_bad_and_none_at_all_is_minded(tmp_path: Pa
     def told(**fields: object) -> Finding:
         journal = ill.settings.journal.model_copy(update=fields)
         settings = ill.settings.model_copy(update={"journal": journal})
-        return only(doctor_journal.storage, replace(ill, settings=settings), "reserve")
+        return only(doctor_journal.storage, dataclasses.replace(ill, settings=settings), "reserve")
 
     with opened(tmp_path / "data" / "journal.db"):
         pass
@@ -345,7 +346,10 @@ def test_storage_that_is_wanted_all_the_same_is_only_minded(tmp_path: Path) -> N
     in_memory = {"path": Path("/dev/shm/liuhen/journal.db"), "storage": StorageRule.ANY}
     journal = ill.settings.journal.model_copy(update=in_memory)
     settings = ill.settings.model_copy(update={"journal": journal})
-    assert only(doctor_journal.storage, replace(ill, settings=settings), "storage").grade is Grade.MIND
+    assert (
+        only(doctor_journal.storage, dataclasses.replace(ill, settings=settings), "storage").grade
+        is Grade.MIND
+    )
 
 
 def test_a_site_settings_file_that_cannot_be_taken_is_bad(tmp_path: Path) -> None:
@@ -354,7 +358,7 @@ def test_a_site_settings_file_that_cannot_be_taken_is_bad(tmp_path: Path) -> Non
     path = tmp_path / "site.json"
     path.write_text("no settings")
     gateway = ill.settings.gateway.model_copy(update={"site_settings": path})
-    named = replace(ill, settings=ill.settings.model_copy(update={"gateway": gateway}))
+    named = dataclasses.replace(ill, settings=ill.settings.model_copy(update={"gateway": gateway}))
     assert only(doctor_journal.site_settings, named).grade is Grade.BAD
 
 
@@ -402,7 +406,7 @@ def test_records_that_wait_are_counted_and_since_when(tmp_path: Path, age_us: in
     with opened(tmp_path / "data" / "journal.db") as journal:
         journal.append([a_fact()] * 9)
         journal.acknowledge(journal.head.epoch, journal.head.seq - 3)
-    waiting = only(doctor_journal.delivery, replace(ill, now_us=NOW_US + age_us))
+    waiting = only(doctor_journal.delivery, dataclasses.replace(ill, now_us=NOW_US + age_us))
     assert waiting.what == "3 records wait for the centre, the oldest since 2023-11-14 22:13 UTC"
     assert waiting.grade is grade
 
@@ -423,14 +427,14 @@ def test_the_lists_age_and_what_is_in_force(tmp_path: Path) -> None:
     assert file.what.endswith("version 1, 1 credentials, 0 days old")
     assert force.what == "in force by the newest record: version 7, 3 days old"
     assert [file.grade, force.grade] == [Grade.OK, Grade.OK]
-    later = replace(ill, now_us=NOW_US + 5 * DAY_US)
+    later = dataclasses.replace(ill, now_us=NOW_US + 5 * DAY_US)
     assert [f.grade for f in doctor_journal.access_list(later)] == [Grade.OK, Grade.MIND]
     (tmp_path / "list.json").write_text("no list")
     assert found(doctor_journal.access_list, ill)[0].grade is Grade.BAD
 
 
 def test_readers_that_are_lost_are_named_while_the_gateway_runs(tmp_path: Path) -> None:
-    ill = replace(patient(tmp_path), pid=os.getpid())
+    ill = dataclasses.replace(patient(tmp_path), pid=os.getpid())
     with opened(tmp_path / "data" / "journal.db") as journal:
         journal.append(
             [
@@ -441,7 +445,7 @@ def test_readers_that_are_lost_are_named_while_the_gateway_runs(tmp_path: Path) 
         )
     lost = only(doctor_journal.devices, ill)
     assert lost.what == "lobby-in: reader lost since 2023-11-14 22:13 UTC"
-    assert found(doctor_journal.devices, replace(ill, pid=None)) == []
+    assert found(doctor_journal.devices, dataclasses.replace(ill, pid=None)) == []
 
 
 # The machine.
@@ -469,7 +473,7 @@ def test_whether_it_runs_is_said_and_whether_it_could_leave_cores(tmp_path: Path
     assert soft.stdout is not None
     soft.stdout.readline()
     try:
-        runs, cores = doctor_machine.process(replace(ill, pid=soft.pid))
+        runs, cores = doctor_machine.process(dataclasses.replace(ill, pid=soft.pid))
     finally:
         soft.communicate("\n", timeout=DEADLINE_S)
     assert runs.grade is Grade.OK
@@ -531,7 +535,7 @@ def test_it_is_told_whether_the_kept_acknowledgement_is_the_centres(
     file.write_bytes(encode_keys(CentrePublic(KEYS_VERSION, (public,), ("00" * 32,))))
     ill = patient(tmp_path, mqtt_port=mosquitto.port)
     named = ill.settings.keys.model_copy(update={"centre_keys_file": file})
-    knowing = replace(ill, settings=ill.settings.model_copy(update={"keys": named}))
+    knowing = dataclasses.replace(ill, settings=ill.settings.model_copy(update={"keys": named}))
     with closing(Centre(mosquitto.port)) as centre:
         centre.is_there(online=True)
         assert found(doctor_broker.broker, knowing, "acknowledgements") == []
@@ -580,12 +584,12 @@ def test_nobody_there_a_stranger_there_and_no_such_name(tmp_path: Path) -> None:
     closed = only(doctor_broker.broker, patient(tmp_path, mqtt_port=free_port()))
     assert "nobody answers (Connection refused)" in closed.what
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        mute = replace(patient(tmp_path, mqtt_port=silent.getsockname()[1]), broker_limit_s=1.0)
+        mute = dataclasses.replace(patient(tmp_path, mqtt_port=silent.getsockname()[1]), broker_limit_s=1.0)
         assert "does not speak MQTT" in only(doctor_broker.broker, mute).what
     ill = patient(tmp_path)
     nowhere = ill.settings.mqtt.model_copy(update={"host": "broker.invalid"})
     settings = ill.settings.model_copy(update={"mqtt": nowhere})
-    assert "leads nowhere" in only(doctor_broker.broker, replace(ill, settings=settings)).what
+    assert "leads nowhere" in only(doctor_broker.broker, dataclasses.replace(ill, settings=settings)).what
 
 
 def test_somebody_who_speaks_in_the_centres_name_is_told_of(tmp_path: Path, mosquitto: Mosquitto) -> None:

@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from drivers_support import (
 )
 from gateway_support import EPOCH_S, GATEWAY, TurnedClock, a_fact, opened
 from msgspec import structs
+from msgspec.structs import replace
 from test_gateway_controller import LISTED, STRANGER, House, no_room
 from test_gateway_controller import read as a_read
 from test_gateway_salvage import leaf_of, overwrite

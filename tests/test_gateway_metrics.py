@@ -62,11 +62,11 @@ def ask(page: MetricsPage, path: str = "/metrics", method: str = "GET") -> tuple
 @pytest.fixture
 def metrics() -> Metrics:
     metrics = Metrics()
-    metrics.recorded(Kind.GATEWAY_STARTED)
+    metrics.recorded([(Kind.GATEWAY_STARTED, None)])
     for _ in range(3):
-        metrics.recorded(Kind.ACCESS_GRANTED, Reason.LISTED)
-    metrics.recorded(Kind.ACCESS_DENIED, Reason.UNKNOWN_CREDENTIAL)
-    metrics.recorded(Kind.DOOR_FORCED, Reason.NO_RELEASE)
+        metrics.recorded([(Kind.ACCESS_GRANTED, Reason.LISTED)])
+    metrics.recorded([(Kind.ACCESS_DENIED, Reason.UNKNOWN_CREDENTIAL)])
+    metrics.recorded([(Kind.DOOR_FORCED, Reason.NO_RELEASE)])
     metrics.committed(0.0009)
     metrics.committed(0.02)
     metrics.committed(60.0)
@@ -125,7 +125,7 @@ def test_what_is_not_known_is_not_shown(metrics: Metrics) -> None:
 def test_its_labels_are_bounded_by_vocabularies_and_settings(metrics: Metrics) -> None:
     for kind in Kind:
         for reason in (None, *Reason):
-            metrics.recorded(kind, reason)
+            metrics.recorded([(kind, reason)])
     with served(metrics) as page:
         _, text = ask(page)
     assert len(text.splitlines()) < 400
@@ -193,7 +193,7 @@ def test_counting_from_many_threads_loses_nothing() -> None:
 
     def count() -> None:
         for _ in range(5_000):
-            metrics.recorded(Kind.ACCESS_GRANTED, Reason.LISTED)
+            metrics.recorded([(Kind.ACCESS_GRANTED, Reason.LISTED)])
             metrics.committed(0.002)
 
     threads = [threading.Thread(target=count) for _ in range(4)]

@@ -3,11 +3,11 @@
 import sqlite3
 from collections.abc import Container, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from gateway_support import EPOCH_S, GATEWAY, TurnedClock, a_fact, opened
+from msgspec.structs import replace
 from sqlalchemy import select
 
 from central.ingest.intake import examine, take_in

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from gateway_support import TurnedClock, a_fact, begin_epoch, files_limited_to, opened
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.facts import Fact
 from gateway.journal import Journal

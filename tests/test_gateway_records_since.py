@@ -1,8 +1,7 @@
 """What was recorded since a moment is known without the journal, the newest of it."""
 
-from dataclasses import replace
-
 from gateway_support import a_fact
+from msgspec.structs import replace
 
 from gateway.facts import Placed
 from gateway.records_since import RecordsSince

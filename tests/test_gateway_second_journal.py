@@ -11,13 +11,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 from gateway_support import EPOCH_S, TurnedClock, a_fact, opened
 from mounts_support import can_mount, ext4_image, in_a_namespace, tool
+from msgspec.structs import replace
 
 from gateway.errors import JournalRefused, JournalUnavailable
 from gateway.journal import Journal

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,6 +25,7 @@ from gateway_support import (
     in_flight,
     until,
 )
+from msgspec.structs import replace
 
 from gateway import delivery
 from gateway.delivery import WINDOW_FRESH
