@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -64,3 +65,33 @@ class SystemClock:
         if 0 <= answer < _TIME_ERROR:
             return ClockQuality.SYNCED
         return ClockQuality.UNKNOWN if self._quality is ClockQuality.UNKNOWN else ClockQuality.HELD
+
+
+class Glance:
+    """A Clock that stands still between two looks: what is done in one breath has one time.
+
+    For one thread.
+    """
+
+    def __init__(self, clock: Clock, wall_us: Callable[[], int]) -> None:
+        """`wall_us`: the time of day that decisions go by."""
+        self.boot = clock.boot
+        self._clock = clock
+        self._wall_us = wall_us
+        self.look()
+
+    def look(self) -> Moment:
+        """What it stands at from now on; for decisions."""
+        clock = self._clock
+        self._now_us, self._uptime_us, self._quality = clock.now_us(), clock.uptime_us(), clock.quality()
+        self.moment = Moment(self._wall_us(), self._quality, self._uptime_us)
+        return self.moment
+
+    def now_us(self) -> int:
+        return self._now_us
+
+    def uptime_us(self) -> int:
+        return self._uptime_us
+
+    def quality(self) -> ClockQuality:
+        return self._quality

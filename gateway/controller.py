@@ -16,7 +16,7 @@ from drivers.errors import DriverError
 from gateway.access import Access
 from gateway.access_list import AccessList
 from gateway.at_the_reader import AtTheReader
-from gateway.clock import Clock, Moment
+from gateway.clock import Clock, Glance
 from gateway.commanded import TURNS, until
 from gateway.doors import AccessPoint, Doors, DoorTold
 from gateway.errors import JournalUnavailable
@@ -84,22 +84,21 @@ class Controller:
         """`points` by reader. `wall_us`: the machine's time of day as it stands, for decisions: `clock` may
         give out a later one while that has not been set, and then no time window is certain."""
         self.inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._clock = clock
+        self._clock = Glance(clock, wall_us or clock.now_us)
         self._access = access
         self._doors = doors
         self._senses = senses
         self._around = surroundings
-        self._wall_us = wall_us or clock.now_us
         self._recorder = Recorder(
             journal,
-            clock,
+            self._clock,
             metrics or Metrics(),
             keep_acknowledged_days,
             announce=surroundings.announce,
             epoch_began=doors.forget_decisions,
         )
         self._fact = self._recorder.fact
-        self._readers = AtTheReader(points, access, self._recorder, self._now)
+        self._readers = AtTheReader(points, access, self._recorder, lambda: self._clock.moment)
         self._remembering = Remembering(access, self._recorder)
         self._stopping = False
         self._ticked_s = float("-inf")
@@ -116,6 +115,7 @@ class Controller:
 
     def run(self) -> None:
         """Decides until `Stop`."""
+        self._clock.look()
         self._recorder.settle([self._fact(Kind.GATEWAY_STARTED)])
         while not self._stopping:
             self.handle(self._waiting())
@@ -125,11 +125,13 @@ class Controller:
             self._around.beat()
             if self.inbox.empty() and self._recorder.care_is_due:
                 self._care_for_the_journal()
+        self._clock.look()
         self._recorder.settle([self._fact(Kind.GATEWAY_STOPPED)])
         self._care_for_the_journal()
 
     def handle(self, events: Iterable[Event]) -> None:
         """One round: decide, make durable, release."""
+        self._clock.look()
         acts = [act for event in events for act in self._acts_on(event)]
         if not acts:
             return
@@ -138,6 +140,7 @@ class Controller:
         except JournalUnavailable as error:
             self._without_a_journal(acts, error)
             return
+        self._clock.look()
         follow = [fact for act, seq in zip(acts, seqs, strict=True) for fact in self._carry_out(act, seq)]
         self._around.announce(self._recorder.head)
         self._recorder.settle([*follow, *self._recorder.troubles()])
@@ -148,7 +151,7 @@ class Controller:
 
     def tick(self) -> None:
         """What time alone has brought: doors held open, decisions not taken, free hours."""
-        now, now_s = self._now(), time.monotonic()
+        now, now_s = self._clock.look(), time.monotonic()
         self._ticked_s = now_s
         self._recorder.settle(self._of_doors(self._doors.tick(now, now_s)))
         begin_free(self._doors, self._recorder, now, now_s)
@@ -207,7 +210,7 @@ class Controller:
                 return [self._recorder.list_fact(Kind.LIST_REFUSED, self.access_list, reason=reason)]
             case NewSettings(settings):
                 self._access.take_settings(settings)
-                turned = self._doors.turn(Reason.SCHEDULE, self._now(), time.monotonic())
+                turned = self._doors.turn(Reason.SCHEDULE, self._clock.moment, time.monotonic())
                 return [self._fact(Kind.SETTINGS_APPLIED), *self._of_doors(turned)]
             case SettingsRefused(reason):
                 return [self._fact(Kind.SETTINGS_REFUSED, reason=reason)]
@@ -216,7 +219,7 @@ class Controller:
             case DoorsTurned(turns):
                 for turn in turns:
                     self._access.take_up(turn, self._clock.boot)
-                return self._of_doors(self._doors.turn(Reason.COMMAND, self._now(), time.monotonic()))
+                return self._of_doors(self._doors.turn(Reason.COMMAND, self._clock.moment, time.monotonic()))
         return []
 
     # --- commands ---------------------------------------------------------------------------------------
@@ -249,7 +252,7 @@ class Controller:
             case Action.SEND_RECORDS:
                 self._around.send_again(command)
             case _ if command.door is not None and command.action in TURNS:
-                now, until_us = self._now(), command.until_us
+                now, until_us = self._clock.moment, command.until_us
                 end = None if until_us is None else until(until_us, command.issued_us, now)
                 self._access.command_mode(command.door, TURNS[command.action], end)
                 turned = self._doors.turn(Reason.COMMAND, now, time.monotonic())
@@ -290,7 +293,7 @@ class Controller:
             if act.decision is not None:
                 self._access.withdrawn(act.decision, point.door, point.direction)
             return [self._fact(Kind.RELEASE_FAILED, door=point.door, reason=Reason.LOST_DRIVE, links=seq)]
-        now, now_s = self._now(), time.monotonic()
+        now, now_s = self._clock.moment, time.monotonic()
         if act.decision is None:
             return self._of_doors(self._doors.commanded(point.door, seq, now, now_s))
         if act.reader is not None:
@@ -325,6 +328,7 @@ class Controller:
         self._recorder.keep_in_memory([refused])
 
     def _care_for_the_journal(self) -> None:
+        self._clock.look()
         self._recorder.care(self._around.troubles(), self._may_go_on)
 
     def _may_go_on(self) -> bool:
@@ -338,7 +342,7 @@ class Controller:
             self._fact(each.kind, door=each.door, reader=each.reader, reason=each.reason)
             for each in found.noticed
         ]
-        now, now_s = self._now(), time.monotonic()
+        now, now_s = self._clock.moment, time.monotonic()
         for door, signal in found.signals:
             facts += self._of_doors(self._doors.signal(door, signal, now, now_s))
         return facts
@@ -348,9 +352,6 @@ class Controller:
             self._fact(each.told.kind, door=each.door, reason=each.told.reason, links=each.told.links)
             for each in told
         ]
-
-    def _now(self) -> Moment:
-        return Moment(self._wall_us(), self._clock.quality(), self._clock.uptime_us())
 
 
 OPERATOR = "operator"
