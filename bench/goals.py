@@ -1,8 +1,8 @@
 """The gateway's goals for speed and size in one run, each beside its bare loop.
 
-`python -m bench goals`. P1: swipe to relay beside one bare SQLite commit, made at the pace of the swipes
-because a machine that has slept takes longer for each; a tight loop of them stands beside it, unjudged. P2:
-the same while a backlog drains, while lists come from the centre, and with one reader that never stops
+`python -m bench goals`. P1: swipe to relay, one after the other at one door, beside one bare SQLite commit,
+made at the pace of the swipes because a machine that has slept takes longer for each; a tight loop of them
+stands beside it, unjudged. P2: swipes at all doors while a backlog drains, while lists come from the centre, and with one reader that never stops
 talking, beside the same gateway at rest. P3: cards a second at 8 and 32 busy doors, with delivery to a real
 centre beside without, and beside single-row commits. P11: memory, and the first decision after a start.
 Rounds are interleaved; the median decides. Figures taken beside other work mean nothing: `--short` shows
@@ -67,6 +67,7 @@ class Size:
     """How much is measured in each round."""
 
     swipes: int
+    swipes_alone: int  # at one door, one after the other
     paced: int  # bare commits at the pace of the swipes
     backlog: int
     lists: int  # that come one after the other
@@ -74,18 +75,21 @@ class Size:
     credentials: int
 
 
-FULL = Size(swipes=600, paced=300, backlog=200_000, lists=3, busy_s=3.0, credentials=CREDENTIALS)
-SHORT = Size(swipes=40, paced=40, backlog=2_000, lists=1, busy_s=0.5, credentials=3_000)
+FULL = Size(
+    swipes=600, swipes_alone=300, paced=300, backlog=200_000, lists=3, busy_s=3.0, credentials=CREDENTIALS
+)
+SHORT = Size(swipes=40, swipes_alone=20, paced=40, backlog=2_000, lists=1, busy_s=0.5, credentials=3_000)
 
-_REST, _BARE_P50, _BARE_P99 = (
+_ALONE, _REST, _BARE_P50, _BARE_P99 = (
     "swipe p99 ms",
+    "all doors: p99 ms",
     "bare commit, same pace: p50 ms",
     "bare commit, same pace: p99 ms",
 )
 _SINGLE = "single-row commits/s"
 GOALS = (
     Goal("P1", "swipe p50 : bare commit's", 1.5, bare=_BARE_P50, ours="swipe p50 ms"),
-    Goal("P1", "swipe p99 : bare commit's", 2.0, bare=_BARE_P99, ours=_REST),
+    Goal("P1", "swipe p99 : bare commit's", 2.0, bare=_BARE_P99, ours=_ALONE),
     Goal("P2", "p99 while draining : at rest", 2.0, bare=_REST, ours="while draining: p99 ms"),
     Goal("P2", "p99 while lists come : at rest", 2.0, bare=_REST, ours="while lists come: p99 ms"),
     Goal("P2", "p99 beside a mad reader : at rest", 2.0, bare=_REST, ours="beside a mad reader: p99 ms"),
@@ -199,8 +203,9 @@ def _round(estate: Estate, cards: Iterator[str], lists: Lists, size: Size) -> di
     draining = _while_draining(estate, cards, size.backlog)
     tight = bare_commits(estate.folder, _BARE, pause_s=0)
     begun_s = time.monotonic()
+    alone = swipe_times(estate.ports, _CALM[0], cards, size.swipes_alone, threading.Event())
+    pace_s = (time.monotonic() - begun_s) / len(alone)
     resting = _swipes(estate, cards, size.swipes)
-    pace_s = (time.monotonic() - begun_s) / len(resting)
     paced = bare_commits(estate.folder, size.paced, pace_s)
     with closing(estate.control) as control:
         control.fault(_MAD, "babble")
@@ -213,11 +218,13 @@ def _round(estate: Estate, cards: Iterator[str], lists: Lists, size: Size) -> di
         for name, times in (("bare commit, tight loop", tight), ("bare commit, same pace", paced))
         for words, share in (("p50", 0.5), ("p99", 0.99))
     }
-    p50, p99 = quantile(resting, 0.5), quantile(resting, 0.99)
+    p50, p99, all_p99 = quantile(alone, 0.5), quantile(alone, 0.99), quantile(resting, 0.99)
     found |= {
-        "swipes a second": 1 / pace_s,
+        "swipes a second at one door": 1 / pace_s,
         "swipe p50 ms": p50 * 1e3,
         "swipe p99 ms": p99 * 1e3,
+        "all doors: p50 ms": quantile(resting, 0.5) * 1e3,
+        "all doors: p99 ms": all_p99 * 1e3,
         "swipe p50 : bare commit's": p50 / quantile(paced, 0.5),
         "swipe p99 : bare commit's": p99 / quantile(paced, 0.99),
         "swipe p50 : bare commit's in a tight loop": p50 / quantile(tight, 0.5),
@@ -231,7 +238,7 @@ def _round(estate: Estate, cards: Iterator[str], lists: Lists, size: Size) -> di
     ):
         found[f"{name}: swipes"] = len(times)
         found[f"{name}: p99 ms"] = quantile(times, 0.99) * 1e3
-        found[f"p99 {name} : at rest"] = quantile(times, 0.99) / p99
+        found[f"p99 {name} : at rest"] = quantile(times, 0.99) / all_p99
     return found
 
 

@@ -140,7 +140,6 @@ class Controller:
         except JournalUnavailable as error:
             self._without_a_journal(acts, error)
             return
-        self._clock.look()
         follow = [fact for act, seq in zip(acts, seqs, strict=True) for fact in self._carry_out(act, seq)]
         self._around.announce(self._recorder.head)
         self._recorder.settle([*follow, *self._recorder.troubles()])
@@ -289,11 +288,12 @@ class Controller:
         try:
             point.release()
         except DriverError as error:
+            self._clock.look()
             log.error("door %s: granted, but the lock was not driven: %s", point.door, error)
             if act.decision is not None:
                 self._access.withdrawn(act.decision, point.door, point.direction)
             return [self._fact(Kind.RELEASE_FAILED, door=point.door, reason=Reason.LOST_DRIVE, links=seq)]
-        now, now_s = self._clock.moment, time.monotonic()
+        now, now_s = self._clock.look(), time.monotonic()
         if act.decision is None:
             return self._of_doors(self._doors.commanded(point.door, seq, now, now_s))
         if act.reader is not None:

@@ -116,7 +116,7 @@ class Store:
         work: Work = [(_INSERT, rows)]
         if envelopes:
             work = [*work, ("INSERT INTO envelopes VALUES (?, ?)", envelopes)]
-        elif len(rows) <= _IN_ONE_STATEMENT:
+        elif 0 < len(rows) <= _IN_ONE_STATEMENT:
             work = [(_INSERT + ", (?, ?, ?)" * (len(rows) - 1), [tuple(chain.from_iterable(rows))])]
         self.commit(work)
         self.head = head

@@ -82,6 +82,11 @@ def in_flight(delivery: EpochDelivery) -> int:
     return len(delivery._flights)
 
 
+def until_sent(delivery: EpochDelivery, seq: int) -> None:
+    """What happens before goes out in the same message."""
+    until(lambda: delivery._fresh_from > seq, "its message")
+
+
 def begin_epoch(journal: Journal) -> None:
     """As after damage: whatever is appended from now on belongs to an epoch of its own."""
     store = journal._current

@@ -911,7 +911,7 @@ def test_decisions_go_by_the_clock_as_it_stands_and_records_by_the_best_that_is_
     house.access.take_list(
         AccessList(6, (EPOCH_S - 90) * 1_000_000, {LISTED: ends, PEOPLE[0]: ENTRIES[PEOPLE[0]]})
     )
-    house.controller._wall_us = lambda: 5_000_000
+    house.controller._clock._wall_us = lambda: 5_000_000
     house.clock.synced = ClockQuality.UNKNOWN
     house.reads(LISTED)
     house.reads(PEOPLE[0], at_s=9)

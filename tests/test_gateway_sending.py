@@ -9,11 +9,12 @@ from random import Random
 import pytest
 from gateway_support import EPOCH_S, a_fact, opened
 
+from gateway.delivery import FRESH_RECORDS
 from gateway.dispatch import Dispatch
 from gateway.journal import Journal
 from gateway.journal_reader import JournalReader
 from gateway.pace import FIRST_WINDOW, Pace
-from gateway.sending import ACK_WAIT_S, AT_THE_BROKER, IDLE_S, Sending
+from gateway.sending import ACK_WAIT_S, AT_THE_BROKER, GATHER_S, IDLE_S, Sending
 from messages.model import Kind, Reason
 from messages.topics import Leaf
 from messages.wire import WIRE_VERSION, Ack, EpochAck, decode_block
@@ -141,3 +142,31 @@ def test_blocks_keep_their_pause(desk: Desk) -> None:
     desk.acknowledge(1, 0.0)
     times = sorted(at_s for sent, at_s in desk.until(0.5).items() if sent[0] is Leaf.BACKLOG)
     assert all(b - a >= 0.0019 for a, b in pairwise(times))
+
+
+def test_what_happens_at_rest_goes_at_once(desk: Desk) -> None:
+    desk.sending.begin(0.0, together=False)
+    for now_s in (0.1, 0.1 + GATHER_S, 0.5):
+        assert happened(desk, 1, now_s) == [(Leaf.JOURNAL, desk.journal.head.seq, desk.journal.head.seq)]
+
+
+def test_what_happens_in_a_rush_is_gathered_for_a_moment(desk: Desk) -> None:
+    desk.sending.begin(0.0, together=False)
+    assert happened(desk, 1, 0.1) == [(Leaf.JOURNAL, 5_001, 5_001)]
+    assert happened(desk, 2, 0.101) == []
+    assert happened(desk, 1, 0.11) == []
+    assert desk.sending.due_s(0.11, 0) == desk.sending.gathers_until_s == pytest.approx(0.1 + GATHER_S)
+    assert desk.sent(0.1 + GATHER_S) == [(Leaf.JOURNAL, 5_002, 5_004)]
+
+
+def test_a_full_message_is_not_kept_back(desk: Desk) -> None:
+    desk.sending.begin(0.0, together=False)
+    assert happened(desk, 1, 0.1) == [(Leaf.JOURNAL, 5_001, 5_001)]
+    assert happened(desk, FRESH_RECORDS + 1, 0.101) == [(Leaf.JOURNAL, 5_002, 5_001 + FRESH_RECORDS)]
+
+
+def happened(desk: Desk, count: int, now_s: float) -> list[Sent]:
+    """What goes after so many more records, but for older ones."""
+    desk.journal.append([a_fact()] * count)
+    desk.dispatch.appended(desk.journal.head)
+    return [each for each in desk.sent(now_s) if each[0] is Leaf.JOURNAL]

@@ -12,7 +12,17 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from gateway_support import EPOCH_S, GATEWAY, Centre, Mosquitto, TurnedClock, a_fact, in_flight, until
+from gateway_support import (
+    EPOCH_S,
+    GATEWAY,
+    Centre,
+    Mosquitto,
+    TurnedClock,
+    a_fact,
+    in_flight,
+    until,
+    until_sent,
+)
 from mqtt5_script import (
     MAXIMUM_PACKET_SIZE,
     MAXIMUM_QOS,
@@ -284,11 +294,11 @@ def test_no_more_messages_are_unconfirmed_than_the_broker_allows(tmp_path: Path)
         running(Gateway(tmp_path, broker.port)) as gateway,
     ):
         until(lambda: broker.calls and len(broker.calls[0].published) == 5, "five messages")
-        for _ in range(50):
-            gateway.append(a_fact())
-        until(
-            lambda: in_flight(gateway.uplink._dispatch._epochs.at_work[EPOCH_S]) >= 10, "more that waits here"
-        )
+        delivery = gateway.uplink._dispatch._epochs.at_work[EPOCH_S]
+        for _ in range(10):  # each in a message of its own, which is on its way before the next happens
+            happened = gateway.append(a_fact())
+            until_sent(delivery, happened)
+        assert in_flight(delivery) >= 10
         assert len(broker.calls[0].published) == 5
         assert all(published.topic.startswith("liuhen/v1/north/") for published in broker.calls[0].published)
 
