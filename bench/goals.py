@@ -2,11 +2,11 @@
 
 `python -m bench goals`. P1: swipe to relay, one after the other at one door, beside one bare SQLite commit,
 made at the pace of the swipes because a machine that has slept takes longer for each; a tight loop of them
-stands beside it, unjudged. P2: swipes at all doors while a backlog drains, while lists come from the centre, and with one reader that never stops
-talking, beside the same gateway at rest. P3: cards a second at 8 and 32 busy doors, with delivery to a real
-centre beside without, and beside single-row commits. P11: memory, and the first decision after a start.
-Rounds are interleaved; the median decides. Figures taken beside other work mean nothing: `--short` shows
-that it runs, and judges none.
+stands beside it, unjudged. P2: swipes at all doors while a backlog drains, while lists come from the centre,
+and with one reader that never stops talking, beside the same gateway at rest. P3: cards a second at 8 and 32
+busy doors, with delivery to a real centre beside without, and beside single-row commits. P11: memory, and the
+first decision after a start. Rounds are interleaved; the median decides. Figures taken beside other work mean
+nothing: `--short` shows that it runs, and judges none.
 """
 
 from __future__ import annotations
