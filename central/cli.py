@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from central.cli_audit import audit_app
 from central.cli_bundles import pack, take
 from central.cli_certificates import certificates_app
 from central.cli_identity import identity_app
@@ -27,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(audit_app, name="audit")
 app.add_typer(keys_app, name="keys")
 app.add_typer(identity_app, name="identity")
 app.add_typer(send_app, name="send")

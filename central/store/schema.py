@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from central.store import identity_tables, tables
+from central.store import identity_tables, lookup_tables, tables
 
-__all__ = ["identity_tables", "metadata", "tables"]
+__all__ = ["identity_tables", "lookup_tables", "metadata", "tables"]
 
 metadata = tables.metadata
