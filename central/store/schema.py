@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from central.store import identity_tables, lookup_tables, tables
+from central.store import identity_tables, lookup_tables, register_tables, tables
 
-__all__ = ["identity_tables", "lookup_tables", "metadata", "tables"]
+__all__ = ["identity_tables", "lookup_tables", "metadata", "register_tables", "tables"]
 
 metadata = tables.metadata
