@@ -11,6 +11,7 @@ CentralError                 catch this, nothing wider
 ├── CannotListen             the operator must free or change the address of the pages
 ├── BadQuestion              the caller must ask differently: an argument is missing, unknown or out of bounds
 ├── NotSignedIn              the caller must sign in first
+├── TooOften                 the caller must wait; the text says for how long
 ├── NotAllowed               the caller's role or scope does not go so far; somebody else may
 ├── NotThere                 what is named does not exist, or not for the caller
 ├── Clash                    what is there already does not allow it; the text says what
@@ -67,6 +68,14 @@ class BadQuestion(CentralError):
 
 class NotSignedIn(CentralError):
     """Nobody is known to be asking, or no longer."""
+
+
+class TooOften(CentralError):
+    """`wait_s`: seconds until it is worth trying again."""
+
+    def __init__(self, text: str, wait_s: int) -> None:
+        super().__init__(f"{text} ({wait_s} s)")
+        self.wait_s = wait_s
 
 
 class NotAllowed(CentralError):

@@ -22,6 +22,7 @@ from central.errors import (
     NotSignedIn,
     NotThere,
     StoreUnavailable,
+    TooOften,
 )
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ def documented(description: str) -> dict[str, Any]:
 
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
+    401: documented("Nobody is known to be asking; sign in, or send a token"),
+    403: documented("The caller's role does not go so far"),
     422: documented("The question cannot be asked like this"),
     503: documented("The database does not answer just now"),
 }
@@ -64,6 +67,7 @@ def install(app: FastAPI) -> None:
     for kind, status in _STATUS.items():
         app.add_exception_handler(kind, _said(status))
     app.add_exception_handler(IdentityDamaged, _damaged)
+    app.add_exception_handler(TooOften, _too_often)
     app.add_exception_handler(StoreUnavailable, _unavailable)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _broken)  # answered here, then raised again for the server's log
@@ -90,6 +94,11 @@ async def _refused(_request: Request, error: Exception) -> JSONResponse:
 async def _bad_question(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, BadQuestion)
     return problem(422, f"{error.field}: {error}")
+
+
+async def _too_often(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TooOften)
+    return problem(429, str(error), {"Retry-After": str(error.wait_s)})
 
 
 async def _damaged(request: Request, error: Exception) -> JSONResponse:

@@ -139,7 +139,7 @@ def test_a_signed_head_shows_what_was_cut_off_or_written_anew(engine: Engine) ->
     signing = Ed25519PrivateKey.generate()
     ask(engine, 2)
     with writing(engine) as connection:
-        answered(connection, 2, Happened.REVIEWED)
+        answered(connection, 2, Happened.EXPLAINED)
     with reading(engine) as connection:
         head = audit.head(connection, signing, NOW_US)
     assert flaws(engine, head) == []

@@ -112,7 +112,16 @@ def completeness(
     query = select(gateway).order_by(gateway.c.site, gateway.c.name)
     if site is not None:
         query = query.where(gateway.c.site == site, gateway.c.name == name)
-    rows = connection.execute(query).all()
+    return _of_rows(connection, connection.execute(query).all())
+
+
+def completeness_of(connection: Connection, ids: Sequence[int]) -> list[Completeness]:
+    """Of these gateways, by site and name."""
+    query = select(gateway).where(gateway.c.id.in_(ids)).order_by(gateway.c.site, gateway.c.name)
+    return _of_rows(connection, connection.execute(query).all())
+
+
+def _of_rows(connection: Connection, rows: Sequence[Row[Any]]) -> list[Completeness]:
     epochs = _epochs(connection, [row.id for row in rows])
     findings = _findings(connection)
     return [_of_gateway(connection, row, epochs[row.id], findings[row.id]) for row in rows]

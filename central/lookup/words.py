@@ -67,15 +67,9 @@ class Happened(StrEnum):
     EXPORTED = "exported"
     HELD = "held"
     HOLD_ENDED = "hold_ended"
-    REVIEWED = "reviewed"
+    EXPLAINED = "explained"  # a review found it right
+    UNEXPLAINED = "unexplained"  # it did not: goes to whoever investigates, and the account's look-ups rest
     LIMIT_RAISED = "limit_raised"
-
-
-class Verdict(StrEnum):
-    """Of a review."""
-
-    EXPLAINED = "explained"
-    UNEXPLAINED = "unexplained"  # goes on to whoever investigates; look-ups of that account rest
 
 
 class Shown(StrEnum):

@@ -1,0 +1,158 @@
+"""Pages over what several indexes hold, newest first, without end, stable while more arrives. Reads only.
+
+A question is cut into branches: each fixes the leading columns of one index, so that its newest rows are
+found there without sorting and without reading what is not shown. The branches' rows are then merged.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, or_, select
+
+from central.errors import BadQuestion
+from central.store.identity_tables import envelope
+from central.store.tables import gateway, record
+
+MAX_PAGE: Final = 500
+
+_COLUMNS: Final = (
+    *(record.c[name] for name in ("id", "gateway_id", "epoch", "seq", "at", "kind", "door", "direction")),
+    *(record.c[name] for name in ("reason", "category", "assurance", "clock", "credential", "token")),
+    *(record.c[name] for name in ("hint", "holder", "identity", "links")),
+    gateway.c.site,
+    gateway.c.name,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `from_us` up to but without `until_us`, UTC microseconds."""
+
+    from_us: int
+    until_us: int
+
+    def cut(self, from_us: int | None, until_us: int | None) -> Window | None:
+        """What of it lies within another one, open where it is None; None: nothing."""
+        begin = self.from_us if from_us is None else max(self.from_us, from_us)
+        end = self.until_us if until_us is None else min(self.until_us, until_us)
+        return Window(begin, end) if begin < end else None
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Rows that fulfil all conditions, within a window."""
+
+    window: Window
+    conditions: tuple[ColumnElement[bool], ...]
+    of_visitors: bool = False
+    """Found through their envelopes: the conditions are about `envelope`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page ends: the time and number of its last row."""
+
+    at_us: int
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record as it is here, with whose it is: never to be shown as it is, see `masking`."""
+
+    id: int
+    gateway_id: int
+    epoch: int
+    seq: int
+    at_us: int
+    kind: str
+    door: str | None
+    direction: str | None
+    reason: str | None
+    category: str | None
+    assurance: str | None
+    clock: str
+    credential: str | None
+    token: bytes | None
+    hint: str | None
+    holder: str | None
+    identity: bytes | None
+    links: int | None
+    site: str
+    gateway: str
+
+    @property
+    def place(self) -> Place:
+        return Place(self.at_us, self.id)
+
+    @property
+    def granted(self) -> bool | None:
+        """None for what is no decision about a credential."""
+        return {"access_granted": True, "access_denied": False}.get(self.kind)
+
+
+def page(
+    connection: Connection, branches: Sequence[Branch], limit: int, after: Place | None = None
+) -> tuple[list[Found], bool]:
+    """The `limit` newest rows after a place, and whether there are more."""
+    found: dict[int, Found] = {}
+    for branch in branches:
+        query = _newest_first(branch)
+        if after is not None:
+            query = query.where(_before(after))
+        for row in connection.execute(query.limit(limit + 1)):
+            found[row.id] = _found(row)
+    ordered = sorted(found.values(), key=lambda each: (each.at_us, each.id), reverse=True)
+    return ordered[:limit], len(ordered) > limit
+
+
+def one(connection: Connection, number: int) -> Found | None:
+    """The record of that number: for whoever knows that a look-up has shown it."""
+    row = connection.execute(_joined(()).where(record.c.id == number)).first()
+    return None if row is None else _found(row)
+
+
+def cursor_of(place: Place) -> str:
+    return base64.urlsafe_b64encode(f"{place.at_us}.{place.id}".encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str) -> Place:
+    """Raises BadQuestion for a cursor that is not one of ours."""
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        at, number = (int(part) for part in base64.urlsafe_b64decode(padded).decode().split("."))
+    except (ValueError, binascii.Error):
+        raise BadQuestion("cursor", "is none of ours; begin again without it") from None
+    if not (0 <= at < 2**63 and 0 <= number < 2**63):
+        raise BadQuestion("cursor", "is none of ours; begin again without it")
+    return Place(at, number)
+
+
+def _newest_first(branch: Branch) -> Any:
+    within = (record.c.at >= branch.window.from_us, record.c.at < branch.window.until_us)
+    rows = _joined((*branch.conditions, *within), of_visitors=branch.of_visitors)
+    return rows.order_by(record.c.at.desc(), record.c.id.desc())
+
+
+def _joined(conditions: Sequence[ColumnElement[bool]], *, of_visitors: bool = False) -> Any:
+    rows: FromClause = record.join(gateway)
+    if of_visitors:
+        same = [envelope.c[name] == record.c[name] for name in ("gateway_id", "epoch", "seq")]
+        rows = envelope.join(record, and_(*same)).join(gateway, gateway.c.id == record.c.gateway_id)
+    return select(*_COLUMNS).select_from(rows).where(*conditions)
+
+
+def _before(place: Place) -> ColumnElement[bool]:
+    """The first half alone bounds the search in the index."""
+    older = or_(record.c.at < place.at_us, record.c.id < place.id)
+    return and_(record.c.at <= place.at_us, older)
+
+
+def _found(row: Row[Any]) -> Found:
+    values = dict(row._mapping)
+    return Found(**{"at_us": values.pop("at"), "gateway": values.pop("name"), **values})

@@ -1,0 +1,108 @@
+"""What may be asked about entries, each as branches that its index answers. Reads only.
+
+Whose entries they are has been resolved before (`subjects`): here stand holders, tokens and places. Whether
+it may be asked stands in `rules`; nothing here is called before the look-up's row is written (`service`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, select
+
+from central.lookup.paging import Branch, Window
+from central.store.identity_tables import envelope
+from central.store.tables import gateway, record
+from messages.model import Kind, Reason
+
+_WITHDRAWN = (Reason.LOST, Reason.BLOCKED)
+
+
+def of_holder(holder: str, window: Window, *more: ColumnElement[bool]) -> Branch:
+    return Branch(window, (record.c.holder == holder, *more))
+
+
+def of_card(token: bytes, holders: Iterable[str], window: Window) -> list[Branch]:
+    """Of a credential: with each of the holders that it ever had, and with none. Tokens of records that name
+    a holder have no index of their own, which would cost the ingest a third of its pace."""
+    this = record.c.token == token
+    return [
+        *(of_holder(holder, window, this) for holder in holders),
+        Branch(window, (this, record.c.holder.is_(None))),
+    ]
+
+
+def of_visitor(community: int, day: str, index: bytes, window: Window) -> Branch:
+    columns = envelope.c
+    here = (columns.community_id == community, columns.period == day, columns.number_index == index)
+    return Branch(window, here, of_visitors=True)
+
+
+def of_door(gateway_id: int, door: str | None, window: Window) -> Branch:
+    """`door` None: what is about no door of the gateway."""
+    here = record.c.door.is_(None) if door is None else record.c.door == door
+    return Branch(window, (record.c.gateway_id == gateway_id, here))
+
+
+def of_building(connection: Connection, gateway_id: int, window: Window) -> list[Branch]:
+    return [of_door(gateway_id, door, window) for door in doors_of(connection, gateway_id)]
+
+
+def unregistered(gateway_id: int, door: str | None, window: Window) -> Branch:
+    """Let in, and no access list knew who."""
+    let_in = (_is(Kind.ACCESS_GRANTED), record.c.holder.is_(None))
+    return Branch(window, (record.c.gateway_id == gateway_id, *let_in, *_at(door)))
+
+
+def denied(gateway_id: int, door: str | None, window: Window) -> Branch:
+    return Branch(window, (record.c.gateway_id == gateway_id, _is(Kind.ACCESS_DENIED), *_at(door)))
+
+
+def lost_card(gateway_id: int, door: str | None, window: Window) -> Branch:
+    tries = denied(gateway_id, door, window)
+    return Branch(window, (*tries.conditions, record.c.reason.in_(_WITHDRAWN)))
+
+
+def remote_releases(gateway_id: int, door: str | None, window: Window) -> Branch:
+    return Branch(window, (record.c.gateway_id == gateway_id, _is(Kind.REMOTE_RELEASE), *_at(door)))
+
+
+def doors_of(connection: Connection, gateway_id: int) -> list[str]:
+    """Every door of which the gateway ever recorded anything: from one to the next through the index."""
+    found: list[str] = []
+    while True:
+        query = select(record.c.door).where(record.c.gateway_id == gateway_id, record.c.door > _last(found))
+        door = connection.execute(query.order_by(record.c.door).limit(1)).scalar()
+        if door is None:
+            return found
+        found.append(door)
+
+
+def waiting_visitors(connection: Connection, community: int, window: Window) -> bool:
+    """Whether some visitor's identity of that time is here and could not be opened yet: who that was cannot
+    be found by a number."""
+    columns = envelope.c
+    here = (columns.community_id == community, columns.waits == 1, columns.number_index.is_(None))
+    within = (columns.at >= window.from_us, columns.at < window.until_us)
+    return connection.execute(select(columns.id).where(*here, *within).limit(1)).first() is not None
+
+
+def gateways_at(connection: Connection, sites: Sequence[str], name: str | None = None) -> list[Any]:
+    """Rows of `gateway` of those sites, or the one of them with that name."""
+    here = [gateway.c.site.in_(sites), *([gateway.c.name == name] if name is not None else [])]
+    columns = (gateway.c.id, gateway.c.site, gateway.c.name)
+    return list(connection.execute(select(*columns).where(*here).order_by(gateway.c.site, gateway.c.name)))
+
+
+def _last(found: Sequence[str]) -> str:
+    return found[-1] if found else ""
+
+
+def _at(door: str | None) -> list[ColumnElement[bool]]:
+    return [] if door is None else [record.c.door == door]
+
+
+def _is(kind: Kind) -> ColumnElement[bool]:
+    """As it stands in the index's own condition: only then is the index known to hold all of them."""
+    return record.c.kind == bindparam(None, kind.value, literal_execute=True)

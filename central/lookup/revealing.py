@@ -1,0 +1,140 @@
+"""Who it was: one field of one record that was shown, opened after the row about it is committed (R-96)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, and_, or_, select
+
+from central.errors import Clash, IdentityGone, NotThere
+from central.identity.opening import row_name
+from central.identity.vault import Vault
+from central.lookup.masking import hidden_of
+from central.lookup.paging import Found, one
+from central.lookup.rules import Asker, checked_why
+from central.lookup.service import LookUps, append_of
+from central.lookup.states import own_row, state_of
+from central.lookup.words import Happened, Shown
+from central.store.identity_tables import envelope
+from central.store.register_tables import credential, credential_token, holder, person, place, residency
+from messages.envelope import VisitorIdentity, unpadded
+
+_DEEPEST: Final = 12
+"""Places above a room: more would be a ring."""
+
+
+class Registered(Struct):
+    """What is read of a person's sealed row."""
+
+    name: str | None = None
+    number: str | None = None
+
+
+async def reveal(
+    look_ups: LookUps, asker: Asker, number: int, record: int, *, shown: Shown, why: str
+) -> str | None:
+    """None: it is not known. Raises NotThere, BadQuestion, Clash (no such field), IdentityGone,
+    StoreUnavailable."""
+    checked_why(why)
+    row, found = await look_ups.questions.ask(lambda db: _shown_before(db, asker, number, record))
+    if shown not in hidden_of(found):
+        raise Clash("this record has no such field")
+    facts = {"record": record, "shown": shown, "why": why}
+    now_us = look_ups.now_us()
+    await look_ups.record(lambda db: append_of(db, row, Happened.REVEALED, facts, asker=asker, at_us=now_us))
+    return await look_ups.questions.ask(lambda db: opened(db, look_ups.vault, row, found, shown))
+
+
+def opened(connection: Connection, vault: Vault | None, row: Any, found: Found, shown: Shown) -> str | None:
+    """What a record's row in the register of look-ups allows to be read. Raises IdentityGone,
+    IdentityDamaged."""
+    if vault is None:
+        raise IdentityGone("this centre has no key ring")
+    if shown is Shown.CARD:
+        return _card(connection, vault, row.community_id, found)
+    if found.holder is None:
+        visitor = _visitor(connection, vault, row.community_id, found)
+        return visitor.name if shown is Shown.NAME else visitor.number
+    holder_row = _holder(connection, row.community_id, found)
+    if holder_row is None:
+        return None
+    if shown is Shown.HOME:
+        return _home(connection, holder_row.person_id, found.at_us)
+    here = select(person.c.sealed).where(person.c.id == holder_row.person_id)
+    sealed = connection.execute(here).scalar_one()
+    text = vault.open_register(row.community_id, f"person:{holder_row.person_id}", sealed)
+    registered = msgspec.json.decode(text, type=Registered)
+    return registered.name if shown is Shown.NAME else registered.number
+
+
+def _shown_before(connection: Connection, asker: Asker, number: int, record: int) -> tuple[Any, Found]:
+    row = own_row(connection, asker, number)
+    if record not in state_of(connection, number).given:
+        raise NotThere("no such record in what this look-up has shown")
+    found = one(connection, record)
+    if found is None:
+        raise NotThere("the record is not here any more")
+    return row, found
+
+
+def _holder(connection: Connection, community: int, found: Found) -> Any | None:
+    """Whom that holder was then."""
+    columns = holder.c
+    then = and_(
+        columns.from_at <= found.at_us, or_(columns.until_at.is_(None), columns.until_at > found.at_us)
+    )
+    here = (columns.reference == found.holder, columns.community_id == community)
+    return connection.execute(select(columns.person_id).where(*here, then)).first()
+
+
+def _home(connection: Connection, person_id: int, at_us: int) -> str | None:
+    columns = residency.c
+    then = (
+        columns.person_id == person_id,
+        columns.from_at <= at_us,
+        columns.until_at.is_(None) | (columns.until_at > at_us),
+        columns.voided_at.is_(None),
+    )
+    rooms = connection.execute(select(columns.place_id).where(*then).order_by(columns.id)).scalars()
+    homes = [_path(connection, room) for room in rooms]
+    return "; ".join(homes) or None
+
+
+def _path(connection: Connection, number: int) -> str:
+    names: list[str] = []
+    at: int | None = number
+    while at is not None and len(names) < _DEEPEST:
+        row = connection.execute(select(place.c.name, place.c.parent_id).where(place.c.id == at)).one()
+        names.append(row.name)
+        at = row.parent_id
+    return " ".join(reversed(names))
+
+
+def _card(connection: Connection, vault: Vault, community: int, found: Found) -> str | None:
+    """Its number where the register has it; else what the record itself hints at."""
+    rows = (
+        select(credential.c.id, credential.c.sealed)
+        .join(credential_token, credential_token.c.credential_id == credential.c.id)
+        .where(credential_token.c.site == found.site, credential_token.c.token == found.token)
+        .where(credential.c.community_id == community)
+        .order_by(credential.c.id.desc())
+    )
+    row = connection.execute(rows).first()
+    if row is None:
+        return None if found.hint is None else f"…{found.hint}"
+    return vault.open_register(community, f"credential:{row.id}", row.sealed).decode()
+
+
+def _visitor(connection: Connection, vault: Vault, community: int, found: Found) -> VisitorIdentity:
+    columns = envelope.c
+    here = (columns.gateway_id == found.gateway_id, columns.epoch == found.epoch, columns.seq == found.seq)
+    row = connection.execute(select(envelope).where(*here, columns.community_id == community)).first()
+    if row is None:
+        raise IdentityGone("what was kept of this visitor was deleted when its time was over, or never came")
+    if row.waits:
+        raise Clash("this visitor's envelope could not be opened yet; ask again later")
+    name = row_name(found.site, found.gateway, found.epoch, found.seq)
+    text = vault.open_period(row.community_id, row.period, name, row.sealed)
+    return unpadded(text)

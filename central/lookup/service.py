@@ -1,0 +1,292 @@
+"""A look-up as one act: its row is committed, then it is answered, masked, page by page, each on the record.
+
+Where the register cannot be written nothing is read and nothing shown. What is refused is on record as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import tzinfo
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, insert, select
+
+from central.errors import (
+    BadQuestion,
+    CentralError,
+    NotAllowed,
+    NotThere,
+    RowRefused,
+    StoreUnavailable,
+    TooOften,
+)
+from central.fleet.completeness import Completeness, completeness_of
+from central.identity.vault import Vault
+from central.lookup import audit, rules
+from central.lookup.masking import Masked, masked
+from central.lookup.paging import MAX_PAGE, Found, Window, cursor_of, page, place_of
+from central.lookup.rules import ALONE_RECORDS, OF_SOMEBODY, Asker, Asking
+from central.lookup.states import State, check_limits, own_row, state_of, why_resting
+from central.lookup.subjects import index_of, sealed_subject, subject_of
+from central.lookup.words import Act, Happened
+from central.store.changes import Changes
+from central.store.lookup_tables import look_up_event, look_up_subject
+from central.store.questions import Questions
+
+_T = TypeVar("_T")
+_PLACES: Final = ("site", "gateway", "door", "room")
+_NOT_WRITTEN: Final = "the register of look-ups cannot be written; without it nothing is answered"
+
+
+@dataclass(frozen=True, slots=True)
+class DoorComplete:
+    """Of one door of the answer; `until_us`: everything its gateway recorded by then is here."""
+
+    site: str
+    gateway: str
+    door: str
+    label: str
+    complete: bool
+    until_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One page, newest first. `waits`: why somebody else must agree before anything is shown. `more`: there
+    are more records; without a `cursor` they need a second person's word."""
+
+    look_up: int
+    at_us: int
+    waits: tuple[str, ...] = ()
+    entries: Sequence[Masked] = ()
+    more: bool = False
+    cursor: str | None = None
+    doors: Sequence[DoorComplete] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.doors) and all(door.complete for door in self.doors) and not self.notes
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    row: Any
+    asked_hash: bytes
+    found: Sequence[Found]
+    more: bool
+    doors: Sequence[DoorComplete]
+    notes: tuple[str, ...]
+    further: bool
+    """Whether a further page may be asked for."""
+
+
+class LookUps:
+    """`now_us`: the centre's clock."""
+
+    def __init__(
+        self,
+        changes: Changes,
+        questions: Questions,
+        vault: Vault | None,
+        zone: tzinfo,
+        now_us: Callable[[], int],
+    ) -> None:
+        self.changes = changes
+        self.questions = questions
+        self.vault = vault
+        self.zone = zone
+        self.now_us = now_us
+
+    async def ask(self, asker: Asker, asking: Asking, limit: int = ALONE_RECORDS) -> Answer:
+        """Raises BadQuestion, NotThere, NotAllowed, TooOften (each of them on record), StoreUnavailable."""
+        now_us = self.now_us()
+        window = asking.window
+        asking = replace(asking, window=Window(window.from_us, min(window.until_us, now_us)))
+        made = await self.record(lambda db: self._asked(db, asker, asking, now_us))
+        if isinstance(made, CentralError):
+            raise made
+        waits = tuple(rules.why_wide(asking)) if asking.emergency is None else ()
+        if waits:
+            return Answer(made, now_us, waits)
+        return await self.page(asker, made, limit=limit)
+
+    async def page(
+        self, asker: Asker, number: int, cursor: str | None = None, limit: int = ALONE_RECORDS
+    ) -> Answer:
+        """One page of a look-up of one's own; its row is written before it is given."""
+        found = await self.questions.ask(lambda db: self._read(db, asker, number, cursor, limit))
+        now_us = self.now_us()
+        facts = {
+            "after": cursor,
+            "records": [each.id for each in found.found],
+            "more": found.more,
+            "complete": all(door.complete for door in found.doors) and not found.notes,
+            "notes": list(found.notes),
+        }
+        await self.record(
+            lambda db: append_of(db, found.row, Happened.ANSWERED, facts, asker=asker, at_us=now_us),
+        )
+        return Answer(
+            look_up=number,
+            at_us=now_us,
+            entries=[masked(each, found.asked_hash) for each in found.found],
+            more=found.more,
+            cursor=cursor_of(found.found[-1].place) if found.more and found.further else None,
+            doors=found.doors,
+            notes=found.notes,
+        )
+
+    async def record(self, change: Callable[[Connection], _T]) -> _T:
+        """Commits what happens to look-ups. Raises StoreUnavailable where that is not possible."""
+        try:
+            return await self.changes.make(change)
+        except (RowRefused, StoreUnavailable) as error:
+            raise StoreUnavailable(_NOT_WRITTEN) from error
+
+    def _asked(self, connection: Connection, asker: Asker, asking: Asking, now_us: int) -> int | CentralError:
+        """Its number, or why it was refused; either way there is a row."""
+        try:
+            _may_ask(connection, asker, asking, now_us)
+            return self._written(connection, asker, asking, now_us)
+        except (BadQuestion, NotThere, NotAllowed, TooOften) as error:
+            facts = {
+                "role": asker.role,
+                "unit": asker.unit,
+                "origin": asker.origin,
+                "question": asking.asked,
+                "why": type(error).__name__,
+                "field": getattr(error, "field", None),
+            }
+            audit.append(
+                connection,
+                Happened.NOT_ASKED,
+                look_up=None,
+                community=asking.community,
+                at_us=now_us,
+                account=asker.account,
+                facts=facts,
+            )
+            return error
+
+    def _written(self, connection: Connection, asker: Asker, asking: Asking, now_us: int) -> int:
+        text = self._number_of(asking)
+        places = {name: getattr(asking, name) for name in _PLACES if getattr(asking, name) is not None}
+        if asking.card_kind is not None:
+            places["card_kind"] = asking.card_kind
+        if asking.emergency is not None:
+            places["emergency"] = asking.emergency
+        places["origin"] = asker.origin
+        row = {
+            "community_id": asking.community,
+            "at": now_us,
+            "account": asker.account,
+            "role": asker.role,
+            "unit": asker.unit,
+            "question": asking.asked,
+            "purpose": asking.purpose,
+            "basis": asking.basis,
+            "case_number": asking.case_number,
+            "emergency": int(asking.emergency is not None),
+            "from_at": asking.window.from_us,
+            "until_at": asking.window.until_us,
+            "parameters": json.dumps(places, ensure_ascii=False, sort_keys=True),
+            "subject": None,
+        }
+        if text is not None:
+            row["subject"] = index_of(self._vault(), asking.community, asking.asked, text)
+        number, _digest = audit.append_look_up(connection, row)
+        if text is not None:
+            sealed = sealed_subject(self._vault(), asking.community, number, text)
+            values = {"id": number, "community_id": asking.community, "sealed": sealed}
+            connection.execute(insert(look_up_subject).values(values))
+        if asking.emergency is None and (wide := rules.why_wide(asking)):
+            facts = {"act": Act.WHOLE, "why": "; ".join(wide)}
+            own = own_row(connection, asker, number)
+            append_of(connection, own, Happened.APPROVAL_ASKED, facts, asker=asker, at_us=now_us)
+        return number
+
+    def _number_of(self, asking: Asking) -> dict[str, str] | None:
+        if asking.asked not in OF_SOMEBODY or asking.number is None:
+            return None
+        kind = {} if asking.card_kind is None else {"kind": asking.card_kind}
+        return {"number": asking.number, **kind}
+
+    def _vault(self) -> Vault:
+        if self.vault is None:
+            raise BadQuestion("number", "this centre has no key ring: nobody can be found by a number")
+        return self.vault
+
+    def _read(
+        self, connection: Connection, asker: Asker, number: int, cursor: str | None, limit: int
+    ) -> _Page:
+        row = own_row(connection, asker, number)
+        resting = why_resting(connection, asker, self.now_us())
+        if resting is not None:
+            raise NotAllowed(f"your look-ups rest: {resting}")
+        state = state_of(connection, number)
+        whole = may(state, row, Act.WHOLE)
+        after = None if cursor is None else place_of(cursor)
+        if not whole and Act.WHOLE in state.acts and not state.given:
+            raise NotAllowed("somebody of another unit must approve this look-up first")
+        if not whole and after is not None:
+            raise NotAllowed(
+                f"more than {ALONE_RECORDS} records need the approval of somebody of another unit"
+            )
+        subject = subject_of(connection, self.vault, self.zone, row)
+        most = MAX_PAGE if whole else ALONE_RECORDS
+        found, more = page(connection, subject.branches, max(1, min(limit, most)), after)
+        doors = _doors(connection, subject.gateways, row)
+        asked_hash = connection.execute(
+            select(look_up_event.c.hash).where(look_up_event.c.id == row.event_id)
+        ).scalar_one()
+        return _Page(row, asked_hash, found, more, doors, subject.notes, whole)
+
+
+def may(state: State, row: Any, act: Act) -> bool:
+    """Whether a second person said so, or none is needed."""
+    return state.approved(act) or not rules.needs_approval(act, emergency=bool(row.emergency))
+
+
+def append_of(
+    connection: Connection, row: Any, kind: Happened, facts: audit.Facts, *, asker: Asker, at_us: int
+) -> None:
+    """To the register, of a look-up: `row` of `look_up`."""
+    by = {"role": asker.role, "unit": asker.unit, "origin": asker.origin}
+    audit.append(
+        connection,
+        kind,
+        look_up=row.id,
+        community=row.community_id,
+        at_us=at_us,
+        account=asker.account,
+        facts={**facts, "by": by},
+    )
+
+
+def _may_ask(connection: Connection, asker: Asker, asking: Asking, now_us: int) -> None:
+    if asking.community not in asker.communities:
+        raise NotThere("no such community")
+    rules.checked(asking)
+    resting = why_resting(connection, asker, now_us)
+    if resting is not None:
+        raise NotAllowed(f"your look-ups rest: {resting}")
+    check_limits(connection, asker, now_us)
+
+
+def _doors(connection: Connection, gateways: Sequence[Any], row: Any) -> list[DoorComplete]:
+    door = json.loads(row.parameters).get("door")
+    found = completeness_of(connection, [each.id for each in gateways])
+    return [each for known in found for each in _doors_of(known, door, row.until_at)]
+
+
+def _doors_of(known: Completeness, door: str | None, until_us: int) -> list[DoorComplete]:
+    through_us = known.complete_until_us
+    complete = bool(known.complete and through_us is not None and through_us >= until_us)
+    names = [door] if door is not None else [each.name for each in known.doors]
+    return [
+        DoorComplete(known.site, known.name, name, known.door_label(name), complete, through_us)
+        for name in names or [""]
+    ]

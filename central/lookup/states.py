@@ -1,0 +1,126 @@
+"""How far a look-up has come, as its rows in the register say. Nothing of it is kept a second time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from central.errors import NotThere, TooOften
+from central.identity.periods import DAY_US
+from central.lookup.audit import facts_of
+from central.lookup.rules import A_DAY, A_HOUR, HOUR_US, REVIEW_WITHIN_US, Asker
+from central.lookup.words import Act, Happened
+from central.store.lookup_tables import look_up, look_up_event
+
+_OF_AN_ACT = {
+    Happened.APPROVAL_ASKED: "waits",
+    Happened.APPROVED: "approved",
+    Happened.REFUSED: "refused",
+}
+
+
+@dataclass(slots=True)
+class State:
+    """`acts`: waits, approved or refused, of each that was asked for."""
+
+    acts: dict[Act, str] = field(default_factory=dict)
+    given: set[int] = field(default_factory=set)
+    """Numbers of the records that were shown, masked."""
+    revealed: set[tuple[int, str]] = field(default_factory=set)
+    """(record, what of it)."""
+    reviewed: Happened | None = None
+
+    def approved(self, act: Act) -> bool:
+        return self.acts.get(act) == "approved"
+
+
+def row_of(connection: Connection, number: int) -> Row[Any]:
+    """Raises NotThere."""
+    row = connection.execute(select(look_up).where(look_up.c.id == number)).one_or_none()
+    if row is None:
+        raise NotThere("no such look-up")
+    return row
+
+
+def own_row(connection: Connection, asker: Asker, number: int) -> Row[Any]:
+    """Of the one who asked it, as long as the community is theirs. Raises NotThere."""
+    row = row_of(connection, number)
+    if row.account != asker.account or row.community_id not in asker.communities:
+        raise NotThere("no such look-up")
+    return row
+
+
+def seen_row(connection: Connection, asker: Asker, number: int) -> Row[Any]:
+    """Raises NotThere outside of their communities."""
+    row = row_of(connection, number)
+    if row.community_id not in asker.communities:
+        raise NotThere("no such look-up")
+    return row
+
+
+def events_of(connection: Connection, number: int) -> list[Row[Any]]:
+    query = select(look_up_event).where(look_up_event.c.look_up_id == number).order_by(look_up_event.c.id)
+    return list(connection.execute(query))
+
+
+def state_of(connection: Connection, number: int) -> State:
+    state = State()
+    for row in events_of(connection, number):
+        kind, facts = Happened(row.kind), facts_of(row)
+        if kind in _OF_AN_ACT:
+            state.acts[Act(facts["act"])] = _OF_AN_ACT[kind]
+        elif kind is Happened.ANSWERED:
+            state.given.update(facts["records"])
+        elif kind is Happened.REVEALED:
+            state.revealed.add((facts["record"], facts["shown"]))
+        elif kind in (Happened.EXPLAINED, Happened.UNEXPLAINED):
+            state.reviewed = kind
+    return state
+
+
+def check_limits(connection: Connection, asker: Asker, now_us: int) -> None:
+    """Within the transaction that writes the look-up. Raises TooOften."""
+    an_hour, a_day = _limits(connection, asker, now_us)
+    for within_us, limit, words in ((HOUR_US, an_hour, "an hour"), (DAY_US, a_day, "a day")):
+        mine = (look_up.c.account == asker.account, look_up.c.at > now_us - within_us)
+        newest = select(look_up.c.at).where(*mine).order_by(look_up.c.at.desc())
+        earliest = connection.execute(newest.offset(limit - 1).limit(1)).scalar()
+        if earliest is not None:
+            wait_s = (earliest + within_us - now_us) // 1_000_000 + 1
+            raise TooOften(f"{limit} look-ups {words} are the limit, which an approver may raise", wait_s)
+
+
+def why_resting(connection: Connection, asker: Asker, now_us: int) -> str | None:
+    """Why this account's look-ups rest, None where they do not (trust.md R-93, R-95)."""
+    columns = look_up.c
+    mine = (columns.account == asker.account, columns.emergency == 1, columns.at <= now_us - REVIEW_WITHIN_US)
+    for number in connection.execute(select(columns.id).where(*mine)).scalars():
+        if state_of(connection, number).reviewed is None:
+            return f"emergency look-up {number} was not reviewed within a day"
+    unexplained = (
+        select(columns.id)
+        .join(look_up_event, look_up_event.c.look_up_id == columns.id)
+        .where(
+            look_up_event.c.community_id.in_(asker.communities),
+            look_up_event.c.kind == Happened.UNEXPLAINED,
+            columns.account == asker.account,
+        )
+    )
+    for number in connection.execute(unexplained).scalars():
+        if state_of(connection, number).reviewed is Happened.UNEXPLAINED:
+            return f"look-up {number} was found unexplained"
+    return None
+
+
+def _limits(connection: Connection, asker: Asker, now_us: int) -> tuple[int, int]:
+    """The highest that is in force."""
+    columns = look_up_event.c
+    raised = (columns.community_id.in_(asker.communities), columns.kind == Happened.LIMIT_RAISED)
+    an_hour, a_day = A_HOUR, A_DAY
+    for row in connection.execute(select(look_up_event).where(*raised, columns.at > now_us - DAY_US)):
+        facts = facts_of(row)
+        if facts["account"] == asker.account and facts["until"] > now_us:
+            an_hour, a_day = max(an_hour, facts["an_hour"]), max(a_day, facts["a_day"])
+    return an_hour, a_day
