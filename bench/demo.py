@@ -28,6 +28,7 @@ from central.errors import CentralError
 _LOOK = Plan(
     buildings=mixed_buildings(with_pcsc=pcsc_is_here()),
     people=200,
+    demo_accounts=True,
     unknown_share=0.05,
     admits=("listed", "verified_id"),
     listed_only=("east-garage", "west-garage"),
@@ -70,7 +71,7 @@ def _look(estate: Estate, ending: threading.Event, *, browser: bool) -> bool:
     )
     asking = next(d.name for building in estate.plan.buildings for d in building.doors if d.asks_pin)
     _say(f"""
-  the page      {estate.address}
+  the page      {estate.address}  (its sign-in page shows an account for each role 登录页列有各角色的演示账号)
   the broker    {estate.broker.name} on 127.0.0.1:{estate.broker.port}
   everything    {estate.folder}
 

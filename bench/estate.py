@@ -15,10 +15,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import httpx
 
+from bench import console
 from bench.broker import Broker
 from bench.plan import Board, Building, Door, Plan
 from bench.processes import Child
@@ -28,6 +29,9 @@ from firmware_sim.control import Control
 from firmware_sim.people import Person, make_people
 from firmware_sim.scene import parse_scene
 from gateway.tokens import SITE_KEY_BYTES, tokeniser
+
+if TYPE_CHECKING:
+    from playwright._impl._api_structures import SetCookieParam
 
 SITE = "riverside"
 OSDP_KEY_BYTES = 16
@@ -56,6 +60,10 @@ class Estate:
             embedded=self.plan.embedded_broker,
         )
         self._write_settings()
+        self._token = console.prepare(self.database, SITE)
+        if self.plan.demo_accounts:
+            folder = self.database.parent
+            console.make_demo_accounts(self.database, folder / "accounts.key", folder / "demo-accounts.json")
         environment = self._wiring.environment
         self.centre = self._child("centre", self._centre_command(), r"listening on http")
         self.simulator = self._child("simulator", self._simulator_command(), r"simulator serves")
@@ -117,12 +125,21 @@ class Estate:
         """Everyone who is on the access lists."""
         return make_people(self.plan.people, self.plan.seed)
 
+    def asked(self, path: str) -> httpx.Response:
+        """What the centre answers a machine that may see what an officer sees."""
+        headers = {"Authorization": f"Bearer {self._token}"}
+        return httpx.get(f"{self.address}{path}", headers=headers, timeout=10)
+
+    def cookie(self) -> SetCookieParam:
+        """For a browser: an officer has signed in there."""
+        return {"name": "liuhen", "value": console.session(self.database), "url": self.address}
+
     def wait_for_devices(self, limit_s: float) -> bool:
         """Until the centre has heard that every reader and lock board works; False if that takes too long."""
         waiting = threading.Event()
         until_s = time.monotonic() + limit_s
         while time.monotonic() < until_s:
-            gateways = httpx.get(f"{self.address}/api/v1/gateways").json()
+            gateways = self.asked("/api/v1/gateways").json()
             states = [state for gateway in gateways for state in gateway["devices"].values()]
             if len(gateways) == len(self.plan.buildings) and set(states) == {"ok"}:
                 return True
@@ -151,7 +168,10 @@ class Estate:
         return bytes.fromhex(_secret(self.folder / "gateways" / "site.key", SITE_KEY_BYTES))
 
     def _write_settings(self) -> None:
-        self.centre_settings().write_text(_CENTRE.format(plan=self.plan, broker=self.broker))
+        centre = _CENTRE.format(plan=self.plan, broker=self.broker)
+        if self.plan.demo_accounts:
+            centre += '\n[console]\ndemo_accounts = "demo-accounts.json"\n'
+        self.centre_settings().write_text(centre)
         for building in self.plan.buildings:
             self.gateway_settings(building.name).parent.mkdir(exist_ok=True)
         scene = scene_text(self.plan, self._osdp_key)

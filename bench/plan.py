@@ -94,6 +94,7 @@ class Plan:
     keep_acknowledged_days: int = 7
     centre_port: int = 0
     embedded_broker: bool = False
+    demo_accounts: bool = False  # one for each role, shown on the sign-in page
     broker_extra: str = ""
     state_every_s: float = 10.0
     gateway_program: tuple[str, ...] = ()  # instead of liuhen-gateway: the campaigns' saboteurs

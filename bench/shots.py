@@ -16,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import httpx
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+from playwright._impl._api_structures import SetCookieParam
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import Error as BrowserFailed
 
@@ -69,6 +69,7 @@ class Camera:
         self,
         state: str,
         address: str,
+        cookie: SetCookieParam,
         language: _Language,
         scheme: _Scheme,
         width: int,
@@ -78,6 +79,7 @@ class Camera:
         view = self._browser.new_context(
             viewport={"width": width, "height": _WIDTHS[width]}, color_scheme=scheme, device_scale_factor=1
         )
+        view.add_cookies([cookie])
         page = view.new_page()
         page.goto(f"{address}/?lang={language}")
         page.wait_for_selector(".gateway")
@@ -112,8 +114,8 @@ def _empty(folder: Path, camera: Camera) -> None:
             running.callback(child.stop)
             child.start()
         for language in _LANGUAGES:
-            camera.take("empty", estate.address, language, "light", 1280)
-        camera.take("empty", estate.address, "zh", "dark", 390)
+            camera.take("empty", estate.address, estate.cookie(), language, "light", 1280)
+        camera.take("empty", estate.address, estate.cookie(), "zh", "dark", 390)
 
 
 def _alive(folder: Path, camera: Camera) -> None:
@@ -125,12 +127,14 @@ def _alive(folder: Path, camera: Camera) -> None:
         for language in _LANGUAGES:
             for scheme in _SCHEMES:
                 for width in _WIDTHS:
-                    camera.take("live", estate.address, language, scheme, width)
+                    camera.take("live", estate.address, estate.cookie(), language, scheme, width)
         _break(estate)
         for language in _LANGUAGES:
-            camera.take("trouble", estate.address, language, "light", 1280)
-        camera.take("trouble", estate.address, "zh", "dark", 390)
-        camera.take("lost", estate.address, "zh", "light", 1280, lambda page: _lose(estate, page))
+            camera.take("trouble", estate.address, estate.cookie(), language, "light", 1280)
+        camera.take("trouble", estate.address, estate.cookie(), "zh", "dark", 390)
+        camera.take(
+            "lost", estate.address, estate.cookie(), "zh", "light", 1280, lambda page: _lose(estate, page)
+        )
 
 
 def _break(estate: Estate) -> None:
@@ -171,13 +175,13 @@ def _lose(estate: Estate, page: Page) -> None:
 
 def _gateway(estate: Estate, name: str) -> dict[str, Any]:
     """What the centre says of it; without anything as long as it has not heard of it."""
-    answer = httpx.get(f"{estate.address}/api/v1/gateways/{SITE}/{name}")
+    answer = estate.asked(f"/api/v1/gateways/{SITE}/{name}")
     found: dict[str, Any] = answer.json() if answer.is_success else {"missing": []}
     return found
 
 
 def _rows(estate: Estate) -> int:
-    return httpx.get(f"{estate.address}/").text.count('<li id="entry-')
+    return estate.asked("/").text.count('<li id="entry-')
 
 
 def _wait(what: str, until: Callable[[], bool]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -17,11 +18,20 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
 from central import problems
+from central.accounts import api as accounts_api
+from central.accounts.identify import Identify
+from central.accounts.second_factor import Sealer
+from central.accounts.sign_in import SignIn
+from central.alarms import api as alarms_api
 from central.console import pages
+from central.console import sign_in as sign_in_pages
+from central.console.demo_accounts import load_demo_accounts
+from central.console.views import Views
 from central.fleet import api as fleet_api
 from central.ingest.service import IngestStatus
 from central.lookup import api as lookup_api
 from central.settings import Settings
+from central.store.changes import Changes
 from central.store.questions import Questions
 
 log = logging.getLogger(__name__)
@@ -60,10 +70,15 @@ Times are UTC with microseconds; errors are problem details (RFC 9457).
 def create_app(
     settings: Settings,
     reader: Engine,
+    writer: Engine,
+    *,
+    sealer: Sealer,
     ingest_status: Callable[[], IngestStatus],
     stopping: threading.Event,
+    now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
 ) -> FastAPI:
-    """`stopping` ends the event streams, which the server would otherwise wait for."""
+    """`sealer`: of second factors. `stopping` ends the event streams, which the server would otherwise wait
+    for. Raises SettingsError."""
     app = _GuardedApp(
         title="Liuhen 留痕",
         version=version("liuhen"),
@@ -72,11 +87,25 @@ def create_app(
         redoc_url=None,
         openapi_url=f"{API}/openapi.json",
     )
-    questions = Questions(reader)
+    questions, changes = Questions(reader), Changes(writer)
     zone = ZoneInfo(settings.console.timezone)
-    app.include_router(fleet_api.router(questions, ingest_status), prefix=API)
-    app.include_router(lookup_api.router(questions, zone, stopping), prefix=API)
-    app.include_router(pages.router(questions, settings.console, stopping), include_in_schema=False)
+    sign_in = SignIn(questions, changes, sealer, now_us)
+    identify = Identify(sign_in, questions, now_us)
+    app.state.identify = identify
+    views = Views(settings.console, now_us)
+    demo = load_demo_accounts(settings.console.demo_accounts)
+    for each in (
+        accounts_api.sign_in_router(sign_in),
+        accounts_api.router(sign_in, questions, changes, now_us),
+        fleet_api.router(questions, ingest_status),
+        lookup_api.router(questions, zone, stopping),
+        alarms_api.router(questions, changes, now_us),
+        alarms_api.rules_router(questions, changes, now_us),
+        alarms_api.webhooks_router(questions, changes, now_us),
+    ):
+        app.include_router(each, prefix=API)
+    for each in (pages.router(questions, views, stopping), sign_in_pages.router(identify, views, demo)):
+        app.include_router(each, include_in_schema=False)
     for path, folder in _ASSETS.items():
         if folder.is_dir():
             app.mount(path, StaticFiles(directory=folder), name=path)

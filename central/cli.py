@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from central.cli_accounts import accounts_app, communities_app
 from central.cli_audit import audit_app
 from central.cli_bundles import pack, take
 from central.cli_certificates import certificates_app
@@ -30,6 +31,8 @@ app = typer.Typer(
 
 app.add_typer(audit_app, name="audit")
 app.add_typer(keys_app, name="keys")
+app.add_typer(communities_app, name="communities")
+app.add_typer(accounts_app, name="accounts")
 app.add_typer(identity_app, name="identity")
 app.add_typer(send_app, name="send")
 app.add_typer(certificates_app, name="certificates")

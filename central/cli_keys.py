@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from central.errors import CentralError
+from central.errors import BadQuestion, CentralError
 from central.fleet.keys import load_centre_keys, make_centre_keys, trust_gateway
 from central.settings import load_settings
 from messages.keys import MAX_KEYS_BYTES, encode_keys
@@ -27,7 +27,7 @@ def mendable() -> Iterator[None]:
     try:
         yield
     except CentralError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(f"{error.field}: {error}" if isinstance(error, BadQuestion) else str(error), err=True)
         raise typer.Exit(_UNUSABLE) from None
 
 

@@ -7,12 +7,16 @@ import logging
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 
+from central.accounts.second_factor import sealer_of
+from central.alarms.watch import Watch, WatchService
+from central.alarms.webhooks import WebhookService
 from central.app import create_app
 from central.errors import CannotListen
 from central.fleet.device_keys import Trusted, trusted_in
@@ -63,7 +67,10 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         opener = Opener(vault, rules_of(settings))
         ingest = make_ingest(writer, settings.mqtt, trusted_in(settings.keys.gateway_keys), signing, opener)
         stopping = threading.Event()
-        app = create_app(settings, reader, ingest.status, stopping)
+        sealer = sealer_of(settings.accounts.key_file)
+        app = create_app(
+            settings, reader, writer, sealer=sealer, ingest_status=ingest.status, stopping=stopping
+        )
         config = uvicorn.Config(
             app,
             lifespan="off",
@@ -74,10 +81,16 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         )
         ingest.start()
         open_things.callback(ingest.stop)
+        watch = WatchService(Watch(writer, reader, _now_us))
+        watch.start()
+        open_things.callback(watch.stop)
         if keys is not None:
             orders = OrderService(writer, settings.mqtt, keys, settings.keys)
             orders.start()
             open_things.callback(orders.stop)
+            webhooks = WebhookService(writer, reader, keys.signing[0], _now_us)
+            webhooks.start()
+            open_things.callback(webhooks.stop)
             if vault is not None:
                 identity = identity_service(settings, writer, vault, opener, keys.signing[0])
                 identity.start()
@@ -87,6 +100,10 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         with signals_only_stop(server):
             print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)  # noqa: T201
             server.run(sockets=[listener])
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000
 
 
 def _keys(settings: Settings) -> CentreKeys | None:

@@ -26,8 +26,8 @@ def _loopback(host: str) -> str:
         local = False
     if not local:
         raise ValueError(
-            "only this machine may be listened to, because the pages know no accounts yet and would show"
-            ' entries to anyone; write host = "127.0.0.1" and reach it through an SSH tunnel'
+            "only this machine may be listened to, because passwords would be read on the way; write"
+            ' host = "127.0.0.1" and put a web server that speaks HTTPS before it'
         )
     return host
 
@@ -96,6 +96,13 @@ class MqttPart(_Part):
 class ConsolePart(_Part):
     timezone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Shanghai"
     language: Literal["zh", "en"] = "zh"
+    demo_accounts: Path | None = None
+    """Accounts whose passwords stand on the sign-in page. For the demo, where everybody is invented."""
+
+
+class AccountsPart(_Part):
+    key_file: Path = Path("accounts.key")
+    """What second factors are sealed with; made at the first start. Keep a copy apart from the database's."""
 
 
 class KeysPart(_Part):
@@ -132,6 +139,7 @@ class Settings(_Part):
     listen: ListenPart = ListenPart()
     mqtt: MqttPart = MqttPart()
     console: ConsolePart = ConsolePart()
+    accounts: AccountsPart = AccountsPart()
     keys: KeysPart = KeysPart()
     identity: IdentityPart = IdentityPart()
 
@@ -189,6 +197,10 @@ def _with_files_beside(settings: Settings, file: Path) -> Settings:
         centre_key_file=folder / settings.keys.centre_key_file,
         gateway_keys=folder / settings.keys.gateway_keys,
     )
+    accounts = AccountsPart(key_file=folder / settings.accounts.key_file)
+    console = settings.console
+    if console.demo_accounts is not None:
+        console = console.model_copy(update={"demo_accounts": folder / console.demo_accounts})
     identity = settings.identity.model_copy(update={"key_ring": folder / settings.identity.key_ring})
     mqtt = settings.mqtt.beside(folder)
     try:
@@ -197,5 +209,12 @@ def _with_files_beside(settings: Settings, file: Path) -> Settings:
     except TlsRefused as error:
         raise SettingsError(f"{file}: [mqtt] {error}") from None
     return settings.model_copy(
-        update={"database": database, "keys": keys, "mqtt": mqtt, "identity": identity}
+        update={
+            "database": database,
+            "console": console,
+            "accounts": accounts,
+            "keys": keys,
+            "mqtt": mqtt,
+            "identity": identity,
+        }
     )

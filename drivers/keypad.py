@@ -5,9 +5,10 @@ What is typed stays here and in the token made of it: it is in no text, no log a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from msgspec.structs import replace
 from pydantic import Field
 
 from drivers.base import Assurance, CardRead, CredentialKind, Tokenise, pin_number

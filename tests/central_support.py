@@ -17,9 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import httpx
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from bench.console import prepare
 from messages.acks import read_ack
 from messages.chain import GENESIS, record_hash
 from messages.model import (
@@ -251,6 +253,7 @@ class Central:
         )
         self.address = ""
         self._process: subprocess.Popen[str] | None = None
+        self._token: str | None = None
 
     def start(self) -> None:
         with (self.folder / "central.log").open("a") as log:
@@ -264,6 +267,16 @@ class Central:
         said = self._process.stdout.readline()
         assert said.startswith("listening on "), (self.folder / "central.log").read_text()
         self.address = said.removeprefix("listening on ").strip()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of a machine that may see what an officer sees."""
+        if self._token is None:
+            self._token = prepare(self.database, SITE)
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"{self.address}{path}", headers=self.headers, timeout=DEADLINE_S)
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,14 @@ from typing import Self
 import httpx
 import uvicorn
 from central_support import DEADLINE_S, GATEWAY, SITE, START_US, a_block, a_record, until
+from fastapi import Request
 from sqlalchemy import Engine
 
+from central.accounts.book import make_community
+from central.accounts.second_factor import Sealer
+from central.accounts.who import Role, Who
 from central.app import create_app
+from central.identity.suites import INTERNATIONAL, Key
 from central.ingest.intake import examine, take_in
 from central.ingest.service import IngestStatus
 from central.settings import Settings
@@ -26,6 +31,7 @@ from messages.model import AssuranceLevel, Credential, Kind
 from messages.topics import GatewayTopic, Leaf
 from messages.wire import WIRE_VERSION, About, DoorAbout, EpochHead, State, encode, encode_record
 
+COMMUNITY = 1
 NOW_US = START_US + 3_600_000_000
 WELL = IngestStatus(broker_connected=True, database_trouble=None, queue_depth=0, records_stored=0)
 
@@ -90,6 +96,9 @@ class Filled:
         self.writer: Engine = open_writer(self.url)
         self.reader: Engine = open_reader(self.url)
         migrate(self.writer)
+        with writing(self.writer) as connection:
+            made = make_community(connection, "310101001001", "枫园社区", [SITE], NOW_US)
+        assert made == COMMUNITY
 
     def take(
         self, *said: tuple[Leaf, bytes] | State | About, gateway: str = GATEWAY, site: str = SITE
@@ -120,14 +129,52 @@ def a_filled(folder: Path) -> Iterator[Filled]:
         filled.close()
 
 
-class Served:
-    """The application on a real port, until `stop`. Use as a context manager."""
+SEALER = Sealer(Key(bytes(8), INTERNATIONAL, bytes(32)))
 
-    def __init__(self, reader: Engine, port: int = 0, status: IngestStatus = WELL) -> None:
+
+def somebody(role: Role, *communities: int, account: int = 1) -> Who:
+    return Who(account, role, frozenset(communities))
+
+
+AN_OFFICER = somebody(Role.OFFICER, COMMUNITY)
+
+
+class Served:
+    """The application on a real port, until `stop`. Use as a context manager.
+
+    Whoever asks is `who`, without signing in; None: as in the real one, they have to.
+    """
+
+    def __init__(
+        self,
+        database: Filled | Engine,
+        port: int = 0,
+        status: IngestStatus = WELL,
+        who: Who | None = AN_OFFICER,
+        now_us: Callable[[], int] = lambda: NOW_US,
+    ) -> None:
         settings = Settings.model_validate({"database": {"path": "not-opened-by-the-application"}})
         self.stopping = threading.Event()
-        self.app = create_app(settings, reader, lambda: status, self.stopping)
+        self.app = create_app(
+            settings,
+            database.reader if isinstance(database, Filled) else database,
+            database.writer if isinstance(database, Filled) else database,
+            sealer=SEALER,
+            ingest_status=lambda: status,
+            stopping=self.stopping,
+            now_us=now_us,
+        )
+        if who is not None:
+            self.is_asked_by(who)
         self._port = port
+
+    def is_asked_by(self, who: Who) -> None:
+        """From now on."""
+
+        async def identify(_request: Request) -> Who:
+            return who
+
+        self.app.state.identify = identify
 
     def __enter__(self) -> Self:
         listener = socket.create_server(("127.0.0.1", self._port))

@@ -3,16 +3,18 @@
 And under xdist the tests of some files stay in one process, in their order: what they share is dear, an
 estate of real processes, a browser. (`xdist_group` does nothing with pytest 9.2: pytest-xdist, issue 1386.)
 
-What the centre does with its database is tested on both engines: `database_url` and `engine` come twice.
+What the centre does with its database is tested on both engines: `database_url` and `engine` come twice. They
+are copies of one that was migrated, because migrating takes longer than most tests.
 """
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from postgres_support import Postgres
-from sqlalchemy import Engine
+from sqlalchemy import Engine, make_url
 
 from central.store.engine import migrate, open_writer
 
@@ -41,18 +43,56 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database."""
-    if request.param == "sqlite":
+def engine_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def empty_database_url(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database with nothing in it."""
+    if engine_name == "sqlite":
         return f"sqlite:///{tmp_path / 'central.sqlite'}"
     server: Postgres = request.getfixturevalue("postgres")
     return server.new_database()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database in this program's form, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "central.sqlite"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres: Postgres) -> str:
+    """The name of a database in this program's form, to be copied."""
+    address = postgres.new_database()
+    _migrate(address)
+    return str(make_url(address).database)
+
+
+@pytest.fixture
+def database_url(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database without rows, in this program's form."""
+    if engine_name == "sqlite":
+        path = tmp_path / "central.sqlite"
+        shutil.copyfile(request.getfixturevalue("migrated_file"), path)
+        path.chmod(0o600)
+        return f"sqlite:///{path}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database(request.getfixturevalue("migrated_database"))
+
+
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    """The one that writes, of a database that was brought to this program's form."""
+    """The one that writes."""
     opened = open_writer(database_url)
-    migrate(opened)
     yield opened
+    opened.dispose()
+
+
+def _migrate(address: str) -> None:
+    opened = open_writer(address)
+    migrate(opened)
     opened.dispose()

@@ -89,11 +89,11 @@ class Postgres:
         self._server.wait(timeout=_READY_S)
         shutil.rmtree(self._folder)
 
-    def new_database(self) -> str:
-        """Its address as SQLAlchemy writes it."""
+    def new_database(self, like: str = "template1") -> str:
+        """Its address as SQLAlchemy writes it; a copy of database `like`, which nobody may be using."""
         name = f"t{next(self._numbers)}"
         with self.connect("postgres") as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}".encode())
         return f"postgresql+psycopg://{self.user}@/{name}?host={self._folder}"
 
     def connect(self, database: str) -> psycopg.Connection:

@@ -68,7 +68,7 @@ def test_what_templates_and_words_say_is_said_in_chinese_and_nothing_else_is() -
 
 
 def test_every_sentence_of_the_word_lists_is_marked() -> None:
-    lists = (words.KINDS, words.REASONS, words.CATEGORIES, words.CONDITIONS, words.FINDINGS)
+    lists = (words.KINDS, words.REASONS, words.CATEGORIES, words.CONDITIONS, words.FINDINGS, words.ROLES)
     assert {text for known in lists for text in known.values()} == of_words()
 
 

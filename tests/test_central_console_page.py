@@ -101,7 +101,7 @@ def filled(tmp_path: Path) -> Iterator[Filled]:
 
 @pytest.fixture
 def served(filled: Filled) -> Iterator[Served]:
-    with Served(filled.reader) as running:
+    with Served(filled) as running:
         yield running
 
 
@@ -140,7 +140,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A centre whose page shows everything; for those that only look."""
     with a_filled(tmp_path_factory.mktemp("full")) as database:
         everything(database)
-        with Served(database.reader) as running:
+        with Served(database) as running:
             yield running
 
 
@@ -218,7 +218,7 @@ def test_the_banner_comes_when_the_centre_dies_and_goes_when_it_is_back(filled: 
     chain = Chain()
     put(filled, chain, 3)
     port = free_port()
-    with Served(filled.reader, port) as first, visit(first.address) as watched:
+    with Served(filled, port) as first, visit(first.address) as watched:
         banner = watched.page.locator("#offline")
         put(filled, chain)
         watched.shows(4)
@@ -226,7 +226,7 @@ def test_the_banner_comes_when_the_centre_dies_and_goes_when_it_is_back(filled: 
         first.stop()
         banner.wait_for(state="visible")
         put(filled, chain, 5)
-        with Served(filled.reader, port):
+        with Served(filled, port):
             banner.wait_for(state="hidden")
             watched.shows(9)
             put(filled, chain)
@@ -243,11 +243,11 @@ def test_a_centre_with_another_database_is_shown_from_the_beginning(
     folder.mkdir()
     with a_filled(folder) as other:
         put(other, Chain(), 2)
-        with Served(filled.reader, port) as first, visit(first.address) as watched:
+        with Served(filled, port) as first, visit(first.address) as watched:
             put(filled, chain := Chain(epoch=2))
             watched.shows(10)
             first.stop()
-            with Served(other.reader, port):
+            with Served(other, port):
                 watched.until("document.querySelectorAll('#rows > li').length === 2")
                 assert watched.ids() == [2, 1]
         assert len(chain.bodies) == 1

@@ -16,10 +16,11 @@ from central_support import (
     a_gateway,
     until,
 )
-from central_web_support import NOW_US, WELL, Chain, Filled, Served, a_filled, about, online
+from central_web_support import COMMUNITY, NOW_US, WELL, Chain, Filled, Served, a_filled, about, online
 
+from central.accounts.book import add_site
 from central.ingest.service import IngestStatus
-from central.store.engine import open_reader
+from central.store.engine import open_reader, writing
 from central.times import utc_text
 
 
@@ -31,7 +32,7 @@ def filled(tmp_path: Path) -> Iterator[Filled]:
 
 @pytest.fixture
 def served(filled: Filled) -> Iterator[Served]:
-    with Served(filled.reader) as running:
+    with Served(filled) as running:
         yield running
 
 
@@ -92,6 +93,9 @@ def test_when_all_is_here_the_list_says_up_to_when(filled: Filled, served: Serve
 
 
 def test_each_gateway_is_listed_once_by_site_and_name(filled: Filled, served: Served) -> None:
+    with writing(filled.writer) as connection:
+        for site in ("a", "b"):
+            add_site(connection, COMMUNITY, site, NOW_US)
     for site, name in (("b", "two"), ("a", "two"), ("b", "one")):
         filled.take(about(f"{site}-{name}"), gateway=name, site=site)
     found = [(gateway["site"], gateway["gateway"]) for gateway in asked(served, "/gateways")]
@@ -130,7 +134,7 @@ def test_a_database_that_cannot_be_written_is_not_ready(filled: Filled) -> None:
     status = IngestStatus(
         broker_connected=True, database_trouble="disk full", queue_depth=7, records_stored=2
     )
-    with Served(filled.reader, status=status) as served:
+    with Served(filled, status=status) as served:
         answer = served.get("/api/v1/health")
     assert answer.status_code == 503
     assert answer.json() == {
@@ -159,18 +163,18 @@ def test_the_real_centre_waits_for_a_broker_loses_it_and_recovers_by_itself(tmp_
     with a_central(tmp_path, broker.port) as central:
         health = httpx.get(f"{central.address}/api/v1/health")
         assert (health.status_code, health.json()["broker_connected"]) == (503, False)
-        assert httpx.get(f"{central.address}/").status_code == 200
+        assert central.get("/").status_code == 200
         broker.start()
         try:
             until(lambda: ready() == 200, "readiness")
             with a_gateway(broker.port) as end:
                 end.send(a_chain(20))
                 end.acknowledged(20)
-            [gateway] = httpx.get(f"{central.address}/api/v1/gateways").json()
+            [gateway] = central.get("/api/v1/gateways").json()
             assert (gateway["gateway"], gateway["through"], gateway["complete"]) == (GATEWAY, 20, True)
             broker.kill()
             until(lambda: ready() == 503, "word that the broker is away")
-            assert httpx.get(f"{central.address}/").status_code == 200
+            assert central.get("/").status_code == 200
             broker.start()
             until(lambda: ready() == 200, "recovery")
         finally:

@@ -189,9 +189,9 @@ def test_the_newest_are_those_that_arrived_last_and_are_about_a_door(filled: Fil
     chain.grow(**DOORLESS)
     filled.take(chain.block(4))
     with reading(filled.reader) as connection:
-        assert [entry.id for entry in newest(connection, 2)] == [3, 2]
-        assert [entry.id for entry in arrived_after(connection, 1, 10)] == [2, 3]
-        assert [entry.id for entry in arrived_after(connection, 1, 1)] == [2]
+        assert [entry.id for entry in newest(connection, 2, [SITE])] == [3, 2]
+        assert [entry.id for entry in arrived_after(connection, 1, 10, [SITE])] == [2, 3]
+        assert [entry.id for entry in arrived_after(connection, 1, 1, [SITE])] == [2]
         assert newest_id(connection) == 4
 
 
@@ -203,14 +203,14 @@ def test_that_somebody_let_in_went_in_is_no_news_but_is_found_at_the_door(filled
     put(filled, chain, 5, kind=Kind.DOOR_HELD, links=1)
     put(filled, chain, 6, kind=Kind.DOOR_OPENED)
     with reading(filled.reader) as connection:
-        kinds = [entry.kind for entry in newest(connection, 9)]
+        kinds = [entry.kind for entry in newest(connection, 9, [SITE])]
     assert kinds == [Kind.DOOR_OPENED, Kind.DOOR_HELD, Kind.ACCESS_GRANTED]
     assert seconds(asked(filled, question())) == [6, 5, 4, 3, 2, 1]
 
 
 def test_before_the_first_record_there_is_nothing(filled: Filled) -> None:
     with reading(filled.reader) as connection:
-        assert (newest(connection, 5), newest_id(connection)) == ([], 0)
+        assert (newest(connection, 5, [SITE]), newest_id(connection)) == ([], 0)
     assert asked(filled, question()) == Page([], None)
 
 

@@ -32,7 +32,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
 
 @pytest.fixture(scope="module")
 def served(filled: Filled) -> Iterator[Served]:
-    with Served(filled.reader) as running:
+    with Served(filled) as running:
         yield running
 
 
@@ -149,7 +149,7 @@ def test_a_stream_is_guarded_too(served: Served) -> None:
 
 
 def test_a_fault_of_our_own_says_so_without_its_inside(filled: Filled) -> None:
-    serving = Served(filled.reader)
+    serving = Served(filled)
 
     def broken() -> None:
         raise KeyError(SECRET)
@@ -166,7 +166,7 @@ def test_a_fault_of_our_own_says_so_without_its_inside(filled: Filled) -> None:
 
 def test_identity_whose_key_was_destroyed_is_gone_for_good(filled: Filled) -> None:
     """410 and not 404: whoever asks learns that it was there and that asking again is of no use."""
-    serving = Served(filled.reader)
+    serving = Served(filled)
 
     def gone() -> None:
         raise IdentityGone("its key was destroyed when its time was over")
@@ -182,7 +182,7 @@ def test_identity_whose_key_was_destroyed_is_gone_for_good(filled: Filled) -> No
 def test_damaged_identity_is_our_fault_and_the_operator_reads_of_it(
     filled: Filled, caplog: pytest.LogCaptureFixture
 ) -> None:
-    serving = Served(filled.reader)
+    serving = Served(filled)
 
     def damaged(_person: str) -> None:
         raise IdentityDamaged("altered, or sealed for another row")
@@ -230,5 +230,5 @@ def test_the_document_of_the_api_names_problems_as_what_they_are(served: Served)
 def test_the_port_is_free_again_when_it_has_stopped(filled: Filled) -> None:
     port = free_port()
     for _ in range(2):
-        with Served(filled.reader, port) as served:
+        with Served(filled, port) as served:
             assert served.get("/api/v1/health").status_code == 200

@@ -89,7 +89,10 @@ def test_killed_in_mid_stream_it_loses_nothing_and_takes_nothing_twice(
 def test_it_stops_cleanly_also_while_someone_watches_the_events(
     tmp_path: Path, broker: Broker, number: signal.Signals
 ) -> None:
-    with a_central(tmp_path, broker.port) as central, httpx.Client(base_url=central.address) as client:
+    with (
+        a_central(tmp_path, broker.port) as central,
+        httpx.Client(base_url=central.address, headers=central.headers) as client,
+    ):
         opened, ended = threading.Event(), threading.Event()
 
         def watch() -> None:

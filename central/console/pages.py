@@ -1,126 +1,110 @@
-"""The live page: entries as they arrive, and how complete each gateway is, in two languages."""
+"""The live page: entries as they arrive, and how complete each gateway is, in two languages.
+
+Whoever has not signed in is led to the page where one does; whoever may see no entries sees the gateways.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, tzinfo
-from pathlib import Path
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy import Connection
+from starlette.exceptions import HTTPException
 
-from central.console import words
-from central.console.catalogue import Catalogue, load_catalogues
+from central.accounts.book import sites_of
+from central.accounts.guard import EVERY_ROLE, RoleGuard
+from central.accounts.who import Role, Who
+from central.console.views import Language, Views
+from central.errors import NotSignedIn
+from central.fleet.api import WATCHERS
 from central.fleet.completeness import Completeness, completeness
+from central.lookup.api import READERS
 from central.lookup.entries import Entry, newest
 from central.lookup.feed import as_events, follow
-from central.settings import ConsolePart
 from central.store.questions import Questions
-from central.times import local
 
 ROWS = 100
-_TEMPLATES = Path(__file__).parent / "templates"
-Language = Annotated[Literal["zh", "en"] | None, Query(alias="lang")]
+_SEE_OTHER, _UNAUTHORISED = 303, 401
 
 
-def router(questions: Questions, settings: ConsolePart, stopping: threading.Event) -> APIRouter:
+class PageGuard(RoleGuard):
+    """As RoleGuard, for pages: leads to the sign-in page."""
+
+    async def __call__(self, request: Request) -> Who:
+        try:
+            return await super().__call__(request)
+        except NotSignedIn as error:
+            if "hx-request" in request.headers:
+                raise HTTPException(_UNAUTHORISED, str(error), {"HX-Redirect": "/sign-in"}) from None
+            raise HTTPException(_SEE_OTHER, str(error), {"Location": "/sign-in"}) from None
+
+
+def page_for(*roles: Role) -> Any:
+    return Depends(PageGuard(frozenset(roles)))
+
+
+Anybody = Annotated[Who, page_for(*EVERY_ROLE)]
+Watcher = Annotated[Who, page_for(*WATCHERS)]
+Reader = Annotated[Who, page_for(*READERS)]
+
+
+def router(questions: Questions, views: Views, stopping: threading.Event) -> APIRouter:
     pages = APIRouter()
-    views = {
-        language: _View(language, catalogue, ZoneInfo(settings.timezone))
-        for language, catalogue in load_catalogues().items()
-    }
-
-    def view(language: str | None) -> _View:
-        return views[language or settings.language]
 
     @pages.get("/", response_class=HTMLResponse)
-    async def live_page(lang: Language = None) -> str:
-        entries, gateways = await questions.ask(lambda db: (newest(db, ROWS), completeness(db)))
-        return view(lang).page(entries, gateways)
+    async def live_page(who: Anybody, lang: Language = None) -> str:
+        entries, gateways = await questions.ask(lambda db: _seen(db, who))
+        newest_id = entries[0].id if entries else 0
+        by_time = sorted(entries, key=lambda entry: entry.at_us, reverse=True)
+        values = {
+            "entries": by_time,
+            "places": _places(gateways),
+            "gateways": gateways,
+            "newest_id": newest_id,
+            "rows_kept": ROWS,
+            "reads": who.role in READERS,
+            "watches": who.role in WATCHERS,
+            "role": who.role,
+        }
+        return views.render(lang, "live.html", values)
 
     @pages.get("/parts/gateways", response_class=HTMLResponse)
-    async def gateways_part(lang: Language = None) -> str:
-        return view(lang).gateways(await questions.ask(completeness))
+    async def gateways_part(who: Watcher, lang: Language = None) -> str:
+        gateways = await questions.ask(lambda db: _gateways(db, who))
+        return views.render(lang, "gateways.html", {"gateways": gateways})
 
     @pages.get("/parts/entries")
     async def entries_stream(
         request: Request,
+        who: Reader,
         after: Annotated[int, Query(ge=0, le=2**62)],
         last_event_id: Annotated[str | None, Header(pattern=r"^\d{1,18}$")] = None,
         lang: Language = None,
     ) -> StreamingResponse:
         start = int(last_event_id) if last_event_id is not None else after
-        found = follow(questions, start, stopping, request.is_disconnected)
+        found = follow(questions, start, stopping, request.is_disconnected, who.communities)
 
         async def as_rows(entries: Sequence[Entry]) -> list[str]:
-            gateways = await questions.ask(completeness)
-            return [view(lang).row(entry, gateways) for entry in entries]
+            places = _places(await questions.ask(lambda db: _gateways(db, who)))
+            return [views.render(lang, "row.html", {"entry": each, "places": places}) for each in entries]
 
         return StreamingResponse(as_events(found, as_rows), media_type="text/event-stream")
 
     return pages
 
 
-class _View:
-    """Renders in one language and time zone."""
-
-    def __init__(self, language: str, catalogue: Catalogue, zone: tzinfo) -> None:
-        self._zone = zone
-        self._environment = Environment(
-            loader=FileSystemLoader(_TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            extensions=["jinja2.ext.i18n"],
-        )
-        self._environment.install_gettext_callables(  # type: ignore[attr-defined]
-            catalogue.gettext, catalogue.ngettext, newstyle=True
-        )
-        self._environment.globals |= {
-            "language": language,
-            "rows_kept": ROWS,
-            "troubles": words.TROUBLES,
-            "kind_words": _words(catalogue, words.KINDS),
-            "reason_words": _words(catalogue, words.REASONS),
-            "category_words": _words(catalogue, words.CATEGORIES),
-            "condition_words": _words(catalogue, words.CONDITIONS),
-            "finding_words": _words(catalogue, words.FINDINGS),
-            "time": self._time,
-            "day": self._day,
-        }
-
-    def page(self, entries: Sequence[Entry], gateways: Sequence[Completeness]) -> str:
-        newest_id = entries[0].id if entries else 0
-        entries = sorted(entries, key=lambda entry: entry.at_us, reverse=True)
-        return self._render(
-            "live.html", entries=entries, places=_places(gateways), gateways=gateways, newest_id=newest_id
-        )
-
-    def gateways(self, gateways: Sequence[Completeness]) -> str:
-        return self._render("gateways.html", gateways=gateways)
-
-    def row(self, entry: Entry, gateways: Sequence[Completeness]) -> str:
-        return self._render("row.html", entry=entry, places=_places(gateways))
-
-    def _render(self, template: str, **values: Any) -> str:
-        today = datetime.now(self._zone).date()
-        return self._environment.get_template(template).render(today=today, **values)
-
-    def _time(self, at_us: int) -> str:
-        return f"{local(at_us, self._zone):%H:%M:%S}"
-
-    def _day(self, at_us: int) -> str:
-        return f"{local(at_us, self._zone):%Y-%m-%d}"
+def _seen(connection: Connection, who: Who) -> tuple[list[Entry], list[Completeness]]:
+    sites = sites_of(connection, who.communities)
+    entries = newest(connection, ROWS, sites) if who.role in READERS else []
+    return entries, _gateways(connection, who) if who.role in WATCHERS else []
 
 
-def _words(catalogue: Catalogue, known: Mapping[str, str]) -> Callable[[str], str]:
-    """What the code has no sentence for is shown as it is."""
-    return lambda word: catalogue.gettext(known.get(word, word))
+def _gateways(connection: Connection, who: Who) -> list[Completeness]:
+    sites = frozenset(sites_of(connection, who.communities))
+    return [found for found in completeness(connection) if found.site in sites]
 
 
 def _places(gateways: Sequence[Completeness]) -> Mapping[tuple[str, str], Completeness]:

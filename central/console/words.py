@@ -174,3 +174,14 @@ FINDINGS: dict[str, str] = {
     "old_state": N_("old messages played again"),
     "envelope": N_("visitors' envelopes that do not fit their records"),
 }
+
+ROLES: dict[str, str] = {
+    "officer": N_("Officer"),
+    "approver": N_("Approver"),
+    "supervisor": N_("Supervisor"),
+    "worker": N_("Community worker"),
+    "installer": N_("Installer"),
+    "operator": N_("Operator"),
+    "administrator": N_("Administrator"),
+    "resident": N_("Resident"),
+}

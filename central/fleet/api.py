@@ -8,15 +8,22 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from fastapi import Path as InPath
 from pydantic import BaseModel, Field
-from starlette.exceptions import HTTPException
+from sqlalchemy import Connection
 
-from central.errors import StoreUnavailable
+from central.accounts.book import sites_of
+from central.accounts.guard import open_to_all, requires
+from central.accounts.who import Role, Who
+from central.errors import NotThere, StoreUnavailable
 from central.fleet.completeness import Completeness, completeness
 from central.ingest.service import IngestStatus
 from central.problems import RESPONSES, documented
 from central.store.questions import Questions
 from central.times import utc_text
 
+WATCHERS = (Role.OPERATOR, Role.INSTALLER, Role.OFFICER, Role.SUPERVISOR)
+"""Who may see how gateways and readers are, and whether their records are complete. No person is in it."""
+
+Watcher = Annotated[Who, requires(*WATCHERS)]
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
 SiteName = Annotated[str, InPath(pattern=_NAME, examples=["riverside"])]
 GatewayName = Annotated[str, InPath(pattern=_NAME, examples=["east"])]
@@ -118,25 +125,26 @@ def router(questions: Questions, ingest_status: Callable[[], IngestStatus]) -> A
     api = APIRouter(tags=["gateways"])
 
     @api.get("/gateways", responses=RESPONSES, summary="All gateways and how complete their records are")
-    async def gateways() -> list[GatewayOut]:
-        return [GatewayOut.of(found) for found in await questions.ask(completeness)]
+    async def gateways(who: Watcher) -> list[GatewayOut]:
+        return [GatewayOut.of(found) for found in await questions.ask(lambda db: _seen(db, who))]
 
     @api.get(
         "/gateways/{site}/{gateway}",
         responses={**RESPONSES, 404: documented("No such gateway has ever spoken")},
         summary="One gateway and how complete its records are",
     )
-    async def gateway(site: SiteName, gateway: GatewayName) -> GatewayOut:
-        found = await questions.ask(lambda db: completeness(db, site=site, name=gateway))
+    async def gateway(site: SiteName, gateway: GatewayName, who: Watcher) -> GatewayOut:
+        found = await questions.ask(lambda db: _seen(db, who, site, gateway))
         if not found:
-            raise HTTPException(404, "no such gateway has spoken yet; /api/v1/gateways lists those that have")
+            raise NotThere("no such gateway has spoken yet; /api/v1/gateways lists those that have")
         return GatewayOut.of(found[0])
 
     @api.get(
         "/health",
         responses={503: {"model": Health, "description": "Records cannot be taken in just now"}},
-        summary="Whether the centre takes records in",
+        summary="Whether the centre takes records in; for whoever watches over the service",
         tags=["centre"],
+        dependencies=[open_to_all()],
     )
     async def health(response: Response) -> Health:
         state = await _health(questions, ingest_status())
@@ -144,6 +152,13 @@ def router(questions: Questions, ingest_status: Callable[[], IngestStatus]) -> A
         return state
 
     return api
+
+
+def _seen(
+    connection: Connection, who: Who, site: str | None = None, name: str | None = None
+) -> list[Completeness]:
+    sites = frozenset(sites_of(connection, who.communities))
+    return [found for found in completeness(connection, site=site, name=name) if found.site in sites]
 
 
 async def _health(questions: Questions, ingest: IngestStatus) -> Health:

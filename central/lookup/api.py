@@ -10,15 +10,23 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
+from sqlalchemy import Connection
 
+from central.accounts.book import sites_of
+from central.accounts.guard import requires
+from central.accounts.who import Role, Who
 from central.errors import BadQuestion
-from central.fleet.completeness import completeness
-from central.lookup.entries import MAX_PAGE, Entry, Question, Window, entries_of_door
+from central.fleet.completeness import Completeness, completeness
+from central.lookup.entries import MAX_PAGE, Entry, Page, Question, Window, entries_of_door
 from central.lookup.feed import as_events, follow
 from central.problems import RESPONSES
 from central.store.questions import Questions
 from central.times import local, micros, utc_text
 
+READERS = (Role.OFFICER,)
+"""Who may see what happened at doors: where, when and why, and nobody's name."""
+
+Reader = Annotated[Who, requires(*READERS)]
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
 _EVENTS: dict[int | str, dict[str, Any]] = {
     **RESPONSES,
@@ -84,14 +92,13 @@ def router(questions: Questions, zone: tzinfo, stopping: threading.Event) -> API
         door: Annotated[str, Query(pattern=_NAME, examples=["east-unit-1"])],
         from_: Annotated[datetime, Query(alias="from", examples=["2026-11-23T00:00:00+08:00"])],
         until: Annotated[datetime, Query(examples=["2026-11-24T00:00:00+08:00"])],
+        who: Reader,
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
         cursor: Annotated[str | None, Query(max_length=64)] = None,
     ) -> EntriesOut:
         window = Window(_moment("from", from_), _moment("until", until))
         question = Question(site, gateway, door, window, limit, cursor)
-        page, found = await questions.ask(
-            lambda db: (entries_of_door(db, question), completeness(db, site=site, name=gateway))
-        )
+        page, found = await questions.ask(lambda db: _of_door(db, question, who))
         known = found[0] if found else None
         until_us = known.complete_until_us if known else None
         return EntriesOut(
@@ -109,6 +116,7 @@ def router(questions: Questions, zone: tzinfo, stopping: threading.Event) -> API
     )
     async def live(
         request: Request,
+        who: Reader,
         last_event_id: Annotated[str | None, Header(pattern=r"^\d{1,18}$")] = None,
         after: Annotated[int | None, Query(ge=0, le=2**62)] = None,
     ) -> StreamingResponse:
@@ -116,13 +124,21 @@ def router(questions: Questions, zone: tzinfo, stopping: threading.Event) -> API
         entries are made up for, also while a backlog arrives; for the rest ask for the door's window. An
         event `again` says that the number comes from another database: begin anew."""
         start = int(last_event_id) if last_event_id is not None else after
-        found = follow(questions, start, stopping, request.is_disconnected)
+        found = follow(questions, start, stopping, request.is_disconnected, who.communities)
         return StreamingResponse(as_events(found, as_json), media_type="text/event-stream")
 
     async def as_json(entries: Sequence[Entry]) -> list[str]:
         return [EntryOut.of(entry, zone).model_dump_json() for entry in entries]
 
     return api
+
+
+def _of_door(connection: Connection, question: Question, who: Who) -> tuple[Page, list[Completeness]]:
+    """A site of others is answered like one that there is not."""
+    if question.site not in sites_of(connection, who.communities):
+        return Page([], None), []
+    found = completeness(connection, site=question.site, name=question.gateway)
+    return entries_of_door(connection, question), found
 
 
 def _moment(field: str, at: datetime) -> int:

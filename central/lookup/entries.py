@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -107,15 +107,18 @@ def entries_of_door(connection: Connection, question: Question) -> Page:
     return Page(page, _cursor(page[-1]) if more else None)
 
 
-def newest(connection: Connection, count: int) -> list[Entry]:
-    """The `count` entries that arrived last, the newest first."""
-    query = _entries().where(_worth_a_line()).order_by(record.c.id.desc()).limit(count)
+def newest(connection: Connection, count: int, sites: Collection[str]) -> list[Entry]:
+    """The `count` entries of `sites` that arrived last, the newest first."""
+    query = (
+        _entries().where(_worth_a_line(), gateway.c.site.in_(sites)).order_by(record.c.id.desc()).limit(count)
+    )
     return [_entry(row) for row in connection.execute(query)]
 
 
-def arrived_after(connection: Connection, number: int, count: int) -> list[Entry]:
-    """Up to `count` entries that arrived after the one numbered `number`, in order of arrival."""
-    query = _entries().where(record.c.id > number, _worth_a_line()).order_by(record.c.id).limit(count)
+def arrived_after(connection: Connection, number: int, count: int, sites: Collection[str]) -> list[Entry]:
+    """Up to `count` entries of `sites` that arrived after the one numbered `number`, in order of arrival."""
+    here = (record.c.id > number) & gateway.c.site.in_(sites)
+    query = _entries().where(here, _worth_a_line()).order_by(record.c.id).limit(count)
     return [_entry(row) for row in connection.execute(query)]
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import Connection
 
+from central.accounts.book import sites_of
 from central.errors import StoreUnavailable
 from central.lookup.entries import Entry, arrived_after, newest_id
 from central.store.questions import Questions
@@ -46,14 +47,15 @@ async def follow(
     after: int | None,
     stopping: threading.Event,
     gone: Callable[[], Awaitable[bool]],
+    communities: Collection[int],
 ) -> AsyncIterator[News]:
-    """Yields what arrives after the record numbered `after` (None: from now on). Ends when the centre stops
-    or the other side has gone."""
+    """Yields what arrives of these communities after the record numbered `after` (None: from now on). Ends
+    when the centre stops or the other side has gone."""
     at = after
     silent_s = 0.0
     while not stopping.is_set() and not await gone():
         with contextlib.suppress(StoreUnavailable):  # the health endpoint says it; the feed goes on after it
-            news = await questions.ask(partial(_look, after=at))
+            news = await questions.ask(partial(_look, after=at, communities=communities))
             at = news.number
             if news.entries or news.begin_again or silent_s >= COMMENT_EVERY_S:
                 silent_s = 0.0
@@ -62,13 +64,15 @@ async def follow(
         silent_s += LOOK_EVERY_S
 
 
-def _look(connection: Connection, after: int | None) -> News:
+def _look(connection: Connection, after: int | None, communities: Collection[int]) -> News:
     last = newest_id(connection)
     if after is None:
         return News(last)
     if after > last:
         return News(last, begin_again=True)
-    entries = arrived_after(connection, max(after, last - MAX_REPLAYED), MAX_REPLAYED)
+    entries = arrived_after(
+        connection, max(after, last - MAX_REPLAYED), MAX_REPLAYED, sites_of(connection, communities)
+    )
     return News(entries[-1].id if entries else after, entries)
 
 

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from central.store import identity_tables, lookup_tables, register_tables, tables
+from central.store import (
+    account_tables,
+    alarm_tables,
+    identity_tables,
+    lookup_tables,
+    register_tables,
+    tables,
+)
 
-__all__ = ["identity_tables", "lookup_tables", "metadata", "register_tables", "tables"]
+__all__ = [
+    "account_tables",
+    "alarm_tables",
+    "identity_tables",
+    "lookup_tables",
+    "metadata",
+    "register_tables",
+    "tables",
+]
 
 metadata = tables.metadata

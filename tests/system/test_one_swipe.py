@@ -12,7 +12,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from bench.centre_view import CentreView
@@ -103,7 +102,7 @@ def test_the_page_and_the_api_speak_of_doors_and_never_of_people(estate: Estate)
     assert swipe(estate, "east-garage", "P0005")["opened"]
     assert settle(estate, 30)
     for path in ("/", "/api/v1/gateways", "/api/v1/health"):
-        text = httpx.get(estate.address + path, timeout=10).text
+        text = estate.asked(path).text
         for person in estate.people():
             assert person.id_number not in text
             assert str(estate.token_of(person, "east-unit-1")) not in text

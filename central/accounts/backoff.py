@@ -1,0 +1,44 @@
+"""Who has failed too often waits: by account and by address, in memory (trust.md R-64; ASVS 2.4.1).
+
+Counted in this process alone: where several serve the pages, whoever guesses has that many times the tries.
+"""
+
+from __future__ import annotations
+
+import time
+from hashlib import sha256
+from typing import Final
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from central.errors import TooOften
+
+_OF_AN_ACCOUNT: Final = RateLimitItemPerMinute(5, 15)
+_OF_AN_ADDRESS: Final = RateLimitItemPerMinute(50, 15)
+"""Many people may come from one office."""
+
+
+class Backoff:
+    """`refuse_if_too_often` before a try, `failed` after one that was wrong."""
+
+    def __init__(self) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def refuse_if_too_often(self, who: str, address: str) -> None:
+        """Raises TooOften. `who`: a login or an account's number, whether there is such a one or not."""
+        for item, key in _keys(who, address):
+            if not self._limiter.test(item, key):
+                reset_s = self._limiter.get_window_stats(item, key).reset_time
+                wait_s = max(1, round(reset_s - time.time()))
+                raise TooOften("too many wrong tries; wait before the next one", wait_s)
+
+    def failed(self, who: str, address: str) -> None:
+        for item, key in _keys(who, address):
+            self._limiter.hit(item, key)
+
+
+def _keys(who: str, address: str) -> tuple[tuple[RateLimitItemPerMinute, str], ...]:
+    named = sha256(who.encode()).hexdigest()[:32]
+    return (_OF_AN_ACCOUNT, f"account {named}"), (_OF_AN_ADDRESS, f"address {address}")

@@ -1,0 +1,120 @@
+"""The watch: reads what has arrived, lets the rules look at it, and writes down what they found."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy import Engine
+
+from central.alarms import book, webhooks
+from central.alarms.kinds import BY_STATE, WATCHED
+from central.alarms.rules import Lasting, Rules, Walk
+from central.alarms.states import compared, found_now
+from central.errors import RowRefused, StoreUnavailable
+from central.store.engine import reading, writing
+from central.store.tables import record
+
+log = logging.getLogger(__name__)
+
+EVERY_S: Final = 0.5
+STATES_EVERY_US: Final = 10_000_000
+MOST_RECORDS: Final = 2_000
+"""Looked at in one go: a backlog of months must not become one transaction."""
+
+NOTED_EVERY: Final = 20_000
+"""So many records may be read a second time after a stop, when none of them was worth a note."""
+
+
+class Watch:
+    """One look at a time; keeps nothing that the database does not."""
+
+    def __init__(self, writer: Engine, reader: Engine, now_us: Callable[[], int]) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._now_us = now_us
+        self._at: int | None = None
+        self._noted = 0
+        self._states_at_us = 0
+
+    def begin(self) -> None:
+        """Raises StoreUnavailable, RowRefused."""
+        with writing(self._writer) as connection:
+            book.begin_usual_rules(connection, self._now_us())
+
+    def look(self) -> bool:
+        """Whether there is more to look at. Raises StoreUnavailable, RowRefused: then nothing was noted, and
+        it is looked at again."""
+        with reading(self._reader) as connection:
+            rules = Rules(book.rules_in_force(connection))
+            first = self._at if self._at is not None else book.cursor(connection)
+            newest = book.newest_record(connection)
+            here = (record.c.id > first) & (record.c.id <= newest)
+            rows = book.noticed(connection, here, WATCHED, MOST_RECORDS)
+            more = len(rows) == MOST_RECORDS
+            last = rows[-1] if more else None
+            through = book.number_of(connection, last.gateway_id, last.epoch, last.seq) if last else newest
+            lasting = book.lasting(connection, rules) if rows or self._states_due else []
+        walk = Walk(rules, (each for each in lasting if each.rule.kind not in BY_STATE))
+        for row in rows:
+            walk.take(row)
+        changed = walk.changed()
+        if self._states_due:
+            changed += self._of_states(rules, lasting)
+        if changed or through - self._noted >= NOTED_EVERY:
+            self._note(changed, through)
+        self._at = through
+        return more
+
+    @property
+    def _states_due(self) -> bool:
+        return self._now_us() - self._states_at_us >= STATES_EVERY_US
+
+    def _of_states(self, rules: Rules, lasting: list[Lasting]) -> list[Lasting]:
+        now_us = self._states_at_us = self._now_us()
+        with reading(self._reader) as connection:
+            found = found_now(connection, now_us)
+        of_states = [each for each in lasting if each.rule.kind in BY_STATE]
+        return compared(rules, found, of_states, now_us)
+
+    def _note(self, changed: list[Lasting], through: int) -> None:
+        now_us = self._now_us()
+        with writing(self._writer) as connection:
+            for number, each in book.note(connection, changed, now_us):
+                webhooks.announce(connection, number, each, now_us)
+            book.set_cursor(connection, through)
+        self._noted = through
+
+
+class WatchService:
+    """Looks again and again in a thread of its own, until `stop`."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        begun = told = False
+        while not self._stopping.is_set():
+            try:
+                if not begun:
+                    self._watch.begin()
+                    begun = True
+                while self._watch.look() and not self._stopping.is_set():
+                    continue
+                told = False
+            except (StoreUnavailable, RowRefused) as error:
+                if not told:
+                    log.warning("alarms: %s; looked at again when the database answers", error)
+                told = True
+            self._stopping.wait(EVERY_S)

@@ -1,0 +1,186 @@
+"""The pages of signing in: password, code, a first authenticator, a code for a new account. Plain forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
+
+import segno
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from central.accounts import second_factor
+from central.accounts.api import next_step
+from central.accounts.book import Session
+from central.accounts.guard import open_to_all
+from central.accounts.identify import Identify, address_of, forget, keep, refuse_foreign
+from central.accounts.sign_in import Enrolment
+from central.console.demo_accounts import DemoAccount
+from central.console.views import Language, Views
+from central.errors import BadQuestion, CentralError, NotSignedIn, TooOften
+
+_Text = Annotated[str, Form(max_length=512)]
+_STEPS: Final[Mapping[str | None, str]] = {"code": "/sign-in/code", "enrol": "/sign-in/enrol", None: "/"}
+_SEE_OTHER: Final = 303
+
+
+class _Pages:
+    """What the forms share."""
+
+    def __init__(self, identify: Identify, views: Views, demo: Sequence[DemoAccount]) -> None:
+        self.identify = identify
+        self.sign_in = identify.sign_in
+        self._views = views
+        self._demo = demo
+
+    def shown(self, lang: str | None, error: CentralError | None = None, **values: Any) -> HTMLResponse:
+        told = {"step": "password", "codes": {}, "login": "", "enrolment": None, "qr": None, **values}
+        told |= {"error": _told(error), "demo": self._demo}
+        return HTMLResponse(self._views.render(lang, "sign_in.html", told), _status(error))
+
+    def code(self, found: Session, lang: str | None, error: CentralError | None = None) -> HTMLResponse:
+        now_s = self._views.now_us() // 1_000_000
+        codes = {
+            each.login: second_factor.code_at(each.secret, now_s)
+            for each in self._demo
+            if each.login == found.login
+        }
+        return self.shown(lang, error, step="code", login=found.login, codes=codes)
+
+    def enrol(self, made: Enrolment, lang: str | None, error: CentralError | None = None) -> HTMLResponse:
+        picture = segno.make(made.address, error="m").svg_inline(scale=4, border=2, dark="#000", light="#fff")
+        return self.shown(lang, error, step="enrol", enrolment=made, qr=picture)
+
+    async def half(self, request: Request) -> Session | None:
+        """Whose session that is, also while the second factor is still to come."""
+        try:
+            return await self.identify.session(request)
+        except NotSignedIn:
+            return None
+
+    async def on(self, request: Request, token: str, lang: str | None) -> Response:
+        """To the next step, or in."""
+        step = next_step(await self.sign_in.session(token))
+        answer = RedirectResponse(f"{_STEPS[step]}{_asked(lang)}", _SEE_OTHER)
+        keep(answer, request, token)
+        return answer
+
+
+def router(identify: Identify, views: Views, demo: Sequence[DemoAccount] = ()) -> APIRouter:
+    """`demo`: accounts whose secrets everybody may see; there are none but in the demo."""
+    pages = APIRouter(dependencies=[open_to_all()])
+    shared = _Pages(identify, views, demo)
+    _first_factor(pages, shared)
+    _second_factor(pages, shared)
+    _enrolment(pages, shared)
+    return pages
+
+
+def _first_factor(pages: APIRouter, shared: _Pages) -> None:
+    @pages.get("/sign-in")
+    async def password_page(lang: Language = None) -> HTMLResponse:
+        return shared.shown(lang)
+
+    @pages.post("/sign-in")
+    async def password(request: Request, login: _Text, password: _Text, lang: Language = None) -> Response:
+        refuse_foreign(request)
+        try:
+            token = await shared.sign_in.password(login, password, address_of(request))
+        except (NotSignedIn, TooOften) as error:
+            return shared.shown(lang, error, login=login)
+        return await shared.on(request, token, lang)
+
+    @pages.get("/sign-in/activate")
+    async def activate_page(lang: Language = None) -> HTMLResponse:
+        return shared.shown(lang, step="activate")
+
+    @pages.post("/sign-in/activate")
+    async def activate(request: Request, code: _Text, password: _Text, lang: Language = None) -> Response:
+        refuse_foreign(request)
+        try:
+            token = await shared.sign_in.activate(code, password, address_of(request))
+        except (NotSignedIn, TooOften, BadQuestion) as error:
+            return shared.shown(lang, error, step="activate")
+        return await shared.on(request, token, lang)
+
+
+def _second_factor(pages: APIRouter, shared: _Pages) -> None:
+    @pages.get("/sign-in/code")
+    async def code_page(request: Request, lang: Language = None) -> Response:
+        found = await shared.half(request)
+        return shared.code(found, lang) if found and found.has_second else _back(lang)
+
+    @pages.post("/sign-in/code")
+    async def code(request: Request, code: _Text, lang: Language = None) -> Response:
+        found = await shared.half(request)
+        if found is None:
+            return _back(lang)
+        try:
+            token = await shared.sign_in.second(found, code, address_of(request))
+        except (NotSignedIn, TooOften) as error:
+            return shared.code(found, lang, error)
+        return await shared.on(request, token, lang)
+
+    @pages.post("/sign-out")
+    async def sign_out(request: Request, lang: Language = None) -> Response:
+        found = await shared.half(request)
+        if found is not None:
+            await shared.sign_in.end(found)
+        answer = _back(lang)
+        forget(answer, request)
+        return answer
+
+
+def _enrolment(pages: APIRouter, shared: _Pages) -> None:
+    @pages.get("/sign-in/enrol")
+    async def enrol_page(request: Request, lang: Language = None) -> Response:
+        found = await shared.half(request)
+        if found is None or found.has_second:
+            return _back(lang)
+        return shared.enrol(shared.sign_in.enrolment(found), lang)
+
+    @pages.post("/sign-in/enrol")
+    async def enrol(request: Request, secret: _Text, code: _Text, lang: Language = None) -> Response:
+        found = await shared.half(request)
+        if found is None or found.has_second:
+            return _back(lang)
+        try:
+            token = await shared.sign_in.enrol(found, secret, code, address_of(request))
+        except BadQuestion:
+            return _back(lang)
+        except (NotSignedIn, TooOften) as error:
+            return shared.enrol(Enrolment(secret, second_factor.address_of(secret, found.login)), lang, error)
+        return await shared.on(request, token, lang)
+
+
+def _back(lang: str | None) -> Response:
+    return RedirectResponse(f"/sign-in{_asked(lang)}", _SEE_OTHER)
+
+
+def _asked(lang: str | None) -> str:
+    return f"?lang={lang}" if lang else ""
+
+
+def _told(error: CentralError | None) -> tuple[str, int] | None:
+    """A word that the page has a sentence for, and seconds to wait."""
+    match error:
+        case None:
+            return None
+        case TooOften(wait_s=wait_s):
+            return "often", wait_s
+        case BadQuestion():
+            return "weak", 0
+        case _:
+            return "wrong", 0
+
+
+def _status(error: CentralError | None) -> int:
+    match error:
+        case None:
+            return 200
+        case TooOften():
+            return 429
+        case BadQuestion():
+            return 422
+        case _:
+            return 401

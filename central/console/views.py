@@ -1,0 +1,69 @@
+"""Templates in the reader's language and the place's time, for all pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from fastapi import Query
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from central.console import words
+from central.console.catalogue import Catalogue, load_catalogues
+from central.settings import ConsolePart
+from central.times import local
+
+_TEMPLATES = Path(__file__).parent / "templates"
+Language = Annotated[Literal["zh", "en"] | None, Query(alias="lang")]
+
+
+class Views:
+    """Renders a template in the language that was asked for, else in that of the settings."""
+
+    def __init__(self, settings: ConsolePart, now_us: Callable[[], int]) -> None:
+        self.now_us = now_us
+        self._language = settings.language
+        self._zone = ZoneInfo(settings.timezone)
+        self._environments = {
+            language: self._environment(language, catalogue)
+            for language, catalogue in load_catalogues().items()
+        }
+
+    def render(self, language: str | None, template: str, values: Mapping[str, Any]) -> str:
+        environment = self._environments[language or self._language]
+        today = datetime.now(self._zone).date()
+        return environment.get_template(template).render(today=today, **values)
+
+    def _environment(self, language: str, catalogue: Catalogue) -> Environment:
+        environment = Environment(
+            loader=FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
+        )
+        environment.install_gettext_callables(  # type: ignore[attr-defined]
+            catalogue.gettext, catalogue.ngettext, newstyle=True
+        )
+        environment.globals |= {
+            "language": language,
+            "troubles": words.TROUBLES,
+            "kind_words": _words(catalogue, words.KINDS),
+            "reason_words": _words(catalogue, words.REASONS),
+            "category_words": _words(catalogue, words.CATEGORIES),
+            "condition_words": _words(catalogue, words.CONDITIONS),
+            "finding_words": _words(catalogue, words.FINDINGS),
+            "role_words": _words(catalogue, words.ROLES),
+            "time": lambda at_us: f"{local(at_us, self._zone):%H:%M:%S}",
+            "day": lambda at_us: f"{local(at_us, self._zone):%Y-%m-%d}",
+        }
+        return environment
+
+
+def _words(catalogue: Catalogue, known: Mapping[str, str]) -> Callable[[str], str]:
+    """What the code has no sentence for is shown as it is."""
+    return lambda word: catalogue.gettext(known.get(word, word))

@@ -1,0 +1,392 @@
+"""Signing in over the real web application: two factors, limits, sessions, and what ends them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pyotp
+import pytest
+from central_web_support import AN_OFFICER, COMMUNITY, SEALER, Filled, Served, a_filled
+from sqlalchemy import select
+
+from central.accounts import book, passwords
+from central.accounts.who import Role
+from central.store.account_tables import account_event, session
+from central.store.engine import writing
+
+PASSWORD = "the swallows come back in spring"
+KEPT = passwords.hashed(PASSWORD)
+SECOND_US = 1_000_000
+
+
+class Town:
+    """The application with a clock of its own, and people with accounts in it."""
+
+    def __init__(self, filled: Filled, served: Served, clock: list[int]) -> None:
+        self.filled = filled
+        self.served = served
+        self._clock = clock
+        self.opened = ExitStack()
+
+    @property
+    def now_us(self) -> int:
+        return self._clock[0]
+
+    def passes(self, seconds: float) -> None:
+        self._clock[0] += int(seconds * SECOND_US)
+
+    def account(self, login: str = "zhou", role: Role = Role.OFFICER, *, second: bool = True) -> str:
+        """Its authenticator's secret."""
+        secret = pyotp.random_base32()
+        with writing(self.filled.writer) as connection:
+            number, _ = book.make_account(
+                connection,
+                login,
+                name="周警官",
+                role=role,
+                unit="一号警务室",
+                communities=[COMMUNITY],
+                by="test",
+                now_us=self.now_us,
+            )
+            book.set_password(connection, number, KEPT, by_code=True, now_us=self.now_us)
+            if second:
+                book.set_second(connection, number, SEALER.sealed(number, secret), 0, self.now_us)
+        return secret
+
+    def browser(self) -> httpx.Client:
+        """Keeps cookies, and says that our own page sends what it sends."""
+        client = httpx.Client(
+            base_url=f"{self.served.address}/api/v1", headers={"Sec-Fetch-Site": "same-origin"}, timeout=30
+        )
+        return self.opened.enter_context(client)
+
+    def code(self, secret: str) -> str:
+        return pyotp.TOTP(secret).at(self.now_us // SECOND_US)
+
+    def signed_in(self, login: str, secret: str) -> httpx.Client:
+        browser = self.browser()
+        first = browser.post("/sign-in", json={"login": login, "password": PASSWORD})
+        assert (first.status_code, first.json()) == (200, {"next": "code"})
+        second = browser.post("/sign-in/code", json={"code": self.code(secret)})
+        assert (second.status_code, second.json()) == (200, {"next": None})
+        return browser
+
+    def events(self) -> list[str]:
+        with self.filled.reader.connect() as connection:
+            return list(
+                connection.execute(select(account_event.c.event).order_by(account_event.c.id)).scalars()
+            )
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    clock = [1_800_000_000 * SECOND_US]
+    with a_filled(tmp_path) as filled, Served(filled, who=None, now_us=lambda: clock[0]) as served:
+        town = Town(filled, served, clock)
+        with town.opened:
+            yield town
+
+
+def test_two_factors_let_in_and_either_alone_does_not(town: Town) -> None:
+    secret = town.account()
+    browser = town.browser()
+    assert browser.get("/gateways").status_code == 401
+    assert browser.post("/sign-in/code", json={"code": town.code(secret)}).status_code == 401
+    assert browser.post("/sign-in", json={"login": "zhou", "password": PASSWORD}).json() == {"next": "code"}
+    assert browser.get("/gateways").status_code == 401, "the second factor is still to come"
+    assert browser.post("/sign-in/code", json={"code": town.code(secret)}).status_code == 200
+    assert browser.get("/gateways").status_code == 200
+    me = browser.get("/me").json()
+    assert me == {"name": "周警官", "role": "officer", "unit": "一号警务室", "communities": [COMMUNITY]}
+
+
+def test_a_code_is_good_once(town: Town) -> None:
+    secret = town.account()
+    code = town.code(secret)
+    town.signed_in("zhou", secret)
+    again = town.browser()
+    again.post("/sign-in", json={"login": "zhou", "password": PASSWORD})
+    assert again.post("/sign-in/code", json={"code": code}).status_code == 401
+    town.passes(30)
+    assert again.post("/sign-in/code", json={"code": town.code(secret)}).status_code == 200
+
+
+@pytest.mark.parametrize(("late_s", "status"), [(0, 200), (30, 200), (90, 401)])
+def test_a_code_is_good_for_half_a_minute_and_a_little_more(town: Town, late_s: int, status: int) -> None:
+    secret = town.account()
+    browser = town.browser()
+    browser.post("/sign-in", json={"login": "zhou", "password": PASSWORD})
+    code = town.code(secret)
+    town.passes(late_s)
+    assert browser.post("/sign-in/code", json={"code": code}).status_code == status
+
+
+def test_what_is_wrong_is_said_alike_whether_there_is_such_an_account_or_not(town: Town) -> None:
+    town.account()
+    said = [
+        town.browser().post("/sign-in", json={"login": login, "password": "not the password at all"}).json()
+        for login in ("zhou", "nobody")
+    ]
+    assert said[0] == said[1]
+    assert said[0]["status"] == 401
+    assert town.events()[-2:] == ["refused", "refused"]
+
+
+def test_after_five_wrong_tries_the_right_password_has_to_wait_too(town: Town) -> None:
+    town.account()
+    town.account("wu")
+    for _ in range(5):
+        assert town.browser().post("/sign-in", json={"login": "zhou", "password": "wrong"}).status_code == 401
+    answer = town.browser().post("/sign-in", json={"login": "zhou", "password": PASSWORD})
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["Retry-After"]) <= 900
+    assert town.browser().post("/sign-in", json={"login": "wu", "password": PASSWORD}).status_code == 200
+
+
+def test_codes_are_not_guessed_either(town: Town) -> None:
+    town.account()
+    browser = town.browser()
+    browser.post("/sign-in", json={"login": "zhou", "password": PASSWORD})
+    wrong = [browser.post("/sign-in/code", json={"code": f"{n:06d}"}).status_code for n in range(6)]
+    assert wrong == [401] * 5 + [429]
+
+
+def test_a_session_ends_when_it_is_idle_for_a_quarter_of_an_hour(town: Town) -> None:
+    browser = town.signed_in("zhou", town.account())
+    town.passes(14 * 60)
+    assert browser.get("/me").status_code == 200
+    town.passes(14 * 60)
+    assert browser.get("/me").status_code == 200
+    town.passes(15 * 60)
+    assert browser.get("/me").status_code == 401
+
+
+def test_a_session_ends_after_twelve_hours_however_busy_it_is(town: Town) -> None:
+    browser = town.signed_in("zhou", town.account())
+    for _ in range(12 * 6 - 1):
+        town.passes(600)
+        assert browser.get("/me").status_code == 200
+    town.passes(600)
+    assert browser.get("/me").status_code == 401
+
+
+def test_signing_out_ends_it_for_whoever_kept_the_cookie(town: Town) -> None:
+    browser = town.signed_in("zhou", town.account())
+    kept = dict(browser.cookies)
+    assert browser.post("/sign-out").status_code == 204
+    assert httpx.get(f"{town.served.address}/api/v1/me", cookies=kept).status_code == 401
+
+
+def test_the_token_changes_with_the_second_factor(town: Town) -> None:
+    """Whoever planted a cookie in a browser before gains nothing by it."""
+    secret = town.account()
+    browser = town.browser()
+    browser.post("/sign-in", json={"login": "zhou", "password": PASSWORD})
+    planted = dict(browser.cookies)
+    browser.post("/sign-in/code", json={"code": town.code(secret)})
+    assert dict(browser.cookies) != planted
+    assert httpx.get(f"{town.served.address}/api/v1/me", cookies=planted).status_code == 401
+
+
+def test_a_disabled_account_is_out_at_once(town: Town) -> None:
+    browser = town.signed_in("zhou", town.account())
+    admin = town.signed_in("admin", town.account("admin", Role.ADMINISTRATOR))
+    number = next(each["id"] for each in admin.get("/accounts").json() if each["login"] == "zhou")
+    assert admin.post(f"/accounts/{number}/disable").status_code == 204
+    assert browser.get("/me").status_code == 401
+    assert town.browser().post("/sign-in", json={"login": "zhou", "password": PASSWORD}).status_code == 401
+
+
+def test_of_cookies_and_passwords_only_hashes_are_kept(town: Town) -> None:
+    browser = town.signed_in("zhou", town.account())
+    [token] = browser.cookies.values()
+    with town.filled.reader.connect() as connection:
+        kept = connection.execute(select(session.c.token)).scalars().all()
+        assert kept == [book.hash_of(token)]
+        dump = "\n".join(connection.connection.driver_connection.iterdump())  # type: ignore[union-attr]
+    assert token not in dump
+    assert PASSWORD not in dump
+    assert "$argon2id$v=19$m=65536,t=3,p=4$" in dump
+
+
+def test_the_cookie_is_for_this_site_and_its_pages_cannot_read_it(town: Town) -> None:
+    town.account()
+    said = town.browser().post("/sign-in", json={"login": "zhou", "password": PASSWORD}).headers["set-cookie"]
+    assert {"HttpOnly", "Path=/", "SameSite=strict"} <= set(said.split("; "))
+    assert "Domain" not in said
+    assert "Max-Age" not in said
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"Sec-Fetch-Site": "cross-site"}, id="another site"),
+        pytest.param({"Sec-Fetch-Site": "same-site"}, id="a neighbour below one domain"),
+        pytest.param({"Origin": "https://evil.example"}, id="an older browser"),
+        pytest.param({"Origin": "null"}, id="from nowhere"),
+        pytest.param({}, id="without a word"),
+    ],
+)
+def test_another_sites_page_changes_nothing_in_your_name(town: Town, headers: dict[str, str]) -> None:
+    cookies = dict(town.signed_in("admin", town.account("admin", Role.ADMINISTRATOR)).cookies)
+    new = {"login": "mallory", "name": "m", "role": "officer", "unit": "u", "communities": []}
+    answer = httpx.post(
+        f"{town.served.address}/api/v1/accounts", json=new, cookies=cookies, headers=headers, timeout=30
+    )
+    assert answer.status_code == 403
+    assert "mallory" not in town.served.get("/api/v1/accounts").text
+
+
+def test_a_new_account_is_activated_by_its_code_and_sets_up_its_authenticator(town: Town) -> None:
+    admin = town.signed_in("admin", town.account("admin", Role.ADMINISTRATOR))
+    new = {"login": "li", "name": "李社工", "role": "worker", "unit": "居委会", "communities": [COMMUNITY]}
+    made = admin.post("/accounts", json=new)
+    assert made.status_code == 201
+    code = made.json()["code"]
+    browser = town.browser()
+    weak = browser.post("/sign-in/activation", json={"code": code, "password": "password123"})
+    assert (weak.status_code, "guessed first" in weak.json()["detail"]) == (422, True)
+    activated = browser.post("/sign-in/activation", json={"code": code, "password": PASSWORD})
+    assert activated.json() == {"next": "enrol"}
+    enrolment = browser.post("/sign-in/enrolment").json()
+    assert enrolment["address"].startswith("otpauth://totp/")
+    secret = enrolment["secret"]
+    wrong = browser.post("/sign-in/enrol", json={"secret": secret, "code": "000000"})
+    assert wrong.status_code == 401
+    done = browser.post("/sign-in/enrol", json={"secret": secret, "code": town.code(secret)})
+    assert done.json() == {"next": None}
+    assert browser.get("/me").json()["role"] == "worker"
+    assert browser.post("/sign-in/enrolment").status_code == 409, "nobody replaces it who is signed in"
+    again = town.browser().post("/sign-in/activation", json={"code": code, "password": PASSWORD})
+    assert again.status_code == 401, "a code is good once"
+
+
+def test_an_activation_code_is_good_for_a_day(town: Town) -> None:
+    admin = town.signed_in("admin", town.account("admin", Role.ADMINISTRATOR))
+    new = {"login": "li", "name": "李社工", "role": "worker", "unit": "居委会", "communities": []}
+    code = admin.post("/accounts", json=new).json()["code"]
+    town.passes(24 * 3_600)
+    late = town.browser().post("/sign-in/activation", json={"code": code, "password": PASSWORD})
+    assert late.status_code == 401
+
+
+def test_a_new_password_ends_all_sessions(town: Town) -> None:
+    secret = town.account()
+    here = town.signed_in("zhou", secret)
+    town.passes(30)
+    there = town.signed_in("zhou", secret)
+    new = "geese fly south when leaves turn"
+    assert here.post("/me/password", json={"old": "no", "new": new}).status_code == 401
+    assert here.post("/me/password", json={"old": PASSWORD, "new": new}).status_code == 204
+    assert (here.get("/me").status_code, there.get("/me").status_code) == (401, 401)
+    assert town.browser().post("/sign-in", json={"login": "zhou", "password": new}).status_code == 200
+
+
+def test_a_reset_account_begins_anew(town: Town) -> None:
+    secret = town.account()
+    browser = town.signed_in("zhou", secret)
+    admin = town.signed_in("admin", town.account("admin", Role.ADMINISTRATOR))
+    number = next(each["id"] for each in admin.get("/accounts").json() if each["login"] == "zhou")
+    code = admin.post(f"/accounts/{number}/reset").json()["code"]
+    assert browser.get("/me").status_code == 401
+    assert town.browser().post("/sign-in", json={"login": "zhou", "password": PASSWORD}).status_code == 401
+    activated = town.browser().post("/sign-in/activation", json={"code": code, "password": PASSWORD})
+    assert activated.json() == {"next": "enrol"}, "the former authenticator counts no more"
+
+
+def test_a_machine_comes_with_a_token_until_it_ends(town: Town) -> None:
+    with writing(town.filled.writer) as connection:
+        token = book.make_machine_token(
+            connection,
+            "board",
+            role=Role.OPERATOR,
+            communities=[COMMUNITY],
+            days=1,
+            by="test",
+            now_us=town.now_us,
+        )
+
+    def ask() -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.get(f"{town.served.address}/api/v1/gateways", headers=headers).status_code
+
+    assert ask() == 200
+    town.passes(86_400)
+    assert ask() == 401
+
+
+def test_a_token_that_was_ended_is_good_no_more(town: Town) -> None:
+    with writing(town.filled.writer) as connection:
+        make = {"role": Role.OPERATOR, "communities": [], "days": 9, "by": "test", "now_us": town.now_us}
+        token = book.make_machine_token(connection, "board", **make)  # type: ignore[arg-type]
+        assert book.end_machine_token(connection, "board", "test", town.now_us) == 1
+    headers = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(f"{town.served.address}/api/v1/gateways", headers=headers).status_code == 401
+
+
+# --- the pages -------------------------------------------------------------------------------------------
+
+
+def test_whoever_has_not_signed_in_is_led_to_the_page_where_one_does(town: Town) -> None:
+    answer = httpx.get(town.served.address)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    part = httpx.get(f"{town.served.address}/parts/gateways", headers={"HX-Request": "true"})
+    assert (part.status_code, part.headers["hx-redirect"]) == (401, "/sign-in")
+
+
+def test_the_forms_lead_through_both_factors_without_scripts(town: Town) -> None:
+    secret = town.account()
+    with httpx.Client(base_url=town.served.address, headers={"Origin": town.served.address}) as browser:
+        wrong = browser.post("/sign-in", data={"login": "zhou", "password": "wrong"})
+        assert (wrong.status_code, "账号或密码不正确" in wrong.text) == (401, True)
+        first = browser.post("/sign-in?lang=en", data={"login": "zhou", "password": PASSWORD})
+        assert first.headers["location"] == "/sign-in/code?lang=en"
+        assert "authenticator" in browser.get("/sign-in/code?lang=en").text
+        second = browser.post("/sign-in/code", data={"code": town.code(secret)})
+        assert second.headers["location"] == "/"
+        assert browser.get("/").status_code == 200
+        assert browser.post("/sign-out").headers["location"] == "/sign-in"
+        assert browser.get("/").status_code == 303
+
+
+def test_a_first_authenticator_is_set_up_by_a_picture(town: Town) -> None:
+    town.account(second=False)
+    with httpx.Client(base_url=town.served.address, headers={"Origin": town.served.address}) as browser:
+        first = browser.post("/sign-in", data={"login": "zhou", "password": PASSWORD})
+        assert first.headers["location"] == "/sign-in/enrol"
+        page = browser.get("/sign-in/enrol").text
+        secret = page.split('name="secret" value="')[1].split('"')[0]
+        assert "<svg" in page
+        assert secret in page.split("<code")[1]
+        done = browser.post("/sign-in/enrol", data={"secret": secret, "code": town.code(secret)})
+        assert done.headers["location"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("role", "entries", "gateways"),
+    [
+        (Role.OFFICER, True, True),
+        (Role.OPERATOR, False, True),
+        (Role.WORKER, False, False),
+        (Role.ADMINISTRATOR, False, False),
+    ],
+)
+def test_the_live_page_shows_each_role_what_is_its_own(
+    filled_page: Callable[[Role], str], role: Role, entries: bool, gateways: bool
+) -> None:
+    page = filled_page(role)
+    assert ('id="rows"' in page) is entries
+    assert ('id="gateways"' in page) is gateways
+
+
+@pytest.fixture
+def filled_page(tmp_path: Path) -> Iterator[Callable[[Role], str]]:
+    with a_filled(tmp_path) as filled, Served(filled, who=AN_OFFICER) as served:
+
+        def page(role: Role) -> str:
+            served.is_asked_by(AN_OFFICER.__class__(1, role, AN_OFFICER.communities))
+            return served.get("/").text
+
+        yield page
