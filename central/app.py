@@ -28,8 +28,11 @@ from central.console import sign_in as sign_in_pages
 from central.console.demo_accounts import load_demo_accounts
 from central.console.views import Views
 from central.fleet import api as fleet_api
+from central.identity.vault import Vault
 from central.ingest.service import IngestStatus
 from central.lookup import api as lookup_api
+from central.lookup import look_ups_api
+from central.lookup.service import LookUps
 from central.settings import Settings
 from central.store.changes import Changes
 from central.store.questions import Questions
@@ -62,7 +65,7 @@ _MISDIRECTED = 421
 _DESCRIPTION = """\
 Entries by door and window, how complete each gateway's records are, and whether the centre is well.
 
-Nothing here leads to a person's entries: such questions come together with the register of look-ups.
+Entries by door say nothing of anybody. Whose they are is answered by a look-up alone, on the record.
 Times are UTC with microseconds; errors are problem details (RFC 9457).
 """
 
@@ -75,10 +78,11 @@ def create_app(
     sealer: Sealer,
     ingest_status: Callable[[], IngestStatus],
     stopping: threading.Event,
+    vault: Vault | None = None,
     now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
 ) -> FastAPI:
     """`sealer`: of second factors. `stopping` ends the event streams, which the server would otherwise wait
-    for. Raises SettingsError."""
+    for. `vault`: where there is none, nobody is found by a number. Raises SettingsError."""
     app = _GuardedApp(
         title="Liuhen 留痕",
         version=version("liuhen"),
@@ -99,6 +103,7 @@ def create_app(
         accounts_api.router(sign_in, questions, changes, now_us),
         fleet_api.router(questions, ingest_status),
         lookup_api.router(questions, zone, stopping),
+        look_ups_api.router(LookUps(changes, questions, vault, zone, now_us)),
         alarms_api.router(questions, changes, now_us),
         alarms_api.rules_router(questions, changes, now_us),
         alarms_api.webhooks_router(questions, changes, now_us),

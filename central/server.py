@@ -69,7 +69,13 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         stopping = threading.Event()
         sealer = sealer_of(settings.accounts.key_file)
         app = create_app(
-            settings, reader, writer, sealer=sealer, ingest_status=ingest.status, stopping=stopping
+            settings,
+            reader,
+            writer,
+            sealer=sealer,
+            ingest_status=ingest.status,
+            stopping=stopping,
+            vault=vault,
         )
         config = uvicorn.Config(
             app,

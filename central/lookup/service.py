@@ -30,7 +30,7 @@ from central.lookup.paging import MAX_PAGE, Found, Window, cursor_of, page, plac
 from central.lookup.rules import ALONE_RECORDS, OF_SOMEBODY, Asker, Asking
 from central.lookup.states import State, check_limits, own_row, state_of, why_resting
 from central.lookup.subjects import index_of, sealed_subject, subject_of
-from central.lookup.words import Act, Happened
+from central.lookup.words import Act, Asked, Happened
 from central.store.changes import Changes
 from central.store.lookup_tables import look_up_event, look_up_subject
 from central.store.questions import Questions
@@ -139,6 +139,13 @@ class LookUps:
             notes=found.notes,
         )
 
+    async def refuse(self, asker: Asker, community: int, asked: Asked, error: BadQuestion) -> None:
+        """Notes a question that is not even one. Raises StoreUnavailable."""
+        now_us = self.now_us()
+        await self.record(
+            lambda db: _not_asked(db, asker, community, asked=asked, error=error, now_us=now_us)
+        )
+
     async def record(self, change: Callable[[Connection], _T]) -> _T:
         """Commits what happens to look-ups. Raises StoreUnavailable where that is not possible."""
         try:
@@ -152,23 +159,7 @@ class LookUps:
             _may_ask(connection, asker, asking, now_us)
             return self._written(connection, asker, asking, now_us)
         except (BadQuestion, NotThere, NotAllowed, TooOften) as error:
-            facts = {
-                "role": asker.role,
-                "unit": asker.unit,
-                "origin": asker.origin,
-                "question": asking.asked,
-                "why": type(error).__name__,
-                "field": getattr(error, "field", None),
-            }
-            audit.append(
-                connection,
-                Happened.NOT_ASKED,
-                look_up=None,
-                community=asking.community,
-                at_us=now_us,
-                account=asker.account,
-                facts=facts,
-            )
+            _not_asked(connection, asker, asking.community, asked=asking.asked, error=error, now_us=now_us)
             return error
 
     def _written(self, connection: Connection, asker: Asker, asking: Asking, now_us: int) -> int:
@@ -263,6 +254,28 @@ def append_of(
         at_us=at_us,
         account=asker.account,
         facts={**facts, "by": by},
+    )
+
+
+def _not_asked(
+    connection: Connection, asker: Asker, community: int, *, asked: Asked, error: CentralError, now_us: int
+) -> None:
+    facts = {
+        "role": asker.role,
+        "unit": asker.unit,
+        "origin": asker.origin,
+        "question": asked,
+        "why": type(error).__name__,
+        "field": getattr(error, "field", None),
+    }
+    audit.append(
+        connection,
+        Happened.NOT_ASKED,
+        look_up=None,
+        community=community,
+        at_us=now_us,
+        account=asker.account,
+        facts=facts,
     )
 
 

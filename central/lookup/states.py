@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from central.errors import NotThere, TooOften
 from central.identity.periods import DAY_US
@@ -13,8 +13,10 @@ from central.lookup.audit import facts_of
 from central.lookup.rules import A_DAY, A_HOUR, HOUR_US, REVIEW_WITHIN_US, Asker
 from central.lookup.words import Act, Happened
 from central.store.lookup_tables import look_up, look_up_event
+from central.times import utc_text
 
-_OF_AN_ACT = {
+PAGE: Final = 100
+_OF_AN_ACT: Final = {
     Happened.APPROVAL_ASKED: "waits",
     Happened.APPROVED: "approved",
     Happened.REFUSED: "refused",
@@ -63,6 +65,39 @@ def seen_row(connection: Connection, asker: Asker, number: int) -> Row[Any]:
 def events_of(connection: Connection, number: int) -> list[Row[Any]]:
     query = select(look_up_event).where(look_up_event.c.look_up_id == number).order_by(look_up_event.c.id)
     return list(connection.execute(query))
+
+
+def look_ups_of(connection: Connection, asker: Asker, before: int | None) -> list[Row[Any]]:
+    """Their own, newest first, a page of them."""
+    mine = (look_up.c.account == asker.account, look_up.c.community_id.in_(asker.communities))
+    earlier = [] if before is None else [look_up.c.id < before]
+    query = select(look_up).where(*mine, *earlier).order_by(look_up.c.at.desc(), look_up.c.id.desc())
+    return list(connection.execute(query.limit(PAGE)))
+
+
+def events_page(
+    connection: Connection, asker: Asker, before: int | None, number: int | None
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Rows of the register of their communities, newest first, and where the next page begins."""
+    columns = look_up_event.c
+    here: list[ColumnElement[bool]] = [columns.community_id.in_(asker.communities)]
+    here += [] if before is None else [columns.id < before]
+    here += [] if number is None else [columns.look_up_id == number]
+    query = select(look_up_event).where(*here).order_by(columns.id.desc())
+    rows = connection.execute(query.limit(PAGE + 1)).all()
+    shown = [
+        {
+            "number": row.id,
+            "kind": row.kind,
+            "look_up": row.look_up_id,
+            "at": utc_text(row.at),
+            "account": row.account,
+            "facts": facts_of(row),
+            "hash": row.hash.hex(),
+        }
+        for row in rows[:PAGE]
+    ]
+    return shown, rows[PAGE - 1].id if len(rows) > PAGE else None
 
 
 def state_of(connection: Connection, number: int) -> State:

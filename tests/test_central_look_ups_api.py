@@ -1,0 +1,293 @@
+"""Look-ups over HTTP: who may do what, and that no way to a person's entries passes the register by."""
+
+import ast
+import asyncio
+import re
+import threading
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from central_support import SITE
+from central_web_support import SEALER, WELL
+from fastapi import FastAPI, Request
+from fastapi.routing import APIRoute, iter_route_contexts
+from identity_support import COMMUNITY, NOON_US
+from lookup_support import HOUR_US, NUMBER, OTHER, World
+from sqlalchemy import event, select
+
+from central.accounts.guard import RoleGuard
+from central.accounts.who import Role, Who
+from central.app import create_app
+from central.errors import NotSignedIn
+from central.lookup.words import Happened
+from central.settings import Settings
+from central.store.account_tables import account
+from central.store.engine import migrate, open_writer, reading
+from central.store.lookup_tables import look_up_event
+
+CENTRAL = Path(__file__).resolve().parent.parent / "central"
+ASKED = {
+    "question": "person",
+    "community": COMMUNITY,
+    "purpose": "missing_person",
+    "basis": "peoples_police_law",
+    "case_number": "A-2026-17",
+    "from": "2026-11-04T00:00:00+08:00",
+    "until": "2026-11-05T00:00:00+08:00",
+    "number": NUMBER,
+}
+ACCOUNTS = {Role.OFFICER: 41, Role.APPROVER: 42, Role.SUPERVISOR: 44}
+UNITS = {41: "一号警务室", 42: "二号警务室", 44: "督察"}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    engine = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
+    migrate(engine)
+    made = World(engine, tmp_path)
+    made.resident()
+    made.enter(*(NOON_US - HOUR_US - n for n in range(30)))
+    for number, unit in UNITS.items():
+        made.put(
+            account,
+            id=number,
+            login=f"a{number}",
+            name="民警",
+            role="officer",
+            unit=unit,
+            second_step=0,
+            made_at=1,
+        )
+    yield made
+    made.close()
+    engine.dispose()
+
+
+@lru_cache(1)
+def application(world: World) -> FastAPI:
+    """The real one; who asks says so in a header."""
+    settings = Settings.model_validate({"database": {"path": "not-opened-by-the-application"}})
+    app = create_app(
+        settings,
+        world.reader,
+        world.engine,
+        sealer=SEALER,
+        ingest_status=lambda: WELL,
+        stopping=threading.Event(),
+        vault=world.vault,
+        now_us=lambda: world.now_us,
+    )
+
+    async def identify(request: Request) -> Who:
+        if "role" not in request.headers:
+            raise NotSignedIn("sign in first")
+        role = Role(request.headers["role"])
+        scope = int(request.headers.get("community", COMMUNITY))
+        return Who(ACCOUNTS.get(role, 99), role, frozenset({scope}), machine="machine" in request.headers)
+
+    app.state.identify = identify
+    return app
+
+
+def call(
+    world: World, method: str, path: str, role: Role | None = Role.OFFICER, body: Any = None, **headers: str
+) -> httpx.Response:
+    async def called() -> httpx.Response:
+        inside = httpx.ASGITransport(app=application(world))
+        as_role = {} if role is None else {"role": role.value}
+        async with httpx.AsyncClient(transport=inside, base_url="http://localhost/api/v1") as client:
+            return await client.request(method, path, json=body, headers={**as_role, **headers})
+
+    return asyncio.run(called())
+
+
+def kinds(world: World) -> list[str]:
+    with reading(world.reader) as connection:
+        return list(connection.execute(select(look_up_event.c.kind).order_by(look_up_event.c.id)).scalars())
+
+
+def test_from_question_to_review(world: World) -> None:
+    answer = call(world, "POST", "/look-ups", body=ASKED).json()
+    number = answer["look_up"]
+    assert (len(answer["entries"]), answer["more"], answer["next_cursor"]) == (25, True, None)
+    wanted = {"act": "whole", "why": "案情需要"}
+    assert call(world, "POST", f"/look-ups/{number}/approval-requests", body=wanted).status_code == 204
+    [waiting] = call(world, "GET", "/look-up-approvals", Role.APPROVER).json()
+    assert (waiting["act"], waiting["look_up"]["case_number"]) == ("whole", "A-2026-17")
+    agreed = {"agreed": True, "why": "同意查询"}
+    assert (
+        call(world, "POST", f"/look-ups/{number}/approvals/whole", Role.APPROVER, agreed).status_code == 204
+    )
+    first = call(world, "GET", f"/look-ups/{number}/pages").json()
+    rest = call(world, "GET", f"/look-ups/{number}/pages?cursor={first['next_cursor']}").json()
+    assert len(rest["entries"]) == 5
+    asked = {"record": rest["entries"][0]["id"], "field": "name", "why": "确认身份"}
+    assert call(world, "POST", f"/look-ups/{number}/reveals", body=asked).json() == {"value": "王居民"}
+    since = "/look-up-reviews?since=2026-11-01T00:00:00Z"
+    [due] = call(world, "GET", since, Role.SUPERVISOR).json()
+    assert due["why"] == ["wide"]
+    verdict = {"explained": True, "why": "案卷相符"}
+    assert call(world, "POST", f"/look-ups/{number}/reviews", Role.SUPERVISOR, verdict).status_code == 204
+    assert call(world, "GET", since, Role.SUPERVISOR).json() == []
+    events = call(world, "GET", f"/look-up-events?look_up={number}", Role.SUPERVISOR).json()["events"]
+    assert [event["kind"] for event in events] == kinds(world)[::-1]
+    assert [mine["look_up"] for mine in call(world, "GET", "/look-ups").json()] == [number]
+
+
+@pytest.mark.parametrize("field", ["purpose", "basis", "case_number", "from", "until", "number"])
+def test_what_is_missing_is_refused_by_its_name_and_the_attempt_is_on_record(
+    world: World, field: str
+) -> None:
+    answer = call(world, "POST", "/look-ups", body={k: v for k, v in ASKED.items() if k != field})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(f"{field}: ")
+    assert kinds(world) == [Happened.NOT_ASKED]
+
+
+@pytest.mark.parametrize("purpose", ["marketing", "arrears", "attendance", "credit", "research"])
+def test_there_is_no_word_for_what_nobody_may_look_up(world: World, purpose: str) -> None:
+    assert call(world, "POST", "/look-ups", body={**ASKED, "purpose": purpose}).status_code == 422
+
+
+def test_limits_and_foreign_scope_have_their_own_answers(world: World) -> None:
+    foreign = call(world, "POST", "/look-ups", body=ASKED, community=str(OTHER))
+    assert foreign.status_code == 404
+    for _ in range(20):
+        assert call(world, "POST", "/look-ups", body=ASKED).status_code == 200
+    refused = call(world, "POST", "/look-ups", body=ASKED)
+    assert (refused.status_code, refused.headers["retry-after"].isdigit()) == (429, True)
+
+
+def test_a_machine_s_token_looks_nothing_up(world: World) -> None:
+    assert call(world, "POST", "/look-ups", body=ASKED, machine="1").status_code == 403
+
+
+def test_without_signing_in_there_is_nothing(world: World) -> None:
+    assert call(world, "POST", "/look-ups", None, ASKED).status_code == 401
+
+
+# --- no way past the register ---------------------------------------------------------------------------
+
+
+def routes(world: World) -> list[APIRoute]:
+    found = [context.original_route for context in iter_route_contexts(application(world).routes)]
+    return [route for route in found if isinstance(route, APIRoute)]
+
+
+def guards(route: APIRoute) -> list[frozenset[Role]]:
+    return [each.call.roles for each in route.dependant.dependencies if isinstance(each.call, RoleGuard)]
+
+
+def test_each_endpoint_of_look_ups_is_for_one_role_and_the_administrator_is_none(world: World) -> None:
+    found = {f"{min(r.methods or [])} {r.path}": guards(r) for r in routes(world) if "/look-up" in r.path}
+    assert len(found) == 11
+    for name, roles in found.items():
+        assert len(roles) == 1, name
+        assert roles[0] in ({Role.OFFICER}, {Role.APPROVER}, {Role.SUPERVISOR}), name
+    changing = {name for name, roles in found.items() if roles == [{Role.SUPERVISOR}] and "GET" not in name}
+    assert changing == {"POST /look-ups/{number}/reviews"}
+
+
+PERSONAL = re.compile(r"token|holder|hint|identit|person|owner|^name$|^value$|id_number|phone")
+
+
+KEPT_ELSEWHERE = ("Account", "Alarm", "Me", "Enrol", "HTTP", "Validation", "Rule", "Webhook")
+"""What the API says of accounts and alarms; of entries there is nothing in it."""
+
+
+def test_only_a_revealed_field_of_a_look_up_says_who_it_was(world: World) -> None:
+    """Every field of every answer in the API's description."""
+    document = application(world).openapi()
+    holders = {
+        name
+        for name, schema in document["components"]["schemas"].items()
+        if not name.startswith(KEPT_ELSEWHERE)
+        for field in schema.get("properties", {})
+        if PERSONAL.search(field)
+    }
+    assert holders == {"RevealOut"}
+    using = [
+        path
+        for path, operations in document["paths"].items()
+        if "RevealOut" in str([each["responses"] for each in operations.values()])
+    ]
+    assert using == ["/api/v1/look-ups/{number}/reveals"]
+
+
+READ_RECORDS = {
+    "ingest/intake.py": "what is there of a record that came again",
+    "ingest/branches.py": "hashes of another history",
+    "fleet/completeness.py": "the time of the last one",
+    "store/chains.py": "walks hashes; gives places alone",
+    "alarms/book.py": "what raised an alarm, by place",
+    "alarms/back_test.py": "counts what would have raised one",
+    "alarms/watch.py": "the newest ones, for alarms",
+    "lookup/entries.py": "without a person: by door and window, and the live feed",
+    "lookup/paging.py": "behind the register",
+    "lookup/questions.py": "conditions alone",
+}
+"""All modules that read records, and why no way to a person's entries begins there."""
+
+BEHIND = {"page": {"service.py"}, "one": {"revealing.py"}, "subject_of": {"service.py"}}
+"""Functions that give entries with whose they are, and the only modules that call them."""
+
+
+def test_every_module_that_reads_records_is_known_and_shows_no_person_or_stands_behind_the_register() -> None:
+    found = {
+        str(path.relative_to(CENTRAL))
+        for path in CENTRAL.rglob("*.py")
+        if "migrations" not in path.parts
+        and re.search(r"\brecord\.c\.|\bselect\(\s*record\b|\brecord\.join", path.read_text())
+    }
+    assert found == READ_RECORDS.keys()
+    for name in found - {"lookup/paging.py", "lookup/questions.py", "store/chains.py", "ingest/intake.py"}:
+        text = (CENTRAL / name).read_text()
+        assert not re.search(r"\b(record\.c|columns)\.(holder|token|hint|identity|credential)\b", text), name
+
+
+def test_what_gives_entries_with_a_person_is_called_by_the_look_up_alone() -> None:
+    for path in (CENTRAL / "lookup").glob("*.py"):
+        tree = ast.parse(path.read_text())
+        called = {
+            node.func.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        for name, allowed in BEHIND.items():
+            assert name not in called or path.name in allowed, f"{path.name} calls {name}"
+    outside = [
+        p for p in CENTRAL.rglob("*.py") if p.parent.name != "lookup" and "lookup.paging" in p.read_text()
+    ]
+    assert outside == []
+
+
+def test_the_page_and_the_reveal_commit_their_row_before_they_return(world: World) -> None:
+    """In the order in which the database itself sees it."""
+    order: list[str] = []
+    begin = len(kinds(world))
+
+    def committed(_: object) -> None:
+        order.extend(kinds(world)[begin + sum(each != "reads" for each in order) :])
+
+    def executed(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM record" in statement and order[-1:] != ["reads"]:
+            order.append("reads")
+
+    event.listen(world.engine, "checkin", lambda *_: committed(None))
+    event.listen(world.reader, "before_cursor_execute", executed)
+    answer = call(world, "POST", "/look-ups", body=ASKED).json()
+    body = {"record": answer["entries"][0]["id"], "field": "name", "why": "确认身份"}
+    call(world, "POST", f"/look-ups/{answer['look_up']}/reveals", body=body)
+    assert order == ["asked", "reads", "answered", "reads", "revealed"]
+
+
+def test_a_door_s_entries_hold_nothing_personal_although_they_need_no_look_up(world: World) -> None:
+    day = "from=2026-11-04T00:00:00Z&until=2026-11-05T00:00:00Z"
+    answer = call(world, "GET", f"/entries?site={SITE}&gateway=east&door=door-1&{day}")
+    assert len(answer.json()["entries"]) == 30
+    for secret in ("H-1", NUMBER, "王居民"):
+        assert secret not in answer.text
