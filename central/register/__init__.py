@@ -1,0 +1,1 @@
+"""The register: places, homes, people, who lives where, leases, credentials, and the rights that follow."""

@@ -1,0 +1,110 @@
+"""Who somebody is, as the register keeps it sealed, and as much of it as is shown. Pure but for the vault.
+
+What is shown without a reason on the record is masked: the first character of a name, the last four of a
+number (trust.md R-96).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from central.errors import BadQuestion, IdentityDamaged
+from central.identity.vault import Vault, normalised
+from central.register.words import DocumentType
+
+_SHOWN: Final = 4
+_DOUBLE_NAMES: Final = frozenset(
+    {"欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "长孙", "宇文", "司徒"}
+)
+_CHECKED: Final = {DocumentType.RESIDENT_ID, DocumentType.RESIDENCE_PERMIT}
+_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+_CHECKS: Final = "10X98765432"
+
+
+class PersonIdentity(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Shows nothing of itself, in a traceback or a log either."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=120)]
+    number: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+    phone: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+
+    def __repr__(self) -> str:
+        return "PersonIdentity(...)"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return []
+
+
+class Indexes(Struct, frozen=True):
+    """Blind: equal values have equal ones, and nothing else is to be learned from them."""
+
+    name: bytes
+    number: bytes | None
+    phone: bytes | None
+
+
+def indexes(vault: Vault, community: int, identity: PersonIdentity) -> Indexes:
+    number, phone = identity.number, identity.phone
+    return Indexes(
+        vault.register_index(community, "name", identity.name),
+        None if number is None else vault.register_index(community, "id_number", number),
+        None if phone is None else vault.register_index(community, "phone", phone),
+    )
+
+
+def seal(vault: Vault, community: int, row: str, identity: PersonIdentity) -> bytes:
+    """`row` such as person:17."""
+    return vault.seal_register(community, row, msgspec.json.encode(identity))
+
+
+def unseal(vault: Vault, community: int, row: str, sealed: bytes) -> PersonIdentity:
+    """Raises IdentityGone, IdentityDamaged."""
+    try:
+        return msgspec.json.decode(vault.open_register(community, row, sealed), type=PersonIdentity)
+    except msgspec.MsgspecError:
+        raise IdentityDamaged("a person of the register") from None
+
+
+def checked(document: DocumentType, name: str, number: str | None, phone: str | None) -> PersonIdentity:
+    """As it is to be kept. Raises BadQuestion, which names the field and never the value."""
+    name = " ".join(name.split())
+    if not name:
+        raise BadQuestion("name", "a name has at least one character")
+    number = normalised("id_number", number) if number else None
+    if (number is None) != (document is DocumentType.NONE):
+        raise BadQuestion("number", "a number belongs to a document, and a document has its number")
+    if number is not None and (fault := number_fault(document, number)):
+        raise BadQuestion("number", fault)
+    phone = normalised("phone", phone) if phone else None
+    if phone is not None and not re.fullmatch(r"\+?[0-9]{5,20}", phone):
+        raise BadQuestion("phone", "a telephone number has 5 to 20 digits")
+    return PersonIdentity(name, number, phone)
+
+
+def number_fault(document: DocumentType, number: str) -> str | None:
+    """What is wrong with a number of such a document, or None; it was `normalised`."""
+    if document not in _CHECKED:
+        good = re.fullmatch(r"[0-9A-Z]{5,24}", number)
+        return None if good else "such a document's number has 5 to 24 letters and digits"
+    if not re.fullmatch(r"[0-9]{17}[0-9X]", number):
+        return "such a document's number has 17 digits and a check character"
+    wanted = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, number, strict=False)) % 11
+    return None if _CHECKS[wanted] == number[-1] else "the check character does not fit: a digit is mistyped"
+
+
+def masked_name(name: str) -> str:
+    """王小明 is 王**; how many characters follow is not told."""
+    family = name[:2]
+    return f"{family if family in _DOUBLE_NAMES and family != name else name[:1]}**"
+
+
+def masked_number(number: str | None) -> str | None:
+    """The last four characters, and of a short one less than half."""
+    if number is None:
+        return None
+    shown = min(_SHOWN, len(number) // 3)
+    return "*" * 4 + (number[-shown:] if shown else "")
