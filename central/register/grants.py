@@ -8,8 +8,7 @@ hears nothing keeps to the longest of the times: it is late to close, never earl
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from central.register.lease_states import DAY_US
 
@@ -17,8 +16,7 @@ EXPLAINED_US: Final = 30 * DAY_US
 """How long somebody whose rights are over is told so at the door, and not that nobody knows them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """`right`: of the table `access_right`; None: by living there."""
 
     doors: tuple[str, ...]
@@ -31,8 +29,7 @@ class Grant:
         return self.from_us <= now_us and (self.until_us is None or now_us < self.until_us)
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(NamedTuple):
     doors: tuple[str, ...]
     from_us: int | None  # None: has begun
     until_us: int | None
@@ -62,6 +59,8 @@ def merge(grants: Sequence[Grant], now_us: int) -> Merged | None:
 
 def within(grant: Grant, from_us: int, until_us: int | None) -> Grant:
     """As far as a credential is valid."""
+    if until_us is None and from_us <= grant.from_us:
+        return grant
     ends = [end for end in (grant.until_us, until_us) if end is not None]
     return Grant(
         grant.doors, max(grant.from_us, from_us), min(ends, default=None), grant.schedule, grant.right

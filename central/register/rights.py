@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, func, select, union
+from sqlalchemy import CompoundSelect, Connection, Select, func, select, union
 
 from central.register import rights_questions as questions
 from central.register.credential_life import CredentialState
@@ -77,7 +77,7 @@ def rights_of(
         return Rights([], None, frozenset())
     doors = _doors(connection, site_name, gateway, now_us)
     rights = _rights(connection, doors, now_us)
-    whose = _whose(community, doors, rights, people)
+    whose = _whose(connection, community, doors, rights, people)
     humans = _humans(connection, community, doors, rights, whose, now_us)
     return _entries(connection, community, site_name, humans, whose, now_us)
 
@@ -133,6 +133,7 @@ def _rights(connection: Connection, doors: _Doors, now_us: int) -> list[Any]:
 
 
 def _whose(
+    connection: Connection,
     community: int,
     doors: _Doors,
     rights: list[Any],
@@ -140,24 +141,22 @@ def _whose(
 ) -> Whose:
     places = sorted({*doors.by_place, *(row.place_id for row in rights if row.place_id is not None)})
     if people is not None:
-        chosen = select(func.coalesce(person.c.merged_into, person.c.id)).where(person.c.id.in_(list(people)))
-        same = person.c.id.in_(chosen) | person.c.merged_into.in_(chosen)
-        return Whose(places, select(person.c.id).where(person.c.community_id == community, same), few=True)
-    if any(row.category is not None for row in rights):
+        direct: Select[Any] | CompoundSelect[Any] = select(person.c.id).where(person.c.id.in_(list(people)))
+    elif any(row.category is not None for row in rights):
         return Whose(places, None)
-    rooms = below(select(place.c.id).where(place.c.id.in_(places)))
-    living = select(residency.c.person_id).where(residency.c.place_id.in_(select(rooms.c.id)))
-    named = [row.person_id for row in rights if row.person_id is not None]
-    direct = union(living, select(person.c.id).where(person.c.id.in_(named))).subquery()
-    counting = (
-        select(func.coalesce(person.c.merged_into, person.c.id))
-        .join(direct, direct.c[0] == person.c.id)
-        .distinct()
-        .subquery()
-    )
-    themselves = select(counting.c[0])
-    merged = select(person.c.id).where(person.c.merged_into.in_(select(counting.c[0])))
-    return Whose(places, union(themselves, merged))
+    else:
+        rooms = below(select(place.c.id).where(place.c.id.in_(places)))
+        living = select(residency.c.person_id).where(residency.c.place_id.in_(select(rooms.c.id)))
+        named = [row.person_id for row in rights if row.person_id is not None]
+        direct = union(living, select(person.c.id).where(person.c.id.in_(named)))
+    found = list(connection.execute(direct.limit(questions.MOST_NAMED + 1)).scalars())
+    if len(found) > questions.MOST_NAMED:
+        return Whose(places, None)
+    counting = func.coalesce(person.c.merged_into, person.c.id)
+    mine = person.c.community_id == community
+    chosen = set(connection.execute(select(counting).where(mine, person.c.id.in_(found))).scalars())
+    merged = select(person.c.id).where(mine, person.c.merged_into.in_(chosen))
+    return Whose(places, sorted({*chosen, *connection.execute(merged).scalars()}))
 
 
 def _humans(  # noqa: PLR0917  one step of `rights_of`
@@ -174,7 +173,7 @@ def _humans(  # noqa: PLR0917  one step of `rights_of`
     doors_at = _Remembered(doors)
     relations: dict[int, set[str]] = defaultdict(set)
     grants: dict[int, list[Grant]] = defaultdict(list)
-    for row in connection.execute(questions.residencies(community, whose, now_us)):
+    for row in connection.execute(questions.residencies(community, whose, now_us)).all():
         human = row.merged_into or row.person_id
         until = _until(row)
         if row.from_at <= now_us and (until is None or now_us < until):
@@ -186,7 +185,7 @@ def _humans(  # noqa: PLR0917  one step of `rights_of`
             for right in by_place.get(start, ()):
                 grants[human].append(within(_grant(right, doors), row.from_at, until))
     found: dict[int, _Human] = {}
-    for row in connection.execute(questions.people(community, whose)):
+    for row in connection.execute(questions.people(community, whose)).all():
         human = row.merged_into or row.id
         mine = grants[human]
         for right in by_person.get(row.id, ()):
@@ -210,7 +209,7 @@ def _entries(  # noqa: PLR0917  one step of `rights_of`
     entries: list[Entry] = []
     changes: set[int] = set()
     withheld: set[int] = set()
-    for row in connection.execute(questions.credentials(community, site_name, whose)):
+    for row in connection.execute(questions.credentials(community, site_name, whose)).all():
         number = row.merged_into or row.person_id
         human = humans.get(number)
         if human is None or not human.grants or number not in references:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import CompoundSelect, Connection, Select, and_, or_, select
+from sqlalchemy import Connection, Select, and_, or_, select
 
 from central.register.credential_life import CredentialState
 from central.register.grants import EXPLAINED_US
@@ -25,12 +25,15 @@ from central.store.register_tables import (
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """`places`: where living gives a right here. `ids`: of all rows of `person` that may have one, as a
-    question; None: anybody of the community. `few`: somebody named them."""
+    """`places`: where living gives a right here. `ids`: of all rows of `person` that may have one; None: too
+    many to be named, or anybody of the community."""
 
     places: list[int]
-    ids: Select[Any] | CompoundSelect[Any] | None
-    few: bool = False
+    ids: list[int] | None
+
+
+MOST_NAMED: Final = 5_000
+"""People whose ids stand in a question; of more, everybody is asked for, and who has no right is left out."""
 
 
 def residencies(community: int, whose: Whose, now_us: int) -> Select[Any]:
@@ -93,20 +96,20 @@ def references(connection: Connection, community: int, whose: Whose) -> dict[int
     asked = select(holder.c.person_id, holder.c.reference).where(mine).order_by(holder.c.id)
     if whose.ids is not None:
         asked = asked.where(holder.c.person_id.in_(whose.ids))
-    return {row.person_id: row.reference for row in connection.execute(asked)}
+    return {row.person_id: row.reference for row in connection.execute(asked).all()}
 
 
 def starts(connection: Connection, whose: Whose) -> dict[int, tuple[int, ...]]:
     """Of each place that lies in one of `whose.places`: in which of them."""
     rows: Iterable[Any]
-    if whose.few and whose.ids is not None:  # upwards from their homes
+    if whose.ids is not None:  # upwards from their homes
         homes = select(residency.c.place_id).where(residency.c.person_id.in_(whose.ids))
         around = above(homes.distinct())
         here = around.c.id.in_(whose.places)
-        rows = connection.execute(select(around.c.id, around.c.start).where(here).order_by(around.c.id))
+        rows = connection.execute(select(around.c.id, around.c.start).where(here).order_by(around.c.id)).all()
     else:
         inside = below(select(place.c.id).where(place.c.id.in_(whose.places)))
-        rows = connection.execute(select(inside.c.start, inside.c.id).order_by(inside.c.start))
+        rows = connection.execute(select(inside.c.start, inside.c.id).order_by(inside.c.start)).all()
     found: dict[int, tuple[int, ...]] = {}
     for start, place_id in rows:
         found[place_id] = (*found.get(place_id, ()), start)
