@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
@@ -36,6 +37,8 @@ from central.lookup.service import LookUps
 from central.settings import Settings
 from central.store.changes import Changes
 from central.store.questions import Questions
+from central.visitors import api as visitors_api
+from central.visitors.passes import Desk
 
 log = logging.getLogger(__name__)
 
@@ -79,10 +82,12 @@ def create_app(
     ingest_status: Callable[[], IngestStatus],
     stopping: threading.Event,
     vault: Vault | None = None,
+    signing: Ed25519PrivateKey | None = None,
     now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
 ) -> FastAPI:
     """`sealer`: of second factors. `stopping` ends the event streams, which the server would otherwise wait
-    for. `vault`: where there is none, nobody is found by a number. Raises SettingsError."""
+    for. `vault` and `signing`, the centre's key: without them nobody is found by a number, and no pass is
+    issued. Raises SettingsError."""
     app = _GuardedApp(
         title="Liuhen 留痕",
         version=version("liuhen"),
@@ -104,6 +109,7 @@ def create_app(
         fleet_api.router(questions, ingest_status),
         lookup_api.router(questions, zone, stopping),
         look_ups_api.router(LookUps(changes, questions, vault, zone, now_us)),
+        visitors_api.router(questions, changes, Desk(vault, signing) if vault and signing else None, now_us),
         alarms_api.router(questions, changes, now_us),
         alarms_api.rules_router(questions, changes, now_us),
         alarms_api.webhooks_router(questions, changes, now_us),

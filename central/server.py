@@ -76,6 +76,7 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
             ingest_status=ingest.status,
             stopping=stopping,
             vault=vault,
+            signing=signing,
         )
         config = uvicorn.Config(
             app,

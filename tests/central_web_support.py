@@ -14,6 +14,7 @@ from typing import Self
 import httpx
 import uvicorn
 from central_support import DEADLINE_S, GATEWAY, SITE, START_US, a_block, a_record, until
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import Request
 from sqlalchemy import Engine
 
@@ -22,6 +23,7 @@ from central.accounts.second_factor import Sealer
 from central.accounts.who import Role, Who
 from central.app import create_app
 from central.identity.suites import INTERNATIONAL, Key
+from central.identity.vault import Vault
 from central.ingest.intake import examine, take_in
 from central.ingest.service import IngestStatus
 from central.settings import Settings
@@ -149,9 +151,12 @@ class Served:
         self,
         database: Filled | Engine,
         port: int = 0,
+        *,
         status: IngestStatus = WELL,
         who: Who | None = AN_OFFICER,
         now_us: Callable[[], int] = lambda: NOW_US,
+        vault: Vault | None = None,
+        signing: Ed25519PrivateKey | None = None,
     ) -> None:
         settings = Settings.model_validate({"database": {"path": "not-opened-by-the-application"}})
         self.stopping = threading.Event()
@@ -163,6 +168,8 @@ class Served:
             ingest_status=lambda: status,
             stopping=self.stopping,
             now_us=now_us,
+            vault=vault,
+            signing=signing,
         )
         if who is not None:
             self.is_asked_by(who)

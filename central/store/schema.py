@@ -9,6 +9,7 @@ from central.store import (
     lookup_tables,
     register_tables,
     tables,
+    visitor_tables,
 )
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "metadata",
     "register_tables",
     "tables",
+    "visitor_tables",
 ]
 
 metadata = tables.metadata

@@ -1,0 +1,1 @@
+"""Visitors: passes, and what becomes of them."""

@@ -1,0 +1,64 @@
+"""The words of visitors' passes, and what state a visit is in. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class PassKind(StrEnum):
+    """How a visitor shows it at the door; the value is the kind of credential it is there."""
+
+    QR = "qr_code"  # shown on a telephone or on paper; judged by the gateway itself, also offline
+    PIN = "pin"  # typed
+    CARD = "card_uid"  # lent by the desk, and given back
+    ID_CARD = "id_card"  # will show the own identity card; nothing is handed out
+
+
+class VisitReason(StrEnum):
+    FAMILY = "family"
+    FRIENDS = "friends"
+    DELIVERY = "delivery"
+    REPAIR = "repair"
+    CARE = "care"
+    VIEWING = "viewing"  # of a home to let or to sell
+    OFFICIAL = "official"
+    OTHER = "other"
+
+
+class PassEvent(StrEnum):
+    ISSUED = "issued"
+    EXTENDED = "extended"
+    REVOKED = "revoked"
+
+
+class VisitState(StrEnum):
+    EXPECTED = "expected"
+    ARRIVED = "arrived"
+    LEFT = "left"
+    OVERDUE = "overdue"  # arrived, not seen leaving, and the time is over
+    MISSED = "missed"  # the time is over, and nobody came
+    ENDED = "ended"  # arrived; the time is over, and no door there tells who leaves
+    REVOKED = "revoked"  # before anybody came
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """When doors let the visitor in and out last; UTC microseconds."""
+
+    in_us: int | None = None
+    out_us: int | None = None
+
+
+def state_of(until_us: int, *, revoked: bool, seen: Seen, now_us: int, exits_are_told: bool) -> VisitState:
+    """`exits_are_told`: the site has doors where whoever leaves shows the pass again."""
+    over = now_us >= until_us or revoked
+    if seen.in_us is None:
+        if revoked:
+            return VisitState.REVOKED
+        return VisitState.MISSED if over else VisitState.EXPECTED
+    if seen.out_us is not None and seen.out_us >= seen.in_us:
+        return VisitState.LEFT
+    if not over:
+        return VisitState.ARRIVED
+    return VisitState.OVERDUE if exits_are_told else VisitState.ENDED
