@@ -218,6 +218,15 @@ def test_only_a_revealed_field_of_a_look_up_says_who_it_was(world: World) -> Non
     assert using == ["/api/v1/look-ups/{number}/reveals"]
 
 
+BY_PERSON = {
+    "lookup/paging.py",
+    "lookup/questions.py",
+    "store/chains.py",
+    "ingest/intake.py",
+    "visitors/visits.py",
+}
+"""Those that may name whose a record is."""
+
 READ_RECORDS = {
     "ingest/intake.py": "what is there of a record that came again",
     "ingest/branches.py": "hashes of another history",
@@ -229,6 +238,7 @@ READ_RECORDS = {
     "lookup/entries.py": "without a person: by door and window, and the live feed",
     "lookup/paging.py": "behind the register",
     "lookup/questions.py": "conditions alone",
+    "visitors/visits.py": "whether whoever has a pass came and went; gives a word alone, no time and no place",
 }
 """All modules that read records, and why no way to a person's entries begins there."""
 
@@ -244,7 +254,7 @@ def test_every_module_that_reads_records_is_known_and_shows_no_person_or_stands_
         and re.search(r"\brecord\.c\.|\bselect\(\s*record\b|\brecord\.join", path.read_text())
     }
     assert found == READ_RECORDS.keys()
-    for name in found - {"lookup/paging.py", "lookup/questions.py", "store/chains.py", "ingest/intake.py"}:
+    for name in found - BY_PERSON:
         text = (CENTRAL / name).read_text()
         assert not re.search(r"\b(record\.c|columns)\.(holder|token|hint|identity|credential)\b", text), name
 
