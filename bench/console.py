@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pyotp
 
-from central.accounts import book, passwords
+from central.accounts import book, passwords, sessions, tokens
 from central.accounts.second_factor import STEP_S, sealer_of
 from central.accounts.who import Role
 from central.console.demo_accounts import DemoAccount
@@ -42,7 +42,7 @@ def prepare(database: Path, site: str) -> str:
             number = known.get(_COMMUNITY)
             if number is None:
                 number = book.make_community(connection, _COMMUNITY, "滨河社区", [site], now_us)
-            return book.make_machine_token(
+            return tokens.make_machine_token(
                 connection,
                 _WATCHER,
                 role=Role.OFFICER,
@@ -107,7 +107,7 @@ def session(database: Path, role: Role = Role.OFFICER) -> str:
                     by="bench",
                     now_us=now_us,
                 )
-            token = book.begin_session(connection, number, now_us)
-            return book.proved(connection, book.find_session(connection, token, now_us), now_us)
+            token = sessions.begin_session(connection, number, now_us)
+            return sessions.proved(connection, sessions.find_session(connection, token, now_us), now_us)
     finally:
         engine.dispose()

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,6 +21,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
 from central import problems
+from central.accounts import administration_api, passkeys_api
 from central.accounts import api as accounts_api
 from central.accounts.identify import Identify
 from central.accounts.second_factor import Sealer
@@ -60,7 +63,7 @@ _HEADERS = {
         "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
     ),
 }
-_OUR_NAMES = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+_THIS_MACHINE = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 """A page from elsewhere must not reach us through a name that it made point here."""
 
 _MISDIRECTED = 421
@@ -89,6 +92,7 @@ def create_app(
     for. `vault` and `signing`, the centre's key: without them nobody is found by a number, and no pass is
     issued. Raises SettingsError."""
     app = _GuardedApp(
+        settings.listen.address,
         title="Liuhen 留痕",
         version=version("liuhen"),
         description=_DESCRIPTION,
@@ -105,7 +109,9 @@ def create_app(
     demo = load_demo_accounts(settings.console.demo_accounts)
     for each in (
         accounts_api.sign_in_router(sign_in),
-        accounts_api.router(sign_in, questions, changes, now_us),
+        passkeys_api.router(sign_in, settings.listen.address),
+        accounts_api.router(sign_in),
+        administration_api.router(questions, changes, now_us),
         fleet_api.router(questions, ingest_status),
         lookup_api.router(questions, zone, stopping),
         look_ups_api.router(LookUps(changes, questions, vault, zone, now_us)),
@@ -129,19 +135,29 @@ def create_app(
 class _GuardedApp(FastAPI):
     """Answers only to its own names, and gives every answer, faults included, what browsers must heed."""
 
+    def __init__(self, address: str | None, **how: Any) -> None:
+        """`address`: the public one, to whose name it answers too."""
+        super().__init__(**how)
+        self._name = None if address is None else urlsplit(address).netloc
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 _guard(scope["path"], MutableHeaders(scope=message))
             await send(message)
 
-        if scope["type"] == "http" and not _OUR_NAMES.fullmatch(Headers(scope=scope).get("host", "")):
+        if scope["type"] == "http" and not self._is_ours(Headers(scope=scope).get("host", "")):
             refusal = problems.problem(
-                _MISDIRECTED, "this name is not ours; write localhost or 127.0.0.1 in the address"
+                _MISDIRECTED,
+                "this name is not ours; write localhost or 127.0.0.1 in the address, or the name"
+                " into [listen] address",
             )
             await refusal(scope, receive, guarded)
         else:
             await super().__call__(scope, receive, guarded)
+
+    def _is_ours(self, host: str) -> bool:
+        return host.lower() == self._name or _THIS_MACHINE.fullmatch(host) is not None
 
 
 def _guard(path: str, headers: MutableHeaders) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 import typer
 from sqlalchemy import Connection
 
-from central.accounts import book
+from central.accounts import book, tokens
 from central.accounts.who import Role
 from central.cli_keys import mendable
 from central.settings import load_settings
@@ -115,13 +115,13 @@ def make_token(
     role: Annotated[Role, typer.Option()],
     settings: SettingsFile,
     community: Communities = None,
-    days: Annotated[int, typer.Option(help="how long it is good", min=1, max=book.TOKEN_DAYS)] = 90,
+    days: Annotated[int, typer.Option(help="how long it is good", min=1, max=tokens.TOKEN_DAYS)] = 90,
 ) -> None:
     """A token for a machine, printed once: it goes into the header `Authorization: Bearer ...`."""
     typer.echo(
         _change(
             settings,
-            lambda db: book.make_machine_token(
+            lambda db: tokens.make_machine_token(
                 db,
                 name,
                 role=role,
@@ -137,7 +137,7 @@ def make_token(
 @accounts_app.command("end-token")
 def end_token(name: Annotated[str, typer.Argument()], settings: SettingsFile) -> None:
     """Tokens of this name are good no more."""
-    ended = _change(settings, lambda db: book.end_machine_token(db, name, _BY, _now_us()))
+    ended = _change(settings, lambda db: tokens.end_machine_token(db, name, _BY, _now_us()))
     typer.echo(f"{ended} ended")
 
 

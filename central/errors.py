@@ -11,6 +11,7 @@ CentralError                 catch this, nothing wider
 ├── CannotListen             the operator must free or change the address of the pages
 ├── BadQuestion              the caller must ask differently: an argument is missing, unknown or out of bounds
 ├── NotSignedIn              the caller must sign in first
+├── ProveAgain               the caller is known, and must give the second factor again for this
 ├── TooOften                 the caller must wait; the text says for how long
 ├── NotAllowed               the caller's role or scope does not go so far; somebody else may
 ├── NotThere                 what is named does not exist, or not for the caller
@@ -68,6 +69,10 @@ class BadQuestion(CentralError):
 
 class NotSignedIn(CentralError):
     """Nobody is known to be asking, or no longer."""
+
+
+class ProveAgain(CentralError):
+    """Both factors were given too long ago for what is asked."""
 
 
 class TooOften(CentralError):

@@ -21,6 +21,7 @@ from central.errors import (
     NotAllowed,
     NotSignedIn,
     NotThere,
+    ProveAgain,
     StoreUnavailable,
     TooOften,
 )
@@ -67,6 +68,7 @@ def install(app: FastAPI) -> None:
     for kind, status in _STATUS.items():
         app.add_exception_handler(kind, _said(status))
     app.add_exception_handler(IdentityDamaged, _damaged)
+    app.add_exception_handler(ProveAgain, _prove_again)
     app.add_exception_handler(TooOften, _too_often)
     app.add_exception_handler(StoreUnavailable, _unavailable)
     app.add_exception_handler(HTTPException, _http)
@@ -94,6 +96,12 @@ async def _refused(_request: Request, error: Exception) -> JSONResponse:
 async def _bad_question(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, BadQuestion)
     return problem(422, f"{error.field}: {error}")
+
+
+async def _prove_again(_request: Request, error: Exception) -> JSONResponse:
+    """After RFC 9470: 401, and how to go on."""
+    step_up = 'Session error="insufficient_user_authentication"'
+    return problem(401, str(error), {"WWW-Authenticate": step_up})
 
 
 async def _too_often(_request: Request, error: Exception) -> JSONResponse:

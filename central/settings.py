@@ -48,6 +48,8 @@ class ListenPart(_Part):
     host: Annotated[str, AfterValidator(_loopback)] = "127.0.0.1"
     port: Annotated[int, Field(strict=True, ge=0, le=65_535)] = 8080
     """0: a free port, named at start."""
+    address: Annotated[str, Field(pattern=r"^https://[a-z0-9.-]{1,200}(:\d{1,5})?$")] | None = None
+    """What people type to get here, where a web server stands before it. Passkeys belong to this name."""
 
 
 class DatabasePart(_Part):

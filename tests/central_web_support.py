@@ -134,8 +134,9 @@ def a_filled(folder: Path) -> Iterator[Filled]:
 SEALER = Sealer(Key(bytes(8), INTERNATIONAL, bytes(32)))
 
 
-def somebody(role: Role, *communities: int, account: int = 1) -> Who:
-    return Who(account, role, frozenset(communities))
+def somebody(role: Role, *communities: int, account: int = 1, person: int | None = None) -> Who:
+    """Has just signed in."""
+    return Who(account, role, frozenset(communities), person, fresh=True)
 
 
 AN_OFFICER = somebody(Role.OFFICER, COMMUNITY)
@@ -157,8 +158,11 @@ class Served:
         now_us: Callable[[], int] = lambda: NOW_US,
         vault: Vault | None = None,
         signing: Ed25519PrivateKey | None = None,
+        public: str | None = None,
     ) -> None:
-        settings = Settings.model_validate({"database": {"path": "not-opened-by-the-application"}})
+        """`public`: the address in its settings."""
+        where = {"database": {"path": "not-opened-by-the-application"}, "listen": {"address": public}}
+        settings = Settings.model_validate(where)
         self.stopping = threading.Event()
         self.app = create_app(
             settings,

@@ -1,92 +1,25 @@
 """Signing in over the real web application: two factors, limits, sessions, and what ends them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import pyotp
 import pytest
-from central_web_support import AN_OFFICER, COMMUNITY, SEALER, Filled, Served, a_filled
+from accounts_support import PASSWORD, Town, a_town
+from central_web_support import AN_OFFICER, COMMUNITY, Served, a_filled
 from sqlalchemy import select
 
-from central.accounts import book, passwords
+from central.accounts import tokens
 from central.accounts.who import Role
-from central.store.account_tables import account_event, session
+from central.store.account_tables import session
 from central.store.engine import writing
-
-PASSWORD = "the swallows come back in spring"
-KEPT = passwords.hashed(PASSWORD)
-SECOND_US = 1_000_000
-
-
-class Town:
-    """The application with a clock of its own, and people with accounts in it."""
-
-    def __init__(self, filled: Filled, served: Served, clock: list[int]) -> None:
-        self.filled = filled
-        self.served = served
-        self._clock = clock
-        self.opened = ExitStack()
-
-    @property
-    def now_us(self) -> int:
-        return self._clock[0]
-
-    def passes(self, seconds: float) -> None:
-        self._clock[0] += int(seconds * SECOND_US)
-
-    def account(self, login: str = "zhou", role: Role = Role.OFFICER, *, second: bool = True) -> str:
-        """Its authenticator's secret."""
-        secret = pyotp.random_base32()
-        with writing(self.filled.writer) as connection:
-            number, _ = book.make_account(
-                connection,
-                login,
-                name="周警官",
-                role=role,
-                unit="一号警务室",
-                communities=[COMMUNITY],
-                by="test",
-                now_us=self.now_us,
-            )
-            book.set_password(connection, number, KEPT, by_code=True, now_us=self.now_us)
-            if second:
-                book.set_second(connection, number, SEALER.sealed(number, secret), 0, self.now_us)
-        return secret
-
-    def browser(self) -> httpx.Client:
-        """Keeps cookies, and says that our own page sends what it sends."""
-        client = httpx.Client(
-            base_url=f"{self.served.address}/api/v1", headers={"Sec-Fetch-Site": "same-origin"}, timeout=30
-        )
-        return self.opened.enter_context(client)
-
-    def code(self, secret: str) -> str:
-        return pyotp.TOTP(secret).at(self.now_us // SECOND_US)
-
-    def signed_in(self, login: str, secret: str) -> httpx.Client:
-        browser = self.browser()
-        first = browser.post("/sign-in", json={"login": login, "password": PASSWORD})
-        assert (first.status_code, first.json()) == (200, {"next": "code"})
-        second = browser.post("/sign-in/code", json={"code": self.code(secret)})
-        assert (second.status_code, second.json()) == (200, {"next": None})
-        return browser
-
-    def events(self) -> list[str]:
-        with self.filled.reader.connect() as connection:
-            return list(
-                connection.execute(select(account_event.c.event).order_by(account_event.c.id)).scalars()
-            )
 
 
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[Town]:
-    clock = [1_800_000_000 * SECOND_US]
-    with a_filled(tmp_path) as filled, Served(filled, who=None, now_us=lambda: clock[0]) as served:
-        town = Town(filled, served, clock)
-        with town.opened:
-            yield town
+    with a_town(tmp_path) as town:
+        yield town
 
 
 def test_two_factors_let_in_and_either_alone_does_not(town: Town) -> None:
@@ -143,6 +76,23 @@ def test_after_five_wrong_tries_the_right_password_has_to_wait_too(town: Town) -
     assert answer.status_code == 429
     assert 1 <= int(answer.headers["Retry-After"]) <= 900
     assert town.browser().post("/sign-in", json={"login": "wu", "password": PASSWORD}).status_code == 200
+
+
+def test_many_wrong_tries_at_once_are_no_more_than_five(town: Town) -> None:
+    town.account()
+
+    def tried(_: int) -> int:
+        wrong = {"login": "zhou", "password": "wrong"}
+        return httpx.post(
+            f"{town.served.address}/api/v1/sign-in",
+            json=wrong,
+            headers={"Sec-Fetch-Site": "same-origin"},
+            timeout=60,
+        ).status_code
+
+    with ThreadPoolExecutor(12) as together:
+        found = list(together.map(tried, range(12)))
+    assert sorted(found) == [401] * 5 + [429] * 7
 
 
 def test_codes_are_not_guessed_either(town: Town) -> None:
@@ -204,7 +154,7 @@ def test_of_cookies_and_passwords_only_hashes_are_kept(town: Town) -> None:
     [token] = browser.cookies.values()
     with town.filled.reader.connect() as connection:
         kept = connection.execute(select(session.c.token)).scalars().all()
-        assert kept == [book.hash_of(token)]
+        assert kept == [tokens.hash_of(token)]
         dump = "\n".join(connection.connection.driver_connection.iterdump())  # type: ignore[union-attr]
     assert token not in dump
     assert PASSWORD not in dump
@@ -298,7 +248,7 @@ def test_a_reset_account_begins_anew(town: Town) -> None:
 
 def test_a_machine_comes_with_a_token_until_it_ends(town: Town) -> None:
     with writing(town.filled.writer) as connection:
-        token = book.make_machine_token(
+        token = tokens.make_machine_token(
             connection,
             "board",
             role=Role.OPERATOR,
@@ -320,8 +270,8 @@ def test_a_machine_comes_with_a_token_until_it_ends(town: Town) -> None:
 def test_a_token_that_was_ended_is_good_no_more(town: Town) -> None:
     with writing(town.filled.writer) as connection:
         make = {"role": Role.OPERATOR, "communities": [], "days": 9, "by": "test", "now_us": town.now_us}
-        token = book.make_machine_token(connection, "board", **make)  # type: ignore[arg-type]
-        assert book.end_machine_token(connection, "board", "test", town.now_us) == 1
+        token = tokens.make_machine_token(connection, "board", **make)  # type: ignore[arg-type]
+        assert tokens.end_machine_token(connection, "board", "test", town.now_us) == 1
     headers = {"Authorization": f"Bearer {token}"}
     assert httpx.get(f"{town.served.address}/api/v1/gateways", headers=headers).status_code == 401
 

@@ -87,7 +87,8 @@ def application(world: World) -> FastAPI:
             raise NotSignedIn("sign in first")
         role = Role(request.headers["role"])
         scope = int(request.headers.get("community", COMMUNITY))
-        return Who(ACCOUNTS.get(role, 99), role, frozenset({scope}), machine="machine" in request.headers)
+        machine = "machine" in request.headers
+        return Who(ACCOUNTS.get(role, 99), role, frozenset({scope}), machine=machine, fresh=not machine)
 
     app.state.identify = identify
     return app
@@ -195,7 +196,10 @@ def test_each_endpoint_of_look_ups_is_for_one_role_and_the_administrator_is_none
 PERSONAL = re.compile(r"token|holder|hint|identit|person|owner|^name$|^value$|id_number|phone")
 
 
-KEPT_ELSEWHERE = ("Account", "PassIn", "Alarm", "Me", "Enrol", "HTTP", "Validation", "Rule", "Webhook")
+KEPT_ELSEWHERE = (
+    *("Account", "PassIn", "Passkey", "MachineToken", "Alarm", "Me", "Enrol"),
+    *("HTTP", "Validation", "Rule", "Webhook"),
+)
 """What the API says of accounts, alarms and passes to be; of entries there is nothing in it."""
 
 

@@ -1,30 +1,20 @@
-"""API: signing in and out, one's own account, and the accounts of others."""
+"""API: signing in and out, and one's own account."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi import Path as InPath
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from central.accounts import book
-from central.accounts.book import Account, Session
 from central.accounts.guard import EVERY_ROLE, open_to_all, requires
 from central.accounts.identify import Identify, address_of, forget, keep, refuse_foreign
+from central.accounts.models import CLASH, TOO_OFTEN, In, Secret
+from central.accounts.sessions import Session
 from central.accounts.sign_in import SignIn
 from central.accounts.who import Role, Who
-from central.problems import RESPONSES, documented
-from central.store.changes import Changes
-from central.store.questions import Questions
-
-_Text = Annotated[SecretStr, Field(max_length=512)]
-_TOO_OFTEN: dict[int | str, dict[str, Any]] = {
-    429: documented("Too many wrong tries; `Retry-After` says how long")
-}
-_CLASH: dict[int | str, dict[str, Any]] = {409: documented("What is there does not allow it")}
-_NOT_THERE: dict[int | str, dict[str, Any]] = {404: documented("There is no such thing")}
+from central.problems import RESPONSES
 
 
 async def half_signed_in(request: Request) -> Session:
@@ -35,20 +25,15 @@ async def half_signed_in(request: Request) -> Session:
 
 Half = Annotated[Session, Depends(half_signed_in)]
 Anybody = Annotated[Who, requires(*EVERY_ROLE)]
-Administrator = Annotated[Who, requires(Role.ADMINISTRATOR)]
-AccountNumber = Annotated[int, InPath(ge=1, le=2**53)]
+JustProved = Annotated[Who, requires(*EVERY_ROLE, fresh=True)]
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class PasswordIn(_In):
+class PasswordIn(In):
     login: Annotated[str, Field(max_length=80, examples=["officer-1"])]
-    password: _Text
+    password: Secret
 
 
-class CodeIn(_In):
+class CodeIn(In):
     code: Annotated[str, Field(pattern=r"^\s*\d{6}\s*$", examples=["123456"])]
 
 
@@ -56,20 +41,20 @@ class EnrolIn(CodeIn):
     secret: Annotated[SecretStr, Field(max_length=64)]
 
 
-class ActivateIn(_In):
-    code: _Text
-    password: _Text
+class ActivateIn(In):
+    code: Secret
+    password: Secret
 
 
-class ChangeIn(_In):
-    old: _Text
-    new: _Text
+class ChangeIn(In):
+    old: Secret
+    new: Secret
 
 
 class NextOut(BaseModel):
-    """`next`: code (of the authenticator), enrol (an authenticator first), or nothing: signed in."""
+    """`next`: code (of the authenticator), passkey, enrol (one of the two first), or nothing: signed in."""
 
-    next: str | None = Field(examples=["code"])
+    next: Literal["code", "passkey", "enrol"] | None = Field(examples=["code"])
 
 
 class EnrolmentOut(BaseModel):
@@ -84,55 +69,12 @@ class MeOut(BaseModel):
     communities: list[int]
 
 
-class AccountOut(BaseModel):
-    id: int
-    login: str
-    name: str
-    role: Role
-    unit: str
-    communities: list[int]
-    active: bool = Field(description="has a password and a second factor")
-    disabled: bool
-
-    @classmethod
-    def of(cls, found: Account) -> AccountOut:
-        return cls(
-            id=found.id,
-            login=found.login,
-            name=found.name,
-            role=found.role,
-            unit=found.unit,
-            communities=sorted(found.communities),
-            active=found.active,
-            disabled=found.disabled,
-        )
-
-
-class AccountIn(_In):
-    login: Annotated[str, Field(max_length=32, examples=["officer-2"])]
-    name: Annotated[str, Field(max_length=80, examples=["王警官"])]
-    role: Role
-    unit: Annotated[str, Field(max_length=80, examples=["一号警务室"])]
-    communities: Annotated[list[int], Field(max_length=1_000)] = []
-
-
-class ScopeIn(_In):
-    communities: Annotated[list[int], Field(max_length=1_000)]
-
-
-class CodeOut(BaseModel):
-    """To be handed to the account's owner, who sets a password by it within a day."""
-
-    id: int
-    code: str
-
-
 def sign_in_router(sign_in: SignIn) -> APIRouter:
     api = APIRouter(tags=["accounts"])
 
     @api.post(
         "/sign-in",
-        responses={**RESPONSES, **_TOO_OFTEN},
+        responses={**RESPONSES, **TOO_OFTEN},
         dependencies=[open_to_all()],
         summary="The first factor: login and password",
     )
@@ -144,7 +86,7 @@ def sign_in_router(sign_in: SignIn) -> APIRouter:
 
     @api.post(
         "/sign-in/code",
-        responses={**RESPONSES, **_TOO_OFTEN},
+        responses={**RESPONSES, **TOO_OFTEN},
         dependencies=[open_to_all()],
         summary="The second factor; again before what must be sure, such as an export",
     )
@@ -154,7 +96,7 @@ def sign_in_router(sign_in: SignIn) -> APIRouter:
 
     @api.post(
         "/sign-in/enrolment",
-        responses={**RESPONSES, **_CLASH},
+        responses={**RESPONSES, **CLASH},
         dependencies=[open_to_all()],
         summary="A secret for an authenticator",
     )
@@ -164,7 +106,7 @@ def sign_in_router(sign_in: SignIn) -> APIRouter:
 
     @api.post(
         "/sign-in/enrol",
-        responses={**RESPONSES, **_CLASH, **_TOO_OFTEN},
+        responses={**RESPONSES, **CLASH, **TOO_OFTEN},
         dependencies=[open_to_all()],
         summary="The first code of that authenticator",
     )
@@ -175,7 +117,7 @@ def sign_in_router(sign_in: SignIn) -> APIRouter:
 
     @api.post(
         "/sign-in/activation",
-        responses={**RESPONSES, **_TOO_OFTEN},
+        responses={**RESPONSES, **TOO_OFTEN},
         dependencies=[open_to_all()],
         summary="Set a password by a code",
     )
@@ -196,19 +138,19 @@ def sign_in_router(sign_in: SignIn) -> APIRouter:
     return api
 
 
-def router(sign_in: SignIn, questions: Questions, changes: Changes, now_us: Callable[[], int]) -> APIRouter:
+def router(sign_in: SignIn) -> APIRouter:
     api = APIRouter(tags=["accounts"])
 
     @api.get("/me", responses=RESPONSES, summary="Who is signed in")
     async def me(who: Anybody) -> MeOut:
         if who.machine:
             return MeOut(name="", role=who.role, unit="", communities=sorted(who.communities))
-        found = await questions.ask(lambda db: book.one_account(db, who.account))
+        found = await sign_in.questions.ask(lambda db: book.one_account(db, who.account))
         return MeOut(name=found.name, role=found.role, unit=found.unit, communities=sorted(found.communities))
 
     @api.post(
         "/me/password",
-        responses={**RESPONSES, **_TOO_OFTEN},
+        responses={**RESPONSES, **TOO_OFTEN},
         status_code=204,
         summary="Another password; all sessions end",
     )
@@ -220,60 +162,32 @@ def router(sign_in: SignIn, questions: Questions, changes: Changes, now_us: Call
         await sign_in.change_password(found, old, new, address_of(request))
         forget(response, request)
 
-    @api.get("/accounts", responses=RESPONSES, summary="All accounts")
-    async def accounts(who: Administrator) -> list[AccountOut]:
+    @api.post("/me/totp", responses=RESPONSES, summary="A secret for another authenticator")
+    async def another(who: JustProved, found: Half) -> EnrolmentOut:
+        """It counts for nothing until its first code is given; the former one stays good till then."""
         del who
-        return [AccountOut.of(found) for found in await questions.ask(book.accounts)]
-
-    @api.post("/accounts", responses={**RESPONSES, **_CLASH}, status_code=201, summary="A new account")
-    async def make(asked: AccountIn, who: Administrator) -> CodeOut:
-        by, scope = str(who.account), frozenset(asked.communities)
-        number, made = await changes.make(
-            lambda db: book.make_account(
-                db,
-                asked.login,
-                name=asked.name,
-                role=asked.role,
-                unit=asked.unit,
-                communities=scope,
-                by=by,
-                now_us=now_us(),
-            )
-        )
-        return CodeOut(id=number, code=made)
+        made = sign_in.enrolment(found, again=True)
+        return EnrolmentOut(secret=made.secret, address=made.address)
 
     @api.put(
-        "/accounts/{account}/communities",
-        responses={**RESPONSES, **_NOT_THERE},
-        summary="Which communities an account sees",
-    )
-    async def scope(account: AccountNumber, asked: ScopeIn, who: Administrator) -> AccountOut:
-        by, wanted = str(who.account), frozenset(asked.communities)
-        await changes.make(lambda db: book.set_scope(db, account, wanted, by, now_us()))
-        return AccountOut.of(await questions.ask(lambda db: book.one_account(db, account)))
-
-    @api.post(
-        "/accounts/{account}/disable",
-        responses={**RESPONSES, **_NOT_THERE},
+        "/me/totp",
+        responses={**RESPONSES, **TOO_OFTEN},
         status_code=204,
-        summary="Disable an account for good, and end its sessions",
+        summary="The first code of that authenticator, which takes the former one's place",
     )
-    async def disable(account: AccountNumber, who: Administrator) -> None:
-        await changes.make(lambda db: book.disable(db, account, str(who.account), now_us()))
-
-    @api.post(
-        "/accounts/{account}/reset",
-        responses={**RESPONSES, **_NOT_THERE, **_CLASH},
-        summary="Password and second factor anew, by a code",
-    )
-    async def reset(account: AccountNumber, who: Administrator) -> CodeOut:
-        made = await changes.make(lambda db: book.reset(db, account, str(who.account), now_us()))
-        return CodeOut(id=account, code=made)
+    async def replace(
+        asked: EnrolIn, who: JustProved, found: Half, request: Request, response: Response
+    ) -> None:
+        del who
+        secret, from_where = asked.secret.get_secret_value(), address_of(request)
+        keep(response, request, await sign_in.enrol(found, secret, asked.code, from_where, again=True))
 
     return api
 
 
-def next_step(found: Session) -> str | None:
+def next_step(found: Session) -> Literal["code", "passkey", "enrol"] | None:
     if found.proved_us is not None:
         return None
-    return "code" if found.has_second else "enrol"
+    if found.has_code:
+        return "code"
+    return "passkey" if found.has_passkey else "enrol"

@@ -19,6 +19,9 @@ _OF_AN_ACCOUNT: Final = RateLimitItemPerMinute(5, 15)
 _OF_AN_ADDRESS: Final = RateLimitItemPerMinute(50, 15)
 """Many people may come from one office."""
 
+_BEGUN: Final = RateLimitItemPerMinute(100, 15)
+"""What costs us a row though nobody is known to be asking."""
+
 
 class Backoff:
     """`refuse_if_too_often` before a try, `failed` after one that was wrong."""
@@ -30,13 +33,20 @@ class Backoff:
         """Raises TooOften. `who`: a login or an account's number, whether there is such a one or not."""
         for item, key in _keys(who, address):
             if not self._limiter.test(item, key):
-                reset_s = self._limiter.get_window_stats(item, key).reset_time
-                wait_s = max(1, round(reset_s - time.time()))
-                raise TooOften("too many wrong tries; wait before the next one", wait_s)
+                raise self._too_often(item, key, "too many wrong tries; wait before the next one")
+
+    def refuse_if_too_many_begun(self, address: str) -> None:
+        """Counts this one. Raises TooOften."""
+        if not self._limiter.hit(_BEGUN, f"begun {address}"):
+            raise self._too_often(_BEGUN, f"begun {address}", "too many begun and not finished; wait")
 
     def failed(self, who: str, address: str) -> None:
         for item, key in _keys(who, address):
             self._limiter.hit(item, key)
+
+    def _too_often(self, item: RateLimitItemPerMinute, key: str, text: str) -> TooOften:
+        reset_s = self._limiter.get_window_stats(item, key).reset_time
+        return TooOften(text, max(1, round(reset_s - time.time())))
 
 
 def _keys(who: str, address: str) -> tuple[tuple[RateLimitItemPerMinute, str], ...]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from fastapi import Depends, Request
 
 from central.accounts.who import Role, Who
-from central.errors import NotAllowed
+from central.errors import NotAllowed, ProveAgain
 
 Identify = Callable[[Request], Awaitable[Who]]
 """Raises NotSignedIn."""
@@ -21,16 +21,22 @@ EVERY_ROLE: Final = tuple(Role)
 
 
 class RoleGuard:
-    """As a dependency: gives the endpoint who asks. Raises NotSignedIn, NotAllowed."""
+    """As a dependency: gives the endpoint who asks. `fresh`: whose both factors were given a moment ago,
+    which no machine's token is. Raises NotSignedIn, NotAllowed, ProveAgain."""
 
-    def __init__(self, roles: frozenset[Role]) -> None:
+    def __init__(self, roles: frozenset[Role], *, fresh: bool = False) -> None:
         self.roles = roles
+        self.fresh = fresh
 
     async def __call__(self, request: Request) -> Who:
         identify: Identify = request.app.state.identify
         who = await identify(request)
         if who.role not in self.roles:
             raise NotAllowed(f"this is not for the role {who.role}")
+        if self.fresh and who.machine:
+            raise NotAllowed("this is for people, not for a machine's token")
+        if self.fresh and not who.fresh:
+            raise ProveAgain("give the second factor again: this takes one that was given a moment ago")
         return who
 
 
@@ -41,8 +47,9 @@ class NoGuard:
         return None
 
 
-def requires(*roles: Role) -> Any:
-    return Depends(RoleGuard(frozenset(roles)))
+def requires(*roles: Role, fresh: bool = False) -> Any:
+    """`fresh`: for exports, approvals and what touches accounts (trust.md R-61)."""
+    return Depends(RoleGuard(frozenset(roles), fresh=fresh))
 
 
 def open_to_all() -> Any:

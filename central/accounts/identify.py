@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from starlette.responses import Response
 
-from central.accounts import book
-from central.accounts.book import Session
+from central.accounts import sessions, tokens
+from central.accounts.sessions import Session
 from central.accounts.sign_in import SignIn
 from central.accounts.who import Who
 from central.errors import NotAllowed, NotSignedIn
@@ -35,9 +35,9 @@ class Identify:
     async def __call__(self, request: Request) -> Who:
         """Raises NotSignedIn, NotAllowed."""
         if (token := _bearer(request)) is not None:
-            return await self._questions.ask(lambda db: book.machine_of(db, token, self._now_us()))
+            return await self._questions.ask(lambda db: tokens.machine_of(db, token, self._now_us()))
         found = await self.session(request)
-        return await self._questions.ask(lambda db: book.who_of(db, found))
+        return await self._questions.ask(lambda db: sessions.who_of(db, found, self._now_us()))
 
     async def session(self, request: Request) -> Session:
         """Also one whose second factor is still to come. Raises NotSignedIn, NotAllowed."""

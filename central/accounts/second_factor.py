@@ -5,6 +5,7 @@ Its secret is sealed with a key in a file outside the database. Pure but for tha
 
 from __future__ import annotations
 
+import re
 import secrets
 from pathlib import Path
 from typing import Final
@@ -18,11 +19,17 @@ from central.identity.suites import INTERNATIONAL, Key, open_sealed, seal
 STEP_S: Final = 30
 _ISSUER: Final = "Liuhen 留痕"
 _ID_BYTES: Final = 8
+_SECRET: Final = re.compile(r"[A-Z2-7]{32}")
 
 
 def new_secret() -> str:
     """In base 32, 160 bits, as it is typed or scanned into an authenticator."""
     return pyotp.random_base32()
+
+
+def is_secret(text: str) -> bool:
+    """Whether it is as long as ours are: nobody sets up one that is guessed."""
+    return _SECRET.fullmatch(text) is not None
 
 
 def address_of(secret: str, login: str) -> str:

@@ -22,13 +22,17 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """An account that signed in, or a machine's token; `communities` empty: sees nothing (trust.md R-63)."""
+    """An account that signed in, or a machine's token; `communities` empty: sees nothing (trust.md R-63).
+
+    `fresh`: both factors were given a moment ago, as it takes for an export or an approval (R-61).
+    """
 
     account: int
     role: Role
     communities: frozenset[int]
     person: int | None = None  # of the register: whom a resident's account is for
     machine: bool = False
+    fresh: bool = False
 
     def sees(self, community: int | None) -> bool:
         return community in self.communities

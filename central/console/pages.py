@@ -18,7 +18,7 @@ from central.accounts.book import sites_of
 from central.accounts.guard import EVERY_ROLE, RoleGuard
 from central.accounts.who import Role, Who
 from central.console.views import Language, Views
-from central.errors import NotSignedIn
+from central.errors import NotSignedIn, ProveAgain
 from central.fleet.api import WATCHERS
 from central.fleet.completeness import Completeness, completeness
 from central.lookup.api import READERS
@@ -40,10 +40,12 @@ class PageGuard(RoleGuard):
             if "hx-request" in request.headers:
                 raise HTTPException(_UNAUTHORISED, str(error), {"HX-Redirect": "/sign-in"}) from None
             raise HTTPException(_SEE_OTHER, str(error), {"Location": "/sign-in"}) from None
+        except ProveAgain as error:
+            raise HTTPException(_SEE_OTHER, str(error), {"Location": "/sign-in/code"}) from None
 
 
-def page_for(*roles: Role) -> Any:
-    return Depends(PageGuard(frozenset(roles)))
+def page_for(*roles: Role, fresh: bool = False) -> Any:
+    return Depends(PageGuard(frozenset(roles), fresh=fresh))
 
 
 Anybody = Annotated[Who, page_for(*EVERY_ROLE)]

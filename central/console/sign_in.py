@@ -11,9 +11,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from central.accounts import second_factor
 from central.accounts.api import next_step
-from central.accounts.book import Session
 from central.accounts.guard import open_to_all
 from central.accounts.identify import Identify, address_of, forget, keep, refuse_foreign
+from central.accounts.sessions import Session
 from central.accounts.sign_in import Enrolment
 from central.console.demo_accounts import DemoAccount
 from central.console.views import Language, Views

@@ -40,6 +40,7 @@ from central.times import micros
 
 Officer = Annotated[Who, requires(Role.OFFICER)]
 Approver = Annotated[Who, requires(Role.APPROVER)]
+Deciding = Annotated[Who, requires(Role.APPROVER, fresh=True)]
 Supervisor = Annotated[Who, requires(Role.SUPERVISOR)]
 Number = Annotated[int, InPath(ge=1, le=2**53)]
 _ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -133,7 +134,7 @@ def _for_approvers(api: APIRouter, look_ups: LookUps, asker_of: AskerOf) -> None
         status_code=204,
         summary="Agree or refuse; never what one asked oneself, or somebody of one's own unit",
     )
-    async def decide(number: Number, act: Act, asked: DecisionIn, who: Approver, request: Request) -> None:
+    async def decide(number: Number, act: Act, asked: DecisionIn, who: Deciding, request: Request) -> None:
         approver, now_us = await asker_of(who, request), look_ups.now_us()
         await look_ups.record(
             lambda db: acts.decide(
@@ -144,7 +145,7 @@ def _for_approvers(api: APIRouter, look_ups: LookUps, asker_of: AskerOf) -> None
     @api.post(
         "/look-up-limits", responses=_ANSWERS, status_code=204, summary="Raise an officer's limit for hours"
     )
-    async def raise_limit(asked: LimitIn, who: Approver, request: Request) -> None:
+    async def raise_limit(asked: LimitIn, who: Deciding, request: Request) -> None:
         approver, now_us = await asker_of(who, request), look_ups.now_us()
         await look_ups.record(lambda db: acts.raise_limit(db, approver, **asked.model_dump(), now_us=now_us))
 

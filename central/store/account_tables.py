@@ -6,7 +6,10 @@ lies outside the database (trust.md R-60, R-61, R-66).
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
+    DDL,
     Column,
     ForeignKey,
     Index,
@@ -15,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
 )
 
 from central.store.tables import Whole, metadata
@@ -46,6 +50,15 @@ account_community = Table(
     sqlite_strict=True,
 )
 
+account_person = Table(
+    "account_person",
+    metadata,
+    Column("account_id", Whole, ForeignKey("account.id"), primary_key=True),
+    Column("person_id", Whole, ForeignKey("person.id"), nullable=False),
+    sqlite_strict=True,
+)
+"""Whom of the register a resident's account is for."""
+
 activation = Table(
     "activation",
     metadata,
@@ -70,6 +83,32 @@ session = Table(
     Index("session_of", "account_id", "ended_at"),
     sqlite_strict=True,
 )
+
+passkey = Table(
+    "passkey",
+    metadata,
+    Column("id", Whole, primary_key=True),
+    Column("account_id", Whole, ForeignKey("account.id"), nullable=False),
+    Column("credential", LargeBinary, nullable=False),  # its id, as the authenticator drew it
+    Column("public_key", LargeBinary, nullable=False),  # COSE
+    Column("signs", Whole, nullable=False),  # its counter of signatures; 0 where it keeps none
+    Column("name", Text, nullable=False),  # its owner's word for it
+    Column("made_at", Whole, nullable=False),
+    Column("used_at", Whole),
+    UniqueConstraint("credential", name="passkey_by_credential"),
+    Index("passkey_of", "account_id"),
+    sqlite_strict=True,
+)
+
+passkey_challenge = Table(
+    "passkey_challenge",
+    metadata,
+    Column("challenge", LargeBinary, primary_key=True),
+    Column("account_id", Whole),  # who adds a passkey; NULL: somebody wants to sign in with one
+    Column("until_at", Whole, nullable=False),
+    sqlite_strict=True,
+)
+"""What an authenticator is to sign, once."""
 
 machine_token = Table(
     "machine_token",
@@ -107,3 +146,26 @@ account_event = Table(
     sqlite_strict=True,
 )
 """What was done with accounts. Rows are only ever added."""
+
+_REFUSING: Final = """
+CREATE FUNCTION account_events_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'account events only grow' USING ERRCODE = 'check_violation'; END $$
+"""
+
+
+def events_only_grow_statements(dialect: str) -> list[str]:
+    """What makes a database refuse to change or delete them; also for its migration."""
+    if dialect == "sqlite":
+        return [
+            f"CREATE TRIGGER account_event_no_{verb.lower()} BEFORE {verb} ON account_event"
+            " BEGIN SELECT RAISE(ABORT, 'account events only grow'); END"
+            for verb in ("UPDATE", "DELETE")
+        ]
+    made = "CREATE TRIGGER account_event_only_grows BEFORE UPDATE OR DELETE ON account_event"
+    return [_REFUSING, f"{made} FOR EACH ROW EXECUTE FUNCTION account_events_only_grow()"]
+
+
+for _dialect in ("sqlite", "postgresql"):
+    for _statement in events_only_grow_statements(_dialect):
+        _made = DDL(_statement).execute_if(dialect=_dialect)  # type: ignore[no-untyped-call]
+        event.listen(metadata, "after_create", _made)
