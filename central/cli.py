@@ -19,6 +19,7 @@ from central.cli_certificates import certificates_app
 from central.cli_identity import identity_app
 from central.cli_keys import keys_app
 from central.cli_send import send_app
+from central.cli_store import backup, backup_key, copy_to_postgres, migrate, restore
 from central.errors import CentralError
 from central.settings import Settings, load_settings
 
@@ -38,6 +39,8 @@ app.add_typer(send_app, name="send")
 app.add_typer(certificates_app, name="certificates")
 app.command()(take)
 app.command()(pack)
+for each in (migrate, backup_key, backup, restore, copy_to_postgres):
+    app.command()(each)
 
 SettingsFile = Annotated[Path, typer.Option("--settings", help="TOML file; see central.example.toml")]
 

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from sqlalchemy import Table, select
 
 from central.ingest.service import IngestService
 from central.settings import MqttPart as CentreMqtt
+from central.store.backup import make_backup
 from central.store.chains import verify_all
-from central.store.engine import migrate, open_writer
+from central.store.engine import migrate, open_reader, open_writer
+from central.store.restore import restore
 from central.store.tables import finding, lost_range
 from gateway.journal import Journal
 from gateway.journal_reader import JournalReader
@@ -102,30 +105,32 @@ def count(database: Path, table: Table) -> int:
         return len(connection.execute(str(select(table.c.gateway_id))).fetchall())
 
 
-def back_up(database: Path, into: Path) -> None:
-    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(into)) as target:
-        source.backup(target)
+def back_up(database: Path, into: Path) -> Path:
+    reader = open_reader(f"sqlite:///{database}")
+    made = make_backup(reader, into, datetime(2026, 11, 5, tzinfo=UTC), None)
+    reader.dispose()
+    return made
 
 
-def restore(backup: Path, database: Path) -> None:
+def put_back(backup: Path, database: Path) -> None:
     for name in (database.name, f"{database.name}-wal", f"{database.name}-shm"):
         (database.parent / name).unlink(missing_ok=True)
-    backup.rename(database)
+    restore(backup, f"sqlite:///{database}", None)
 
 
 @pytest.mark.parametrize("broker_too", [False, True], ids=["broker keeps what it knew", "broker wiped"])
 def test_what_was_acknowledged_after_the_backup_comes_again(
     tmp_path: Path, broker: Broker, building: Building, broker_too: bool
 ) -> None:
-    database, backup = tmp_path / "central.sqlite", tmp_path / "backup.sqlite"
+    database = tmp_path / "central.sqlite"
     with a_centre(database, broker):
         building.append(400)
         until(building.everything_is_licensed, "acknowledgement before the backup")
-        back_up(database, backup)
+        backup = back_up(database, tmp_path / "backups")
         building.append(700)
         until(building.everything_is_licensed, "acknowledgement after the backup")
     assert len(stored(database)) == 1_101
-    restore(backup, database)
+    put_back(backup, database)
     assert len(stored(database)) == 401
     if broker_too:
         broker.kill()

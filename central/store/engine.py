@@ -7,12 +7,12 @@ SQLAlchemy's exceptions end here: users of `reading` see StoreUnavailable, those
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, exc, make_url, text
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
@@ -36,6 +36,9 @@ _WRITER_CACHE_KB: Final = 32_768
 _READER_CACHE_KB: Final = 4_096
 _BUSY_S: Final = 5.0
 """How long a writer waits for another one (a backup, `verify` by an older program) before it gives up."""
+
+COPYING: Final = "liuhen_copy"
+"""A table that is there as long as a copy into the database is not whole."""
 
 _OLDEST_SQLITE: Final = (3, 37, 0)  # strict tables
 READERS: Final = 2
@@ -97,24 +100,40 @@ def migrate(engine: Engine) -> None:
 
     Raises StoreRefused for a database that a newer program made, StoreUnavailable when it cannot be written.
     """
+    with writing(engine) as connection:
+        upgrade(connection)
+
+
+def upgrade(connection: Connection, form: str = "head") -> None:
+    """`migrate` within the caller's transaction, up to a form. Raises StoreRefused."""
     from alembic import command
     from alembic.config import Config
-    from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
-    with writing(engine) as connection:
-        _lock_for_migration(connection)
-        for found in MigrationContext.configure(connection).get_current_heads():
-            if found not in known:
-                raise StoreRefused(
-                    f"the database is of form {found}, which this program does not know:"
-                    " a newer liuhen-central made it. Start that one, or restore a backup"
-                )
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    _lock_for_migration(connection)
+    for found in {form_of(connection), form} - {None, "head"}:
+        if found not in known:
+            raise StoreRefused(
+                f"the database is of form {found}, which this program does not know:"
+                " a newer liuhen-central made it. Start that one, or restore a backup"
+            )
+    if inspect(connection).has_table(COPYING):
+        raise StoreRefused(
+            "a copy into this database was begun and is not whole; end it with:"
+            " liuhen-central copy-to-postgres"
+        )
+    config.attributes["connection"] = connection
+    command.upgrade(config, form)
+
+
+def form_of(connection: Connection) -> str | None:
+    """The last step of the migrations that the database has seen; None: there are no tables of ours."""
+    from alembic.runtime.migration import MigrationContext
+
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 # --- the two engines -------------------------------------------------------------------------------------
@@ -210,10 +229,11 @@ def insert_many(connection: Connection, table: Table, rows: list[tuple[Any, ...]
         if table.dialect_options["postgresql"]["partition_by"]:
             at = names.index("at")
             make_months(connection, {row[at] for row in rows})
-        _copy_in(connection, table.name, names, rows)
+        copy_in(connection, table.name, names, rows)
 
 
-def _copy_in(connection: Connection, table: str, names: list[str], rows: list[tuple[Any, ...]]) -> None:
+def copy_in(connection: Connection, table: str, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """PostgreSQL's own way of taking many rows; months must be there."""
     import psycopg
 
     driver = connection.connection.driver_connection
