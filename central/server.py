@@ -21,6 +21,7 @@ from central.app import create_app
 from central.errors import CannotListen
 from central.fleet.device_keys import Trusted, trusted_in
 from central.fleet.keys import CentreKeys, load_centre_keys
+from central.fleet.list_service import ListService
 from central.fleet.order_service import OrderService
 from central.identity.opening import Opener
 from central.identity.wiring import identity_service, rules_of, vault_of
@@ -95,6 +96,9 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
             orders = OrderService(writer, settings.mqtt, keys, settings.keys)
             orders.start()
             open_things.callback(orders.stop)
+            lists = ListService(writer, reader, settings.mqtt, keys)
+            lists.start()
+            open_things.callback(lists.stop)
             webhooks = WebhookService(writer, reader, keys.signing[0], _now_us)
             webhooks.start()
             open_things.callback(webhooks.stop)

@@ -80,6 +80,20 @@ def note_list(connection: Connection, site: str, name: str, file: ListFile, now_
     return int(made[0])
 
 
+def next_version(connection: Connection, site: str, name: str) -> int:
+    """The lowest that nobody concerned has had."""
+    return _newest_version(connection, site, name) + 1
+
+
+def newest_entries(connection: Connection, site: str, name: str) -> dict[str, Entry] | None:
+    """By token, of the list that was noted last for this gateway alone; None where there is none. Raises
+    OrderRefused for one that is damaged."""
+    there = (sent_list.c.site == site) & (sent_list.c.gateway == name)
+    newest = select(sent_list.c.body).where(there).order_by(sent_list.c.id.desc()).limit(1)
+    body = connection.execute(newest).scalar()
+    return None if body is None else _entries(body)
+
+
 def gateways_of(connection: Connection, site: str) -> list[tuple[str, int | None]]:
     """Those that have ever spoken, with the version of the list they said they have."""
     there = select(gateway.c.name, gateway.c.list_version).where(gateway.c.site == site)

@@ -1,0 +1,96 @@
+"""Makes the access lists that are due and sends them at once: a card that was reported lost is refused at
+every door with a line some seconds later (trust.md R-30)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Final
+
+from sqlalchemy import Engine
+
+from central.errors import BrokerUnavailable, OrderRefused, RowRefused, StoreUnavailable
+from central.fleet.keys import CentreKeys
+from central.fleet.lists import gateways_of, messages_for
+from central.fleet.made_lists import Made, due_lists, make_list
+from central.ingest.outgoing import Outgoing
+from central.settings import MqttPart
+from central.store.engine import reading, writing
+from messages.topics import GatewayTopic, Leaf, from_gateways
+
+log = logging.getLogger(__name__)
+
+ROUND_S: Final = 0.3
+TOGETHER: Final = 25
+"""Lists in one transaction: records that come meanwhile wait no longer than for these."""
+
+_SEND_S: Final = 5.0
+
+
+class ListService:
+    """`start`, then it runs until `stop`. While the broker is away `order_service` has to send them later."""
+
+    def __init__(self, writer: Engine, reader: Engine, mqtt: MqttPart, keys: CentreKeys) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._key = keys.signing[0]
+        self._outgoing = Outgoing(
+            mqtt, f"{mqtt.client_id}-lists", from_gateways(Leaf.RESULT), lambda _topic, _payload: None
+        )
+        self._stopping = threading.Event()
+        self._worker = threading.Thread(target=self._run, name="lists", daemon=True)
+
+    def start(self) -> None:
+        self._outgoing.start()
+        self._worker.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._outgoing.stop()
+        self._worker.join(timeout=1.0)
+
+    def look(self, now_us: int) -> int:
+        """One round; how many lists were made. Raises StoreUnavailable, RowRefused, OrderRefused."""
+        with reading(self._reader) as connection:
+            due = due_lists(connection, now_us)
+        done = 0
+        for first in range(0, len(due), TOGETHER):
+            if self._stopping.is_set():
+                break
+            with writing(self._writer) as connection:
+                made = [make_list(connection, each, now_us) for each in due[first : first + TOGETHER]]
+            fresh = [each for each in made if each is not None]
+            self._send(fresh)
+            done += len(fresh)
+        return done
+
+    def _send(self, made: list[Made]) -> None:
+        if not made or not self._outgoing.connected:
+            return
+        with reading(self._reader) as connection:
+            has = {site: dict(gateways_of(connection, site)) for site in {each.site for each in made}}
+            messages = {
+                (each.site, each.gateway): messages_for(
+                    connection, self._key, each.site, each.gateway, each.list_id, has=has[each.site][name]
+                )
+                for each in made
+                if (name := each.gateway) in has[each.site]
+            }
+        for (site, name), told in messages.items():
+            self._outgoing.send(str(GatewayTopic(site, name, Leaf.LIST)), told, _SEND_S)
+
+    def _run(self) -> None:
+        """The thread's outermost frame: whatever happens, the next round begins."""
+        told = False
+        while not self._stopping.wait(ROUND_S):
+            try:
+                if made := self.look(time.time_ns() // 1_000):
+                    log.info("lists: %d made", made)
+                told = False
+            except (StoreUnavailable, RowRefused, OrderRefused, BrokerUnavailable) as error:
+                if not told:
+                    log.warning("lists: %s; tried again", error)
+                told = True
+            except Exception:
+                log.exception("lists: a fault of this program; tried again")
