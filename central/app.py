@@ -37,6 +37,8 @@ from central.ingest.service import IngestStatus
 from central.lookup import api as lookup_api
 from central.lookup import look_ups_api
 from central.lookup.service import LookUps
+from central.register import api as register_api
+from central.register.office import Office
 from central.settings import Settings
 from central.store.changes import Changes
 from central.store.questions import Questions
@@ -116,6 +118,7 @@ def create_app(
         lookup_api.router(questions, zone, stopping),
         look_ups_api.router(LookUps(changes, questions, vault, zone, now_us)),
         visitors_api.router(questions, changes, Desk(vault, signing) if vault and signing else None, now_us),
+        register_api.router(Office(changes, questions, vault, zone, now_us)),
         alarms_api.router(questions, changes, now_us),
         alarms_api.rules_router(questions, changes, now_us),
         alarms_api.webhooks_router(questions, changes, now_us),

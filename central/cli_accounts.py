@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from central.accounts import book, tokens
 from central.accounts.who import Role
 from central.cli_keys import mendable
+from central.identity.vault import Vault
 from central.settings import load_settings
 
 _T = TypeVar("_T")
@@ -38,7 +39,8 @@ def add_community(
     site: Annotated[list[str] | None, typer.Option(help="of its gateways; once for each")] = None,
 ) -> None:
     """A community, and the sites of its gateways."""
-    _change(settings, lambda db: book.make_community(db, code, name, site or (), _now_us()))
+    vault = _vault(settings)
+    _change(settings, lambda db: book.make_community(db, code, name, site or (), _now_us(), vault=vault))
     typer.echo(f"community {code} is there, with {len(site or ())} sites")
 
 
@@ -48,8 +50,10 @@ def add_site(
     site: Annotated[str, typer.Argument(help="as in the gateways' settings")],
     settings: SettingsFile,
 ) -> None:
-    """A further site of a community; a site never changes hands."""
-    _change(settings, lambda db: book.add_site(db, book.community_coded(db, code), site, _now_us()))
+    """A further site of a community; a site never changes hands. Again, once its key is in the key ring: then
+    cards that were issued before get their tokens there."""
+    vault = _vault(settings)
+    _change(settings, lambda db: book.add_site(db, book.community_coded(db, code), site, _now_us(), vault))
     typer.echo(f"site {site} belongs to community {code}")
 
 
@@ -143,6 +147,14 @@ def end_token(name: Annotated[str, typer.Argument()], settings: SettingsFile) ->
 
 def _numbers(connection: Connection, codes: list[str] | None) -> list[int]:
     return [book.community_coded(connection, code) for code in codes or ()]
+
+
+def _vault(path: Path) -> Vault | None:
+    from central.identity.wiring import open_vault
+
+    with mendable():
+        settings = load_settings(path)
+        return open_vault(settings) if settings.identity.key_ring.exists() else None
 
 
 def _now_us() -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from central_support import GATEWAY, SITE, a_record, topic
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, insert, select
 
 from central.identity.opening import Opener
 from central.identity.retention_rules import RetentionRules
@@ -17,6 +17,7 @@ from central.identity.suites import INTERNATIONAL, Suite
 from central.identity.vault import Vault
 from central.ingest.intake import Outcome, examine, take_in
 from central.store.engine import writing
+from central.store.register_tables import community, site
 from messages.chain import GENESIS, record_hash
 from messages.envelope import DocumentKind, VisitorIdentity, envelope_hash, seal_identity
 from messages.model import Reason
@@ -41,8 +42,8 @@ def a_vault(folder: Path, suite: Suite = INTERNATIONAL) -> Vault:
 def a_registers_vault(folder: Path, suite: Suite = INTERNATIONAL, *others: int) -> Vault:
     """With the register keys of COMMUNITY and of `others`."""
     vault = a_vault(folder, suite)
-    for community in (COMMUNITY, *others):
-        vault.make_register(community)
+    for each in (COMMUNITY, *others):
+        vault.make_register(each)
     return vault
 
 
@@ -67,8 +68,18 @@ def visits(
     return join_block(1, first, len(bodies), b",".join(bodies), envelopes)
 
 
+def know_site(connection: Connection, name: str = SITE, number: int = COMMUNITY) -> None:
+    """That the site is that community's; does nothing where it is known."""
+    if connection.execute(select(site.c.name).where(site.c.name == name)).scalar() is None:
+        row = {"id": number, "code": f"C{number}", "name": "东湖社区", "created_at": NOON_US}
+        connection.execute(insert(community).values(row))
+        connection.execute(insert(site).values(name=name, community_id=number, created_at=NOON_US))
+
+
 def arrive(engine: Engine, payload: bytes, opener: Opener, now_us: int) -> Outcome:
+    """At a centre whose register knows the site."""
     with writing(engine) as connection:
+        know_site(connection)
         return take_in(connection, [examine(topic(Leaf.JOURNAL), payload, opener.at(now_us))], now_us)
 
 

@@ -14,6 +14,7 @@ from identity_support import (
     VISITOR,
     a_vault,
     arrive,
+    know_site,
     opener_of,
     visits,
 )
@@ -23,9 +24,9 @@ from central.identity.opening import UNOPENED, row_name
 from central.identity.retention import open_waiting
 from central.identity.suites import COMMERCIAL, INTERNATIONAL, Suite
 from central.identity.vault import Vault
-from central.ingest.intake import examine, examine_unread
+from central.ingest.intake import examine, examine_unread, take_in
 from central.ingest.verify import singly, take_apart
-from central.store.engine import reading
+from central.store.engine import reading, writing
 from central.store.identity_tables import envelope
 from central.store.tables import finding, quarantine, record
 from messages.chain import GENESIS
@@ -133,6 +134,22 @@ def test_an_envelope_that_does_not_fit_its_record_is_not_kept_and_told_of(
     body = encode_record(a_record(1, GENESIS, at=NOON_US, identity=named))
     outcome = arrive(engine, join_block(1, 1, 1, body, {1: sealed}), opener_of(vault), NOON_US)
     assert (outcome.stored, rows(engine, envelope.c.id)) == (1, [])
+    assert rows(engine, finding.c.kind, finding.c.seq) == [("envelope", 1)]
+
+
+@pytest.mark.parametrize("owner", [None, COMMUNITY + 1])
+def test_a_site_speaks_of_visitors_of_its_own_community_alone(
+    engine: Engine, tmp_path: Path, owner: int | None
+) -> None:
+    """Of one that the register does not know nothing is kept either."""
+    vault = a_vault(tmp_path)
+    payload = visits(vault.sealing_key(COMMUNITY, NOON_US), NOON_US, VISITOR)
+    with writing(engine) as connection:
+        if owner is not None:
+            know_site(connection, number=owner)
+        batch = [examine(topic(Leaf.JOURNAL), payload, opener_of(vault).at(NOON_US))]
+        assert take_in(connection, batch, NOON_US).stored == 1
+    assert rows(engine, envelope.c.id) == []
     assert rows(engine, finding.c.kind, finding.c.seq) == [("envelope", 1)]
 
 

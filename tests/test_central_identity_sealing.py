@@ -78,8 +78,14 @@ def test_without_a_legal_basis_the_key_is_taken_back(engine: Engine, tmp_path: P
 
 
 def test_a_site_of_no_community_seals_nothing(engine: Engine, tmp_path: Path) -> None:
-    noted(engine, "*", 1, site="elsewhere")
-    assert renew(engine, a_vault(tmp_path)) == 0
+    """Not for a key that somebody wrote into its settings either."""
+    vault = a_vault(tmp_path)
+    written = SiteSettings(1, 1, START_US, sealing_key=vault.sealing_key(COMMUNITY, NOON_US))
+    with writing(engine) as connection:
+        note_settings(connection, "elsewhere", "*", encode_site_settings(written), START_US)
+    assert renew(engine, vault) == 1
+    assert in_force(engine, "elsewhere")[-1][1].sealing_key is None
+    assert renew(engine, vault) == 0
 
 
 def test_a_gateway_with_settings_of_its_own_keeps_them(engine: Engine, tmp_path: Path) -> None:

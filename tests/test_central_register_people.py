@@ -76,7 +76,7 @@ def test_one_story_on_both_engines(engine: Engine, tmp_path: Path) -> None:
         assert [(each.id, each.name) for each in mine] == [(anna, "安**")]
         assert [each.id for each in find_by_card(connection, estate.vault, estate.community, CARD)] == [anna]
         assert len(holders_of(connection, estate.community, anna)) == 2
-        living = living_in(connection, estate.community, estate.places["estate"], estate.at(6))
+        living = living_in(connection, estate.community, estate.places["estate"], estate.at(6), estate.at(7))
         assert [each.person_id for each in living] == [anna]
         assert [each.state for each in leases(connection, estate.community, estate.at(20))] == ["in_notice"]
     estate.vault.rotate_register(estate.community)

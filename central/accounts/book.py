@@ -15,6 +15,10 @@ from central.accounts.sessions import end_sessions
 from central.accounts.tokens import hash_of
 from central.accounts.who import Role
 from central.errors import BadQuestion, Clash, NotSignedIn, NotThere
+from central.identity.vault import Vault
+from central.register import communities as register
+from central.register.communities import Community, create_community
+from central.register.desk import desk_of
 from central.store.account_tables import (
     account,
     account_community,
@@ -26,9 +30,10 @@ from central.store.register_tables import community, person, site
 
 _US: Final = 1_000_000
 CODE_US: Final = 24 * 3_600 * _US
+OPERATOR: Final = 0
+"""Stands in the register where an account would: whoever types commands at the centre itself."""
+
 _LOGIN: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,31}")
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-_CODE: Final = re.compile(r"[A-Za-z0-9-]{1,32}")
 _MAX_TEXT: Final = 80
 
 
@@ -50,29 +55,25 @@ class Account:
 # --- communities -----------------------------------------------------------------------------------------
 
 
-def make_community(connection: Connection, code: str, name: str, sites: Collection[str], now_us: int) -> int:
-    """Raises BadQuestion, and Clash where the code or a site is taken."""
-    if _CODE.fullmatch(code) is None:
-        raise BadQuestion("code", "has letters, digits and hyphens, 32 at most")
-    if not name.strip() or len(name) > _MAX_TEXT:
-        raise BadQuestion("name", f"has 1 to {_MAX_TEXT} characters")
-    if connection.execute(select(community.c.id).where(community.c.code == code)).first() is not None:
-        raise Clash("there is a community of this code already")
-    made = connection.execute(insert(community).values(code=code, name=name.strip(), created_at=now_us))
-    assert made.inserted_primary_key is not None
-    number = int(made.inserted_primary_key[0])
+def make_community(
+    connection: Connection,
+    code: str,
+    name: str,
+    sites: Collection[str],
+    now_us: int,
+    *,
+    vault: Vault | None = None,
+) -> int:
+    """In the register, by the operator. Raises BadQuestion, and Clash where the code or a site is taken."""
+    number = create_community(connection, vault, code, name, account=OPERATOR, now_us=now_us)
     for each in sites:
-        add_site(connection, number, each, now_us)
+        add_site(connection, number, each, now_us, vault)
     return number
 
 
-def add_site(connection: Connection, number: int, name: str, now_us: int) -> None:
-    """Raises BadQuestion, Clash."""
-    if _NAME.fullmatch(name) is None:
-        raise BadQuestion("site", "has lower-case letters, digits and hyphens, 32 at most, as in its topics")
-    if connection.execute(select(site.c.name).where(site.c.name == name)).first() is not None:
-        raise Clash("this site belongs to a community already")
-    connection.execute(insert(site).values(name=name, community_id=number, created_at=now_us))
+def add_site(connection: Connection, number: int, name: str, now_us: int, vault: Vault | None = None) -> None:
+    """Raises BadQuestion, NotThere, Clash."""
+    register.add_site(desk_of(connection, vault, number, account=OPERATOR, now_us=now_us), name)
 
 
 def community_coded(connection: Connection, code: str) -> int:
@@ -91,20 +92,8 @@ def sites_of(connection: Connection, communities: Collection[int]) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-@dataclass(frozen=True, slots=True)
-class Community:
-    id: int
-    code: str
-    name: str
-    sites: tuple[str, ...]
-
-
 def communities(connection: Connection) -> list[Community]:
-    sites: dict[int, list[str]] = {}
-    for row in connection.execute(select(site).order_by(site.c.name)):
-        sites.setdefault(row.community_id, []).append(row.name)
-    rows = connection.execute(select(community).order_by(community.c.code))
-    return [Community(row.id, row.code, row.name, tuple(sites.get(row.id, ()))) for row in rows]
+    return register.communities(connection)
 
 
 # --- accounts --------------------------------------------------------------------------------------------

@@ -44,20 +44,16 @@ class SealingKeys:
                 settings = decode_site_settings(row.body)
             except MessageError:  # noted by a newer program
                 continue
-            key = self._key_of(connection, row.site, settings, now_us)
+            key = self._key_of(connection, row.site, now_us)
             if settings.sealing_key != key:
                 self._note(connection, row.site, row.gateway, replace(settings, sealing_key=key), now_us)
                 renewed += 1
         return renewed
 
-    def _key_of(
-        self, connection: Connection, site: str, settings: SiteSettings, now_us: int
-    ) -> SealingKey | None:
-        """Of a site that the register does not know, what somebody wrote stays."""
-        if not self._may_seal:
-            return None
-        community = self._community_of(connection, site)
-        return settings.sealing_key if community is None else self._vault.sealing_key(community, now_us)
+    def _key_of(self, connection: Connection, site: str, now_us: int) -> SealingKey | None:
+        """None of a site that the register does not know: what its gateways sealed could not be kept."""
+        community = self._community_of(connection, site) if self._may_seal else None
+        return None if community is None else self._vault.sealing_key(community, now_us)
 
     def _note(
         self, connection: Connection, site: str, name: str, settings: SiteSettings, now_us: int

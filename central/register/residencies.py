@@ -157,15 +157,23 @@ def lived_where(connection: Connection, community: int, person_id: int) -> list[
 
 
 def living_in(
-    connection: Connection, community: int, place_id: int, at_us: int, *, after: int = 0, limit: int = 200
+    connection: Connection,
+    community: int,
+    place_id: int,
+    from_us: int,
+    until_us: int,
+    *,
+    after: int = 0,
+    limit: int = 200,
 ) -> list[Residency]:
-    """Who lived anywhere in a place at that time, a page by ids of residencies; `after`: the last one's."""
+    """Who lived anywhere in a place at any time from `from_us` until `until_us`, a page by ids of
+    residencies; `after`: the last one's."""
     rooms = below(select(place.c.id).where(place.c.id == place_id))
     return _residencies(
         connection,
         residency.c.community_id == community,
         residency.c.place_id.in_(select(rooms.c.id)),
-        _during(at_us, at_us + 1),
+        _during(from_us, until_us),
         residency.c.id > after,
         limit=limit,
     )
