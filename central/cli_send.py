@@ -69,6 +69,7 @@ def send_list(
                 messages = messages_for(connection, office.key, site, name, list_id, has=has)
             office.outgoing.send(str(GatewayTopic(site, name, Leaf.LIST)), messages, _SEND_S)
             typer.echo(f"{name}: list {found.version}, {len(found.entries)} credentials")
+        _say_where_nobody_is(site, gateway, list(versions))
 
 
 @send_app.command("settings")
@@ -93,12 +94,14 @@ def send_settings(
             receivers = names if gateway == EVERY_GATEWAY else [gateway]
             signed = {name: settings_for(connection, office.key, site, name) for name in receivers}
         if only_note:
+            _say_where_nobody_is(site, gateway, names)
             return
         for name, payload in signed.items():
             if payload is not None:
                 topic = str(GatewayTopic(site, name, Leaf.SETTINGS))
                 office.outgoing.send(topic, [payload], _SEND_S, retain=True)
-                typer.echo(f"{name}: settings {revision}")
+                typer.echo(f"{name}: settings {revision}; whether it takes them say its records")
+        _say_where_nobody_is(site, gateway, names)
 
 
 @send_app.command("release")
@@ -134,6 +137,8 @@ def send_command(
 ) -> None:
     """Any command. Exit 1 where it was refused or nobody answered."""
     with mendable():
+        if minutes is None and action in (Action.FREE, Action.LOCK_DOWN):
+            raise OrderRefused(f"{action} needs --minutes: for how long, at the most a month")
         ranges = tuple(_range(text) for text in records or ())
     _order(
         settings,
@@ -182,6 +187,14 @@ def _order(
     typer.echo(_told(result))
     if result is None or result.outcome is not Outcome.DONE:
         raise typer.Exit(_NOT_DONE)
+
+
+def _say_where_nobody_is(site: str, gateway: str, known: list[str]) -> None:
+    """A site or gateway that is misspelt is not there either."""
+    if not known:
+        typer.echo(f"noted; no gateway of site {site} has ever spoken to this centre: is that its name?")
+    elif gateway not in (EVERY_GATEWAY, *known):
+        typer.echo(f"noted; no gateway {gateway} of {site} has ever spoken here; known: {', '.join(known)}")
 
 
 class _Office:

@@ -89,11 +89,22 @@ def _device_port(path: Path, who: str, user: User, pid: int | None) -> Finding:
         return Finding("port", Grade.BAD, f"{who} is no device", _PLUG)
     if not user.may_use(status):
         return Finding("port", Grade.BAD, f"{who} is closed to user {user.uid}", _GROUP)
-    others = [(each, name) for each, name in holders_of(path) if each != pid]
+    others = [(each, name) for each, name in holders_of(path) if not _is_the_gateways(each, pid)]
     if others:
         named = ", ".join(f"{name} ({each})" for each, name in others)
         return Finding("port", Grade.BAD, f"{who} is also used by {named}", "stop that program")
     return Finding("port", Grade.OK, who)
+
+
+def _is_the_gateways(process: int, pid: int | None, proc: Path = _PROC) -> bool:
+    """The gateway itself, or its lock guard: a child that has to be able to write when it no longer can."""
+    if process == pid:
+        return True
+    try:
+        text = (proc / str(process) / "status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return pid is not None and _numbers(text, "PPid") == [pid]
 
 
 def holders_of(path: Path, proc: Path = _PROC) -> list[tuple[int, str]]:

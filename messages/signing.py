@@ -62,6 +62,8 @@ class Signed(Struct, frozen=True, forbid_unknown_fields=True):
     body: Raw
 
 
+_AROUND_JSON = b" \t\r\n"  # RFC 8259, section 2
+
 _decoder = msgspec.json.Decoder(Signed)
 
 
@@ -75,7 +77,11 @@ def trusted(*publics: Ed25519PublicKey) -> dict[str, Ed25519PublicKey]:
 
 
 def sign(private: Ed25519PrivateKey, purpose: Purpose, site: str, gateway: str, body: bytes) -> bytes:
-    """`body`, one JSON value, signed for one gateway of a site, or for all of them (EVERY_GATEWAY)."""
+    """`body`, one JSON value, signed for one gateway of a site, or for all of them (EVERY_GATEWAY).
+
+    What stands around the value is not part of it: whoever receives the message reads the value alone.
+    """
+    body = body.strip(_AROUND_JSON)
     signed = Signed(
         v=SIGNED_VERSION,
         purpose=purpose,

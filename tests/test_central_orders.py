@@ -277,7 +277,10 @@ def test_settings_arrive_also_where_the_broker_forgot_them(
     path = tmp_path / "settings.json"
     path.write_bytes(encode_site_settings(SiteSettings(v=1, revision=3, issued_us=7)))
     sent = send(central, "settings", str(path), *at(east))
-    assert (sent.returncode, sent.stdout) == (0, "east-1: settings 3\n"), sent.stderr
+    assert (sent.returncode, sent.stdout) == (
+        0,
+        "east-1: settings 3; whether it takes them say its records\n",
+    ), sent.stderr
     until(lambda: [told for told in east.told if isinstance(told, NewSettings)], "settings")
     east.stop()
     for left in (tmp_path / "east").glob("rights.db*"):
@@ -315,7 +318,7 @@ def test_what_cannot_be_ordered_is_said_and_not_sent(central: Central, east: Gat
     for words, said in (
         (("release", "west-9", "lobby", *by[2:]), "no gateway of that name"),
         (("release", NAME, "lobby", *by[:2], "--operator", "Zhang San", *by[4:]), "opaque reference"),
-        (("command", "free", NAME, "--door", "lobby", *by), "$.until_us"),
+        (("command", "free", NAME, "--door", "lobby", *by), "free needs --minutes"),
         (("command", "send_records", NAME, *by), "$.ranges"),
         (("command", "send_records", NAME, "--records", "all", *by), "EPOCH:FIRST-LAST"),
     ):

@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from drivers.base import Indication
 from gateway.reasons import EXPLANATIONS, LIGHTS
 from gateway.tries import MAX_TRIES, PAUSE_US
 from messages.model import Reason
+from messages.signing import Purpose, opened, sign, trusted
 from messages.site_settings import Admission, Day, DoorMode, Passback, SiteSettings, decode_site_settings
 
 ROOT = Path(__file__).parent.parent
@@ -66,9 +68,22 @@ def test_the_page_says_what_each_light_means(signal: Indication) -> None:
     ]
 
 
-def test_the_example_shows_every_key() -> None:
-    decode_site_settings(EXAMPLE)
-    assert {key for key in KEYS if f'"{key}":' in EXAMPLE.decode()} == KEYS
+OF_KEYS = {"pass_keys", "sealing_key", "id", "public"}
+"""An example of them would be in force somewhere some day: whoever has its private half makes passes."""
+
+
+def test_the_example_shows_everything_but_keys() -> None:
+    settings = decode_site_settings(EXAMPLE)
+    assert {key for key in KEYS if f'"{key}":' in EXAMPLE.decode()} == KEYS - OF_KEYS
+    assert (settings.pass_keys, settings.sealing_key) == ((), None)
+
+
+@pytest.mark.parametrize("around", [b"", b"\n", b" \r\n\t"])
+def test_the_example_is_believed_as_an_editor_leaves_it(around: bytes) -> None:
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    told = sign(key, Purpose.SETTINGS, "north", "east-1", around + EXAMPLE.strip() + around)
+    body = opened(told, trusted(key.public_key()), Purpose.SETTINGS, "north", "east-1")
+    assert decode_site_settings(body) == decode_site_settings(EXAMPLE)
 
 
 def test_what_the_page_shows_is_taken() -> None:

@@ -169,6 +169,8 @@ def test_a_port_that_another_program_uses_is_named_with_that_program(
         assert f"({other.pid})" in reader.what
         (own, _) = found(doctor_ports.ports, dataclasses.replace(ill, pid=other.pid))
         assert own.grade is Grade.OK  # the gateway itself uses it
+        (guards, _) = found(doctor_ports.ports, dataclasses.replace(ill, pid=os.getpid()))
+        assert guards.grade is Grade.OK  # its lock guard does, a child of it
     finally:
         other.communicate(timeout=DEADLINE_S)
 

@@ -32,6 +32,9 @@ from messages.errors import MessageError
 from messages.signing import EVERY_GATEWAY, Purpose, opened, sign
 from messages.site_settings import decode_site_settings
 
+_PUBLISHED = frozenset({"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"})
+"""Keys that examples are fond of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -60,9 +63,15 @@ def note_settings(connection: Connection, site: str, name: str, body: bytes, now
     Raises OrderRefused for what are no site settings, and for a revision that is known already.
     """
     try:
-        revision = decode_site_settings(body).revision
+        decoded = decode_site_settings(body)
     except MessageError as error:
         raise OrderRefused(f"these are no site settings: {error}") from None
+    if _PUBLISHED & set(decoded.pass_keys):
+        raise OrderRefused(
+            "$.pass_keys holds a key whose private half is published (RFC 8032): anybody could make passes;"
+            " write the one that liuhen-central keys show prints under signing"
+        )
+    revision = decoded.revision
     there = [sent_settings.c.site == site]
     if name != EVERY_GATEWAY:
         there.append(sent_settings.c.gateway.in_([name, EVERY_GATEWAY]))
