@@ -104,6 +104,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """As it is for whoever comes without signing in."""
+    folder: Path = tmp_path_factory.mktemp("guarded")
+    with a_filled(folder) as filled, Served(filled, who=None) as running:
+        yield running
+
+
 def asked(served: Served, cell: Cell) -> httpx.Response:
     path = cell.path
     while "{" in path:
@@ -127,9 +135,8 @@ def test_a_role_that_a_route_does_not_name_is_turned_away(served: Served, cell: 
 
 
 @pytest.mark.parametrize("cell", [c for c in CELLS if c.roles is not None], ids=lambda cell: cell.name)
-def test_whoever_has_not_signed_in_gets_nowhere(tmp_path: Path, cell: Cell) -> None:
-    with a_filled(tmp_path) as filled, Served(filled, who=None) as served:
-        answer = asked(served, cell)
+def test_whoever_has_not_signed_in_gets_nowhere(guarded: Served, cell: Cell) -> None:
+    answer = asked(guarded, cell)
     leads_on = answer.status_code == 303 and answer.headers["location"] == "/sign-in"
     assert answer.status_code == 401 or (leads_on and not cell.path.startswith("/api/"))
 
