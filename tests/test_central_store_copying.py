@@ -76,12 +76,8 @@ import os, signal, sys
 from pathlib import Path
 from central.store.copying import copy_to_postgres
 
-left = int(sys.argv[3])
-
 def say(line):
-    global left
-    left -= 1
-    if left < 0:
+    if line.startswith(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGKILL)
 
 copy_to_postgres(Path(sys.argv[1]), sys.argv[2], say, 100)
@@ -90,8 +86,8 @@ copy_to_postgres(Path(sys.argv[1]), sys.argv[2], say, 100)
 
 def test_killed_again_and_again_it_goes_on_where_it_was(source: Path, postgres: Postgres) -> None:
     url = postgres.new_database()
-    for steps in (30, 2):
-        killed = subprocess.run([sys.executable, "-c", PROGRAM, source, url, str(steps)], check=False)
+    for where in (f"record: {2 * STEP} rows", f"record: {3 * STEP} rows"):
+        killed = subprocess.run([sys.executable, "-c", PROGRAM, source, url, where], check=False)
         assert killed.returncode == -signal.SIGKILL
     half = open_writer(url)
     with pytest.raises(StoreRefused, match="copy-to-postgres"):
@@ -122,7 +118,7 @@ def test_nobody_writes_meanwhile(source: Path, postgres: Postgres, monkeypatch: 
 def test_what_differs_in_the_end_is_named(source: Path, postgres: Postgres) -> None:
     """Whoever started the old centre between two tries, or wrote to the new database."""
     url = postgres.new_database()
-    subprocess.run([sys.executable, "-c", PROGRAM, source, url, "45"], check=False)
+    subprocess.run([sys.executable, "-c", PROGRAM, source, url, f"record: {2 * STEP} rows"], check=False)
     writer = open_writer(f"sqlite:///{source}")
     with writing(writer) as connection:
         connection.execute(text("UPDATE gateway SET software = 'newer'"))
