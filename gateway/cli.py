@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from drivers.base import CredentialKind, pin_number
+from drivers.credential_forms import form_wanted
 from drivers.errors import DriverError
 from gateway.access_list import AccessList
 from gateway.cli_bundles import export_records, import_rights
@@ -178,6 +179,8 @@ def token(
         number = number.strip().upper()
     if not number:
         raise GatewayError("no number on standard input; type it and press Enter")
+    if wanted := form_wanted(kind, number):
+        raise GatewayError(f"what was typed is no number of the kind {kind}: it has {wanted}")
     print(tokenise(kind, pin_number(after, number) if after else number))
 
 
