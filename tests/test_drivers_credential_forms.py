@@ -38,7 +38,7 @@ def test_what_a_reader_would_read_is_taken(kind: CredentialKind, number: str) ->
         (KIND.CARD_UID, "04A1B2"),
         (KIND.CARD_UID, "04:A1:B2:C3"),
         (KIND.EM_TAG, "1234"),
-        (KIND.CARD_NUMBER, "7BB26E"),
+        (KIND.CARD_NUMBER, "7CC37F"),
         (KIND.PIN, "12AB"),
     ],
 )

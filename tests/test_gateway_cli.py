@@ -367,10 +367,10 @@ def test_check_warns_when_records_stay_too_short_for_a_restored_centre(tmp_path:
 
 
 def test_token_reads_the_number_from_standard_input_alone(tmp_path: Path) -> None:
-    done = liuhen_gateway("token", "-s", install(tmp_path), said="00000019491231002x\n")
-    # printf 'id_card:00000019491231002X' | openssl dgst -sha256 -mac HMAC -macopt hexkey:000102...1e1f
-    assert done.stdout == "ec038eb26d9d8670ab13a37058a398ef\n"
-    assert liuhen_gateway("token", "-s", install(tmp_path), "00000019491231002X").returncode == 2
+    done = liuhen_gateway("token", "-s", install(tmp_path), said="00000019491231006x\n")
+    # printf 'id_card:00000019491231006X' | openssl dgst -sha256 -mac HMAC -macopt hexkey:000102...1e1f
+    assert done.stdout == "fe3e6dafa081e269fd532f5ad4bb8bee\n"
+    assert liuhen_gateway("token", "-s", install(tmp_path), "00000019491231006X").returncode == 2
 
 
 @pytest.mark.parametrize(
