@@ -3,23 +3,18 @@
 Made from the application itself: whatever is added later is in it.
 """
 
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
-from central_web_support import COMMUNITY, SEALER, WELL, Served, a_filled, somebody
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute, iter_route_contexts
-from sqlalchemy import create_engine
+from central_web_support import COMMUNITY, Served, a_filled, somebody
+from fastapi import FastAPI
 
-from central.accounts.guard import NoGuard, RoleGuard
+from central.accounts.matrix import Guarded, Unguarded, an_application, redrawn, routes_of
 from central.accounts.who import Role
-from central.app import create_app
-from central.settings import Settings
 
+PAGE = Path(__file__).parent.parent / "docs" / "roles.md"
 OPEN = frozenset(
     {
         "GET /api/v1/health",
@@ -50,51 +45,7 @@ SEES_NO_PEOPLE = frozenset({Role.ADMINISTRATOR, Role.INSTALLER, Role.OPERATOR})
 CHANGES_NOTHING = Role.SUPERVISOR
 
 
-@dataclass(frozen=True)
-class Cell:
-    method: str
-    path: str
-    roles: frozenset[Role] | None  # None: for everybody
-
-    @property
-    def name(self) -> str:
-        return f"{self.method} {self.path}"
-
-
-def cells() -> list[Cell]:
-    nowhere = create_engine("sqlite://")
-    settings = Settings.model_validate({"database": {"path": "nowhere"}})
-    app = create_app(
-        settings,
-        nowhere,
-        nowhere,
-        sealer=SEALER,
-        ingest_status=lambda: WELL,
-        stopping=threading.Event(),
-    )
-    found = []
-    for context in iter_route_contexts(app.routes):
-        route = context.original_route
-        if isinstance(route, APIRoute):
-            roles = roles_of(list(guards_of(route.dependant)))
-            found += [Cell(method, str(context.path), roles) for method in sorted(route.methods or ())]
-    return found
-
-
-def guards_of(dependant: Dependant) -> Iterator[RoleGuard | NoGuard]:
-    for each in dependant.dependencies:
-        if isinstance(each.call, RoleGuard | NoGuard):
-            yield each.call
-        yield from guards_of(each)
-
-
-def roles_of(guards: list[RoleGuard | NoGuard]) -> frozenset[Role] | None:
-    named = [guard.roles for guard in guards if isinstance(guard, RoleGuard)]
-    assert guards, "nobody stands before this route: write requires(...) or open_to_all()"
-    return frozenset.intersection(*named) if named else None
-
-
-CELLS = cells()
+CELLS = routes_of(an_application())
 
 
 @pytest.fixture(scope="module")
@@ -105,14 +56,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """As it is for whoever comes without signing in."""
-    folder: Path = tmp_path_factory.mktemp("guarded")
-    with a_filled(folder) as filled, Served(filled, who=None) as running:
+def shut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Where one has to sign in."""
+    with a_filled(tmp_path_factory.mktemp("shut")) as filled, Served(filled, who=None) as running:
         yield running
 
 
-def asked(served: Served, cell: Cell) -> httpx.Response:
+def asked(served: Served, cell: Guarded) -> httpx.Response:
     path = cell.path
     while "{" in path:
         before, _, rest = path.partition("{")
@@ -120,12 +70,24 @@ def asked(served: Served, cell: Cell) -> httpx.Response:
     return httpx.request(cell.method, f"{served.address}{path}", timeout=30)
 
 
+def test_the_page_says_what_the_guards_say() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert redrawn(text, CELLS) == text, "run: python -m central.accounts.matrix --write docs/roles.md"
+
+
+def test_a_route_with_nobody_before_it_is_found() -> None:
+    app = FastAPI()
+    app.add_api_route("/forgotten", lambda: "all of it")
+    with pytest.raises(Unguarded, match="/forgotten"):
+        routes_of(app)
+
+
 def test_only_what_leads_to_signing_in_is_open_to_all() -> None:
     assert {cell.name for cell in CELLS if cell.roles is None} == OPEN
 
 
 @pytest.mark.parametrize("cell", [c for c in CELLS if c.roles is not None], ids=lambda cell: cell.name)
-def test_a_role_that_a_route_does_not_name_is_turned_away(served: Served, cell: Cell) -> None:
+def test_a_role_that_a_route_does_not_name_is_turned_away(served: Served, cell: Guarded) -> None:
     assert cell.roles is not None
     for role in sorted(set(Role) - cell.roles):
         served.is_asked_by(somebody(role, COMMUNITY))
@@ -135,8 +97,8 @@ def test_a_role_that_a_route_does_not_name_is_turned_away(served: Served, cell: 
 
 
 @pytest.mark.parametrize("cell", [c for c in CELLS if c.roles is not None], ids=lambda cell: cell.name)
-def test_whoever_has_not_signed_in_gets_nowhere(guarded: Served, cell: Cell) -> None:
-    answer = asked(guarded, cell)
+def test_whoever_has_not_signed_in_gets_nowhere(shut: Served, cell: Guarded) -> None:
+    answer = asked(shut, cell)
     leads_on = answer.status_code == 303 and answer.headers["location"] == "/sign-in"
     assert answer.status_code == 401 or (leads_on and not cell.path.startswith("/api/"))
 

@@ -105,8 +105,7 @@ def _seen(connection: Connection, who: Who) -> tuple[list[Entry], list[Completen
 
 
 def _gateways(connection: Connection, who: Who) -> list[Completeness]:
-    sites = frozenset(sites_of(connection, who.communities))
-    return [found for found in completeness(connection) if found.site in sites]
+    return completeness(connection, sites=sites_of(connection, who.communities))
 
 
 def _places(gateways: Sequence[Completeness]) -> Mapping[tuple[str, str], Completeness]:

@@ -157,8 +157,7 @@ def router(questions: Questions, ingest_status: Callable[[], IngestStatus]) -> A
 def _seen(
     connection: Connection, who: Who, site: str | None = None, name: str | None = None
 ) -> list[Completeness]:
-    sites = frozenset(sites_of(connection, who.communities))
-    return [found for found in completeness(connection, site=site, name=name) if found.site in sites]
+    return completeness(connection, site=site, name=name, sites=sites_of(connection, who.communities))
 
 
 async def _health(questions: Questions, ingest: IngestStatus) -> Health:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,10 +106,16 @@ class _Epoch:
 
 
 def completeness(
-    connection: Connection, *, site: str | None = None, name: str | None = None
+    connection: Connection,
+    *,
+    site: str | None = None,
+    name: str | None = None,
+    sites: Collection[str] | None = None,
 ) -> list[Completeness]:
-    """Of every gateway, or of the one named; by site and name."""
+    """Of every gateway, of those at `sites`, or of the one named; by site and name."""
     query = select(gateway).order_by(gateway.c.site, gateway.c.name)
+    if sites is not None:
+        query = query.where(gateway.c.site.in_(sites))
     if site is not None:
         query = query.where(gateway.c.site == site, gateway.c.name == name)
     return _of_rows(connection, connection.execute(query).all())
