@@ -107,7 +107,7 @@ class World:
         self.reader = open_reader(engine.url.render_as_string(hide_password=False))
         self._seq: dict[int, int] = {}
         self.look_ups = LookUps(
-            Changes(engine), Questions(self.reader), self.vault, ZONE, lambda: self.now_us
+            Changes(engine), Questions(self.reader, bound=False), self.vault, ZONE, lambda: self.now_us
         )
 
     def close(self) -> None:

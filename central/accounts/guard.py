@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 
 from central.accounts.who import Role, Who
 from central.errors import NotAllowed, ProveAgain
+from central.store.scope import ask_within
 
 Identify = Callable[[Request], Awaitable[Who]]
 """Raises NotSignedIn."""
@@ -30,7 +31,9 @@ class RoleGuard:
 
     async def __call__(self, request: Request) -> Who:
         identify: Identify = request.app.state.identify
+        ask_within(())
         who = await identify(request)
+        ask_within(who.communities)
         if who.role not in self.roles:
             raise NotAllowed(f"this is not for the role {who.role}")
         if self.fresh and who.machine:
@@ -44,7 +47,7 @@ class NoGuard:
     """As a dependency: this endpoint is meant for everybody."""
 
     async def __call__(self) -> None:
-        return None
+        ask_within(())
 
 
 def requires(*roles: Role, fresh: bool = False) -> Any:

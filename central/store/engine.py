@@ -127,6 +127,10 @@ def upgrade(connection: Connection, form: str = "head") -> None:
         )
     config.attributes["connection"] = connection
     command.upgrade(config, form)
+    if form == "head" and connection.dialect.name == "postgresql":
+        from central.store.row_policies import apply_policies
+
+        apply_policies(connection)
 
 
 def form_of(connection: Connection) -> str | None:
@@ -156,7 +160,13 @@ def _open(url: str, *, read_only: bool) -> Engine:
         raise StoreRefused("[database] url cannot be understood; write path = '...' instead") from error
     if sqlite:
         _prepare_sqlite(engine, read_only=read_only)
+    elif read_only:
+        event.listen(engine, "connect", _only_reads)
     return engine
+
+
+def _only_reads(connection: Any, _record: object) -> None:
+    connection.read_only = True  # psycopg: each of its transactions begins so
 
 
 def _make_private(path: Path) -> None:
