@@ -106,7 +106,7 @@ def test_the_file_is_for_its_owner_alone_and_its_commits_are_durable(tmp_path: P
 
 def test_a_reader_can_change_nothing(engine: Engine, database_url: str) -> None:
     reader = open_reader(database_url)
-    with pytest.raises(StoreUnavailable, match="read-?only"), reading(reader) as connection:
+    with pytest.raises(StoreUnavailable, match=r"read-?only"), reading(reader) as connection:
         connection.execute(insert(gateway).values(site="a", name="b", first_heard_at=1))
     with writing(engine) as connection:
         connection.execute(insert(gateway).values(site="a", name="b", first_heard_at=1))

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.exc import (
@@ -28,6 +28,9 @@ from sqlalchemy.pool import QueuePool
 from central.errors import RowRefused, StoreRefused, StoreUnavailable
 from central.store.months import make_months
 from central.store.one_writer import OneWriter
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _CHECKPOINT_PAGES: Final = 20_000
 """80 MB of log: few, large checkpoints; random index pages are written once instead of many times."""
@@ -100,6 +103,7 @@ def migrate(engine: Engine) -> None:
 
     Raises StoreRefused for a database that a newer program made, StoreUnavailable when it cannot be written.
     """
+    _steps()  # read before others have to wait for us
     with writing(engine) as connection:
         upgrade(connection)
 
@@ -107,12 +111,8 @@ def migrate(engine: Engine) -> None:
 def upgrade(connection: Connection, form: str = "head") -> None:
     """`migrate` within the caller's transaction, up to a form. Raises StoreRefused."""
     from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    known = {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
+    config, known = _steps()
     _lock_for_migration(connection)
     for found in {form_of(connection), form} - {None, "head"}:
         if found not in known:
@@ -131,6 +131,18 @@ def upgrade(connection: Connection, form: str = "head") -> None:
         from central.store.row_policies import apply_policies
 
         apply_policies(connection)
+
+
+def _steps() -> tuple[Config, set[str]]:
+    """A configuration of Alembic's own, and all steps that this program knows."""
+    from alembic import command  # noqa: F401  takes longest of all
+    from alembic.config import Config
+    from alembic.runtime import migration  # noqa: F401
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config, {step.revision for step in ScriptDirectory.from_config(config).walk_revisions()}
 
 
 def form_of(connection: Connection) -> str | None:
