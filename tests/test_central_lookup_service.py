@@ -1,5 +1,6 @@
 """A look-up as one act: on record before it is answered, masked, within limits, never alone when wide."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -148,12 +149,14 @@ asyncio.run(world.look_ups.ask(OFFICER, world.asking()))
 
 
 def test_a_process_killed_between_row_and_answer_leaves_the_row(world: World, tmp_path: Path) -> None:
-    started = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE, text=True)
-    assert started.stdout is not None
-    assert started.stdout.readline() == "before the answer\n"
-    started.send_signal(signal.SIGKILL)
-    assert started.wait(DEADLINE_S) == -signal.SIGKILL
-    started.stdout.close()
+    helpers = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", KILLED, tmp_path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=helpers) as started:
+        assert started.stdout is not None
+        said = started.stdout.readline()
+        started.send_signal(signal.SIGKILL)
+        assert started.wait(DEADLINE_S) == -signal.SIGKILL
+    assert said == "before the answer\n"
     assert kinds(world) == [Happened.ASKED]
 
 
