@@ -51,15 +51,11 @@ class Alarm:
 
 
 def begin_usual_rules(connection: Connection, now_us: int) -> None:
-    """Where no rule was ever made: every kind, everywhere, with its usual limits; but what is unusual differs
-    from place to place, and is tried on the past first."""
+    """Where no rule was ever made: every kind, everywhere, with its usual limits."""
     if connection.execute(select(alarm_rule.c.id).limit(1)).first() is not None:
         return
     for kind in AlarmKind:
-        if kind is not AlarmKind.UNUSUAL:
-            begin_rule(
-                connection, kind, EVERYWHERE, urgency=None, limits={}, made_by=THE_CENTRE, now_us=now_us
-            )
+        begin_rule(connection, kind, EVERYWHERE, urgency=None, limits={}, made_by=THE_CENTRE, now_us=now_us)
 
 
 def begin_rule(

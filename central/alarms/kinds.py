@@ -40,8 +40,6 @@ class AlarmKind(StrEnum):
     GATEWAY_SILENT = "gateway_silent"
     GAP = "gap"
     INTEGRITY = "integrity"
-    # of many records together
-    UNUSUAL = "unusual"
 
 
 class About(StrEnum):
@@ -116,7 +114,6 @@ DEFAULT_LIMITS: Final[Mapping[AlarmKind, Mapping[str, int]]] = {
     AlarmKind.READER_LOST: {"after_s": 30},
     AlarmKind.GATEWAY_SILENT: {"after_s": 120},
     AlarmKind.GAP: {"after_s": 120},
-    AlarmKind.UNUSUAL: {"times": 5, "least": 30, "weeks": 4},
 }
 """What each kind may be asked to tolerate, and what it tolerates where nothing is said."""
 
@@ -125,7 +122,6 @@ DEFAULT_URGENCY: Final[Mapping[AlarmKind, Urgency]] = {
     AlarmKind.GATEWAY_SILENT: Urgency.TODAY,
     AlarmKind.GAP: Urgency.TODAY,
     AlarmKind.INTEGRITY: Urgency.NOW,
-    AlarmKind.UNUSUAL: Urgency.NOTED,
 }
 
 WATCHED: Final = frozenset(kind for sign in SIGNS.values() for kind in (*sign.begins, *sign.over))
