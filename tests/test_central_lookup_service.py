@@ -150,7 +150,7 @@ asyncio.run(world.look_ups.ask(OFFICER, world.asking()))
 
 def test_a_process_killed_between_row_and_answer_leaves_the_row(world: World, tmp_path: Path) -> None:
     helpers = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    command = [sys.executable, "-c", KILLED, tmp_path]
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=helpers) as started:
         assert started.stdout is not None
         said = started.stdout.readline()
