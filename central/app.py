@@ -27,6 +27,7 @@ from central.accounts.identify import Identify
 from central.accounts.second_factor import Sealer
 from central.accounts.sign_in import SignIn
 from central.alarms import api as alarms_api
+from central.console import account as account_page
 from central.console import pages
 from central.console import sign_in as sign_in_pages
 from central.console.demo_accounts import load_demo_accounts
@@ -124,7 +125,11 @@ def create_app(
         alarms_api.webhooks_router(questions, changes, now_us),
     ):
         app.include_router(each, prefix=API)
-    for each in (pages.router(questions, views, stopping), sign_in_pages.router(identify, views, demo)):
+    for each in (
+        pages.router(questions, views, stopping),
+        sign_in_pages.router(identify, views, demo),
+        account_page.router(identify, views),
+    ):
         app.include_router(each, include_in_schema=False)
     for path, folder in _ASSETS.items():
         if folder.is_dir():

@@ -73,6 +73,7 @@ def add_account(
     settings: SettingsFile,
     unit: Annotated[str, typer.Option(help="police room or office; nobody approves for their own")] = "-",
     community: Communities = None,
+    person: Annotated[int | None, typer.Option(help="of the register, for a resident's account")] = None,
 ) -> None:
     """An account; prints the code by which its owner sets a password within a day."""
     number, code = _change(
@@ -86,6 +87,7 @@ def add_account(
             communities=_numbers(db, community),
             by=_BY,
             now_us=_now_us(),
+            person=person,
         ),
     )
     typer.echo(f"account {number} ({login}, {role}) is there; its owner opens /sign-in/activate and types")
@@ -98,6 +100,33 @@ def list_accounts(settings: SettingsFile) -> None:
     for each in _read(settings, book.accounts):
         state = "disabled" if each.disabled else "active" if each.active else "not activated yet"
         typer.echo(f"{each.id}  {each.login}  {each.role}  {each.unit}  {state}")
+
+
+@accounts_app.command("role")
+def set_role(
+    login: Annotated[str, typer.Argument()],
+    role: Annotated[Role, typer.Argument()],
+    settings: SettingsFile,
+    unit: Annotated[str, typer.Option(help="police room or office; nobody approves for their own")] = "-",
+) -> None:
+    """Another role and unit; all its sessions end."""
+    _change(
+        settings,
+        lambda db: book.set_role(db, book.number_called(db, login), role, unit, by=_BY, now_us=_now_us()),
+    )
+    typer.echo(f"{login} is {role}, {unit}")
+
+
+@accounts_app.command("scope")
+def set_scope(
+    login: Annotated[str, typer.Argument()], settings: SettingsFile, community: Communities = None
+) -> None:
+    """The communities that it sees from now on: these and no others."""
+    _change(
+        settings,
+        lambda db: book.set_scope(db, book.number_called(db, login), _numbers(db, community), _BY, _now_us()),
+    )
+    typer.echo(f"{login} sees {', '.join(community or ()) or 'nothing'}")
 
 
 @accounts_app.command("disable")

@@ -88,6 +88,11 @@ def requests_to(route: Guarded, document: dict[str, Any]) -> list[Request]:
             path = path.replace(
                 f"{{{part['name']}}}", str(_of_theirs(part["name"], part["schema"], document))
             )
+    for part in route.route.dependant.path_params:  # of pages, which the document leaves out
+        kind = part.field_info.annotation
+        path = path.replace(
+            f"{{{part.alias}}}", str(THEIRS if kind is int else THEIR_WORDS.get(part.alias, CANARY))
+        )
     queries = [part for part in parts if part["in"] == "query"]
     needed = {part["name"]: _said(part, document) for part in queries if part.get("required")}
     more = [

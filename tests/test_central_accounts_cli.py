@@ -51,6 +51,19 @@ def test_what_cannot_be_is_said_and_changes_nothing(
     assert "Traceback" not in text
 
 
+def test_role_and_scope_are_set_again(settings: Path) -> None:
+    said(settings, "communities", "add", "310101001001", "枫园社区")
+    said(settings, "accounts", "add", "li", "--name", "李警官", "--role", "officer")
+    assert (
+        said(settings, "accounts", "role", "li", "approver", "--unit", "督察")[1] == "li is approver, 督察\n"
+    )
+    assert said(settings, "accounts", "list")[1] == "1  li  approver  督察  not activated yet\n"
+    shown = said(settings, "accounts", "scope", "li", "--community", "310101001001")[1]
+    assert shown == "li sees 310101001001\n"
+    assert said(settings, "accounts", "scope", "li")[1] == "li sees nothing\n"
+    assert said(settings, "accounts", "role", "li", "resident")[0] == 2
+
+
 def test_a_login_or_site_is_taken_once(settings: Path) -> None:
     assert said(settings, "communities", "add", "1", "x", "--site", "a")[0] == 0
     assert said(settings, "communities", "add", "1", "y")[0] == 2

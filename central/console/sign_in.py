@@ -20,7 +20,12 @@ from central.console.views import Language, Views
 from central.errors import BadQuestion, CentralError, NotSignedIn, TooOften
 
 _Text = Annotated[str, Form(max_length=512)]
-_STEPS: Final[Mapping[str | None, str]] = {"code": "/sign-in/code", "enrol": "/sign-in/enrol", None: "/"}
+_STEPS: Final[Mapping[str | None, str]] = {
+    "code": "/sign-in/code",
+    "passkey": "/sign-in/code",
+    "enrol": "/sign-in/enrol",
+    None: "/",
+}
 _SEE_OTHER: Final = 303
 
 
@@ -34,8 +39,8 @@ class _Pages:
         self._demo = demo
 
     def shown(self, lang: str | None, error: CentralError | None = None, **values: Any) -> HTMLResponse:
-        told = {"step": "password", "codes": {}, "login": "", "enrolment": None, "qr": None, **values}
-        told |= {"error": _told(error), "demo": self._demo}
+        told: dict[str, Any] = {"step": "password", "codes": {}, "login": "", "enrolment": None, "qr": None}
+        told |= {"has_code": True, **values, "error": _told(error), "demo": self._demo}
         return HTMLResponse(self._views.render(lang, "sign_in.html", told), _status(error))
 
     def code(self, found: Session, lang: str | None, error: CentralError | None = None) -> HTMLResponse:
@@ -45,7 +50,8 @@ class _Pages:
             for each in self._demo
             if each.login == found.login
         }
-        return self.shown(lang, error, step="code", login=found.login, codes=codes)
+        has_code = found.has_code
+        return self.shown(lang, error, step="code", login=found.login, codes=codes, has_code=has_code)
 
     def enrol(self, made: Enrolment, lang: str | None, error: CentralError | None = None) -> HTMLResponse:
         picture = segno.make(made.address, error="m").svg_inline(scale=4, border=2, dark="#000", light="#fff")

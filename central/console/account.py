@@ -1,0 +1,96 @@
+"""The page of one's own account: passkeys and password."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi import Path as InPath
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from central.accounts import book, passkey_book
+from central.accounts.guard import EVERY_ROLE
+from central.accounts.identify import Identify, address_of, forget
+from central.accounts.who import Who
+from central.console.pages import page_for
+from central.console.views import Language, Views
+from central.errors import BadQuestion, CentralError, Clash, NotSignedIn, TooOften
+
+Anybody = Annotated[Who, page_for(*EVERY_ROLE)]
+JustProved = Annotated[Who, page_for(*EVERY_ROLE, fresh=True)]
+_Text = Annotated[str, Form(max_length=512)]
+_SEE_OTHER = 303
+
+
+def router(identify: Identify, views: Views) -> APIRouter:
+    pages = APIRouter()
+    sign_in = identify.sign_in
+
+    async def shown(who: Who, lang: str | None, error: CentralError | None = None) -> HTMLResponse:
+        account = await sign_in.questions.ask(lambda db: book.one_account(db, who.account))
+        mine = await sign_in.questions.ask(lambda db: passkey_book.passkeys_of(db, who.account))
+        values: dict[str, Any] = {"account": account, "passkeys": mine, "error": _told(error)}
+        return HTMLResponse(views.render(lang, "account.html", values), _status(error))
+
+    @pages.get("/account")
+    async def account_page(who: Anybody, lang: Language = None) -> HTMLResponse:
+        return await shown(who, lang)
+
+    @pages.post("/account/password")
+    async def password(
+        request: Request, who: Anybody, old: _Text, new: _Text, lang: Language = None
+    ) -> Response:
+        try:
+            found = await identify.session(request)
+            await sign_in.change_password(found, old, new, address_of(request))
+        except (NotSignedIn, BadQuestion, TooOften) as error:
+            return await shown(who, lang, error)
+        answer = _on("/sign-in", lang)
+        forget(answer, request)
+        return answer
+
+    @pages.post("/account/passkeys/{passkey}/remove")
+    async def remove(
+        who: JustProved, passkey: Annotated[int, InPath(ge=1, le=2**53)], lang: Language = None
+    ) -> Response:
+        now_us = sign_in.now_us()
+        try:
+            await sign_in.changes.make(lambda db: passkey_book.remove(db, who.account, passkey, now_us))
+        except Clash as error:
+            return await shown(who, lang, error)
+        return _on("/account", lang)
+
+    return pages
+
+
+def _on(path: str, lang: str | None) -> Response:
+    return RedirectResponse(f"{path}?lang={lang}" if lang else path, _SEE_OTHER)
+
+
+def _told(error: CentralError | None) -> tuple[str, int] | None:
+    """A word that the page has a sentence for, and seconds to wait."""
+    match error:
+        case None:
+            return None
+        case TooOften(wait_s=wait_s):
+            return "often", wait_s
+        case BadQuestion():
+            return "weak", 0
+        case Clash():
+            return "only", 0
+        case _:
+            return "wrong", 0
+
+
+def _status(error: CentralError | None) -> int:
+    match error:
+        case None:
+            return 200
+        case TooOften():
+            return 429
+        case BadQuestion():
+            return 422
+        case Clash():
+            return 409
+        case _:
+            return 403
