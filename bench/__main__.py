@@ -22,6 +22,7 @@ NAMES = {
     "goals": "the goals for speed and size in one run, each beside its bare loop",
     "herd": "500 gateways with a backlog each find a killed broker again at one moment",
     "chaos": "everything at once: deaths, power cuts, failing disks, mad readers, jumping clocks",
+    "lookups": "a person, a door's day, a room as of then among millions, cold, warm and through the API",
     "kill": "kill -9 on gateway, broker and centre under swipes, and the oracle",
 }
 

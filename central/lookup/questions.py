@@ -6,7 +6,7 @@ it may be asked stands in `rules`; nothing here is called before the look-up's r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, select
@@ -33,10 +33,19 @@ def of_card(token: bytes, holders: Iterable[str], window: Window) -> list[Branch
     ]
 
 
-def of_visitor(community: int, day: str, index: bytes, window: Window) -> Branch:
+def of_visitor(
+    connection: Connection, community: int, indexes: Mapping[str, bytes], window: Window
+) -> list[Branch]:
+    """`indexes`: blind ones of a number, by day. None where no envelope has any: most people are no visitors,
+    and to look here alone costs little."""
     columns = envelope.c
-    here = (columns.community_id == community, columns.period == day, columns.number_index == index)
-    return Branch(window, here, of_visitors=True)
+    here = (
+        columns.community_id == community,
+        columns.period.in_(indexes),
+        columns.number_index.in_(indexes.values()),
+    )
+    there = connection.execute(select(columns.id).where(*here).limit(1)).first() if indexes else None
+    return [] if there is None else [Branch(window, here, of_visitors=True)]
 
 
 def of_door(gateway_id: int, door: str | None, window: Window) -> Branch:
@@ -83,7 +92,7 @@ def waiting_visitors(connection: Connection, community: int, window: Window) -> 
     """Whether some visitor's identity of that time is here and could not be opened yet: who that was cannot
     be found by a number."""
     columns = envelope.c
-    here = (columns.community_id == community, columns.waits == 1, columns.number_index.is_(None))
+    here = (columns.community_id == community, _waits)
     within = (columns.at >= window.from_us, columns.at < window.until_us)
     return connection.execute(select(columns.id).where(*here, *within).limit(1)).first() is not None
 
@@ -101,6 +110,9 @@ def _last(found: Sequence[str]) -> str:
 
 def _at(door: str | None) -> list[ColumnElement[bool]]:
     return [] if door is None else [record.c.door == door]
+
+
+_waits: ColumnElement[bool] = envelope.c.waits == bindparam(None, 1, literal_execute=True)
 
 
 def _is(kind: Kind) -> ColumnElement[bool]:

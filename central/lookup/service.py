@@ -26,7 +26,7 @@ from central.fleet.completeness import Completeness, completeness_of
 from central.identity.vault import Vault
 from central.lookup import audit, rules
 from central.lookup.masking import Masked, masked
-from central.lookup.paging import MAX_PAGE, Found, Window, cursor_of, page, place_of
+from central.lookup.paging import MAX_PAGE, Found, Place, Window, cursor_of, page, place_of
 from central.lookup.rules import ALONE_RECORDS, OF_SOMEBODY, Asker, Asking
 from central.lookup.states import State, check_limits, own_row, state_of, why_resting
 from central.lookup.subjects import index_of, sealed_subject, subject_of
@@ -157,12 +157,13 @@ class LookUps:
         """Its number, or why it was refused; either way there is a row."""
         try:
             _may_ask(connection, asker, asking, now_us)
-            return self._written(connection, asker, asking, now_us)
+            return self.write(connection, asker, asking, now_us)
         except (BadQuestion, NotThere, NotAllowed, TooOften) as error:
             _not_asked(connection, asker, asking.community, asked=asking.asked, error=error, now_us=now_us)
             return error
 
-    def _written(self, connection: Connection, asker: Asker, asking: Asking, now_us: int) -> int:
+    def write(self, connection: Connection, asker: Asker, asking: Asking, now_us: int) -> int:
+        """The row of a look-up that may be asked; its number."""
         text = self._number_of(asking)
         places = {name: getattr(asking, name) for name in _PLACES if getattr(asking, name) is not None}
         if asking.card_kind is not None:
@@ -226,14 +227,21 @@ class LookUps:
             raise NotAllowed(
                 f"more than {ALONE_RECORDS} records need the approval of somebody of another unit"
             )
-        subject = subject_of(connection, self.vault, self.zone, row)
         most = MAX_PAGE if whole else ALONE_RECORDS
-        found, more = page(connection, subject.branches, max(1, min(limit, most)), after)
-        doors = _doors(connection, subject.gateways, row)
+        found, more, doors, notes = self.find(connection, row, max(1, min(limit, most)), after)
         asked_hash = connection.execute(
             select(look_up_event.c.hash).where(look_up_event.c.id == row.event_id)
         ).scalar_one()
-        return _Page(row, asked_hash, found, more, doors, subject.notes, whole)
+        return _Page(row, asked_hash, found, more, doors, notes, whole)
+
+    def find(
+        self, connection: Connection, row: Any, limit: int = ALONE_RECORDS, after: Place | None = None
+    ) -> tuple[list[Found], bool, list[DoorComplete], tuple[str, ...]]:
+        """What the store finds for a row of `look_up`: records, whether there are more, how complete, notes.
+        Nobody but whoever writes rows, and the benchmark, calls it."""
+        subject = subject_of(connection, self.vault, self.zone, row)
+        found, more = page(connection, subject.branches, limit, after)
+        return found, more, _doors(connection, subject.gateways, row), subject.notes
 
 
 def may(state: State, row: Any, act: Act) -> bool:

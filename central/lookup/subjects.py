@@ -7,12 +7,12 @@ here it is opened again, for each page.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import BindParameter, Connection, and_, bindparam, or_, select
 
 from central.errors import IdentityGone, NotThere
 from central.identity.periods import days_between
@@ -44,6 +44,7 @@ class Subject:
     notes: tuple[str, ...] = ()
 
 
+_MERGED: Final[BindParameter[str]] = bindparam(None, "merged", literal_execute=True)
 NOT_IN_REGISTER = "not_in_register"
 VISITORS_WAIT = "visitors_not_opened_yet"
 DAYS_DESTROYED = "visitors_of_some_days_destroyed"
@@ -93,22 +94,28 @@ def persons_of(connection: Connection, vault: Vault, community: int, number: str
     merged, or who into them."""
     index = vault.register_index(community, "id_number", number)
     found: set[int] = set()
-    for table, column in ((person, person.c.id), (person_former, person_former.c.person_id)):
-        here = (table.c.community_id == community, table.c.number_index == index)
-        found.update(connection.execute(select(column).where(*here)).scalars())
-    return sorted(_merged_with(connection, found))
+    columns = person.c
+    here = (columns.community_id == community, columns.number_index == index)
+    for state in (columns.state != _MERGED, columns.state == _MERGED):  # each has its index
+        found.update(connection.execute(select(columns.id).where(*here, state)).scalars())
+    former = person_former.c
+    here = (former.community_id == community, former.number_index == index)
+    found.update(connection.execute(select(former.person_id).where(*here)).scalars())
+    return sorted(set().union(*_merged_with(connection, found).values()))
 
 
-def _merged_with(connection: Connection, persons: set[int]) -> set[int]:
-    """A human who was registered twice has entries under both."""
-    found = set(persons)
-    while True:
-        into = select(person.c.merged_into).where(person.c.id.in_(found), person.c.merged_into.is_not(None))
-        from_ = select(person.c.id).where(person.c.merged_into.in_(found))
-        more = {*connection.execute(into).scalars(), *connection.execute(from_).scalars()} - found
-        if not more:
-            return found
-        found |= more
+def _merged_with(connection: Connection, persons: set[int]) -> dict[int, set[int]]:
+    """For each of them all under whom the same human was registered: their entries are under all of these."""
+    same = {each: {each} for each in persons}
+    asked: set[int] = set()
+    while new := same.keys() - asked:
+        asked |= new
+        columns = person.c
+        tied = or_(and_(columns.id.in_(new), columns.merged_into.is_not(None)), columns.merged_into.in_(new))
+        for row in connection.execute(select(columns.id, columns.merged_into).where(tied)):
+            both = same.get(row.id, {row.id}) | same.get(row.merged_into, {row.merged_into})
+            same |= dict.fromkeys(both, both)
+    return same
 
 
 def _of_person(
@@ -125,13 +132,13 @@ def _of_person(
     branches = list(_of_persons(connection, community, persons, window))
     notes = [] if persons else [NOT_IN_REGISTER]
     destroyed = False
+    indexes: dict[str, bytes] = {}
     for day in days_between(window.from_us, window.until_us - 1, zone):
         try:
-            index = vault.period_index(community, day, number)
+            indexes[day] = vault.period_index(community, day, number)
         except IdentityGone:
             destroyed |= vault.is_gone(community, day)
-            continue
-        branches.append(questions.of_visitor(community, day, index, window))
+    branches += questions.of_visitor(connection, community, indexes, window)
     if destroyed:
         notes.append(DAYS_DESTROYED)
     if questions.waiting_visitors(connection, community, window):
@@ -142,13 +149,16 @@ def _of_person(
 def _of_persons(
     connection: Connection, community: int, persons: Sequence[int], window: Window
 ) -> Iterator[Branch]:
-    columns = holder.c
-    rows = select(columns.reference, columns.from_at, columns.until_at).where(
-        columns.person_id.in_(persons), columns.community_id == community
-    )
-    for row in connection.execute(rows):
+    for row in _holders(connection, community, persons):
         if part := window.cut(row.from_at, row.until_at):
             yield questions.of_holder(row.reference, part)
+
+
+def _holders(connection: Connection, community: int, persons: Iterable[int]) -> list[Any]:
+    columns = holder.c
+    query = select(columns.person_id, columns.reference, columns.from_at, columns.until_at)
+    mine = (columns.person_id.in_(sorted(persons)), columns.community_id == community)
+    return list(connection.execute(query.where(*mine).order_by(columns.id)))
 
 
 def _of_room(connection: Connection, community: int, room: int, window: Window) -> Iterator[Branch]:
@@ -161,10 +171,19 @@ def _of_room(connection: Connection, community: int, room: int, window: Window) 
         columns.until_at.is_(None) | (columns.until_at > window.from_us),
         columns.voided_at.is_(None),
     )
-    for row in connection.execute(select(columns.person_id, columns.from_at, columns.until_at).where(*lived)):
-        if part := window.cut(row.from_at, row.until_at):
-            persons = sorted(_merged_with(connection, {row.person_id}))
-            yield from _of_persons(connection, community, persons, part)
+    query = select(columns.person_id, columns.from_at, columns.until_at).where(*lived)
+    rows = connection.execute(query.order_by(columns.id)).all()
+    same = _merged_with(connection, {row.person_id for row in rows})
+    holders = _holders(connection, community, same)
+    for row in rows:
+        part = window.cut(row.from_at, row.until_at)
+        for each in holders:
+            if (
+                part
+                and each.person_id in same[row.person_id]
+                and (theirs := part.cut(each.from_at, each.until_at))
+            ):
+                yield questions.of_holder(each.reference, theirs)
 
 
 def _of_card(

@@ -7,7 +7,7 @@ the register's identity is sealed with: without it, a lost key would look like o
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
 
 from central.store.tables import Whole, metadata
 
@@ -30,6 +30,13 @@ envelope = Table(
     Column("waits", Integer, nullable=False),  # 1: as the gateway sealed it, could not be opened yet
     UniqueConstraint("gateway_id", "epoch", "seq", name="envelope_by_place"),
     Index("envelope_by_number", "community_id", "period", "number_index"),
+    Index(
+        "envelope_waiting",
+        "community_id",
+        "at",
+        sqlite_where=text("waits = 1"),
+        postgresql_where=text("waits = 1"),
+    ),
     sqlite_strict=True,
 )
 

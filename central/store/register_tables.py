@@ -187,6 +187,13 @@ person = Table(
         sqlite_where=text("state <> 'merged' AND number_index IS NOT NULL"),
         postgresql_where=text("state <> 'merged' AND number_index IS NOT NULL"),
     ),
+    Index(
+        "person_merged_by_number",
+        "community_id",
+        "number_index",
+        sqlite_where=text("state = 'merged'"),
+        postgresql_where=text("state = 'merged'"),
+    ),
     Index("person_by_name", "community_id", "name_index"),
     Index("person_by_phone", "community_id", "phone_index"),
     Index("person_merged", "merged_into"),
