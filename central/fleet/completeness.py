@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, select
+from sqlalchemy import Connection, Row, ScalarSelect, and_, func, select
 
 from central.ingest.segments import Coverage, Segment
 from central.ingest.verify import Trouble
@@ -121,19 +121,14 @@ def completeness(
         query = query.where(gateway.c.site.in_(sites))
     if site is not None:
         query = query.where(gateway.c.site == site, gateway.c.name == name)
-    return _of_rows(connection, connection.execute(query).all())
+    return completeness_of(connection, connection.execute(query).all())
 
 
-def completeness_of(connection: Connection, ids: Sequence[int]) -> list[Completeness]:
-    """Of these gateways, by site and name."""
-    query = select(gateway).where(gateway.c.id.in_(ids)).order_by(gateway.c.site, gateway.c.name)
-    return _of_rows(connection, connection.execute(query).all())
-
-
-def _of_rows(connection: Connection, rows: Sequence[Row[Any]]) -> list[Completeness]:
-    epochs = _epochs(connection, [row.id for row in rows])
+def completeness_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[Completeness]:
+    """Of these gateways: rows of `gateway`, whole."""
+    lasts: _Times = {}
+    epochs = _epochs(connection, [row.id for row in rows], lasts)
     findings = _findings(connection)
-    lasts = _times(connection, [row.id for row in rows])
     return [_of_gateway(connection, row, epochs[row.id], findings[row.id], lasts) for row in rows]
 
 
@@ -185,21 +180,6 @@ def _complete_until(
     return max((at for at in (last_us, row.state_at if epochs else None) if at is not None), default=None)
 
 
-def _times(connection: Connection, ids: Sequence[int]) -> _Times:
-    """When the last record without a hole was made, where it is here: of all gateways with one statement."""
-    place = and_(
-        record.c.gateway_id == segment.c.gateway_id,
-        record.c.epoch == segment.c.epoch,
-        record.c.seq == segment.c.last,
-    )
-    # As a value and not as a join: nothing but the one row is to be looked for.
-    at = select(func.max(record.c.at)).where(place).correlate(segment).scalar_subquery().label("at")
-    whose = (segment.c.gateway_id.in_(ids), segment.c.first == 1)
-    query = select(segment.c.gateway_id, segment.c.epoch, segment.c.last, at).where(*whose)
-    rows = connection.execute(query)
-    return {(row.gateway_id, row.epoch, row.last): row.at for row in rows if row.at is not None}
-
-
 def _last_at(connection: Connection, gateway_id: int, epochs: Sequence[_Epoch], lasts: _Times) -> int | None:
     """When the last record of these epochs that is here was made, holes not passed over. What was lost or
     set aside has no time of its own: the one before it counts."""
@@ -214,11 +194,15 @@ def _last_at(connection: Connection, gateway_id: int, epochs: Sequence[_Epoch], 
     return None
 
 
-def _epochs(connection: Connection, ids: Sequence[int]) -> dict[int, list[_Epoch]]:
-    """By gateway, oldest epoch first."""
+def _epochs(connection: Connection, ids: Sequence[int], lasts: _Times) -> dict[int, list[_Epoch]]:
+    """By gateway, oldest epoch first. `lasts` is filled: when the last record without a hole was made, where
+    it is here."""
     parts: dict[tuple[int, int], list[Segment]] = defaultdict(list)
-    for row in connection.execute(select(segment).where(segment.c.gateway_id.in_(ids))):
+    query = select(segment, _made_at().label("at")).where(segment.c.gateway_id.in_(ids))
+    for row in connection.execute(query):
         parts[row.gateway_id, row.epoch].append(Segment(row.first, row.last, row.first_prev, row.last_hash))
+        if row.at is not None:
+            lasts[row.gateway_id, row.epoch, row.last] = row.at
     lost: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
     for row in connection.execute(select(lost_range).where(lost_range.c.gateway_id.in_(ids))):
         lost[row.gateway_id, row.epoch].append((row.first, row.last))
@@ -231,6 +215,18 @@ def _epochs(connection: Connection, ids: Sequence[int]) -> dict[int, list[_Epoch
         coverage = Coverage(parts[key], lost[key])
         found[key[0]].append(_Epoch(key[1], coverage, max(heads.get(key, 0), coverage.seen)))
     return found
+
+
+def _made_at() -> ScalarSelect[int]:
+    """Of a run from the first record on: when its last one was made. As a value and not as a join: nothing
+    but that one record is to be looked for."""
+    last = and_(
+        segment.c.first == 1,
+        record.c.gateway_id == segment.c.gateway_id,
+        record.c.epoch == segment.c.epoch,
+        record.c.seq == segment.c.last,
+    )
+    return select(func.max(record.c.at)).where(last).correlate(segment).scalar_subquery()
 
 
 def _findings(connection: Connection) -> dict[int, dict[str, int]]:

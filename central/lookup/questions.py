@@ -98,10 +98,9 @@ def waiting_visitors(connection: Connection, community: int, window: Window) -> 
 
 
 def gateways_at(connection: Connection, sites: Sequence[str], name: str | None = None) -> list[Any]:
-    """Rows of `gateway` of those sites, or the one of them with that name."""
+    """Whole rows of `gateway` of those sites, or the one of them with that name."""
     here = [gateway.c.site.in_(sites), *([gateway.c.name == name] if name is not None else [])]
-    columns = (gateway.c.id, gateway.c.site, gateway.c.name)
-    return list(connection.execute(select(*columns).where(*here).order_by(gateway.c.site, gateway.c.name)))
+    return list(connection.execute(select(gateway).where(*here).order_by(gateway.c.site, gateway.c.name)))
 
 
 def _last(found: Sequence[str]) -> str:

@@ -299,7 +299,7 @@ def _may_ask(connection: Connection, asker: Asker, asking: Asking, now_us: int) 
 
 def _doors(connection: Connection, gateways: Sequence[Any], row: Any) -> list[DoorComplete]:
     door = json.loads(row.parameters).get("door")
-    found = completeness_of(connection, [each.id for each in gateways])
+    found = completeness_of(connection, gateways)
     return [each for known in found for each in _doors_of(known, door, row.until_at)]
 
 

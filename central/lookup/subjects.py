@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, and_, bindparam, or_, select
+from sqlalchemy import BindParameter, Connection, and_, bindparam, or_, select, union_all
 
 from central.errors import IdentityGone, NotThere
 from central.identity.periods import days_between
 from central.identity.vault import Vault
 from central.lookup import questions
 from central.lookup.paging import Branch, Window
+from central.lookup.rules import OF_A_PLACE
 from central.lookup.words import Asked
 from central.store.lookup_tables import look_up_subject
 from central.store.register_tables import (
@@ -72,35 +73,33 @@ def subject_of(connection: Connection, vault: Vault | None, zone: tzinfo, row: A
     window = Window(row.from_at, row.until_at)
     asked, community = Asked(row.question), row.community_id
     sites = sites_of(connection, community)
+    if asked in OF_A_PLACE:
+        return _of_place(connection, asked, json.loads(row.parameters), sites, window)
     gateways = questions.gateways_at(connection, sites)
     if asked is Asked.ROOM:
         branches = list(_of_room(connection, community, json.loads(row.parameters)["room"], window))
         return Subject(branches, gateways, () if branches else (NOT_IN_REGISTER,))
-    if asked in (Asked.PERSON, Asked.CARD):
-        assert vault is not None, "a number can be written only with a vault"
-        text = _opened(connection, vault, row)
-        if asked is Asked.PERSON:
-            branches, notes = _of_person(
-                connection, vault, zone, community=community, text=text, window=window
-            )
-        else:
-            branches, notes = _of_card(connection, vault, sites=sites, text=text, window=window)
-        return Subject(branches, gateways, notes)
-    return _of_place(connection, asked, json.loads(row.parameters), sites, window)
+    assert vault is not None, "a number can be written only with a vault"
+    text = _opened(connection, vault, row)
+    if asked is Asked.PERSON:
+        branches, notes = _of_person(connection, vault, zone, community=community, text=text, window=window)
+    else:
+        branches, notes = _of_card(connection, vault, sites=sites, text=text, window=window)
+    return Subject(branches, gateways, notes)
 
 
 def persons_of(connection: Connection, vault: Vault, community: int, number: str) -> list[int]:
     """Those who are, or were before a correction, registered with that number; and into whom they were
     merged, or who into them."""
     index = vault.register_index(community, "id_number", number)
-    found: set[int] = set()
-    columns = person.c
+    columns, former = person.c, person_former.c
     here = (columns.community_id == community, columns.number_index == index)
-    for state in (columns.state != _MERGED, columns.state == _MERGED):  # each has its index
-        found.update(connection.execute(select(columns.id).where(*here, state)).scalars())
-    former = person_former.c
-    here = (former.community_id == community, former.number_index == index)
-    found.update(connection.execute(select(former.person_id).where(*here)).scalars())
+    query = union_all(
+        select(columns.id).where(*here, columns.state != _MERGED),  # each of the three has its index
+        select(columns.id).where(*here, columns.state == _MERGED),
+        select(former.person_id).where(former.community_id == community, former.number_index == index),
+    )
+    found = set(connection.execute(query).scalars())
     return sorted(set().union(*_merged_with(connection, found).values()))
 
 
