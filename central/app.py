@@ -117,7 +117,7 @@ def create_app(
         administration_api.router(questions, changes, now_us),
         fleet_api.router(questions, ingest_status),
         lookup_api.router(questions, zone, stopping),
-        look_ups_api.router(LookUps(changes, questions, vault, zone, now_us)),
+        look_ups_api.router(LookUps(changes, questions, vault, zone, now_us), signing),
         visitors_api.router(questions, changes, Desk(vault, signing) if vault and signing else None, now_us),
         register_api.router(Office(changes, questions, vault, zone, now_us)),
         alarms_api.router(questions, changes, now_us),

@@ -12,6 +12,7 @@ import typer
 from central.cli_keys import SettingsFile, mendable
 from central.errors import BadQuestion, SettingsError
 from central.settings import load_settings
+from central.times import utc_text
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -81,12 +82,40 @@ def head(
         typer.echo(f"{out}: made")
 
 
+@audit_app.command("check")
+def check(
+    settings: SettingsFile,
+    file: Annotated[Path, typer.Argument(help="a case file as it was exported")],
+    signature: Annotated[Path, typer.Argument(help="what lay beside it in its archive")],
+) -> None:
+    """Say whether a case file is the one that the centre gave, and for which look-up; exit 1 if it is not."""
+    from central.fleet.keys import load_centre_keys
+    from central.lookup.exporting import check as checked
+    from messages.signing import trusted
+
+    with mendable():
+        keys = load_centre_keys(load_settings(settings).keys.centre_key_file)
+        text, beside = _read(file), _read(signature)
+        signers = trusted(*(key.public_key() for key in keys.signing))
+    try:
+        found = checked(text, beside, signers)
+    except BadQuestion as error:
+        typer.echo(f"{file}: {error}")
+        raise typer.Exit(_WRONG) from None
+    typer.echo(f"{file}: good; look-up {found.look_up}, {found.records} records, {utc_text(found.at)}")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
+
+
 def _head(path: Path, signers: Mapping[str, Ed25519PublicKey]) -> Head:
     from central.lookup import audit
 
     try:
-        return audit.read_head(path.read_bytes(), signers)
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
+        return audit.read_head(_read(path), signers)
     except BadQuestion as error:
         raise SettingsError(f"{path}: {error}") from None

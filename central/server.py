@@ -26,6 +26,7 @@ from central.fleet.order_service import OrderService
 from central.identity.opening import Opener
 from central.identity.wiring import identity_service, rules_of, vault_of
 from central.ingest.service import IngestService
+from central.lookup.holding import end_holds
 from central.settings import ListenPart, MqttPart, Settings
 from central.store.engine import migrate, open_reader, open_writer
 
@@ -103,7 +104,9 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
             webhooks.start()
             open_things.callback(webhooks.stop)
             if vault is not None:
-                identity = identity_service(settings, writer, vault, opener, keys.signing[0])
+                identity = identity_service(
+                    settings, writer, vault, opener, keys.signing[0], also=[end_holds]
+                )
                 identity.start()
                 open_things.callback(identity.stop)
         host, port = listener.getsockname()[:2]

@@ -11,11 +11,22 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, ScalarSelect, and_, func, select
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Row,
+    ScalarSelect,
+    and_,
+    cast,
+    func,
+    null,
+    select,
+    union_all,
+)
 
 from central.ingest.segments import Coverage, Segment
 from central.ingest.verify import Trouble
-from central.store.tables import epoch_head, finding, gateway, lost_range, record, segment
+from central.store.tables import Whole, epoch_head, finding, gateway, lost_range, record, segment
 
 MAX_RANGES_SHOWN = 20
 
@@ -204,17 +215,26 @@ def _epochs(connection: Connection, ids: Sequence[int], lasts: _Times) -> dict[i
         if row.at is not None:
             lasts[row.gateway_id, row.epoch, row.last] = row.at
     lost: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
-    for row in connection.execute(select(lost_range).where(lost_range.c.gateway_id.in_(ids))):
-        lost[row.gateway_id, row.epoch].append((row.first, row.last))
-    heads = {
-        (row.gateway_id, row.epoch): row.head
-        for row in connection.execute(select(epoch_head).where(epoch_head.c.gateway_id.in_(ids)))
-    }
+    heads: dict[tuple[int, int], int] = {}
+    for number, epoch, first, last in connection.execute(_lost_and_heads(ids)):
+        if first is None:
+            heads[number, epoch] = last
+        else:
+            lost[number, epoch].append((first, last))
     found: dict[int, list[_Epoch]] = defaultdict(list)
     for key in sorted({*parts, *lost, *heads}):
         coverage = Coverage(parts[key], lost[key])
         found[key[0]].append(_Epoch(key[1], coverage, max(heads.get(key, 0), coverage.seen)))
     return found
+
+
+def _lost_and_heads(ids: Sequence[int]) -> CompoundSelect[Any]:
+    """Ranges that were lost, and, without a first one, the heads: one statement for both."""
+    gone, held = lost_range.c, epoch_head.c
+    return union_all(
+        select(gone.gateway_id, gone.epoch, gone.first, gone.last).where(gone.gateway_id.in_(ids)),
+        select(held.gateway_id, held.epoch, cast(null(), Whole), held.head).where(held.gateway_id.in_(ids)),
+    )
 
 
 def _made_at() -> ScalarSelect[int]:

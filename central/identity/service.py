@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from central.errors import CentralError
 from central.identity.opening import Opener
@@ -24,14 +25,27 @@ ROUND_S: Final = 10.0
 RETENTION_EVERY_S: Final = 600.0
 
 
+EndsWhatIsDue = Callable[[Connection, int], object]
+"""Within a transaction of its own, as of a time."""
+
+
 class IdentityService:
     """`start`, then it runs until `stop`."""
 
-    def __init__(self, engine: Engine, opener: Opener, retention: Retention, sealing: SealingKeys) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        opener: Opener,
+        retention: Retention,
+        sealing: SealingKeys,
+        also: Sequence[EndsWhatIsDue] = (),
+    ) -> None:
+        """`also`: what else keeps identity for a time, and ends it when that is over."""
         self._engine = engine
         self._opener = opener
         self._retention = retention
         self._sealing = sealing
+        self._also = also
         self._retained_s = float("-inf")
         self._said = ""
         self._stopping = threading.Event()
@@ -53,6 +67,9 @@ class IdentityService:
             self._sealing.renew(connection, now_us)
         if now_s - self._retained_s >= RETENTION_EVERY_S:
             self._retention.run(now_us)
+            for end in self._also:
+                with writing(self._engine) as connection:
+                    end(connection, now_us)
             self._retained_s = now_s
 
     def _run(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,7 +14,7 @@ from central.identity.registers import check_registers
 from central.identity.retention import Retention
 from central.identity.retention_rules import RetentionRules
 from central.identity.sealing import SealingKeys
-from central.identity.service import IdentityService
+from central.identity.service import EndsWhatIsDue, IdentityService
 from central.identity.sites import community_of
 from central.identity.suites import SUITES, SuiteName
 from central.identity.vault import Vault
@@ -47,8 +48,14 @@ def rules_of(settings: Settings) -> RetentionRules:
 
 
 def identity_service(
-    settings: Settings, engine: Engine, vault: Vault, opener: Opener, signing: Ed25519PrivateKey
+    settings: Settings,
+    engine: Engine,
+    vault: Vault,
+    opener: Opener,
+    signing: Ed25519PrivateKey,
+    *,
+    also: Sequence[EndsWhatIsDue] = (),
 ) -> IdentityService:
     retention = Retention(engine, vault, signing, rules_of(settings))
     sealing = SealingKeys(vault, community_of, may_seal=settings.identity.visitor_basis is not None)
-    return IdentityService(engine, opener, retention, sealing)
+    return IdentityService(engine, opener, retention, sealing, also)

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from central.errors import BadQuestion
 from central.lookup.acts import Due, Waiting
+from central.lookup.case_formats import Format
+from central.lookup.holding import Hold
 from central.lookup.masking import Masked
 from central.lookup.paging import Window
 from central.lookup.rules import Asking
@@ -83,6 +85,26 @@ class ApprovalIn(_In):
 class DecisionIn(_In):
     agreed: bool
     why: Why
+
+
+class ExportIn(_In):
+    format: Format
+
+
+class HoldIn(_In):
+    days: Annotated[int, Field(ge=1, le=180)]
+
+
+class HoldOut(BaseModel):
+    hold: int
+    until: str
+    records: int
+    visitors: int = Field(description="of how many it is kept who they were")
+
+    @classmethod
+    def of(cls, hold: Hold) -> HoldOut:
+        until = utc_text(hold.until_us)
+        return cls(hold=hold.id, until=until, records=hold.records, visitors=hold.identities)
 
 
 class ReviewIn(_In):

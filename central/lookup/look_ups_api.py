@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as InPath
 
 from central.accounts.book import one_account
@@ -15,6 +16,8 @@ from central.accounts.identify import address_of
 from central.accounts.who import Role, Who
 from central.errors import BadQuestion, NotAllowed
 from central.lookup import acts
+from central.lookup.exporting import export
+from central.lookup.holding import hold
 from central.lookup.look_up_models import (
     AnswerOut,
     ApprovalIn,
@@ -22,6 +25,9 @@ from central.lookup.look_up_models import (
     DueOut,
     EventOut,
     EventsOut,
+    ExportIn,
+    HoldIn,
+    HoldOut,
     LimitIn,
     LookUpOut,
     QuestionIn,
@@ -37,6 +43,8 @@ from central.lookup.states import events_page, look_ups_of
 from central.lookup.words import Act
 from central.problems import RESPONSES, documented
 from central.times import micros
+
+_ZIP = "application/zip"
 
 Officer = Annotated[Who, requires(Role.OFFICER)]
 Approver = Annotated[Who, requires(Role.APPROVER)]
@@ -54,7 +62,8 @@ _ASKED: dict[int | str, dict[str, Any]] = {**_ANSWERS, 429: documented("Too many
 _REVEALED: dict[int | str, dict[str, Any]] = {**_CLASH, 410: documented("Its keys were destroyed in time")}
 
 
-def router(look_ups: LookUps) -> APIRouter:
+def router(look_ups: LookUps, signing: Ed25519PrivateKey | None = None) -> APIRouter:
+    """`signing`: the centre's key; without it nothing can be exported."""
     api = APIRouter(tags=["look-ups"])
 
     async def asker_of(who: Who, request: Request) -> Asker:
@@ -64,6 +73,7 @@ def router(look_ups: LookUps) -> APIRouter:
         return Asker(who.account, who.role, account.unit, who.communities, address_of(request))
 
     _for_officers(api, look_ups, asker_of)
+    _for_exports(api, look_ups, asker_of, signing)
     _for_approvers(api, look_ups, asker_of)
     _for_supervisors(api, look_ups, asker_of)
     return api
@@ -119,6 +129,25 @@ def _for_officers(api: APIRouter, look_ups: LookUps, asker_of: AskerOf) -> None:
         await look_ups.record(
             lambda db: acts.ask_for(db, asker, number, act=asked.act, why=asked.why, now_us=now_us)
         )
+
+
+def _for_exports(
+    api: APIRouter, look_ups: LookUps, asker_of: AskerOf, signing: Ed25519PrivateKey | None
+) -> None:
+    @api.post(
+        "/look-ups/{number}/exports",
+        responses={**_CLASH, 200: {"content": {_ZIP: {}}, "description": "the file and its signature"}},
+        response_class=Response,
+        summary="Take an approved look-up out as a signed file",
+    )
+    async def taken_out(number: Number, asked: ExportIn, who: Officer, request: Request) -> Response:
+        made = await export(look_ups, signing, await asker_of(who, request), number, asked.format)
+        headers = {"Content-Disposition": f'attachment; filename="{made.name}"'}
+        return Response(made.archive, media_type=_ZIP, headers=headers)
+
+    @api.post("/look-ups/{number}/holds", responses=_CLASH, summary="Hold an approved look-up for its case")
+    async def held(number: Number, asked: HoldIn, who: Officer, request: Request) -> HoldOut:
+        return HoldOut.of(await hold(look_ups, await asker_of(who, request), number, asked.days))
 
 
 def _for_approvers(api: APIRouter, look_ups: LookUps, asker_of: AskerOf) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, select
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, false, select
 
 from central.lookup.paging import Branch, Window
 from central.store.identity_tables import envelope
+from central.store.register_tables import site
 from central.store.tables import gateway, record
 from messages.model import Kind, Reason
 
@@ -33,19 +34,32 @@ def of_card(token: bytes, holders: Iterable[str], window: Window) -> list[Branch
     ]
 
 
-def of_visitor(
+def of_visitor(community: int, indexes: Mapping[str, bytes], window: Window) -> Branch:
+    """`indexes`: blind ones of a number, by day."""
+    return Branch(window, _visits(community, indexes), of_visitors=True)
+
+
+def visitors(
     connection: Connection, community: int, indexes: Mapping[str, bytes], window: Window
-) -> list[Branch]:
-    """`indexes`: blind ones of a number, by day. None where no envelope has any: most people are no visitors,
-    and to look here alone costs little."""
+) -> tuple[bool, bool]:
+    """Whether any envelope has such an index: most people are no visitors, and to look here alone costs
+    little. And whether some visitor's identity of that time is here and could not be opened yet: who that was
+    cannot be found by a number."""
     columns = envelope.c
-    here = (
+    within = (columns.at >= window.from_us, columns.at < window.until_us)
+    came = exists().where(*_visits(community, indexes)) if indexes else false()
+    waits = exists().where(columns.community_id == community, _waits, *within)
+    there, waiting = connection.execute(select(came, waits)).one()
+    return bool(there), bool(waiting)
+
+
+def _visits(community: int, indexes: Mapping[str, bytes]) -> tuple[ColumnElement[bool], ...]:
+    columns = envelope.c
+    return (
         columns.community_id == community,
         columns.period.in_(indexes),
         columns.number_index.in_(indexes.values()),
     )
-    there = connection.execute(select(columns.id).where(*here).limit(1)).first() if indexes else None
-    return [] if there is None else [Branch(window, here, of_visitors=True)]
 
 
 def of_door(gateway_id: int, door: str | None, window: Window) -> Branch:
@@ -88,18 +102,16 @@ def doors_of(connection: Connection, gateway_id: int) -> list[str]:
         found.append(door)
 
 
-def waiting_visitors(connection: Connection, community: int, window: Window) -> bool:
-    """Whether some visitor's identity of that time is here and could not be opened yet: who that was cannot
-    be found by a number."""
-    columns = envelope.c
-    here = (columns.community_id == community, _waits)
-    within = (columns.at >= window.from_us, columns.at < window.until_us)
-    return connection.execute(select(columns.id).where(*here, *within).limit(1)).first() is not None
+def gateways_of(connection: Connection, community: int) -> list[Any]:
+    """Whole rows of `gateway`."""
+    sites = select(site.c.name).where(site.c.community_id == community)
+    here = gateway.c.site.in_(sites)
+    return list(connection.execute(select(gateway).where(here).order_by(gateway.c.site, gateway.c.name)))
 
 
-def gateways_at(connection: Connection, sites: Sequence[str], name: str | None = None) -> list[Any]:
-    """Whole rows of `gateway` of those sites, or the one of them with that name."""
-    here = [gateway.c.site.in_(sites), *([gateway.c.name == name] if name is not None else [])]
+def gateways_at(connection: Connection, place: str, name: str | None = None) -> list[Any]:
+    """Whole rows of `gateway` of that site, or the one of them with that name."""
+    here = [gateway.c.site == place, *([gateway.c.name == name] if name is not None else [])]
     return list(connection.execute(select(gateway).where(*here).order_by(gateway.c.site, gateway.c.name)))
 
 

@@ -18,6 +18,7 @@ from central.lookup.service import LookUps, append_of
 from central.lookup.states import own_row, state_of
 from central.lookup.words import Happened, Shown
 from central.store.identity_tables import envelope
+from central.store.lookup_tables import case_hold, case_hold_entry
 from central.store.register_tables import credential, credential_token, holder, person, place, residency
 from messages.envelope import VisitorIdentity, unpadded
 
@@ -55,7 +56,7 @@ def opened(connection: Connection, vault: Vault | None, row: Any, found: Found, 
     if shown is Shown.CARD:
         return _card(connection, vault, row.community_id, found)
     if found.holder is None:
-        visitor = _visitor(connection, vault, row.community_id, found)
+        visitor = opened_visitor(connection, vault, row, found)
         return visitor.name if shown is Shown.NAME else visitor.number
     holder_row = _holder(connection, row.community_id, found)
     if holder_row is None:
@@ -127,14 +128,40 @@ def _card(connection: Connection, vault: Vault, community: int, found: Found) ->
     return vault.open_register(community, f"credential:{row.id}", row.sealed).decode()
 
 
-def _visitor(connection: Connection, vault: Vault, community: int, found: Found) -> VisitorIdentity:
+def opened_visitor(connection: Connection, vault: Vault, row: Any, found: Found) -> VisitorIdentity:
+    """As long as the day's keys are there; after that as the case of the look-up holds it. Raises
+    IdentityGone, IdentityDamaged, Clash."""
+    try:
+        return _of_the_day(connection, vault, row, found)
+    except IdentityGone:
+        held = _held(connection, row, found)
+        if held is None:
+            raise
+        name = f"case_hold_entry:{held.id}"
+        return unpadded(vault.open_register(row.community_id, name, held.sealed))
+
+
+def _of_the_day(connection: Connection, vault: Vault, row: Any, found: Found) -> VisitorIdentity:
     columns = envelope.c
     here = (columns.gateway_id == found.gateway_id, columns.epoch == found.epoch, columns.seq == found.seq)
-    row = connection.execute(select(envelope).where(*here, columns.community_id == community)).first()
-    if row is None:
+    sealed = connection.execute(
+        select(envelope).where(*here, columns.community_id == row.community_id)
+    ).first()
+    if sealed is None:
         raise IdentityGone("what was kept of this visitor was deleted when its time was over, or never came")
-    if row.waits:
+    if sealed.waits:
         raise Clash("this visitor's envelope could not be opened yet; ask again later")
     name = row_name(found.site, found.gateway, found.epoch, found.seq)
-    text = vault.open_period(row.community_id, row.period, name, row.sealed)
-    return unpadded(text)
+    return unpadded(vault.open_period(sealed.community_id, sealed.period, name, sealed.sealed))
+
+
+def _held(connection: Connection, row: Any, found: Found) -> Any | None:
+    columns = case_hold_entry.c
+    here = (columns.gateway_id == found.gateway_id, columns.epoch == found.epoch, columns.seq == found.seq)
+    query = (
+        select(columns.id, columns.sealed)
+        .join(case_hold, case_hold.c.id == columns.case_hold_id)
+        .where(*here, columns.community_id == row.community_id, columns.sealed.is_not(None))
+        .where(case_hold.c.case_number == row.case_number)
+    )
+    return connection.execute(query.order_by(columns.id.desc()).limit(1)).first()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert
 
 from central.errors import (
     BadQuestion,
@@ -28,11 +28,11 @@ from central.lookup import audit, rules
 from central.lookup.masking import Masked, masked
 from central.lookup.paging import MAX_PAGE, Found, Place, Window, cursor_of, page, place_of
 from central.lookup.rules import ALONE_RECORDS, OF_SOMEBODY, Asker, Asking
-from central.lookup.states import State, check_limits, own_row, state_of, why_resting
+from central.lookup.states import State, check_limits, hash_of, own_row, state_of, why_resting
 from central.lookup.subjects import index_of, sealed_subject, subject_of
 from central.lookup.words import Act, Asked, Happened
 from central.store.changes import Changes
-from central.store.lookup_tables import look_up_event, look_up_subject
+from central.store.lookup_tables import look_up_subject
 from central.store.questions import Questions
 
 _T = TypeVar("_T")
@@ -229,10 +229,7 @@ class LookUps:
             )
         most = MAX_PAGE if whole else ALONE_RECORDS
         found, more, doors, notes = self.find(connection, row, max(1, min(limit, most)), after)
-        asked_hash = connection.execute(
-            select(look_up_event.c.hash).where(look_up_event.c.id == row.event_id)
-        ).scalar_one()
-        return _Page(row, asked_hash, found, more, doors, notes, whole)
+        return _Page(row, hash_of(connection, row), found, more, doors, notes, whole)
 
     def find(
         self, connection: Connection, row: Any, limit: int = ALONE_RECORDS, after: Place | None = None

@@ -62,6 +62,13 @@ def seen_row(connection: Connection, asker: Asker, number: int) -> Row[Any]:
     return row
 
 
+def hash_of(connection: Connection, row: Row[Any]) -> bytes:
+    """Of a look-up's first row in the register."""
+    columns = look_up_event.c
+    digest: bytes = connection.execute(select(columns.hash).where(columns.id == row.event_id)).scalar_one()
+    return digest
+
+
 def events_of(connection: Connection, number: int) -> list[Row[Any]]:
     query = select(look_up_event).where(look_up_event.c.look_up_id == number).order_by(look_up_event.c.id)
     return list(connection.execute(query))

@@ -72,10 +72,9 @@ def subject_of(connection: Connection, vault: Vault | None, zone: tzinfo, row: A
     """Of a row of `look_up`. Raises NotThere for a place that is not of its community."""
     window = Window(row.from_at, row.until_at)
     asked, community = Asked(row.question), row.community_id
-    sites = sites_of(connection, community)
     if asked in OF_A_PLACE:
-        return _of_place(connection, asked, json.loads(row.parameters), sites, window)
-    gateways = questions.gateways_at(connection, sites)
+        return _of_place(connection, asked, json.loads(row.parameters), community, window)
+    gateways = questions.gateways_of(connection, community)
     if asked is Asked.ROOM:
         branches = list(_of_room(connection, community, json.loads(row.parameters)["room"], window))
         return Subject(branches, gateways, () if branches else (NOT_IN_REGISTER,))
@@ -84,6 +83,7 @@ def subject_of(connection: Connection, vault: Vault | None, zone: tzinfo, row: A
     if asked is Asked.PERSON:
         branches, notes = _of_person(connection, vault, zone, community=community, text=text, window=window)
     else:
+        sites = sites_of(connection, community)
         branches, notes = _of_card(connection, vault, sites=sites, text=text, window=window)
     return Subject(branches, gateways, notes)
 
@@ -137,10 +137,12 @@ def _of_person(
             indexes[day] = vault.period_index(community, day, number)
         except IdentityGone:
             destroyed |= vault.is_gone(community, day)
-    branches += questions.of_visitor(connection, community, indexes, window)
+    came, waiting = questions.visitors(connection, community, indexes, window)
+    if came:
+        branches.append(questions.of_visitor(community, indexes, window))
     if destroyed:
         notes.append(DAYS_DESTROYED)
-    if questions.waiting_visitors(connection, community, window):
+    if waiting:
         notes.append(VISITORS_WAIT)
     return branches, tuple(notes)
 
@@ -222,11 +224,11 @@ def _holders_of(connection: Connection, name: str, token: bytes) -> list[str]:
 
 
 def _of_place(
-    connection: Connection, asked: Asked, where: dict[str, Any], sites: Sequence[str], window: Window
+    connection: Connection, asked: Asked, where: dict[str, Any], community: int, window: Window
 ) -> Subject:
-    if where["site"] not in sites:
+    if where["site"] not in sites_of(connection, community):
         raise NotThere("no such site")
-    gateways = questions.gateways_at(connection, [where["site"]], where.get("gateway"))
+    gateways = questions.gateways_at(connection, where["site"], where.get("gateway"))
     if not gateways:
         raise NotThere("no such gateway has spoken yet")
     door = where.get("door")

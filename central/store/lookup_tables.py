@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import (
     DDL,
     Column,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -19,9 +20,12 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    text,
 )
 
 from central.store.tables import Whole, metadata
+
+_LASTS: Final = "ended_at IS NULL"
 
 look_up_event = Table(
     "look_up_event",
@@ -74,6 +78,38 @@ look_up_subject = Table(
     sqlite_strict=True,
 )
 """The number that was asked for, so that its further pages can be found; sealed again when keys change."""
+
+case_hold = Table(
+    "case_hold",
+    metadata,
+    Column("id", Whole, primary_key=True),
+    Column("community_id", Whole, nullable=False),
+    Column("look_up_id", Whole, nullable=False),
+    Column("case_number", Text, nullable=False),
+    Column("made_at", Whole, nullable=False),
+    Column("until_at", Whole, nullable=False),
+    Column("ended_at", Whole),  # its entries are gone
+    Index("case_hold_of", "community_id", "case_number"),
+    Index("case_hold_by_end", "until_at", sqlite_where=text(_LASTS), postgresql_where=text(_LASTS)),
+    sqlite_strict=True,
+)
+"""What a case needs for longer than its retention: approved, and for a time."""
+
+case_hold_entry = Table(
+    "case_hold_entry",
+    metadata,
+    Column("id", Whole, primary_key=True),
+    Column("community_id", Whole, nullable=False),
+    Column("case_hold_id", Whole, ForeignKey("case_hold.id"), nullable=False),
+    Column("gateway_id", Whole, ForeignKey("gateway.id"), nullable=False),
+    Column("epoch", Whole, nullable=False),
+    Column("seq", Whole, nullable=False),  # of its record
+    Column("at", Whole, nullable=False),
+    Column("sealed", LargeBinary, info={"sealed_as": "case_hold_entry"}),  # a visitor's identity
+    UniqueConstraint("case_hold_id", "gateway_id", "epoch", "seq", name="case_hold_entry_once"),
+    Index("case_hold_entry_by_place", "gateway_id", "epoch", "seq"),
+    sqlite_strict=True,
+)
 
 _ONLY_GROW: Final = (look_up_event, look_up)
 _REFUSING: Final = """

@@ -1,0 +1,199 @@
+"""Takes an approved look-up out as a file, signed by the centre, its hash on record before it is given.
+
+The file comes with its signature beside it, in one archive: whoever gets the file can show that it is the one
+that the centre gave, and for which look-up (`liuhen-central audit check`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from central.errors import BadQuestion, Clash, IdentityGone, NotAllowed
+from central.lookup.case_file import DESTROYED, case_file
+from central.lookup.case_formats import Format, written
+from central.lookup.masking import masked
+from central.lookup.paging import MAX_PAGE, Found, Place, one
+from central.lookup.revealing import opened
+from central.lookup.rules import ALONE_RECORDS, Asker
+from central.lookup.service import DoorComplete, LookUps, append_of, may
+from central.lookup.states import State, hash_of, own_row, state_of, why_resting
+from central.lookup.words import Act, Happened, Shown
+from messages.signing import key_id
+
+MOST_RECORDS: Final = 100_000
+VERSION: Final = 1
+_PURPOSE: Final = b"liuhen/v1\0case-file\0"
+
+
+class Signature(Struct, frozen=True, forbid_unknown_fields=True):
+    """Lies beside the file. `signature`: Ed25519 over a fixed word, look-up, time and SHA-256 of the file."""
+
+    v: int
+    look_up: int
+    file: str
+    sha256: str
+    records: int
+    at: int
+    signer: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """`archive`: a ZIP of the file and its signature."""
+
+    name: str
+    archive: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    row: Any
+    asked_hash: bytes
+    found: Sequence[Found]
+    doors: Sequence[DoorComplete]
+    notes: Sequence[str]
+    revealed: Mapping[tuple[int, str], str | None]
+
+
+async def export(
+    look_ups: LookUps, signing: Ed25519PrivateKey | None, asker: Asker, number: int, wanted: Format
+) -> Exported:
+    """Raises NotThere, NotAllowed, Clash, BadQuestion, StoreUnavailable."""
+    if signing is None:
+        raise Clash("this centre has no keys to sign with; liuhen-central keys make")
+    row, state = await look_ups.questions.ask(
+        lambda db: may_take_out(db, asker, number, Act.EXPORT, look_ups.now_us())
+    )
+    all_of_it = await gathered(look_ups, row, state)
+    now_us = look_ups.now_us()
+    made = case_file(
+        row,
+        [masked(each, all_of_it.asked_hash) for each in all_of_it.found],
+        all_of_it.revealed,
+        doors=all_of_it.doors,
+        notes=all_of_it.notes,
+        by=f"{asker.account} {asker.unit or ''}".strip(),
+        at_us=now_us,
+        zone=look_ups.zone,
+    )
+    text = await asyncio.to_thread(written, made, wanted)
+    name = f"look-up-{number}.{wanted}"
+    signature = _signed(signing, number, name, text, records=len(all_of_it.found), at_us=now_us)
+    facts = {
+        "format": wanted,
+        "records": len(all_of_it.found),
+        "sha256": signature.sha256,
+        "complete": all(door.complete for door in all_of_it.doors) and not all_of_it.notes,
+    }
+    await look_ups.record(lambda db: append_of(db, row, Happened.EXPORTED, facts, asker=asker, at_us=now_us))
+    return Exported(f"look-up-{number}.zip", _archive(name, text, signature))
+
+
+def check(text: bytes, beside: bytes, signers: Mapping[str, Ed25519PublicKey]) -> Signature:
+    """Raises BadQuestion where the file is not the one that the centre signed."""
+    try:
+        found = msgspec.json.decode(beside, type=Signature)
+        signed = _what_is_signed(found.look_up, found.at, sha256(text).digest())
+        signers[found.signer].verify(bytes.fromhex(found.signature), signed)
+    except KeyError:
+        raise BadQuestion("signature", "of a key that is not known here") from None
+    except InvalidSignature:
+        raise BadQuestion("signature", "does not fit: the file is not the one that was signed") from None
+    except (msgspec.MsgspecError, ValueError, OverflowError):
+        raise BadQuestion("signature", "not what lies beside a case file") from None
+    return found
+
+
+def may_take_out(
+    connection: Connection, asker: Asker, number: int, act: Act, now_us: int
+) -> tuple[Any, State]:
+    """The row of a look-up of one's own, and its state. Raises NotThere, NotAllowed."""
+    row = own_row(connection, asker, number)
+    resting = why_resting(connection, asker, now_us)
+    if resting is not None:
+        raise NotAllowed(f"your look-ups rest: {resting}")
+    state = state_of(connection, number)
+    if not state.approved(act):
+        raise NotAllowed(f"this needs the approval of somebody of another unit: {act}")
+    return row, state
+
+
+async def gathered(look_ups: LookUps, row: Any, state: State) -> Gathered:
+    """All records of an approved look-up, with what of them was revealed."""
+    found: list[Found] = []
+    after: Place | None = None
+    while True:
+        page, more, doors, notes = await look_ups.questions.ask(
+            lambda db, at=after: look_ups.find(db, row, MAX_PAGE, at)  # type: ignore[misc]
+        )
+        found += page
+        if not may(state, row, Act.WHOLE) and len(found) > ALONE_RECORDS:
+            raise NotAllowed(f"more than {ALONE_RECORDS} records: the whole answer must be approved, too")
+        if len(found) > MOST_RECORDS:
+            raise BadQuestion("format", f"more than {MOST_RECORDS} records; ask for a shorter time")
+        if not more:
+            break
+        after = page[-1].place
+    here = {each.id for each in found}
+    shown = sorted(each for each in state.revealed if each[0] in here)
+    revealed, asked_hash = await look_ups.questions.ask(
+        lambda db: (_opened(db, look_ups, row, shown), hash_of(db, row))
+    )
+    return Gathered(row, asked_hash, found, doors, notes, revealed)
+
+
+def _opened(
+    connection: Connection, look_ups: LookUps, row: Any, shown: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], str | None]:
+    """What was revealed, each with its row in the register, as far as it can still be read."""
+    values: dict[tuple[int, str], str | None] = {}
+    for number, field in shown:
+        found = one(connection, number)
+        if found is None:
+            continue
+        try:
+            values[number, field] = opened(connection, look_ups.vault, row, found, Shown(field))
+        except IdentityGone:
+            values[number, field] = DESTROYED
+    return values
+
+
+def _signed(
+    signing: Ed25519PrivateKey, number: int, name: str, text: bytes, *, records: int, at_us: int
+) -> Signature:
+    digest = sha256(text).digest()
+    return Signature(
+        v=VERSION,
+        look_up=number,
+        file=name,
+        sha256=digest.hex(),
+        records=records,
+        at=at_us,
+        signer=key_id(signing.public_key()),
+        signature=signing.sign(_what_is_signed(number, at_us, digest)).hex(),
+    )
+
+
+def _what_is_signed(number: int, at_us: int, digest: bytes) -> bytes:
+    return _PURPOSE + number.to_bytes(8, "big") + at_us.to_bytes(8, "big") + digest
+
+
+def _archive(name: str, text: bytes, signature: Signature) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, text)
+        archive.writestr(f"{name}.signature.json", msgspec.json.encode(signature))
+    return made.getvalue()
