@@ -1,8 +1,9 @@
 """How many cards a second one controller takes when many doors are busy at once: with and without delivery.
 
-Doors are threads that lay the next card as soon as the lock has been driven for the last one; they wait on
-plain locks, because whatever the doors themselves take is missing to the gateway. Delivery is the real uplink
-over a real broker to a real centre, beside the deciding thread in one process as in the gateway.
+Each door lays its next card as soon as the lock has been driven for the last one. One thread does it for all
+doors, because whatever the doors themselves take is missing to the gateway: a thread for each would spend it
+on waking each other. Delivery is the real uplink over a real broker to a real centre, beside the deciding
+thread in one process as in the gateway.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
+from itertools import cycle
 from pathlib import Path
+from queue import SimpleQueue
 
 from bench.deciding import GATEWAY, SITE, card, controller_of, give, open_journal, residents
 from bench.estate import Estate
@@ -34,9 +36,7 @@ _LONGEST_S = 30.0
 def cards_per_s(folder: Path, doors: int, seconds: float, centre: Estate | None) -> float:
     """Cards recorded and let in, a second; `centre`: an estate whose broker and centre run."""
     names = [f"door-{number}" for number in range(1, doors + 1)]
-    released = {name: threading.Lock() for name in names}
-    for lock in released.values():
-        lock.acquire()
+    released: SimpleQueue[str | None] = SimpleQueue()
     clock = SystemClock()
     path = folder / "journal.db"
     journal = open_journal(path, clock)
@@ -47,14 +47,14 @@ def cards_per_s(folder: Path, doors: int, seconds: float, centre: Estate | None)
             uplink.announce(head)
 
     try:
-        controller = controller_of(journal, clock, names, lambda door: released[door].release(), announce)
+        controller = controller_of(journal, clock, names, released.put, announce)
         give(controller, residents(_PEOPLE, clock.now_us()))
         with _deciding(controller):
             if centre is None:
-                return _rate(controller, clock, released, seconds)
+                return _rate(controller, clock, names, released, seconds)
             with _delivering(path, clock, names, controller, centre) as uplink:
                 announced.append(uplink)
-                return _rate(controller, clock, released, seconds)
+                return _rate(controller, clock, names, released, seconds)
     finally:
         journal.close()
 
@@ -96,27 +96,29 @@ def _delivering(
 
 
 def _rate(
-    controller: Controller, clock: SystemClock, released: dict[str, threading.Lock], seconds: float
+    controller: Controller,
+    clock: SystemClock,
+    doors: list[str],
+    released: SimpleQueue[str | None],
+    seconds: float,
 ) -> float:
-    """After a moment in which everybody has come to their door."""
-    people, passed, ending = count(), dict.fromkeys(released, 0), threading.Event()
+    """After a moment in which everybody has come to their door. `released`: doors whose lock was driven."""
+    passed, people, put = 0, cycle(range(_PEOPLE)), controller.inbox.put
 
-    def door(name: str) -> None:
-        lock, put = released[name], controller.inbox.put
-        while not ending.is_set():
-            put(card(name, next(people) % _PEOPLE, clock.uptime_us()))
-            if not lock.acquire(timeout=_LONGEST_S):
-                raise TimeoutError(f"door {name} stayed shut")
-            passed[name] += 1
+    def all_doors() -> None:
+        nonlocal passed
+        while (door := released.get(timeout=_LONGEST_S)) is not None:
+            passed += 1
+            put(card(door, next(people), clock.uptime_us()))
 
-    threads = [threading.Thread(target=door, args=(name,)) for name in released]
-    for thread in threads:
-        thread.start()
+    for door in doors:
+        put(card(door, next(people), clock.uptime_us()))
+    thread = threading.Thread(target=all_doors, name="doors")
+    thread.start()
     threading.Event().wait(_WARM_S)
-    before, started = sum(passed.values()), time.perf_counter()
+    before, started = passed, time.perf_counter()
     threading.Event().wait(seconds)
-    rate = (sum(passed.values()) - before) / (time.perf_counter() - started)
-    ending.set()
-    for thread in threads:
-        thread.join()
+    rate = (passed - before) / (time.perf_counter() - started)
+    released.put(None)
+    thread.join()
     return rate
