@@ -15,6 +15,7 @@ import httpx
 import uvicorn
 from central_support import DEADLINE_S, GATEWAY, SITE, START_US, a_block, a_record, until
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from database_support import new_database
 from fastapi import Request
 from sqlalchemy import Engine
 
@@ -27,7 +28,7 @@ from central.identity.vault import Vault
 from central.ingest.intake import examine, take_in
 from central.ingest.service import IngestStatus
 from central.settings import Settings
-from central.store.engine import migrate, open_reader, open_writer, writing
+from central.store.engine import open_reader, writing
 from messages.chain import GENESIS, record_hash
 from messages.model import AssuranceLevel, Credential, Kind
 from messages.topics import GatewayTopic, Leaf
@@ -94,10 +95,10 @@ class Filled:
     """A real database; `take` puts messages into it as the ingest does."""
 
     def __init__(self, folder: Path) -> None:
-        self.url = f"sqlite:///{folder / 'central.sqlite'}"
-        self.writer: Engine = open_writer(self.url)
+        path = folder / "central.sqlite"
+        self.url = f"sqlite:///{path}"
+        self.writer: Engine = new_database(path)
         self.reader: Engine = open_reader(self.url)
-        migrate(self.writer)
         with writing(self.writer) as connection:
             made = make_community(connection, "310101001001", "枫园社区", [SITE], NOW_US)
         assert made == COMMUNITY

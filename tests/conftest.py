@@ -7,11 +7,11 @@ What the centre does with its database is tested on both engines: `database_url`
 are copies of one that was migrated, because migrating takes longer than most tests.
 """
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from database_support import new_database
 from hypothesis import settings
 from postgres_support import Postgres
 from sqlalchemy import Engine, make_url
@@ -57,18 +57,12 @@ def empty_database_url(engine_name: str, request: pytest.FixtureRequest, tmp_pat
 
 
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite database in this program's form, to be copied."""
-    path = tmp_path_factory.mktemp("migrated") / "central.sqlite"
-    _migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
 def migrated_database(postgres: Postgres) -> str:
     """The name of a database in this program's form, to be copied."""
     address = postgres.new_database()
-    _migrate(address)
+    opened = open_writer(address)
+    migrate(opened)
+    opened.dispose()
     return str(make_url(address).database)
 
 
@@ -76,10 +70,9 @@ def migrated_database(postgres: Postgres) -> str:
 def database_url(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a database without rows, in this program's form."""
     if engine_name == "sqlite":
-        path = tmp_path / "central.sqlite"
-        shutil.copyfile(request.getfixturevalue("migrated_file"), path)
-        path.chmod(0o600)
-        return f"sqlite:///{path}"
+        opened = new_database(tmp_path / "central.sqlite")
+        opened.dispose()
+        return str(opened.url)
     server: Postgres = request.getfixturevalue("postgres")
     return server.new_database(request.getfixturevalue("migrated_database"))
 
@@ -89,10 +82,4 @@ def engine(database_url: str) -> Iterator[Engine]:
     """The one that writes."""
     opened = open_writer(database_url)
     yield opened
-    opened.dispose()
-
-
-def _migrate(address: str) -> None:
-    opened = open_writer(address)
-    migrate(opened)
     opened.dispose()

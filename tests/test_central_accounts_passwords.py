@@ -50,6 +50,11 @@ def test_a_password_is_known_by_its_hash_however_it_is_typed() -> None:
     assert not passwords.matches("no hash at all", "swallows come")
 
 
+def test_what_stands_for_no_account_costs_what_an_account_costs() -> None:
+    assert not passwords._HASHER.check_needs_rehash(passwords._NOBODY)
+    assert passwords.hashed("swallows come").rsplit("$", 2)[0] == passwords._NOBODY.rsplit("$", 2)[0]
+
+
 def test_a_second_factor_is_sealed_for_its_account_alone(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("keys")
     sealer = second_factor.sealer_of(folder / "accounts.key")

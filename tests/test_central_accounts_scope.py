@@ -11,6 +11,7 @@ import pytest
 from central_support import START_US
 from central_web_support import SEALER, WELL
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from database_support import new_database
 from fastapi import FastAPI
 from foreign_support import CANARY, THEIRS, Request, fill, requests_to, theirs
 from identity_support import a_registers_vault
@@ -21,7 +22,7 @@ from central.accounts.matrix import Guarded, an_application, routes_of
 from central.accounts.who import Role
 from central.app import create_app
 from central.settings import Settings
-from central.store.engine import migrate, open_reader, open_writer, reading, writing
+from central.store.engine import open_reader, reading, writing
 from central.store.register_tables import community, person
 from central.store.tables import gateway
 
@@ -55,9 +56,8 @@ class World:
     """A community of ours with nothing in it, beside one of theirs that is full of canaries."""
 
     def __init__(self, folder: Path) -> None:
-        url = f"sqlite:///{folder / 'central.sqlite'}"
-        self.writer, self.reader = open_writer(url), open_reader(url)
-        migrate(self.writer)
+        path = folder / "central.sqlite"
+        self.writer, self.reader = new_database(path), open_reader(f"sqlite:///{path}")
         with writing(self.writer) as connection:
             fill(connection, NOW_US - 60_000_000)
             values = {"code": "000000-1", "name": "枫园", "created_at": 1}

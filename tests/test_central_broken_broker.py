@@ -11,10 +11,10 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 from central_support import DEADLINE_S, until
+from database_support import new_database
 
 from central.ingest.service import IngestService
 from central.settings import MqttPart
-from central.store.engine import migrate, open_writer
 
 CONNECT, PUBACK, SUBSCRIBE = 0x10, 0x40, 0x82
 CONNACK = bytes((0x20, 2, 0, 0))
@@ -83,8 +83,7 @@ def listener() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def ingest(tmp_path: Path, listener: socket.socket) -> Iterator[IngestService]:
-    engine = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
-    migrate(engine)
+    engine = new_database(tmp_path / "central.sqlite")
     settings = MqttPart.model_validate(
         {"port": listener.getsockname()[1], "protocol": "3.1.1", "client_id": "test-centre"}
     )

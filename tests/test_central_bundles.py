@@ -21,6 +21,7 @@ from central_support import (
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from database_support import new_database
 from program_support import called
 from sqlalchemy import Engine, select
 
@@ -34,7 +35,7 @@ from central.fleet.orders import note_settings
 from central.fleet.packing import pack
 from central.ingest.bundles import Taken, take_bundle
 from central.ingest.intake import examine, take_in
-from central.store.engine import migrate, open_writer, writing
+from central.store.engine import writing
 from central.store.tables import epoch_head, finding, gateway, quarantine, record
 from messages.access_list import Entry, ListFile, decode_chunk, decode_manifest
 from messages.bundle import Bundle, Cargo, Contents, Part, opener_id
@@ -68,8 +69,7 @@ ABOUT = About(WIRE_VERSION, "liuhen 1", "Building 1", [DoorAbout("door-1", "Lobb
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    writer = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
-    migrate(writer)
+    writer = new_database(tmp_path / "central.sqlite")
     yield writer
     writer.dispose()
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from central_support import BOOT, GATEWAY, SESSION, SITE, a_block, a_chain, a_state, topic
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from database_support import new_database
 from msgspec.structs import replace
 from sqlalchemy import Engine, select
 
@@ -13,7 +14,7 @@ from central.fleet import freshness
 from central.fleet.completeness import Completeness, completeness
 from central.fleet.freshness import Age, Said, judged
 from central.ingest.intake import Outcome, examine, take_in
-from central.store.engine import migrate, open_writer, writing
+from central.store.engine import writing
 from central.store.tables import epoch_head, finding, gateway, gateway_boot
 from messages.chain import record_hash
 from messages.heads import tell_state
@@ -108,9 +109,7 @@ def test_a_program_that_does_not_tell_its_uptime_is_taken_as_ever_within_a_start
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
-    opened = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
-    migrate(opened)
-    return opened
+    return new_database(tmp_path / "central.sqlite")
 
 
 def taken(engine: Engine, *messages: Message, now_us: int = NOW_US) -> Outcome:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from central_support import SITE
+from database_support import new_database
 from identity_support import COMMUNITY, DAY, MONTH, NOON_US, VISITOR, a_vault, arrive, opener_of, visits
 from program_support import called
 from sqlalchemy import select
@@ -14,7 +15,7 @@ from central.cli import main
 from central.identity.ring import KeyRing
 from central.identity.suites import COMMERCIAL
 from central.identity.vault import Vault
-from central.store.engine import migrate, open_writer, reading
+from central.store.engine import open_writer, reading
 from central.store.identity_tables import envelope
 
 
@@ -79,8 +80,7 @@ def test_a_period_is_destroyed_only_when_meant_and_its_certificate_verifies(
 ) -> None:
     vault = a_vault(tmp_path, COMMERCIAL)
     good(settings, "keys", "make")
-    engine = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
-    migrate(engine)
+    engine = new_database(tmp_path / "central.sqlite")
     arrive(engine, visits(vault.sealing_key(COMMUNITY, NOON_US), NOON_US, VISITOR), opener_of(vault), NOON_US)
     words = ("identity", "destroy", "--community", str(COMMUNITY), "--period", MONTH)
     assert run(settings, *words).returncode == 2

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from central_support import GATEWAY, SITE, a_record, topic
+from database_support import new_database
 from identity_support import (
     COMMUNITY,
     DAY,
@@ -74,11 +75,9 @@ def test_a_visitor_is_found_by_number_and_opened_by_the_days_key(
 
 
 def test_nothing_in_the_database_says_who_it_was(tmp_path: Path) -> None:
-    from central.store.engine import migrate, open_writer
 
     vault, path = a_vault(tmp_path), tmp_path / "central.sqlite"
-    engine = open_writer(f"sqlite:///{path}")
-    migrate(engine)
+    engine = new_database(path)
     key = vault.sealing_key(COMMUNITY, NOON_US)
     arrive(engine, visits(key, NOON_US, VISITOR), opener_of(vault), NOON_US)
     engine.dispose()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from central_support import Central, a_broker
+from database_support import new_database
 from identity_support import COMMUNITY, NOON_US, a_vault
 from program_support import called
 from sqlalchemy import Engine, select
@@ -19,7 +20,7 @@ from central.identity.registers import (
     note_key_in_use,
 )
 from central.identity.vault import Vault
-from central.store.engine import migrate, open_writer, reading, writing
+from central.store.engine import reading, writing
 from central.store.identity_tables import register_key
 
 PLAIN = "李业主|000000198512120021".encode()
@@ -126,8 +127,7 @@ def test_the_serving_centre_does_not_start_without_a_key_until_it_is_given_up(tm
         central = Central(tmp_path, broker.port)
         with central.settings.open("a") as settings:
             settings.write('[identity]\nkey_ring = "ring"\n')
-        engine = open_writer(f"sqlite:///{central.database}")
-        migrate(engine)
+        engine = new_database(central.database)
         begun(engine, vault)
         engine.dispose()
         key_file(tmp_path).unlink()

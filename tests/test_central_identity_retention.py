@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from central_support import GATEWAY, SITE, START_US, a_chain, a_state, free_port, topic, until
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from database_support import new_database
 from identity_support import (
     COMMUNITY,
     DAY,
@@ -93,8 +94,7 @@ def test_nothing_goes_before_its_time_and_all_within_a_day_after_it(engine: Engi
 def test_a_restored_backup_of_the_database_cannot_be_read_and_is_emptied_again(tmp_path: Path) -> None:
     """Also by a newly started centre with the whole key ring, and by somebody who keeps the pair of keys."""
     vault, path = a_vault(tmp_path), tmp_path / "central.sqlite"
-    engine = open_writer(f"sqlite:///{path}")
-    migrate(engine)
+    engine = new_database(path)
     a_visit(engine, vault)
     engine.dispose()
     shutil.copy(path, tmp_path / "backup.sqlite")

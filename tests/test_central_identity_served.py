@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from central_support import GATEWAY, SITE, Central, a_broker, a_gateway, until
+from database_support import new_database
 from identity_support import COMMUNITY, VISITOR, a_vault, arrive, visits
 from program_support import called
 
 from central.cli import main
 from central.identity.opening import UNOPENED, row_name
-from central.store.engine import migrate, open_writer
 from messages.envelope import unpadded
 from messages.topics import Leaf
 
@@ -33,8 +33,7 @@ def test_a_centre_opens_what_comes_and_what_waited_and_ends_what_is_due(tmp_path
         with central.settings.open("a") as settings:
             settings.write('[identity]\nkey_ring = "ring"\n')
         assert called(main, "keys", "make", "--settings", central.settings).returncode == 0
-        engine = open_writer(f"sqlite:///{central.database}")
-        migrate(engine)
+        engine = new_database(central.database)
         arrive(engine, visits(key, now_us, VISITOR), UNOPENED, now_us)  # as `liuhen-central take` does
         engine.dispose()
         vault.seal_period(COMMUNITY, "2020-01-01", "row", b"")  # long due

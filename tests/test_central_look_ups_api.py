@@ -13,6 +13,7 @@ import httpx
 import pytest
 from central_support import SITE
 from central_web_support import SEALER, WELL
+from database_support import new_database
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute, iter_route_contexts
 from identity_support import COMMUNITY, NOON_US
@@ -26,7 +27,7 @@ from central.errors import NotSignedIn
 from central.lookup.words import Happened
 from central.settings import Settings
 from central.store.account_tables import account
-from central.store.engine import migrate, open_writer, reading
+from central.store.engine import reading
 from central.store.lookup_tables import look_up_event
 
 CENTRAL = Path(__file__).resolve().parent.parent / "central"
@@ -46,8 +47,7 @@ UNITS = {41: "一号警务室", 42: "二号警务室", 44: "督察"}
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    engine = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
-    migrate(engine)
+    engine = new_database(tmp_path / "central.sqlite")
     made = World(engine, tmp_path)
     made.resident()
     made.enter(*(NOON_US - HOUR_US - n for n in range(30)))

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from central_support import DEADLINE_S
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from database_support import alter, forbid
+from database_support import alter, forbid, new_database
 from sqlalchemy import Engine, delete, select, update
 
 from central.errors import BadQuestion, RowRefused
 from central.lookup import audit
 from central.lookup.words import Happened
-from central.store.engine import migrate, open_writer, reading, writing
+from central.store.engine import reading, writing
 from central.store.lookup_tables import look_up, look_up_event
 from messages.signing import trusted
 
@@ -179,8 +179,7 @@ def program(*words: str | Path) -> subprocess.CompletedProcess[str]:
 def test_the_command_says_where_and_ends_with_1(tmp_path: Path) -> None:
     settings = tmp_path / "central.toml"
     settings.write_text('[database]\npath = "central.sqlite"\n')
-    engine = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
-    migrate(engine)
+    engine = new_database(tmp_path / "central.sqlite")
     ask(engine, 2)
     assert program("keys", "make", "--settings", settings).returncode == 0
     assert program("audit", "head", "--settings", settings, "--out", tmp_path / "head").returncode == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from database_support import forbid
+from database_support import forbid, new_database
 from identity_support import COMMUNITY, NOON_US, VISITOR
 from lookup_support import APPROVER, HOUR_US, NUMBER, OFFICER, World, run
 from sqlalchemy import select
@@ -23,7 +23,7 @@ from central.lookup.case_formats import Format
 from central.lookup.exporting import Signature, check, export
 from central.lookup.revealing import reveal
 from central.lookup.words import Act, Asked, Happened, Shown
-from central.store.engine import migrate, open_writer, reading, writing
+from central.store.engine import reading, writing
 from central.store.lookup_tables import look_up_event
 from messages.signing import trusted
 
@@ -33,8 +33,7 @@ SIGNERS = trusted(SIGNING.public_key())
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    engine = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
-    migrate(engine)
+    engine = new_database(tmp_path / "central.sqlite")
     made = World(engine, tmp_path)
     token = made.card(made.resident())
     made.enter(*(NOON_US - HOUR_US - n * 1_000_000 for n in range(3)), token=token)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from central_support import SITE
+from database_support import new_database
 from identity_support import COMMUNITY, DAY_US, NOON_US, VISITOR
 from lookup_support import CARD, HOUR_US, OFFICER, OTHER, World, run
 from sqlalchemy import Engine, event
@@ -13,7 +14,7 @@ from central.errors import NotThere
 from central.lookup.paging import Window, page
 from central.lookup.subjects import VISITORS_WAIT, subject_of
 from central.lookup.words import Asked
-from central.store.engine import migrate, open_writer, reading
+from central.store.engine import reading
 from central.store.identity_tables import envelope
 from central.store.lookup_tables import look_up
 from central.store.register_tables import holder, site
@@ -147,8 +148,7 @@ def test_pages_follow_each_other_without_end_while_more_arrives(world: World) ->
 @pytest.mark.parametrize("asked_", [each for each in Asked if each is not Asked.SITE])
 def test_no_question_sorts_or_walks_all_records(tmp_path: Path, asked_: Asked) -> None:
     """On SQLite; PostgreSQL walks what is small, and `bench lookups` measures what is large."""
-    engine = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
-    migrate(engine)
+    engine = new_database(tmp_path / "central.sqlite")
     world = World(engine, tmp_path)
     world.card(world.resident())
     world.visit(NOON_US - HOUR_US)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from central_support import DEADLINE_S
-from database_support import forbid
+from database_support import forbid, new_database
 from identity_support import COMMUNITY, DAY_US, NOON_US, VISITOR
 from lookup_support import (
     APPROVER,
@@ -43,14 +43,13 @@ from central.lookup.revealing import reveal
 from central.lookup.rules import Asker, Asking
 from central.lookup.service import Answer
 from central.lookup.words import Act, Asked, Happened, Shown
-from central.store.engine import migrate, open_writer, reading, writing
+from central.store.engine import reading, writing
 from central.store.lookup_tables import look_up_event
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    engine = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
-    migrate(engine)
+    engine = new_database(tmp_path / "central.sqlite")
     made = World(engine, tmp_path)
     yield made
     made.close()

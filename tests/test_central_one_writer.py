@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from central_support import a_broker, a_central, a_chain, a_gateway, until
+from database_support import new_database
 from sqlalchemy import Engine, text
 
 from central.errors import StoreUnavailable
-from central.store.engine import migrate, open_reader, open_writer, reading, writing
+from central.store.engine import open_reader, open_writer, reading, writing
 from central.store.one_writer import OneWriter
 from central.store.tables import gateway
 
@@ -41,8 +42,7 @@ def others_may_write(folder: Path) -> bool:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    opened = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
-    migrate(opened)
+    opened = new_database(tmp_path / "central.sqlite")
     yield opened
     opened.dispose()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 from central_support import DEADLINE_S, Central, a_broker, a_central, until
+from database_support import new_database
 from gateway_support import TurnedClock
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from program_support import called
@@ -33,7 +34,7 @@ from central.fleet.orders import (
     settings_for,
 )
 from central.settings import KeysPart, MqttPart
-from central.store.engine import migrate, open_writer, writing
+from central.store.engine import open_writer, writing
 from central.store.tables import gateway, sent_command
 from gateway.events import CommandGiven, CommandRefused, NewList, NewSettings
 from gateway.keys import Keys, load_centre_keys, make_device_keys
@@ -333,8 +334,7 @@ def test_what_cannot_be_ordered_is_said_and_not_sent(central: Central, east: Gat
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    found = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
-    migrate(found)
+    found = new_database(tmp_path / "central.sqlite")
     with writing(found) as connection:
         for name in ("east-1", "west-1"):
             connection.execute(

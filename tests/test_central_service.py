@@ -18,6 +18,7 @@ from central_support import (
     until,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from database_support import new_database
 from sqlalchemy import Engine, func, select
 
 from central.ingest import service
@@ -25,7 +26,6 @@ from central.ingest.inbox import Delivery, Inbox
 from central.ingest.intake import Examined, Outcome
 from central.ingest.service import IngestService
 from central.settings import MqttPart
-from central.store.engine import migrate, open_writer
 from central.store.tables import finding, quarantine, record
 from messages.acks import opened_ack
 from messages.chain import record_hash
@@ -54,8 +54,7 @@ def database(tmp_path: Path) -> Path:
 @pytest.fixture
 def engine(database: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     monkeypatch.setattr("central.store.engine._BUSY_S", 0.05)
-    opened = open_writer(f"sqlite:///{database}")
-    migrate(opened)
+    opened = new_database(database)
     yield opened
     opened.dispose()
 

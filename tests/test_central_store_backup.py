@@ -11,6 +11,7 @@ import pytest
 from central_support import GATEWAY, SITE, a_block, a_chain, topic
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from database_support import new_database
 from identity_support import COMMUNITY, DAY_US, NOON_US, VISITOR, a_vault, arrive, opener_of, visits
 from postgres_support import Postgres
 from program_support import called
@@ -213,8 +214,7 @@ def test_a_sealed_backup_opens_with_its_own_key_alone(
 
 
 def test_a_backup_of_the_other_engine_is_sent_the_right_way(tmp_path: Path) -> None:
-    writer = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
-    migrate(writer)
+    writer = new_database(tmp_path / "central.sqlite")
     writer.dispose()
     folder = backed_up(f"sqlite:///{tmp_path / 'central.sqlite'}", tmp_path / "backups")
     with pytest.raises(StoreRefused, match="copy-to-postgres"):

@@ -6,12 +6,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from database_support import new_database
 from gateway_support import EPOCH_S, GATEWAY, TurnedClock, a_fact, opened
 from msgspec.structs import replace
 from sqlalchemy import select
 
 from central.ingest.intake import examine, take_in
-from central.store.engine import migrate, open_writer, reading, writing
+from central.store.engine import reading, writing
 from central.store.tables import quarantine, record
 from gateway.ack_check import TELL_AGAIN_S
 from gateway.dispatch import Dispatch
@@ -68,8 +69,7 @@ class Centre:
     """Takes every block into a database, and acknowledges."""
 
     def __init__(self, folder: Path) -> None:
-        self.engine = open_writer(f"sqlite:///{folder / 'central.sqlite'}")
-        migrate(self.engine)
+        self.engine = new_database(folder / "central.sqlite")
 
     def take(self, payload: bytes) -> Ack:
         topic = str(GatewayTopic("north", GATEWAY, Leaf.BACKLOG))

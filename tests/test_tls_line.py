@@ -12,6 +12,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import pytest
 from central_support import Broker, until
+from database_support import new_database
 from gateway_support import TurnedClock, a_fact
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
@@ -19,7 +20,6 @@ from tls_support import LONG_AGO, Authority, a_safe_broker
 
 from central.ingest.service import IngestService
 from central.settings import MqttPart as CentreMqtt
-from central.store.engine import migrate, open_writer
 from gateway.journal import Journal
 from gateway.journal_reader import JournalReader
 from gateway.self_report import Report
@@ -78,8 +78,7 @@ def a_building(folder: Path, broker: Broker, files: dict[str, Path]) -> Iterator
 
 @contextmanager
 def a_centre(folder: Path, broker: Broker, files: dict[str, Path]) -> Iterator[None]:
-    engine = open_writer(f"sqlite:///{folder / 'central.sqlite'}")
-    migrate(engine)
+    engine = new_database(folder / "central.sqlite")
     settings = CentreMqtt.model_validate({"port": broker.port, "client_id": "centre", **files})
     service = IngestService(engine, settings)
     service.start()
