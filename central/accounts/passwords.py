@@ -20,8 +20,7 @@ MOST: Final = 128
 _DISTINCT: Final = 5
 _HASHER: Final = PasswordHasher(time_cost=3, memory_cost=65_536, parallelism=4, hash_len=32, type=Type.ID)
 _NOBODY: Final = (
-    "$argon2id$v=19$m=65536,t=3,p=4$5t89qymXQfgMNpGY9K1FYQ$"
-    "Y6ZUFsQEN4HnCgOXK4EzmdJnhgAu30eAOlDhdgSgLmk"
+    "$argon2id$v=19$m=65536,t=3,p=4$5t89qymXQfgMNpGY9K1FYQ$Y6ZUFsQEN4HnCgOXK4EzmdJnhgAu30eAOlDhdgSgLmk"
 )
 """Of a password that no account has: compared with where there is no account. Made once, with the settings
 above, because making it costs every start of every program as much as a sign-in."""
