@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -27,11 +27,13 @@ from central.accounts.identify import Identify
 from central.accounts.second_factor import Sealer
 from central.accounts.sign_in import SignIn
 from central.alarms import api as alarms_api
-from central.console import account as account_page
-from central.console import pages
+from central.console import palette, registry
 from central.console import sign_in as sign_in_pages
+from central.console.catalogue import LANGUAGES
+from central.console.centre import Centre
 from central.console.demo_accounts import load_demo_accounts
-from central.console.views import Views
+from central.console.problem_pages import ProblemPages
+from central.console.views import LANGUAGE_COOKIE, Views
 from central.fleet import api as fleet_api
 from central.identity.vault import Vault
 from central.ingest.service import IngestStatus
@@ -53,6 +55,7 @@ _CONSOLE = Path(__file__).parent / "console"
 _ASSETS = {
     "/assets/htmx": _CONSOLE / "assets" / "node_modules" / "htmx.org" / "dist",
     "/assets/htmx-sse": _CONSOLE / "assets" / "node_modules" / "htmx-ext-sse" / "dist",
+    **{f"/static/{folder.parent.name}": folder for folder in sorted(registry.FOLDER.glob("*/static"))},
     "/static": _CONSOLE / "static",
 }
 
@@ -110,6 +113,9 @@ def create_app(
     app.state.identify = identify
     views = Views(settings.console, now_us)
     demo = load_demo_accounts(settings.console.demo_accounts)
+    look_ups = LookUps(changes, questions, vault, zone, now_us)
+    desk = Desk(vault, signing) if vault and signing else None
+    office = Office(changes, questions, vault, zone, now_us)
     for each in (
         accounts_api.sign_in_router(sign_in),
         passkeys_api.router(sign_in, settings.listen.address),
@@ -117,18 +123,32 @@ def create_app(
         administration_api.router(questions, changes, now_us),
         fleet_api.router(questions, ingest_status),
         lookup_api.router(questions, zone, stopping),
-        look_ups_api.router(LookUps(changes, questions, vault, zone, now_us), signing),
-        visitors_api.router(questions, changes, Desk(vault, signing) if vault and signing else None, now_us),
-        register_api.router(Office(changes, questions, vault, zone, now_us)),
+        look_ups_api.router(look_ups, signing),
+        visitors_api.router(questions, changes, desk, now_us),
+        register_api.router(office),
         alarms_api.router(questions, changes, now_us),
         alarms_api.rules_router(questions, changes, now_us),
         alarms_api.webhooks_router(questions, changes, now_us),
     ):
         app.include_router(each, prefix=API)
+    centre = Centre(
+        questions=questions,
+        changes=changes,
+        views=views,
+        identify=identify,
+        office=office,
+        look_ups=look_ups,
+        desk=desk,
+        vault=vault,
+        signing=signing,
+        zone=zone,
+        now_us=now_us,
+        stopping=stopping,
+    )
     for each in (
-        pages.router(questions, views, stopping),
         sign_in_pages.router(identify, views, demo),
-        account_page.router(identify, views),
+        palette.router(centre),
+        *(folder.router(centre) for _, folder in registry.folders()),
     ):
         app.include_router(each, include_in_schema=False)
     for path, folder in _ASSETS.items():
@@ -136,7 +156,7 @@ def create_app(
             app.mount(path, StaticFiles(directory=folder), name=path)
         else:
             log.warning("%s is missing: the page will not move by itself; run ./liuhen once", folder)
-    problems.install(app)
+    problems.install(app, ProblemPages(views))
     return app
 
 
@@ -152,6 +172,7 @@ class _GuardedApp(FastAPI):
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 _guard(scope["path"], MutableHeaders(scope=message))
+                _keep_language(scope, MutableHeaders(scope=message))
             await send(message)
 
         if scope["type"] == "http" and not self._is_ours(Headers(scope=scope).get("host", "")):
@@ -166,6 +187,15 @@ class _GuardedApp(FastAPI):
 
     def _is_ours(self, host: str) -> bool:
         return host.lower() == self._name or _THIS_MACHINE.fullmatch(host) is not None
+
+
+def _keep_language(scope: Scope, headers: MutableHeaders) -> None:
+    """The language that was asked for on one page is that of the next ones; pages' scripts do not see it."""
+    asked = parse_qs(scope["query_string"].decode("latin-1")).get("lang", [""])[-1]
+    if asked in LANGUAGES and "text/html" in headers.get("content-type", ""):
+        headers.append(
+            "set-cookie", f"{LANGUAGE_COOKIE}={asked}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Strict"
+        )
 
 
 def _guard(path: str, headers: MutableHeaders) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
@@ -62,17 +62,28 @@ _STATUS: dict[type[Exception], int] = {
 }
 
 
-def install(app: FastAPI) -> None:
-    app.add_exception_handler(RequestValidationError, _refused)
-    app.add_exception_handler(BadQuestion, _bad_question)
+Answer = Callable[[Request, Exception], Awaitable[JSONResponse]]
+AsPage = Callable[[Request, Response], Response]
+"""A problem as whoever asked wants to be told of it."""
+
+
+def install(app: FastAPI, as_page: AsPage = lambda _request, problem: problem) -> None:
+    def add(kind: type[Exception], answer: Answer) -> None:
+        async def told(request: Request, error: Exception) -> Response:
+            return as_page(request, await answer(request, error))
+
+        app.add_exception_handler(kind, told)
+
+    add(RequestValidationError, _refused)
+    add(BadQuestion, _bad_question)
     for kind, status in _STATUS.items():
-        app.add_exception_handler(kind, _said(status))
-    app.add_exception_handler(IdentityDamaged, _damaged)
-    app.add_exception_handler(ProveAgain, _prove_again)
-    app.add_exception_handler(TooOften, _too_often)
-    app.add_exception_handler(StoreUnavailable, _unavailable)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _broken)  # answered here, then raised again for the server's log
+        add(kind, _said(status))
+    add(IdentityDamaged, _damaged)
+    add(ProveAgain, _prove_again)
+    add(TooOften, _too_often)
+    add(StoreUnavailable, _unavailable)
+    add(HTTPException, _http)
+    add(Exception, _broken)  # answered here, then raised again for the server's log
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -80,7 +91,7 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) 
     return JSONResponse(body.model_dump(), status, headers, media_type=PROBLEM)
 
 
-def _said(status: int) -> Any:
+def _said(status: int) -> Answer:
     async def answer(_request: Request, error: Exception) -> JSONResponse:
         return problem(status, str(error))
 

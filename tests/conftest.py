@@ -21,7 +21,12 @@ from central.store.engine import migrate, open_writer
 settings.register_profile("liuhen", deadline=None)
 settings.load_profile("liuhen")
 
-TOGETHER = ("tests/system/", "tests/test_central_orders.py", "tests/test_central_console_page.py")
+TOGETHER = (
+    "tests/system/",
+    "tests/test_central_orders.py",
+    "tests/test_central_console_page.py",
+    "tests/test_central_console_frame.py",
+)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -10,38 +10,49 @@ from jinja2 import Environment
 from jinja2.ext import extract_from_ast
 
 from central.console import words
-from central.console.catalogue import LANGUAGES, load_catalogues, parse_po
+from central.console.catalogue import LANGUAGES, catalogue_files, load_catalogues, parse_po
 from central.ingest.verify import Trouble
 from drivers.base import DeviceState
 from messages.model import Kind, Reason
 
 CONSOLE = Path(words.__file__).parent
-CATALOGUE = (CONSOLE / "translations" / "zh.po").read_text(encoding="utf-8")
+PAGES = sorted(found.parent for found in (CONSOLE / "pages").glob("*/page.py"))
+FILES = {path: path.read_text(encoding="utf-8") for path in catalogue_files()}
+COMMON = FILES[CONSOLE / "translations" / "zh.po"]
+CATALOGUE = "\n\n".join(FILES.values())
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 PUNCTUATION = re.compile(r"[.,;:!?]")
 
 
-def of_templates() -> Iterator[tuple[str, ...]]:
+def of_templates(folder: Path) -> Iterator[tuple[str, ...]]:
     """The texts of each call: one, or singular and plural."""
     environment = Environment(extensions=["jinja2.ext.i18n"])  # noqa: S701  parsed, never rendered
-    for template in sorted((CONSOLE / "templates").iterdir()):
+    for template in sorted(folder.glob("*.html")):
         parsed = environment.parse(template.read_text(encoding="utf-8"))
         for _, _, texts in extract_from_ast(parsed, babel_style=False):
-            assert texts
-            yield tuple(text for text in texts if text)
+            yield tuple(text for text in texts or () if text)
 
 
-def of_words() -> set[str]:
-    """What `N_` marks in words.py."""
-    tree = ast.parse(Path(words.__file__).read_text(encoding="utf-8"))
-    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
-    marked = (call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "N_")
-    return {str(text.value) for text in marked if isinstance(text, ast.Constant)}
+def of_code(*files: Path) -> set[str]:
+    """What `N_` marks."""
+    found = set()
+    for file in files:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+        marked = (call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "N_")
+        found |= {str(text.value) for text in marked if isinstance(text, ast.Constant)}
+    return found
 
 
-def translated() -> dict[str, str]:
-    return dict(parse_po(CATALOGUE))
+def said_by(templates: Path, code: Path) -> set[str]:
+    """Texts of the templates of one folder and the modules of another. A call without a text in it,
+    `_(name)`, shows what is marked elsewhere."""
+    return {texts[0] for texts in of_templates(templates) if texts} | of_code(*sorted(code.glob("*.py")))
+
+
+def said_of(text: str) -> dict[str, str]:
+    return dict(parse_po(text))
 
 
 @pytest.mark.parametrize(
@@ -60,31 +71,45 @@ def test_every_word_of_a_record_has_a_sentence_and_no_sentence_is_left_over(
     assert len(set(known.values())) == len(known)
 
 
-def test_what_templates_and_words_say_is_said_in_chinese_and_nothing_else_is() -> None:
-    said = {texts[0] for texts in of_templates()} | of_words()
+def test_what_the_frame_says_is_said_in_chinese_and_nothing_else_is() -> None:
+    said = said_by(CONSOLE / "templates", CONSOLE)
     assert len(said) > 60
-    assert said - set(translated()) == set()
-    assert set(translated()) - said == set()
+    assert said - set(said_of(COMMON)) == set()
+    assert set(said_of(COMMON)) - said == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_says_stands_in_its_own_catalogue_or_the_frame_s(page: Path) -> None:
+    said, own = said_by(page / "templates", page), set(said_of(FILES.get(page / "zh.po", "")))
+    assert said - own - set(said_of(COMMON)) == set()
+    assert own - said == set(), "translated, and said nowhere on this page"
 
 
 def test_every_sentence_of_the_word_lists_is_marked() -> None:
     lists = (words.KINDS, words.REASONS, words.CATEGORIES, words.CONDITIONS, words.FINDINGS, words.ROLES)
-    assert {text for known in lists for text in known.values()} == of_words()
+    assert {text for known in lists for text in known.values()} == of_code(Path(words.__file__))
 
 
 def test_plurals_stand_in_the_catalogue_as_in_the_templates() -> None:
-    plurals = {texts for texts in of_templates() if len(texts) > 1}
+    folders = [CONSOLE / "templates", *(page / "templates" for page in PAGES)]
+    plurals = {texts for folder in folders for texts in of_templates(folder) if len(texts) > 1}
     found = re.findall(r'^msgid "(.+)"\nmsgid_plural "(.+)"\nmsgstr\[0\] ".+"$', CATALOGUE, re.MULTILINE)
     assert set(found) == plurals
     assert plurals
 
 
-def test_no_text_stands_twice() -> None:
-    texts = [english for english, _ in parse_po(CATALOGUE)]
-    assert len(texts) == len(set(texts))
+def test_no_text_stands_twice_in_a_catalogue_or_is_said_in_two_ways() -> None:
+    known: dict[str, str] = {}
+    for text in FILES.values():
+        pairs = list(parse_po(text))
+        assert len(pairs) == len(dict(pairs))
+        for english, chinese in pairs:
+            assert known.setdefault(english, chinese) == chinese
 
 
-@pytest.mark.parametrize(("english", "chinese"), list(parse_po(CATALOGUE)), ids=lambda text: text[:30])
+@pytest.mark.parametrize(
+    ("english", "chinese"), sorted(said_of(CATALOGUE).items()), ids=lambda text: text[:30]
+)
 def test_a_translation_is_chinese_and_keeps_what_is_filled_in(english: str, chinese: str) -> None:
     assert CHINESE.search(chinese)
     assert not CHINESE.search(english)

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from bench.shots import CHROMIUM, CHROMIUM_FLAGS
 from central.console import words
-from central.console.pages import ROWS
+from central.console.pages.now.page import ROWS
 from messages.model import Kind, Reason
 from messages.topics import Leaf
 
@@ -303,7 +303,7 @@ def test_what_a_gateway_says_is_text_and_never_markup(filled: Filled, served: Se
         assert evil in watched.texts("#entry-2 .building")
         assert evil in watched.texts(".gateway h3")
         assert watched.page.locator("main img, main script").count() == 0
-        assert watched.page.title() == "Live · 留痕 Liuhen"
+        assert watched.page.title() == "Now · 留痕 Liuhen"
         assert watched.complaints == []
 
 
@@ -320,19 +320,21 @@ def test_the_keyboard_reaches_entries_and_languages(filled: Filled, served: Serv
         box = page.locator(".skip").bounding_box()
         assert box
         assert box["x"] >= 0
-        page.keyboard.press("Tab")
+        for _ in range(3):
+            page.keyboard.press("Tab")
         assert page.evaluate(f"{focused}.textContent") == "中文"
         assert page.evaluate(f"getComputedStyle({focused}).outlineStyle") == "solid"
-        page.keyboard.press("Shift+Tab")
+        for _ in range(3):
+            page.keyboard.press("Shift+Tab")
         page.keyboard.press("Enter")
-        assert page.evaluate(f"{focused}.id") == "entries"
+        assert page.evaluate(f"{focused}.id") == "content"
         page.reload()
-        for _ in range(2):
+        for _ in range(4):
             page.keyboard.press("Tab")
         with page.expect_navigation():
             page.keyboard.press("Enter")
         assert page.locator("html").get_attribute("lang") == "zh-CN"
-        assert page.locator("nav [aria-current]").inner_text() == "中文"
+        assert page.locator(".languages [aria-current]").inner_text() == "中文"
 
 
 @pytest.mark.parametrize(("lang", "said"), [("zh", "zh-CN"), ("en", "en")])
@@ -342,8 +344,11 @@ def test_language_and_structure_are_told_to_who_cannot_see(
     with visit(full.address, lang) as watched:
         page = watched.page
         assert page.locator("html").get_attribute("lang") == said
-        assert {page.locator(one).count() for one in ("h1", "main", "nav[aria-label]", "header.bar")} == {1}
-        assert page.locator("[aria-live=polite]").count() == 1
+        assert {
+            page.locator(one).count()
+            for one in ("h1", "main", "nav.sections[aria-label]", "nav.languages[aria-label]", "header.bar")
+        } == {1}
+        assert page.locator("main [aria-live=polite]").count() == 1
         assert page.locator("img:not([alt])").count() == 0
         assert page.locator("svg:not([aria-hidden=true])").count() == 0
         levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3')].map(h => Number(h.tagName[1]))")
@@ -351,7 +356,7 @@ def test_language_and_structure_are_told_to_who_cannot_see(
         ids = page.evaluate("[...document.querySelectorAll('[id]')].map(one => one.id)")
         assert len(ids) == len(set(ids))
         for part in page.locator("[aria-labelledby]").all():
-            assert page.locator(f"#{part.get_attribute('aria-labelledby')}").inner_text()
+            assert page.locator(f"#{part.get_attribute('aria-labelledby')}").text_content()
         for link in page.locator("nav a").all():
             box = link.bounding_box()
             assert box
@@ -431,7 +436,7 @@ def tokens() -> dict[str, tuple[str, str]]:
     return {name: (light, dark) for name, light, dark in found}
 
 
-GROUNDS = ("ground", "surface", "good-soft", "bad-soft", "warn-soft")
+GROUNDS = ("ground", "surface", "raised", "good-soft", "bad-soft", "warn-soft")
 PAIRS = [
     *product(("text", "quiet"), GROUNDS),
     *product(("brand",), ("ground", "surface", "good-soft")),
@@ -457,8 +462,10 @@ def test_colours_come_from_the_tokens_alone() -> None:
     sheet = SHEET.read_text(encoding="utf-8")
     rules = sheet[sheet.index("}") :]
     assert re.findall(r"#[0-9a-f]{3,8}\b|rgba?\(|hsla?\(", rules) == []
-    assert set(re.findall(r"var\(--([a-z-]+)\)", rules)) <= {*tokens(), "space", "radius", "font"}
-    assert len(tokens()) == len({*GROUNDS, "line", "text", "quiet", "brand", "good", "bad", "warn"})
+    assert set(re.findall(r"var\(--([a-z-]+)\)", rules)) <= {*tokens(), "space", "radius", "small", "font"}
+    assert len(tokens()) == len(
+        {*GROUNDS, "line", "text", "quiet", "brand", "good", "bad", "warn", "raised", "edge"}
+    )
 
 
 COMPUTED = """() => {

@@ -127,7 +127,7 @@ def test_our_own_names_are_answered_also_behind_a_tunnel_s_port(served: Served, 
     [
         *((path, "no-store") for path in ("/", "/?lang=en", "/parts/gateways", "/api/v1/gateways")),
         *((path, "no-store") for path in ("/api/v1/health", "/api/v1/openapi.json")),
-        *((path, "no-cache") for path in ("/static/liuhen.css", "/static/live.js", "/static/mark.svg")),
+        *((path, "no-cache") for path in ("/static/liuhen.css", "/static/now/now.js", "/static/mark.svg")),
         *((path, "no-cache") for path in ("/assets/htmx/htmx.min.js", "/assets/htmx-sse/sse.min.js")),
     ],
 )

@@ -33,6 +33,7 @@ class RoleGuard:
         identify: Identify = request.app.state.identify
         ask_within(())
         who = await identify(request)
+        request.state.who = who  # what frames the answer, also a refusal, is told to whom
         ask_within(who.communities)
         if who.role not in self.roles:
             raise NotAllowed(f"this is not for the role {who.role}")

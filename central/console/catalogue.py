@@ -1,7 +1,7 @@
 """Words in the reader's language: gettext catalogues (.po), read once at start.
 
-English is what stands in the code; `translations/zh.po` says the same in Chinese. Chinese has one form for
-any number, English has two.
+English is what stands in the code; `translations/zh.po` and each page's own `zh.po` say the same in Chinese.
+Chinese has one form for any number, English has two.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from gettext import NullTranslations
 from pathlib import Path
 
 LANGUAGES = ("zh", "en")
-_FOLDER = Path(__file__).parent / "translations"
+_CONSOLE = Path(__file__).parent
 _STRING = re.compile(r'^(?:(msgid_plural|msgid|msgstr(?:\[0\])?)\s+)?"(.*)"$')
 _ESCAPES = {"\\n": "\n", '\\"': '"', "\\\\": "\\"}
 
@@ -31,9 +31,15 @@ class Catalogue(NullTranslations):
         return self.texts.get(msgid1, msgid1 if n == 1 else msgid2)
 
 
+def catalogue_files() -> list[Path]:
+    """The frame's first, then those of the pages."""
+    return [_CONSOLE / "translations" / "zh.po", *sorted((_CONSOLE / "pages").glob("*/zh.po"))]
+
+
 def load_catalogues() -> dict[str, Catalogue]:
+    texts = [dict(parse_po(path.read_text(encoding="utf-8"))) for path in reversed(catalogue_files())]
     return {
-        "zh": Catalogue(dict(parse_po((_FOLDER / "zh.po").read_text(encoding="utf-8")))),
+        "zh": Catalogue({english: chinese for known in texts for english, chinese in known.items()}),
         "en": Catalogue({}),
     }
 

@@ -8,16 +8,37 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from fastapi import Query
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from fastapi import Depends, Query, Request
+from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
 from central.console import words
-from central.console.catalogue import Catalogue, load_catalogues
+from central.console.catalogue import LANGUAGES, Catalogue, load_catalogues
+from central.console.frame import frame_of
 from central.settings import ConsolePart
 from central.times import local
 
 _TEMPLATES = Path(__file__).parent / "templates"
-Language = Annotated[Literal["zh", "en"] | None, Query(alias="lang")]
+_PAGES = Path(__file__).parent / "pages"
+Known = Literal["zh", "en"]
+LANGUAGE_COOKIE = "liuhen-language"
+
+
+def language_of(request: Request, lang: Annotated[Known | None, Query(alias="lang")] = None) -> str | None:
+    """What was asked for now, else what this browser asked for last."""
+    kept = request.cookies.get(LANGUAGE_COOKIE)
+    return lang or (kept if kept in LANGUAGES else None)
+
+
+def asked_language(request: Request) -> Known | None:
+    """As a query that may say anything has it; None: nothing that is known."""
+    match request.query_params.get("lang"):
+        case "zh" | "en" as known:
+            return known
+        case _:
+            return None
+
+
+Language = Annotated[str | None, Depends(language_of)]
 
 
 class Views:
@@ -39,7 +60,7 @@ class Views:
 
     def _environment(self, language: str, catalogue: Catalogue) -> Environment:
         environment = Environment(
-            loader=FileSystemLoader(_TEMPLATES),
+            loader=_loader(),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -58,10 +79,22 @@ class Views:
             "condition_words": _words(catalogue, words.CONDITIONS),
             "finding_words": _words(catalogue, words.FINDINGS),
             "role_words": _words(catalogue, words.ROLES),
+            "frame_of": frame_of,
             "time": lambda at_us: f"{local(at_us, self._zone):%H:%M:%S}",
             "day": lambda at_us: f"{local(at_us, self._zone):%Y-%m-%d}",
         }
         return environment
+
+
+def _loader() -> BaseLoader:
+    """The frame's own templates by name, those of a page as `page/name`."""
+    folders = sorted(folder for folder in _PAGES.glob("*/templates"))
+    return ChoiceLoader(
+        [
+            FileSystemLoader(_TEMPLATES),
+            PrefixLoader({folder.parent.name: FileSystemLoader(folder) for folder in folders}),
+        ]
+    )
 
 
 def _words(catalogue: Catalogue, known: Mapping[str, str]) -> Callable[[str], str]:

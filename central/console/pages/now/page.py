@@ -1,67 +1,54 @@
-"""The live page: entries as they arrive, and how complete each gateway is, in two languages.
+"""The page Now 实时: entries as they arrive, and how complete each gateway is.
 
-Whoever has not signed in is led to the page where one does; whoever may see no entries sees the gateways.
+It stands at the beginning: whoever may not see it is led to the first page that they may.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
-from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from sqlalchemy import Connection
-from starlette.exceptions import HTTPException
 
 from central.accounts.book import sites_of
-from central.accounts.guard import EVERY_ROLE, RoleGuard
-from central.accounts.who import Role, Who
-from central.console.views import Language, Views
-from central.errors import NotSignedIn, ProveAgain
+from central.accounts.who import Who
+from central.console.centre import Centre
+from central.console.frame import first_path
+from central.console.guard import Anybody, page_for
+from central.console.registry import Page, Section
+from central.console.views import Language
+from central.console.words import N_
 from central.fleet.api import WATCHERS
 from central.fleet.completeness import Completeness, completeness
 from central.lookup.api import READERS
 from central.lookup.entries import Entry, newest
 from central.lookup.feed import as_events, follow
-from central.store.questions import Questions
 
 ROWS = 100
-_SEE_OTHER, _UNAUTHORISED = 303, 401
+_SEE_OTHER = 303
 
 
-class PageGuard(RoleGuard):
-    """As RoleGuard, for pages: leads to the sign-in page."""
+PAGES = [Page("now", "/", N_("Now"), Section.NOW, frozenset({*READERS, *WATCHERS}))]
 
-    async def __call__(self, request: Request) -> Who:
-        try:
-            return await super().__call__(request)
-        except NotSignedIn as error:
-            if "hx-request" in request.headers:
-                raise HTTPException(_UNAUTHORISED, str(error), {"HX-Redirect": "/sign-in"}) from None
-            raise HTTPException(_SEE_OTHER, str(error), {"Location": "/sign-in"}) from None
-        except ProveAgain as error:
-            raise HTTPException(_SEE_OTHER, str(error), {"Location": "/sign-in/code"}) from None
-
-
-def page_for(*roles: Role, fresh: bool = False) -> Any:
-    return Depends(PageGuard(frozenset(roles), fresh=fresh))
-
-
-Anybody = Annotated[Who, page_for(*EVERY_ROLE)]
 Watcher = Annotated[Who, page_for(*WATCHERS)]
 Reader = Annotated[Who, page_for(*READERS)]
 
 
-def router(questions: Questions, views: Views, stopping: threading.Event) -> APIRouter:
+def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
+    questions, views, stopping = centre.questions, centre.views, centre.stopping
 
     @pages.get("/", response_class=HTMLResponse)
-    async def live_page(who: Anybody, lang: Language = None) -> str:
+    async def now_page(who: Anybody, lang: Language = None) -> Response:
+        if who.role not in PAGES[0].roles:
+            path = first_path(who.role)
+            return RedirectResponse(path, _SEE_OTHER) if path else centre.show(who, lang, "nothing.html", "")
         entries, gateways = await questions.ask(lambda db: _seen(db, who))
         newest_id = entries[0].id if entries else 0
         by_time = sorted(entries, key=lambda entry: entry.at_us, reverse=True)
-        values = {
+        values: dict[str, Any] = {
             "entries": by_time,
             "places": _places(gateways),
             "gateways": gateways,
@@ -69,14 +56,13 @@ def router(questions: Questions, views: Views, stopping: threading.Event) -> API
             "rows_kept": ROWS,
             "reads": who.role in READERS,
             "watches": who.role in WATCHERS,
-            "role": who.role,
         }
-        return views.render(lang, "live.html", values)
+        return centre.show(who, lang, "now/now.html", "now", **values)
 
     @pages.get("/parts/gateways", response_class=HTMLResponse)
     async def gateways_part(who: Watcher, lang: Language = None) -> str:
         gateways = await questions.ask(lambda db: _gateways(db, who))
-        return views.render(lang, "gateways.html", {"gateways": gateways})
+        return views.render(lang, "now/gateways.html", {"gateways": gateways})
 
     @pages.get("/parts/entries")
     async def entries_stream(
@@ -91,7 +77,7 @@ def router(questions: Questions, views: Views, stopping: threading.Event) -> API
 
         async def as_rows(entries: Sequence[Entry]) -> list[str]:
             places = _places(await questions.ask(lambda db: _gateways(db, who)))
-            return [views.render(lang, "row.html", {"entry": each, "places": places}) for each in entries]
+            return [views.render(lang, "now/row.html", {"entry": each, "places": places}) for each in entries]
 
         return StreamingResponse(as_events(found, as_rows), media_type="text/event-stream")
 

@@ -1,15 +1,7 @@
-// The live page beside htmx: no row twice, no endless list, and a word when it does not move any more.
+// Now, beside htmx: no row twice, no endless list, and a word when it does not move any more.
 "use strict";
 
 const rows = document.getElementById("rows");
-const kept = Number(rows.dataset.kept);
-const silent = new Set(); // which of our two ways to the centre do not answer: entries, gateways
-
-function answered(way, yes) {
-  if (yes) silent.delete(way);
-  else silent.add(way);
-  document.getElementById("offline").hidden = silent.size === 0;
-}
 
 function beginAgain() {
   location.reload(); // the centre has another database: what is shown here is not in it
@@ -21,14 +13,13 @@ document.body.addEventListener("htmx:sseBeforeMessage", (event) => {
 });
 
 document.body.addEventListener("htmx:sseMessage", () => {
-  while (rows.children.length > kept) rows.lastElementChild.remove();
+  while (rows.children.length > Number(rows.dataset.kept)) rows.lastElementChild.remove();
 });
 
 document.body.addEventListener("htmx:sseOpen", (event) => {
-  answered("entries", true);
+  liuhen.answered("entries", true);
   event.detail.source.addEventListener("again", beginAgain);
 });
-document.body.addEventListener("htmx:sseError", () => answered("entries", false));
-document.body.addEventListener("htmx:afterRequest", (event) => answered("gateways", event.detail.successful));
+document.body.addEventListener("htmx:sseError", () => liuhen.answered("entries", false));
 
 if (typeof htmx === "undefined") document.getElementById("still").hidden = false;

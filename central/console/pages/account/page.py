@@ -10,27 +10,31 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from central.accounts import book, passkey_book
 from central.accounts.guard import EVERY_ROLE
-from central.accounts.identify import Identify, address_of, forget
+from central.accounts.identify import address_of, forget
 from central.accounts.who import Who
-from central.console.pages import page_for
-from central.console.views import Language, Views
+from central.console.centre import Centre
+from central.console.guard import Anybody, page_for
+from central.console.registry import Page, Section
+from central.console.views import Language
+from central.console.words import N_
 from central.errors import BadQuestion, CentralError, Clash, NotSignedIn, TooOften
 
-Anybody = Annotated[Who, page_for(*EVERY_ROLE)]
+PAGES = [Page("account", "/account", N_("Your account"), Section.ACCOUNT, frozenset(EVERY_ROLE))]
 JustProved = Annotated[Who, page_for(*EVERY_ROLE, fresh=True)]
 _Text = Annotated[str, Form(max_length=512)]
 _SEE_OTHER = 303
 
 
-def router(identify: Identify, views: Views) -> APIRouter:
+def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
+    identify = centre.identify
     sign_in = identify.sign_in
 
     async def shown(who: Who, lang: str | None, error: CentralError | None = None) -> HTMLResponse:
         account = await sign_in.questions.ask(lambda db: book.one_account(db, who.account))
         mine = await sign_in.questions.ask(lambda db: passkey_book.passkeys_of(db, who.account))
         values: dict[str, Any] = {"account": account, "passkeys": mine, "error": _told(error)}
-        return HTMLResponse(views.render(lang, "account.html", values), _status(error))
+        return centre.show(who, lang, "account/account.html", "account", status=_status(error), **values)
 
     @pages.get("/account")
     async def account_page(who: Anybody, lang: Language = None) -> HTMLResponse:

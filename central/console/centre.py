@@ -1,0 +1,51 @@
+"""What a page is made from: the centre's services, and the frame around what the page shows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi.responses import HTMLResponse
+
+from central.accounts.identify import Identify
+from central.accounts.who import Who
+from central.console.views import Views
+from central.identity.vault import Vault
+from central.lookup.service import LookUps
+from central.register.office import Office
+from central.store.changes import Changes
+from central.store.questions import Questions
+from central.visitors.passes import Desk
+
+
+@dataclass(frozen=True)
+class Centre:
+    """`vault`, `signing`, `desk`: None where the centre has no keys. `stopping` ends event streams."""
+
+    questions: Questions
+    changes: Changes
+    views: Views
+    identify: Identify
+    office: Office
+    look_ups: LookUps
+    desk: Desk | None
+    vault: Vault | None
+    signing: Ed25519PrivateKey | None
+    zone: tzinfo
+    now_us: Callable[[], int]
+    stopping: threading.Event
+
+    def show(
+        self, who: Who, lang: str | None, template: str, here: str, *, status: int = 200, **values: Any
+    ) -> HTMLResponse:
+        """A whole page: `template` within the frame. `here`: the name of the page in the registry."""
+        shown = self.views.render(lang, template, {"who": who, "here": here, **values})
+        return HTMLResponse(shown, status)
+
+    def part(self, lang: str | None, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """A part of a page, for a script that puts it into one."""
+        return HTMLResponse(self.views.render(lang, template, values), status)

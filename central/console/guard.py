@@ -1,0 +1,41 @@
+"""Who may see a page: as `central.accounts.guard`, but who must prove themselves is led to where they can."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from starlette.exceptions import HTTPException
+
+from central.accounts.guard import EVERY_ROLE, RoleGuard
+from central.accounts.who import Role, Who
+from central.errors import NotSignedIn, ProveAgain
+
+_SEE_OTHER, _UNAUTHORISED = 303, 401
+
+
+class PageGuard(RoleGuard):
+    """As RoleGuard, for pages: leads to the sign-in page."""
+
+    async def __call__(self, request: Request) -> Who:
+        try:
+            return await super().__call__(request)
+        except NotSignedIn as error:
+            raise _led_to("/sign-in", request, error) from None
+        except ProveAgain as error:
+            raise _led_to("/sign-in/code", request, error) from None
+
+
+def _led_to(path: str, request: Request, error: Exception) -> HTTPException:
+    """A part of a page that is asked for by a script leads the whole page there."""
+    if "hx-request" in request.headers:
+        return HTTPException(_UNAUTHORISED, str(error), {"HX-Redirect": path})
+    return HTTPException(_SEE_OTHER, str(error), {"Location": path})
+
+
+def page_for(*roles: Role, fresh: bool = False) -> Any:
+    """As `requires`. `fresh`: the second factor was given within the last ten minutes."""
+    return Depends(PageGuard(frozenset(roles), fresh=fresh))
+
+
+Anybody = Annotated[Who, page_for(*EVERY_ROLE)]

@@ -1,0 +1,1 @@
+"""One's own account: passkeys and password."""

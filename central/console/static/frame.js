@@ -1,0 +1,125 @@
+// What every page does: dialogs, the command palette, toasts, menus, and a word when the centre is silent.
+"use strict";
+
+{ // pages have names of their own; what they may call stands in `liuhen`
+const palette = document.getElementById("palette");
+const offline = document.getElementById("offline");
+const toasts = document.getElementById("toasts");
+
+// --- dialogs and menus -----------------------------------------------------------------------------------
+
+function opened(id) {
+  const dialog = document.getElementById(id);
+  if (dialog.open) return;
+  dialog.showModal();
+  if (dialog === palette) seek();
+}
+
+document.addEventListener("click", (event) => {
+  const { target } = event;
+  const opener = target.closest("[data-opens]");
+  if (opener) opened(opener.dataset.opens);
+  else if (target.closest("[data-closes]") || target.matches("dialog[open]")) target.closest("dialog")?.close();
+  else if (target.closest("[data-dismiss]")) target.closest("[data-toast]").remove();
+  else if (target.closest("[data-prints]")) window.print();
+  for (const menu of document.querySelectorAll("[data-menu][open]")) {
+    if (!menu.contains(target)) menu.open = false;
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    opened("palette");
+  }
+  if (event.key === "Escape") {
+    for (const menu of document.querySelectorAll("[data-menu][open]")) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  }
+});
+
+// --- the palette: what is typed goes by POST, so that no name ever stands in an address ----------------
+
+const seeking = palette.querySelector("[data-palette]");
+const typed = seeking.elements.text;
+const foundHere = document.getElementById("palette-found");
+let waiting = 0;
+let asked = 0;
+
+async function seek() {
+  const mine = ++asked;
+  const answer = await fetch("/find", { method: "POST", body: new URLSearchParams({ text: typed.value }) }).catch(() => null);
+  if (mine !== asked) return;
+  if (answer?.ok) foundHere.innerHTML = await answer.text();
+  else foundHere.textContent = toasts.dataset.broken;
+}
+
+typed.addEventListener("input", (event) => {
+  if (event.isComposing) return; // a Chinese input method is still choosing
+  clearTimeout(waiting);
+  waiting = setTimeout(seek, 120);
+});
+typed.addEventListener("compositionend", seek);
+seeking.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  clearTimeout(waiting);
+  await seek(); // what stands there may be from before the last letters
+  foundHere.querySelector("a")?.click();
+});
+palette.addEventListener("keydown", (event) => {
+  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+  const stops = [typed, ...foundHere.querySelectorAll("a")];
+  const step = event.key === "ArrowDown" ? 1 : stops.length - 1;
+  stops[(stops.indexOf(document.activeElement) + step) % stops.length].focus();
+  event.preventDefault();
+});
+
+// --- the other language keeps the question -------------------------------------------------------------
+
+for (const link of document.querySelectorAll(".languages a")) {
+  const query = new URLSearchParams(location.search);
+  query.set("lang", new URLSearchParams(link.getAttribute("href")).get("lang"));
+  link.search = query;
+}
+
+// --- toasts ----------------------------------------------------------------------------------------------
+
+function toast(text) {
+  const made = document.createElement("div");
+  made.className = "toast";
+  made.dataset.toast = "";
+  made.textContent = text;
+  toasts.append(made);
+  setTimeout(() => made.remove(), 8000);
+}
+
+for (const each of document.querySelectorAll("[data-toast]")) {
+  toasts.append(each);
+  if (!each.querySelector("form")) setTimeout(() => each.remove(), 8000);
+}
+
+// --- silence ---------------------------------------------------------------------------------------------
+
+const silent = new Set(); // which of a page's ways to the centre do not answer
+
+function answered(way, yes) {
+  if (yes) silent.delete(way);
+  else silent.add(way);
+  offline.hidden = silent.size === 0;
+}
+
+window.addEventListener("offline", () => answered("network", false));
+window.addEventListener("online", () => answered("network", true));
+document.body.addEventListener("htmx:sendError", () => answered("centre", false));
+document.body.addEventListener("htmx:timeout", () => answered("centre", false));
+document.body.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.xhr?.status) answered("centre", true);
+});
+document.body.addEventListener("htmx:responseError", (event) => {
+  if (event.detail.xhr.status !== 401) toast(toasts.dataset.broken);
+});
+
+window.liuhen = { answered, toast };
+}

@@ -1,0 +1,231 @@
+"""Helpers of the tests of the console: a small filled community, a centre that serves it, and people of each
+role who sign in there in a real browser, all in one browser process.
+
+    with a_console(tmp_path_factory.mktemp("console")) as console, console.as_role(Role.WORKER) as page:
+        page.goto("/homes")
+
+A module shares one (`scope="module"`); a test that changes what others see makes its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import pyotp
+from accounts_support import KEPT, PASSWORD
+from central_support import DEADLINE_S
+from central_web_support import SEALER, Chain, Filled, Served, about, online
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
+from register_support import EAST, GATE, SITE, WEST, Estate, an_estate
+
+from bench.shots import CHROMIUM, CHROMIUM_FLAGS
+from central.accounts import book
+from central.accounts.who import Role
+from central.store.engine import migrate, open_reader, open_writer, writing
+from messages.model import AssuranceLevel, Credential, Kind, Reason
+
+AXE: Final = Path(__file__).parent.parent / "central/console/assets/node_modules/axe-core/axe.min.js"
+LANGUAGES: Final[tuple[Literal["zh", "en"], ...]] = ("zh", "en")
+WIDTHS: Final = {"phone": 390, "desktop": 1280}
+_SECOND_US = 1_000_000
+_STEP_S = 30  # of an authenticator's codes
+
+DOORS: Final = {
+    GATE: ("大门", [("gate-in", "大门入口", ["gate-reader"])]),
+    EAST: ("1 号楼", [("east-front", "正门", ["front"]), ("east-unit-1", "1 单元门", ["unit-1"])]),
+    WEST: ("2 号楼", [("west-front", "正门", ["front"])]),
+}
+CARDS: Final = {"王小明": "04A1B2C3", "李芳": "04A1B2C4", "赵强": "04A1B2C5"}
+
+
+@dataclass
+class Complaints:
+    """What a page asked for elsewhere, and what its browser complained about."""
+
+    elsewhere: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+
+class Console:
+    """`estate`: its register. `filled`: its database. `served`: the application over it."""
+
+    def __init__(
+        self, estate: Estate, filled: Filled, served: Served, browser: Browser, clock: list[int]
+    ) -> None:
+        self.estate, self.filled, self.served, self.browser = estate, filled, served, browser
+        self.complaints = Complaints()
+        self._clock = clock
+        self.person: int | None = None  # whom a resident's account is for
+        self._states: dict[Role, StorageState] = {}
+        self.chains = {name: Chain(name) for name in DOORS}
+
+    @property
+    def now_us(self) -> int:
+        return self._clock[0]
+
+    def passes(self, seconds: float) -> None:
+        self._clock[0] += int(seconds * _SECOND_US)
+
+    def happens(self, gateway: str, count: int = 1, /, **changes: object) -> None:
+        """Records of a gateway arrive; `changes` replace fields of each."""
+        chain = self.chains[gateway]
+        first = len(chain.bodies) + 1
+        chain.grow(count, **{"at": self.now_us, "door": DOORS[gateway][1][0][0], **changes})
+        self.filled.take(
+            chain.block(first), online(chain.head(), at_us=self.now_us), gateway=gateway, site=SITE
+        )
+
+    def account(self, role: Role, login: str | None = None, unit: str = "一号警务室") -> tuple[str, str]:
+        """Login and secret of a second factor."""
+        login, secret = login or f"{role}-1", pyotp.random_base32()
+        with writing(self.filled.writer) as connection:
+            number, _ = book.make_account(
+                connection,
+                login,
+                name="测试员",
+                role=role,
+                unit=unit,
+                communities=[self.estate.community],
+                by="test",
+                now_us=self.now_us,
+                person=self.person if role is Role.RESIDENT else None,
+            )
+            book.set_password(connection, number, KEPT, by_code=True, now_us=self.now_us)
+            book.set_second(connection, number, SEALER.sealed(number, secret), 0, self.now_us)
+        return login, secret
+
+    @contextmanager
+    def as_role(
+        self,
+        role: Role,
+        lang: Literal["zh", "en"] = "en",
+        width: int = 1280,
+        scheme: Literal["light", "dark"] = "light",
+        **wishes: Any,
+    ) -> Iterator[Page]:
+        """A page of a browser in which somebody of that role has signed in, once for all, with both factors.
+        Addresses may begin with /."""
+        context = self._context(lang, width, scheme, storage_state=self._signed_in(role), **wishes)
+        try:
+            yield self.watched(context)
+        finally:
+            context.close()
+
+    def watched(self, context: BrowserContext) -> Page:
+        page = context.new_page()
+        page.on(
+            "request",
+            lambda asked: (
+                None
+                if asked.url.startswith(f"{self.served.address}/")
+                else self.complaints.elsewhere.append(asked.url)
+            ),
+        )
+        page.on("pageerror", lambda error: self.complaints.said.append(str(error)))
+        page.on(
+            "console",
+            lambda said: (
+                self.complaints.said.append(said.text) if said.type in ("error", "warning") else None
+            ),
+        )
+        return page
+
+    def _context(self, lang: str, width: int, scheme: Any, **wishes: Any) -> BrowserContext:
+        context = self.browser.new_context(
+            base_url=self.served.address,
+            viewport={"width": width, "height": 844 if width < 600 else 900},
+            color_scheme=scheme,
+            reduced_motion="reduce",
+            **wishes,
+        )
+        context.set_default_timeout(DEADLINE_S * 1_000)
+        context.add_cookies([{"name": "liuhen-language", "value": lang, "url": self.served.address}])
+        return context
+
+    def _signed_in(self, role: Role) -> StorageState:
+        if role not in self._states:
+            login, secret = self.account(role)
+            context = self._context("en", 1280, "light")
+            page = self.watched(context)
+            page.goto("/sign-in")
+            page.get_by_label("Login").fill(login)
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Go on").click()
+            page.wait_for_url("**/sign-in/code*")
+            page.locator("input[name=code]").fill(pyotp.TOTP(secret).at(self.now_us // _SECOND_US))
+            page.locator("input[name=code]").press("Enter")
+            page.wait_for_url(lambda url: "/sign-in" not in url)
+            self._states[role] = context.storage_state()
+            context.close()
+        return self._states[role]
+
+
+@contextmanager
+def a_console(folder: Path, browser: Browser | None = None) -> Iterator[Console]:
+    """`browser`: one that runs already; else one is started, and ended at the end."""
+    with ExitStack() as opened:
+        if browser is None:
+            playwright = opened.enter_context(sync_playwright())
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS))
+            opened.callback(browser.close)
+        filled = Filled.__new__(Filled)
+        filled.url = f"sqlite:///{folder / 'central.sqlite'}"
+        filled.writer = open_writer(filled.url)
+        migrate(filled.writer)
+        filled.reader = open_reader(filled.url)
+        opened.callback(filled.close)
+        estate = an_estate(filled.writer, folder)
+        clock = [estate.now_us + 3_600 * _SECOND_US]
+        served = opened.enter_context(
+            Served(
+                filled,
+                who=None,
+                now_us=lambda: clock[0],
+                vault=estate.vault,
+                signing=Ed25519PrivateKey.generate(),
+            )
+        )
+        console = Console(estate, filled, served, browser, clock)
+        _fill(console)
+        yield console
+
+
+def _fill(console: Console) -> None:
+    """Three families, their cards, and an hour of swipes at three gateways."""
+    estate = console.estate
+    for (name, number), room in zip(CARDS.items(), ("101", "102", "201"), strict=True):
+        console.person = estate.resident(name, room, number)
+    for gateway, (label, doors) in DOORS.items():
+        console.filled.take(about(label, doors), gateway=gateway, site=SITE)
+    for turn, name in enumerate(CARDS):
+        token = estate.vault.token(SITE, "card_uid", CARDS[name]).hex()
+        credential = Credential("card_uid", token, AssuranceLevel.L1, CARDS[name][-4:])
+        console.happens(GATE, 2, at=estate.now_us + turn * 60 * _SECOND_US, credential=credential)
+        console.happens(EAST, 2, at=estate.now_us + turn * 90 * _SECOND_US, credential=credential)
+    console.happens(EAST, 1, kind=Kind.ACCESS_DENIED, reason=Reason.UNKNOWN_CREDENTIAL, holder=None)
+    console.happens(WEST, 1, kind=Kind.DOOR_HELD, reason=Reason.OPEN_TOO_LONG, credential=None, holder=None)
+
+
+# --- checks that every page passes -----------------------------------------------------------------------
+
+
+def faults_of(page: Page) -> list[str]:
+    """What axe-core finds against WCAG 2.2 A and AA, each with where; and what is wider than the window."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate(
+        """async () => {
+          const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+          const {violations} = await axe.run(document, {runOnly: tags});
+          const said = violations.flatMap(rule => rule.nodes.map(node => `${rule.id}: ${node.target}`));
+          const seen = [...document.querySelectorAll('main *')].filter(one => one.checkVisibility());
+          const wide = seen.filter(one => !one.closest('.tabs, .unseen'))
+            .filter(one => one.getBoundingClientRect().right > innerWidth + 1);
+          return [...said, ...wide.map(one => `wider than the window: ${one.tagName}.${one.className}`)];
+        }"""
+    )
+    return [str(each) for each in found]
