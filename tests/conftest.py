@@ -26,6 +26,7 @@ TOGETHER = (
     "tests/test_central_orders.py",
     "tests/test_central_console_page.py",
     "tests/test_central_console_frame.py",
+    "tests/test_central_console_homes.py",
 )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -55,7 +54,7 @@ class Views:
 
     def render(self, language: str | None, template: str, values: Mapping[str, Any]) -> str:
         environment = self._environments[language or self._language]
-        today = datetime.now(self._zone).date()
+        today = local(self.now_us(), self._zone).date()
         return environment.get_template(template).render(today=today, **values)
 
     def _environment(self, language: str, catalogue: Catalogue) -> Environment:

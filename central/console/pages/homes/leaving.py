@@ -1,0 +1,67 @@
+"""Moving out, and what a home is used for."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse, Response
+
+from central.accounts.who import Who
+from central.console.centre import Centre
+from central.console.pages.homes.common import RowId, Text, Worker, day_of, led_to, reason_of, show
+from central.console.views import Language
+from central.errors import BadQuestion, CentralError, Clash
+from central.register.places import set_use
+from central.register.residencies import move
+from central.register.words import HomeUse
+
+
+def router(centre: Centre) -> APIRouter:
+    pages = APIRouter()
+    address = "/homes/{community}/places/{place}"
+
+    @pages.post(address + "/move-out", summary="Some of a home move out")
+    async def moved_out(  # noqa: PLR0917  FastAPI passes them by name
+        who: Worker,
+        community: RowId,
+        place: RowId,
+        residency: Annotated[list[int], Form(max_length=50)] = [],  # noqa: B006  FastAPI copies it
+        reason: Text = "",
+        on: Text = "",
+        lang: Language = None,
+    ) -> Response:
+        try:
+            why = reason_of(reason)
+            at = centre.office.moment(day_of(on, "on"))
+            await centre.office.act(
+                who, community, lambda desk: move(desk, _some(residency), [], at_us=at, reason=why)
+            )
+        except (BadQuestion, Clash) as error:
+            return await refused(who, community, place, lang, error)
+        return led_to(f"/homes/{community}/places/{place}")
+
+    @pages.post(address + "/use", summary="What a home is used for")
+    async def used(
+        who: Worker, community: RowId, place: RowId, use: Annotated[HomeUse, Form()], lang: Language = None
+    ) -> Response:
+        try:
+            await centre.office.act(who, community, lambda desk: set_use(desk, place, use))
+        except (BadQuestion, Clash) as error:
+            return await refused(who, community, place, lang, error)
+        return led_to(f"/homes/{community}/places/{place}")
+
+    async def refused(
+        who: Who, community: int, place: int, lang: str | None, error: CentralError
+    ) -> HTMLResponse:
+        values = {"community": community, "place": place}
+        return show(centre, who, lang, "refused.html", here="homes", error=error, **values)
+
+    return pages
+
+
+def _some(residencies: list[int]) -> list[int]:
+    """Raises BadQuestion for none."""
+    if not residencies:
+        raise BadQuestion("residency", "nobody is on this page")
+    return residencies

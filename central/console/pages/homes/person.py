@@ -1,0 +1,117 @@
+"""One person: homes and cards, and what can be done with them. Who it is stays masked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy import Connection
+
+from central.accounts.who import Who
+from central.console.centre import Centre
+from central.console.pages.homes.common import RowId, Text, Worker, day_of, led_to, reason_of, show
+from central.console.pages.homes.sentences import WORDS
+from central.console.views import Language
+from central.errors import BadQuestion, CentralError, Clash
+from central.register.credential_life import TRANSITIONS, CredentialAct, CredentialState
+from central.register.credentials import CredentialKind, change, credentials_of, history_of, issue
+from central.register.people import deregister_person
+from central.register.people_found import get_person
+from central.register.place_tree import path_text, paths
+from central.register.residencies import lived_where
+
+
+def router(centre: Centre) -> APIRouter:
+    pages = APIRouter()
+    address = "/homes/{community}/people/{person}"
+
+    @pages.get(address, response_class=HTMLResponse, summary="One person")
+    async def person_page(
+        who: Worker, community: RowId, person: RowId, lang: Language = None
+    ) -> HTMLResponse:
+        return await shown(who, community, person, lang)
+
+    @pages.post(address + "/cards", response_class=HTMLResponse, summary="Give somebody a card")
+    async def given(  # noqa: PLR0917  FastAPI passes them by name
+        who: Worker,
+        community: RowId,
+        person: RowId,
+        number: Text = "",
+        kind: Annotated[CredentialKind, Form()] = CredentialKind.CARD_UID,
+        until: Text = "",
+        lang: Language = None,
+    ) -> Response:
+        try:
+            last = centre.office.end(day_of(until, "until"))
+            await centre.office.act(
+                who,
+                community,
+                lambda desk: issue(desk, person, kind, number.strip(), valid_until_us=last),
+            )
+        except (BadQuestion, Clash) as error:
+            return await shown(who, community, person, lang, error=error, at="card")
+        return led_to(f"/homes/{community}/people/{person}#cards")
+
+    @pages.post(
+        address + "/cards/{card}",
+        response_class=HTMLResponse,
+        summary="Report a card lost, extend, take back",
+    )
+    async def changed(  # noqa: PLR0917  FastAPI passes them by name
+        who: Worker,
+        community: RowId,
+        person: RowId,
+        card: RowId,
+        act: Annotated[CredentialAct, Form()],
+        until: Text = "",
+        lang: Language = None,
+    ) -> Response:
+        try:
+            last = centre.office.end(day_of(until, "until"))
+            await centre.office.act(who, community, lambda desk: change(desk, card, act, valid_until_us=last))
+        except (BadQuestion, Clash) as error:
+            return await shown(who, community, person, lang, error=error, at=f"card-{card}")
+        return led_to(f"/homes/{community}/people/{person}#cards")
+
+    @pages.post(address + "/deregister", response_class=HTMLResponse, summary="Somebody left for good")
+    async def deregistered(
+        who: Worker, community: RowId, person: RowId, reason: Text = "", lang: Language = None
+    ) -> Response:
+        try:
+            why = reason_of(reason)
+            await centre.office.act(who, community, lambda desk: deregister_person(desk, person, reason=why))
+        except (BadQuestion, Clash) as error:
+            return await shown(who, community, person, lang, error=error, at="deregister")
+        return led_to(f"/homes/{community}/people/{person}")
+
+    async def shown(
+        who: Who,
+        community: int,
+        person: int,
+        lang: str | None,
+        *,
+        error: CentralError | None = None,
+        at: str = "",
+    ) -> HTMLResponse:
+        found = await centre.office.ask(who, community, lambda db: _person(centre, db, community, person))
+        values = {"community": community, "words": WORDS, "at": at, **found}
+        return show(centre, who, lang, "person.html", here="people", error=error, **values)
+
+    return pages
+
+
+def _person(centre: Centre, db: Connection, community: int, person: int) -> dict[str, Any]:
+    found = get_person(db, centre.office.vault, community, person)
+    homes = lived_where(db, community, person)
+    named = paths(db, [each.place_id for each in homes])
+    cards = credentials_of(db, community, person)
+    return {
+        "person": found,
+        "homes": [(each, path_text(named[each.place_id])) for each in reversed(homes)],
+        "cards": [
+            (each, list(TRANSITIONS[CredentialState(each.state)]), history_of(db, community, each.id))
+            for each in cards
+        ],
+        "now_us": centre.now_us(),
+    }

@@ -1,0 +1,229 @@
+"""Homes and people in the console: a family moves in on one page, cards, leases, stock and flow."""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+from central_web_support import Served, somebody
+from console_support import Console, a_console, faults_of
+from register_support import DAY_US, Estate, a_number, copied_estate
+
+from central import register
+from central.accounts.who import Role
+from central.console.pages.homes import common, moving, sentences
+from central.register.leases import leases
+from central.register.people_found import find_people
+from central.register.residencies import lived_in
+from central.times import local
+
+HER_NUMBER, HIS_NUMBER = a_number(501), a_number(502)
+CARD = "04A1B2D9"
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    with a_console(tmp_path_factory.mktemp("console")) as made:
+        yield made
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Iterator[Estate]:
+    with copied_estate(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def worker(estate: Estate) -> Iterator[httpx.Client]:
+    """A browser without scripts, of a worker of that community."""
+    who = somebody(Role.WORKER, estate.community)
+    with (
+        Served(estate.engine, who=who, vault=estate.vault, now_us=lambda: estate.now_us) as served,
+        httpx.Client(
+            base_url=served.address, follow_redirects=True, cookies={"liuhen-language": "en"}
+        ) as client,
+    ):
+        yield client
+
+
+def room(estate: Estate, name: str = "102") -> str:
+    return f"/homes/{estate.community}/places/{estate.places[name]}"
+
+
+def line(at: int, /, **said: str) -> dict[str, str]:
+    blank = dict.fromkeys(("name", "number", "phone", "card"), "")
+    blank |= {"document": "resident_id", "relation": "owner"}
+    return {f"{field}-{at}": value for field, value in (blank | said).items()}
+
+
+def day(at_us: int) -> date:
+    """At the place's own clock."""
+    return local(at_us, ZoneInfo("Asia/Shanghai")).date()
+
+
+def living(estate: Estate, name: str = "102") -> list[str]:
+    with estate.reading() as db:
+        found = lived_in(db, estate.community, estate.places[name], estate.now_us, estate.now_us + 1)
+    return [each.relation for each in found]
+
+
+def test_a_family_moves_in_on_one_page(console: Console) -> None:
+    """And their names stand whole nowhere, neither in an address nor in a title."""
+    home = f"/homes/{console.estate.community}/places/{console.estate.places['102']}"
+    with console.as_role(Role.WORKER, "zh") as page:
+        page.goto(home)
+        page.get_by_role("link", name="入住登记").click()
+        for at, (name, number) in enumerate({"林秋月": HER_NUMBER, "林一鸣": HIS_NUMBER}.items()):
+            page.locator(f"#name-{at}").fill(name)
+            page.locator(f"#number-{at}").fill(number)
+        page.locator("#card-0").fill(CARD)
+        page.get_by_role("button", name="办理入住").click()
+        page.wait_for_url(f"**{home}")
+        shown = page.locator(".people").inner_text()
+        assert shown.count("林**") == 2
+        assert "林秋月" not in page.content()
+        assert page.locator(".people").get_by_text("1 张卡").count() >= 1
+        assert faults_of(page) == []
+
+        page.goto("/homes/people")
+        page.locator("#text").fill(CARD)
+        page.keyboard.press("Enter")
+        page.locator(".found a").click()
+        assert page.locator("h1").inner_text() == "林**"
+        assert "林" not in page.url + page.title()
+        page.get_by_role("button", name="挂失").click()
+        page.get_by_text("已挂失").wait_for()
+    assert console.complaints.said == []
+
+
+def test_the_palette_leads_to_a_home_by_its_initials(console: Console) -> None:
+    with console.as_role(Role.WORKER) as page:
+        page.goto("/homes")
+        page.keyboard.press("Control+k")
+        page.locator("#palette input").fill("dhxq 101")
+        page.locator("#palette-found a", has_text="101").click()
+        page.wait_for_url("**/homes/*/places/*")
+        assert page.locator("h1").inner_text() == "101"
+
+
+def test_what_is_mistyped_is_said_beside_its_line_and_nobody_moves_in(
+    worker: httpx.Client, estate: Estate
+) -> None:
+    mistyped = HIS_NUMBER[:-1] + ("1" if HIS_NUMBER[-1] != "1" else "2")
+    typed = line(0, name="林秋月", number=HER_NUMBER) | line(1, name="林一鸣", number=mistyped)
+    answer = worker.post(f"{room(estate)}/move-in", data=typed)
+    assert answer.status_code == 422
+    second = answer.text.split("Person 2")[1]
+    assert "the check character does not fit" in second
+    assert "the check character does not fit" not in answer.text.split("Person 2")[0]
+    assert HER_NUMBER in answer.text, "what was typed is typed once"
+    assert living(estate) == []
+    with estate.reading() as db:
+        assert find_people(db, estate.vault, estate.community, number=HER_NUMBER) == []
+
+
+def test_one_more_line_keeps_what_was_typed(worker: httpx.Client, estate: Estate) -> None:
+    typed = line(0, name="林秋月", relation="tenant") | {"add": "yes"}
+    answer = worker.post(f"{room(estate)}/move-in", data=typed)
+    assert answer.status_code == 200
+    assert 'value="林秋月"' in answer.text
+    assert answer.text.count("<fieldset") == 2
+    many: dict[str, str] = {}
+    for at in range(moving.MOST):
+        many |= line(at)
+    answer = worker.post(f"{room(estate)}/move-in", data=many | {"add": "yes"})
+    assert answer.text.count("<fieldset") == moving.MOST
+
+
+def test_who_is_registered_already_moves_in_as_who_they_are(worker: httpx.Client, estate: Estate) -> None:
+    person = estate.person("林秋月", number=HER_NUMBER)
+    again = line(0, name="写错了", number=HER_NUMBER, relation="lodger")
+    answer = worker.post(f"{room(estate)}/move-in", data=again)
+    assert f"/homes/{estate.community}/people/{person}" in answer.text
+    assert "林**" in answer.text
+    assert living(estate) == ["lodger"]
+
+
+def test_a_tenant_brings_a_lease_which_is_asked_about_and_goes_on(
+    worker: httpx.Client, estate: Estate
+) -> None:
+    year = day(estate.now_us).year
+    until, longer = f"{year + 1}-01-01", f"{year + 2}-01-01"
+    typed = line(0, name="赵强", number=HIS_NUMBER, relation="tenant") | {"until": until}
+    assert worker.post(f"{room(estate)}/move-in", data=typed).status_code == 200
+    with estate.reading() as db:
+        (lease,) = leases(db, estate.community, estate.now_us)
+    assert until in worker.get("/homes/leases").text
+    extend = f"/homes/{estate.community}/leases/{lease.id}/extend"
+    assert longer in worker.post(extend, data={"until": longer}).text
+    refused = worker.post(extend, data={"until": "2001-01-01"})
+    assert refused.status_code == 422
+    assert "an extension ends in the future" in refused.text
+
+
+def test_moving_out_needs_a_reason_and_the_day_still_tells_who_lived_there(
+    worker: httpx.Client, estate: Estate
+) -> None:
+    worker.post(f"{room(estate)}/move-in", data=line(0, name="林秋月", number=HER_NUMBER))
+    page = worker.get(f"{room(estate)}").text
+    (residency,) = re.findall(r'name="residency" value="(\d+)"', page)
+    estate.now_us += 40 * DAY_US
+    refused = worker.post(f"{room(estate)}/move-out", data={"residency": residency})
+    assert refused.status_code == 422
+    assert "say why" in refused.text
+    gone = worker.post(f"{room(estate)}/move-out", data={"residency": residency, "reason": "搬离"})
+    assert "Nobody is registered here." in gone.text
+    then = day(estate.now_us - 20 * DAY_US)
+    assert "林**" in worker.get(f"{room(estate)}?on={then}").text
+    assert worker.get(f"{room(estate)}?on=yesterday").status_code == 422
+
+
+def test_somebody_without_a_home_is_registered_given_a_card_and_deregistered(
+    worker: httpx.Client, estate: Estate
+) -> None:
+    new = {"community": str(estate.community), "name": "孙洁", "number": HER_NUMBER, "category": "worker"}
+    page = worker.post("/homes/people/new", data=new)
+    assert page.status_code == 200
+    assert "No home here." in page.text
+    here = str(page.url).partition("?")[0]
+    assert CARD[-4:] in worker.post(f"{here}/cards", data={"number": CARD, "kind": "card_uid"}).text
+    twice = worker.post(f"{here}/cards", data={"number": CARD, "kind": "card_uid"})
+    assert twice.status_code == 409
+    assert "this card is somebody" in twice.text
+    assert "say why" in worker.post(f"{here}/deregister", data={"reason": " "}).text
+    assert "deregistered" in worker.post(f"{here}/deregister", data={"reason": "离职"}).text
+
+
+def test_a_building_shows_its_homes_and_an_estate_its_buildings(worker: httpx.Client, estate: Estate) -> None:
+    estate.resident("王小明", "101", "04A1B2C3")
+    building = worker.get(f"{room(estate, 'east')}").text
+    assert "1 单元" in building
+    assert building.count('class="room') == 2
+    assert building.count('class="room lived"') == 1
+    assert "东湖小区" in worker.get("/homes").text
+    counts = worker.get(f"{room(estate, 'estate')}").text
+    assert re.search(r"1 号楼.*?<strong>2</strong> homes.*?<strong>1</strong> person", counts, re.DOTALL)
+
+
+def test_stock_and_flow_are_numbers_of_a_month(worker: httpx.Client, estate: Estate) -> None:
+    estate.resident("王小明", "101", "04A1B2C3")
+    page = worker.get("/homes/stock").text
+    assert re.search(r"东湖小区 1 号楼.*?<strong>1</strong> <span class=\"came\">\+1", page, re.DOTALL)
+    assert worker.get("/homes/stock?month=2026-13").status_code == 422
+
+
+def test_another_community_is_not_there(worker: httpx.Client, estate: Estate) -> None:
+    for path in (f"/homes?community={estate.community + 1}", f"/homes/{estate.community + 1}/people/1"):
+        assert worker.get(path).status_code == 404
+
+
+def test_every_sentence_for_an_error_is_one_that_the_register_says() -> None:
+    folders = [Path(register.__file__).parent, Path(common.__file__).parent]
+    source = " ".join(file.read_text(encoding="utf-8") for folder in folders for file in folder.glob("*.py"))
+    plain = re.sub(r'"\s*\n\s*f?"', "", source)
+    own = Path(sentences.__file__).read_text(encoding="utf-8")
+    for text in (*sentences.KNOWN, *sentences.BEGINNINGS):
+        assert plain.count(text) > own.count(text), text
