@@ -27,6 +27,7 @@ TOGETHER = (
     "tests/test_central_console_page.py",
     "tests/test_central_console_frame.py",
     "tests/test_central_console_homes.py",
+    "tests/test_central_console_visitors.py",
 )
 
 

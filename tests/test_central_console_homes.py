@@ -8,12 +8,14 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from central_support import DEADLINE_S
 from central_web_support import Served, somebody
 from console_support import Console, a_console, faults_of
 from register_support import DAY_US, Estate, a_number, copied_estate
 
 from central import register
 from central.accounts.who import Role
+from central.console import forms
 from central.console.pages.homes import common, moving, sentences
 from central.register.leases import leases
 from central.register.people_found import find_people
@@ -43,7 +45,10 @@ def worker(estate: Estate) -> Iterator[httpx.Client]:
     with (
         Served(estate.engine, who=who, vault=estate.vault, now_us=lambda: estate.now_us) as served,
         httpx.Client(
-            base_url=served.address, follow_redirects=True, cookies={"liuhen-language": "en"}
+            base_url=served.address,
+            follow_redirects=True,
+            cookies={"liuhen-language": "en"},
+            timeout=DEADLINE_S,
         ) as client,
     ):
         yield client
@@ -222,7 +227,8 @@ def test_another_community_is_not_there(worker: httpx.Client, estate: Estate) ->
 
 def test_every_sentence_for_an_error_is_one_that_the_register_says() -> None:
     folders = [Path(register.__file__).parent, Path(common.__file__).parent]
-    source = " ".join(file.read_text(encoding="utf-8") for folder in folders for file in folder.glob("*.py"))
+    files = [Path(forms.__file__), *(file for folder in folders for file in folder.glob("*.py"))]
+    source = " ".join(file.read_text(encoding="utf-8") for file in files)
     plain = re.sub(r'"\s*\n\s*f?"', "", source)
     own = Path(sentences.__file__).read_text(encoding="utf-8")
     for text in (*sentences.KNOWN, *sentences.BEGINNINGS):

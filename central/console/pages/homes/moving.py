@@ -11,7 +11,8 @@ from fastapi.responses import HTMLResponse, Response
 
 from central.accounts.who import Who
 from central.console.centre import Centre
-from central.console.pages.homes.common import RowId, Worker, day_of, led_to, show
+from central.console.forms import RowId, day_of, led_to
+from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash, NotThere

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from central.accounts.who import Who
 from central.console.centre import Centre
-from central.console.pages.homes.common import Text, Worker, chosen, led_to, show
+from central.console.forms import Text, led_to
+from central.console.pages.homes.common import Worker, chosen, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash

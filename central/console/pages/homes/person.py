@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 
 from central.accounts.who import Who
 from central.console.centre import Centre
-from central.console.pages.homes.common import RowId, Text, Worker, day_of, led_to, reason_of, show
+from central.console.forms import RowId, Text, day_of, led_to, reason_of
+from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash

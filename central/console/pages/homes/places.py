@@ -13,7 +13,8 @@ from sqlalchemy import Connection, select
 
 from central.accounts.who import Who
 from central.console.centre import Centre
-from central.console.pages.homes.common import RowId, Worker, chosen, day_of, show, today
+from central.console.forms import RowId, day_of, today
+from central.console.pages.homes.common import Worker, chosen, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.views import Language
 from central.errors import BadQuestion

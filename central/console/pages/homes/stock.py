@@ -10,7 +10,8 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
 from central.console.centre import Centre
-from central.console.pages.homes.common import Worker, chosen, show, today
+from central.console.forms import today
+from central.console.pages.homes.common import Worker, chosen, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.views import Language
 from central.register.place_tree import path_text, paths

@@ -1,0 +1,51 @@
+"""What pages with forms share: numbers in addresses, days as they are typed, where one is led afterwards."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Final
+
+from fastapi import Form
+from fastapi import Path as InPath
+from fastapi.responses import RedirectResponse, Response
+
+from central.console.centre import Centre
+from central.errors import BadQuestion, CentralError
+from central.times import local
+
+RowId = Annotated[int, InPath(ge=1, le=2**53)]
+Text = Annotated[str, Form(max_length=512)]
+_SEE_OTHER: Final = 303
+_UNFIT, _NOT_SO = 422, 409
+
+
+def day_of(text: str, field: str) -> date | None:
+    """Raises BadQuestion for what is no day."""
+    if not text.strip():
+        return None
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise BadQuestion(field, "a day is written like 2026-03-31") from None
+
+
+def reason_of(text: str) -> str:
+    """Raises BadQuestion for an empty one."""
+    if not text.strip():
+        raise BadQuestion("reason", "say why")
+    return text.strip()
+
+
+def today(centre: Centre) -> date:
+    return local(centre.now_us(), centre.zone).date()
+
+
+def led_to(path: str) -> Response:
+    """After something was done: loading again does not do it twice."""
+    return RedirectResponse(path, _SEE_OTHER)
+
+
+def status_of(error: CentralError | None) -> int:
+    if error is None:
+        return 200
+    return _UNFIT if isinstance(error, BadQuestion) else _NOT_SO

@@ -1,0 +1,1 @@
+"""Visitors 访客: passes given at the desk, and what becomes of visits."""

@@ -1,0 +1,132 @@
+"""A pass from the few things that the desk is asked: for which home, why, shown how, for how long."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import segno
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection, select
+
+from central.accounts.book import sites_of
+from central.accounts.who import Who
+from central.console.centre import Centre
+from central.console.pages.visitors.sentences import LENGTHS
+from central.errors import BadQuestion, StoreUnavailable
+from central.register.place_tree import ancestors, search
+from central.register.words import PlaceKind
+from central.store.register_tables import door_place
+from central.times import local, micros
+from central.visitors.passes import Issued, Pass, Visitor, Wanted
+from central.visitors.words import PassKind, VisitReason
+from messages.access_list import EVERY_DOOR
+from messages.visitor_pass import MAX_PASS_DOORS
+
+_MINUTE_US: Final = 60_000_000
+_HOUR_US: Final = 60 * _MINUTE_US
+_DAY_US: Final = 24 * _HOUR_US
+_TODAY: Final = "today"
+
+Said = Annotated[str, Field(max_length=80)]
+
+
+class Asked(BaseModel):
+    """The form as it was typed. `where`: a home by the beginnings of its names, as places are searched."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    where: Said = ""
+    reason: VisitReason = VisitReason.FRIENDS
+    kind: PassKind = PassKind.QR
+    length: Said = "4h"
+    number: Said = ""
+    name: Said = ""
+
+
+async def issued(centre: Centre, who: Who, asked: Asked) -> Issued:
+    """Good from now on. Raises BadQuestion, Clash, NotThere."""
+    desk = centre.desk
+    if desk is None:
+        raise StoreUnavailable("no passes are issued here: the centre has no key ring, or no keys to sign")
+    now_us = centre.now_us()
+    from_us = now_us // _MINUTE_US * _MINUTE_US
+    until_us = until_of(centre, from_us, asked.length)
+
+    def change(db: Connection) -> Issued:
+        room, site, doors = _target(db, who, asked.where)
+        wanted = Wanted(
+            kind=asked.kind,
+            site=site,
+            reason=asked.reason,
+            from_us=from_us,
+            until_us=until_us,
+            doors=doors,
+            room=room,
+            number=asked.number.strip() or None,
+        )
+        visitor = Visitor(asked.name.strip())
+        return desk.issue(db, wanted, visitor, by=f"account {who.account}", now_us=now_us)
+
+    return await centre.changes.make(change)
+
+
+def until_of(centre: Centre, from_us: int, length: str) -> int:
+    """When a pass ends that lasts so long, counted from a moment. Raises BadQuestion."""
+    if length not in LENGTHS:
+        raise BadQuestion("length", "choose how long")
+    if length == _TODAY:
+        midnight = local(from_us, centre.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        return micros(midnight) + _DAY_US
+    unit = _HOUR_US if length.endswith("h") else _DAY_US
+    return from_us + int(length[:-1]) * unit
+
+
+def picture_of(centre: Centre, made: Pass) -> str | None:
+    """Of a QR code, as SVG; None for a pass of another kind."""
+    if made.kind is not PassKind.QR or centre.desk is None:
+        return None
+    code = segno.make(centre.desk.text_of(made), error="m", mode="alphanumeric")
+    return code.svg_inline(scale=4, border=4, dark="#000", light="#fff")
+
+
+def _target(db: Connection, who: Who, where: str) -> tuple[int | None, str, tuple[str, ...]]:
+    """The home, its site, and the doors on the way to it; of no home, every door of the only site. Raises
+    BadQuestion."""
+    sites = sites_of(db, who.communities)
+    if not where.strip():
+        if len(sites) != 1:
+            raise BadQuestion("where", "name the home that the visit is for")
+        return None, sites[0], (EVERY_DOOR,)
+    room = _room(db, who, where)
+    doors = _doors_to(db, room)
+    if not doors:
+        if len(sites) != 1:
+            raise BadQuestion("where", "no door leads to this home yet")
+        return room, sites[0], (EVERY_DOOR,)
+    site = doors[0][0]
+    names = tuple(dict.fromkeys(name for at, name in doors if at == site))
+    return room, site, names if len(names) <= MAX_PASS_DOORS else (EVERY_DOOR,)
+
+
+def _room(db: Connection, who: Who, where: str) -> int:
+    """Raises BadQuestion for none, and for more than one."""
+    found: list[Any] = []
+    for community in sorted(who.communities):
+        found += [each for each in search(db, community, where) if each.kind == PlaceKind.ROOM]
+    exact = [each for each in found if each.name == where.rsplit(maxsplit=1)[-1]]
+    if len(exact) == 1:
+        return int(exact[0].id)
+    if not found:
+        raise BadQuestion("where", "no home is called so")
+    if len(found) > 1:
+        raise BadQuestion("where", "several homes are called so; write the building before it")
+    return int(found[0].id)
+
+
+def _doors_to(db: Connection, room: int) -> list[tuple[str, str]]:
+    """Site and name of the doors that open for whoever lives there, the outermost first."""
+    way = ancestors(db, room)
+    there = door_place.c.place_id.in_(way) & door_place.c.until_at.is_(None)
+    asked = select(door_place).where(there, door_place.c.residents == 1).order_by(door_place.c.id)
+    rows = sorted(db.execute(asked), key=lambda row: -way.index(row.place_id))
+    return [(row.site, row.door) for row in rows]

@@ -1,0 +1,113 @@
+"""One visitor's pass: what the visitor shows, what became of the visit, a later end, taking it back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy import Connection
+
+from central.accounts.book import sites_of
+from central.accounts.who import Role, Who
+from central.console.centre import Centre
+from central.console.forms import RowId, Text, led_to, status_of
+from central.console.guard import page_for
+from central.console.pages.visitors.giving import picture_of, until_of
+from central.console.pages.visitors.sentences import KNOWN, KNOWN_BEGINNINGS, LENGTHS, WORDS
+from central.console.views import Language
+from central.errors import BadQuestion, CentralError, Clash
+from central.register.person_identity import masked_name
+from central.register.place_tree import path_text, paths
+from central.visitors.passes import Pass, extend, one_pass, revoke
+from central.visitors.visits import states
+from central.visitors.words import VisitState
+
+Worker = Annotated[Who, page_for(Role.WORKER)]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """`where`: the home that it is for, or nothing."""
+
+    made: Pass
+    state: VisitState
+    where: str
+
+
+def router(centre: Centre) -> APIRouter:
+    pages = APIRouter()
+
+    @pages.get("/visitors/{number}", response_class=HTMLResponse, summary="One pass")
+    async def pass_page(who: Worker, number: RowId, lang: Language = None) -> HTMLResponse:
+        return await shown(centre, who, number, lang)
+
+    @pages.post("/visitors/{number}/extend", response_class=HTMLResponse, summary="A pass ends later")
+    async def extended(who: Worker, number: RowId, length: Text = "", lang: Language = None) -> Response:
+        def change(db: Connection) -> None:
+            sites = sites_of(db, who.communities)
+            until_us = until_of(centre, one_pass(db, number, sites).until_us, length)
+            extend(db, number, until_us, sites, by=f"account {who.account}", now_us=centre.now_us())
+
+        try:
+            await centre.changes.make(change)
+        except (BadQuestion, Clash) as error:
+            return await shown(centre, who, number, lang, error=error)
+        return led_to(f"/visitors/{number}")
+
+    @pages.post("/visitors/{number}/revoke", response_class=HTMLResponse, summary="A pass is taken back")
+    async def revoked(who: Worker, number: RowId, lang: Language = None) -> Response:
+        def change(db: Connection) -> None:
+            sites = sites_of(db, who.communities)
+            revoke(db, number, sites, by=f"account {who.account}", now_us=centre.now_us())
+
+        try:
+            await centre.changes.make(change)
+        except Clash as error:
+            return await shown(centre, who, number, lang, error=error)
+        return led_to(f"/visitors/{number}")
+
+    return pages
+
+
+async def shown(
+    centre: Centre,
+    who: Who,
+    number: int,
+    lang: str | None,
+    *,
+    pin: str | None = None,
+    error: CentralError | None = None,
+) -> HTMLResponse:
+    """`pin`: of a pass that was issued just now. Raises NotThere."""
+    visit, name = await centre.questions.ask(lambda db: _one(centre, db, who, number))
+    now_us = centre.now_us()
+    good = visit.made.revoked_us is None and visit.made.until_us > now_us
+    values: dict[str, Any] = {"visit": visit, "name": name, "good": good, "pin": pin, "words": WORDS}
+    values |= {"picture": picture_of(centre, visit.made) if good else None, "lengths": LENGTHS}
+    told = None if error is None else told_of(error)
+    status = status_of(error)
+    return centre.show(who, lang, "visitors/pass.html", "visitors", status=status, told=told, **values)
+
+
+def _one(centre: Centre, db: Connection, who: Who, number: int) -> tuple[Visit, str | None]:
+    """The pass and its visitor's name, masked. Raises NotThere."""
+    sites = sites_of(db, who.communities)
+    made = one_pass(db, number, sites)
+    state = states(db, [made], centre.now_us())[number]
+    where = "" if made.room is None else where_of(db, [made.room])[made.room]
+    name = centre.desk.visitor_of(db, number, sites).name if centre.desk else ""
+    return Visit(made, state, where), masked_name(name) if name else None
+
+
+def where_of(db: Connection, rooms: list[int]) -> dict[int, str]:
+    found = paths(db, rooms)
+    return {room: path_text(found.get(room, ())) for room in rooms}
+
+
+def told_of(error: CentralError) -> str | None:
+    """A sentence in English, to be translated; None: what is there does not allow it."""
+    text = str(error)
+    known = text if text in KNOWN else None
+    return next((meant for begins, meant in KNOWN_BEGINNINGS.items() if text.startswith(begins)), known)

@@ -1,0 +1,64 @@
+"""The words of visits, and what may be wrong with a pass, as sentences for people."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from central.console.words import N_
+from central.visitors.words import PassKind, VisitReason, VisitState
+
+LENGTHS: Final[dict[str, str]] = {
+    "2h": N_("2 hours"),
+    "4h": N_("4 hours"),
+    "today": N_("until midnight"),
+    "3d": N_("3 days"),
+    "7d": N_("a week"),
+}
+"""How long a pass may last; hours and days."""
+
+KINDS: Final[dict[str, str]] = {
+    PassKind.QR: N_("QR code"),
+    PassKind.PIN: N_("PIN"),
+    PassKind.CARD: N_("a card is lent"),
+    PassKind.ID_CARD: N_("own identity card"),
+}
+REASONS: Final[dict[str, str]] = {
+    VisitReason.FAMILY: N_("family"),
+    VisitReason.FRIENDS: N_("friends"),
+    VisitReason.DELIVERY: N_("delivery"),
+    VisitReason.REPAIR: N_("repair"),
+    VisitReason.CARE: N_("care"),
+    VisitReason.VIEWING: N_("viewing a home"),
+    VisitReason.OFFICIAL: N_("official business"),
+    VisitReason.OTHER: N_("something else"),
+}
+STATES: Final[dict[str, str]] = {
+    VisitState.EXPECTED: N_("expected"),
+    VisitState.ARRIVED: N_("here"),
+    VisitState.LEFT: N_("left again"),
+    VisitState.OVERDUE: N_("overdue"),
+    VisitState.MISSED: N_("did not come"),
+    VisitState.ENDED: N_("came; time is over"),
+    VisitState.REVOKED: N_("taken back"),
+}
+WORDS: Final[dict[str, dict[str, str]]] = {"kind": KINDS, "reason": REASONS, "state": STATES}
+"""By what they are words of; templates translate them."""
+
+KNOWN: Final = frozenset(
+    [
+        N_("choose how long"),
+        N_("name the home that the visit is for"),
+        N_("no door leads to this home yet"),
+        N_("no home is called so"),
+        N_("several homes are called so; write the building before it"),
+        N_("is that of the card or document, as its reader writes it"),
+        N_("a QR code says itself when it ends; issue another one"),
+        N_("this card is good for another visitor in that time; revoke that pass first"),
+        N_("this pass was revoked already"),
+        N_("this pass was revoked; issue another one"),
+        N_("lies after the present end, and a month after its beginning at most"),
+    ]
+)
+KNOWN_BEGINNINGS: Final[dict[str, str]] = {
+    "is for a card that is lent": N_("a number is typed for a lent card or an identity card alone"),
+}

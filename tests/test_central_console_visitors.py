@@ -1,0 +1,175 @@
+"""The visitors' desk in the console: a pass in at most four inputs, and what becomes of visits."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from central_support import DEADLINE_S
+from central_web_support import Chain, Filled, Served, somebody
+from console_support import Console, a_console, faults_of
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from register_support import DAY_US, EAST, SITE, Estate, copied_estate
+from sqlalchemy import select
+
+from central.accounts.who import Role
+from central.store.engine import open_reader
+from central.store.visitor_tables import visitor_pass
+from messages.model import Direction, Kind
+
+MOST_INPUTS = 4
+NAME = "王来访"
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    with a_console(tmp_path_factory.mktemp("console")) as made:
+        yield made
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Iterator[Estate]:
+    with copied_estate(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def desk(estate: Estate) -> Iterator[httpx.Client]:
+    """A browser without scripts, of a worker of that community."""
+    with (
+        Served(
+            estate.engine,
+            who=somebody(Role.WORKER, estate.community),
+            vault=estate.vault,
+            signing=Ed25519PrivateKey.generate(),
+            now_us=lambda: estate.now_us,
+        ) as served,
+        httpx.Client(
+            base_url=served.address,
+            follow_redirects=True,
+            cookies={"liuhen-language": "en"},
+            timeout=DEADLINE_S,
+        ) as client,
+    ):
+        yield client
+
+
+def given(desk: httpx.Client, **said: str) -> httpx.Response:
+    form = {"where": "1 101", "reason": "friends", "kind": "qr_code", "length": "4h", **said}
+    return desk.post("/visitors/new", data=form)
+
+
+def comes(estate: Estate, chain: Chain, direction: Direction = Direction.IN) -> None:
+    """Whoever has the newest pass, at the door of the east building."""
+    filled = Filled.__new__(Filled)
+    filled.writer, filled.reader = estate.engine, open_reader(str(estate.engine.url))
+    with estate.reading() as db:
+        holder = db.execute(select(visitor_pass.c.reference).order_by(visitor_pass.c.id.desc())).scalar()
+    first = len(chain.bodies) + 1
+    known = {"kind": Kind.ACCESS_GRANTED, "holder": holder, "direction": direction, "at": estate.now_us}
+    chain.grow(1, **{**known, "door": "east-front"})
+    filled.take(chain.block(first), gateway=EAST, site=SITE)
+    filled.reader.dispose()
+
+
+def test_a_pass_takes_at_most_four_inputs_and_shows_its_code(console: Console) -> None:
+    with console.as_role(Role.WORKER, "zh", 390) as page:
+        page.goto("/visitors")
+        page.get_by_role("link", name="发放通行证").first.click()
+        inputs = [
+            ("fill", page.locator("#where")),
+            ("check", page.get_by_label("维修")),
+            ("check", page.get_by_label("至今日午夜")),
+        ]
+        assert len(inputs) <= MOST_INPUTS
+        for how, place in inputs:
+            place.fill("1 101") if how == "fill" else place.check()
+        page.get_by_role("button", name="发放").click()
+        page.wait_for_url(re.compile(r"/visitors/\d+$"))
+        assert page.locator(".code svg").is_visible()
+        assert page.locator("h1").inner_text() == "东湖小区 1 号楼 1 单元 101"
+        assert "east-unit-1" in page.locator(".facts").inner_text()
+        assert faults_of(page) == []
+        page.goto("/visitors")
+        assert "维修" in page.locator(".visits").inner_text()
+        assert faults_of(page) == []
+    assert console.complaints.said == []
+
+
+def test_a_pin_is_shown_once(desk: httpx.Client) -> None:
+    made = given(desk, kind="pin")
+    digits = re.search(r"<strong>(\d{4}) (\d{4})</strong>", made.text)
+    assert digits is not None
+    again = desk.get("/visitors/1")
+    assert again.status_code == 200
+    assert digits[1] + digits[2] not in again.text.replace(" ", "")
+    assert "Who forgot it gets another pass" in again.text
+
+
+def test_a_lent_card_needs_its_number_and_is_one_visitors_at_a_time(desk: httpx.Client) -> None:
+    refused = given(desk, kind="card_uid")
+    assert refused.status_code == 422
+    assert "as its reader writes it" in refused.text
+    assert '<details class="more" open>' in refused.text
+    assert given(desk, kind="card_uid", number="04A1B2D7").status_code == 200
+    taken = given(desk, kind="card_uid", number="04A1B2D7")
+    assert taken.status_code == 409
+    assert "good for another visitor" in taken.text
+
+
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        pytest.param("999", "no home is called so", id="none"),
+        pytest.param("10", "several homes are called so", id="several"),
+    ],
+)
+def test_a_home_that_is_none_or_several_is_asked_again(desk: httpx.Client, where: str, why: str) -> None:
+    refused = given(desk, where=where, reason="repair")
+    assert refused.status_code == 422
+    assert why in refused.text
+    assert f'value="{where}"' in refused.text
+    assert re.search(r'value="repair" checked', refused.text)
+
+
+def test_a_visit_is_seen_coming_and_stays_overdue_until_somebody_looks(
+    desk: httpx.Client, estate: Estate
+) -> None:
+    chain = Chain(EAST)
+    given(desk, kind="pin", length="2h")
+    comes(estate, chain, Direction.OUT)  # this site has doors that tell who leaves
+    given(desk, kind="pin", length="2h")
+    assert desk.get("/visitors").text.count("expected") >= 1
+    comes(estate, chain)
+    assert 'id="arrived-title"' in desk.get("/visitors").text
+    estate.now_us += 2 * DAY_US
+    later = desk.get("/visitors").text
+    assert 'id="overdue-title"' in later
+    assert 'id="expected-title"' not in later
+
+
+def test_a_pass_goes_on_longer_or_is_taken_back(desk: httpx.Client) -> None:
+    given(desk, kind="pin", length="2h", name=NAME)
+    page = desk.get("/visitors/1").text
+    assert "王**" in page
+    assert NAME not in page
+    until = re.findall(r"<dd>([\d-]+ [\d:]+)</dd>", page)[1]
+    longer = desk.post("/visitors/1/extend", data={"length": "4h"}).text
+    assert re.findall(r"<dd>([\d-]+ [\d:]+)</dd>", longer)[1] > until
+    assert "choose how long" in desk.post("/visitors/1/extend", data={"length": "9y"}).text
+    assert "good no more" in desk.post("/visitors/1/revoke").text
+    assert desk.post("/visitors/1/revoke").status_code == 409
+    given(desk)
+    assert "says itself when it ends" in desk.post("/visitors/2/extend", data={"length": "4h"}).text
+
+
+def test_a_pass_of_another_community_is_not_there(desk: httpx.Client, estate: Estate) -> None:
+    given(desk)
+    stranger = somebody(Role.WORKER, estate.community + 1)
+    with (
+        Served(estate.engine, who=stranger, vault=estate.vault, now_us=lambda: estate.now_us) as served,
+        httpx.Client(base_url=served.address, timeout=DEADLINE_S) as theirs,
+    ):
+        assert theirs.get("/visitors/1").status_code == 404
+        assert "/visitors/1" not in theirs.get("/visitors").text
