@@ -139,9 +139,9 @@ def main(words: list[str]) -> int:
     return conclude([] if arguments.short else missed(figures))
 
 
-def missed(figures: Mapping[str, Sequence[float]]) -> list[str]:
+def missed(figures: Mapping[str, Sequence[float]], goals: Sequence[Goal] = GOALS) -> list[str]:
     """A sentence for each goal whose figure's median does not reach it. Pure."""
-    middles = {goal: spread(figures[goal.figure])[0] for goal in GOALS}
+    middles = {goal: spread(figures[goal.figure])[0] for goal in goals}
     return [
         f"{goal.name}: {goal.figure} is {value:.2f}, the goal is {goal.limit:g}"
         for goal, value in middles.items()
@@ -149,10 +149,10 @@ def missed(figures: Mapping[str, Sequence[float]]) -> list[str]:
     ]
 
 
-def goal_rows(figures: Mapping[str, Sequence[float]]) -> list[tuple[str, ...]]:
+def goal_rows(figures: Mapping[str, Sequence[float]], goals: Sequence[Goal] = GOALS) -> list[tuple[str, ...]]:
     """A row for each goal: medians of what it compares, what is judged with its spread, whether it is met."""
     rows: list[tuple[str, ...]] = []
-    for goal in GOALS:
+    for goal in goals:
         middle, least, most = spread(figures[goal.figure])
         rows.append(
             (

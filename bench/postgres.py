@@ -41,14 +41,9 @@ class Postgres:
             self._as_user = ["setpriv", *drop, "--pdeathsig", "INT"]
 
     def start(self, database: str) -> str:
-        """The address of that database, which is made where it is not there."""
-        if not self.data.exists():
-            make = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", f"--username={self.user}"]
-            self._run([str(self._programs / "initdb"), *make, str(self.data)])
-        options = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
-        command = [str(self._programs / "postgres"), "-D", str(self.data), "-k", str(self._folder), *options]
-        with (self._folder / "log").open("ab") as log:
-            self._server = subprocess.Popen([*self._as_user, *command], stdout=log, stderr=log, cwd="/")
+        """The address of that database, which is made where it is not there, and so is the server."""
+        if self._server is None:
+            self._serve()
         with self._ready() as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone()
             if known is None:
@@ -60,6 +55,15 @@ class Postgres:
             self._server.send_signal(signal.SIGINT)
             self._server.wait(timeout=_READY_S)
             self._server = None
+
+    def _serve(self) -> None:
+        if not self.data.exists():
+            make = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", f"--username={self.user}"]
+            self._run([str(self._programs / "initdb"), *make, str(self.data)])
+        options = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        command = [str(self._programs / "postgres"), "-D", str(self.data), "-k", str(self._folder), *options]
+        with (self._folder / "log").open("ab") as log:
+            self._server = subprocess.Popen([*self._as_user, *command], stdout=log, stderr=log, cwd="/")
 
     def _ready(self) -> psycopg.Connection:
         until_s = time.monotonic() + _READY_S

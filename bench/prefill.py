@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from gateway.clock import SystemClock
@@ -30,10 +31,15 @@ def fill(path: Path, gateway: str, door: str, count: int) -> None:
 
 def prepared(name: str, count: int) -> list[bytes]:
     """A chain of `count` ordinary records of a gateway `name`, as canonical bytes."""
-    clock, prev, bodies = SystemClock(), GENESIS, []
-    for seq in range(1, count + 1):
-        fact = entry(clock, "unit-1", seq)
-        body = encode_record(record_of(fact, name, clock.boot, epoch=PREPARED_EPOCH, seq=seq, prev=prev))
+    clock = SystemClock()
+    return chained(name, (entry(clock, "unit-1", seq) for seq in range(1, count + 1)), clock.boot)
+
+
+def chained(name: str, facts: Iterable[Fact], boot: str) -> list[bytes]:
+    """Such facts of a gateway `name` as a chain of records, as canonical bytes."""
+    prev, bodies = GENESIS, []
+    for seq, fact in enumerate(facts, start=1):
+        body = encode_record(record_of(fact, name, boot, epoch=PREPARED_EPOCH, seq=seq, prev=prev))
         prev = record_hash(body)
         bodies.append(body)
     return bodies
