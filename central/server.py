@@ -6,6 +6,7 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,11 @@ _SHUTDOWN_S = 1
 """An open event stream would otherwise keep the server from ever stopping."""
 
 
+_SWITCH_S = 0.0005
+"""So long a thread that comes back from the database or the network waits for its turn where another one
+computes. Python's own 5 ms at each statement were most of the time of a batch while messages came in."""
+
+
 class Server(uvicorn.Server):
     """Tells the event streams to end before uvicorn waits for them."""
 
@@ -56,6 +62,7 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
     `make_ingest` is there for the fault campaigns, which need an ingest that keeps its promises badly.
     """
     listener = _listen(settings.listen)
+    sys.setswitchinterval(_SWITCH_S)
     with contextlib.ExitStack() as open_things:
         open_things.callback(listener.close)
         writer = open_writer(settings.database.address)

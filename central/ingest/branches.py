@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from central.ingest.segments import GENESIS_HASH
 from central.ingest.verify import Trouble
+from central.store.engine import rows_of_gateways
 from central.store.tables import finding, quarantine, record
 from messages.errors import MessageError
 from messages.wire import Ack, EpochAck, decode_block, decode_place, join_block
@@ -52,19 +53,19 @@ def settled_hashes(
 
 def breaks_of(connection: Connection, gateways: Iterable[int]) -> dict[tuple[int, int], list[int]]:
     """By gateway and epoch: the places whose `prev` is not the hash of the record before, in order."""
-    query = select(finding.c.gateway_id, finding.c.epoch, finding.c.seq).where(
-        finding.c.gateway_id.in_(list(gateways)), finding.c.kind == Trouble.CHAIN_BREAK
-    )
     found: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for gateway_id, epoch, seq in connection.execute(query.order_by(finding.c.seq)):
+    for row in rows_of_gateways(connection, finding, list(gateways), kind=Trouble.CHAIN_BREAK.value):
+        _, gateway_id, _, epoch, seq, *_ = row
         found[gateway_id, epoch].append(seq)
-    return found
+    return {place: sorted(seqs) for place, seqs in found.items()}
 
 
 def proved(
     connection: Connection, gateway_id: int, ack: Ack, breaks: dict[tuple[int, int], list[int]]
 ) -> Ack:
     """Without the hashes that would stand for something that is not here."""
+    if not breaks:
+        return ack
     return replace(
         ack,
         epochs=[

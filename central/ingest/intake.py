@@ -19,7 +19,7 @@ from central.fleet.device_keys import Trusted
 from central.fleet.freshness import Age
 from central.fleet.reports import note_about, note_state
 from central.identity.opening import OpenVisitor, visitor_row
-from central.identity.sites import may_be_of
+from central.identity.sites import community_of
 from central.ingest.branches import aside_body, breaks_of, proved, settled_hashes
 from central.ingest.ledger import EpochLedger, GatewayLedger, Ledger
 from central.ingest.segments import Break, Range, Segment, meets
@@ -127,6 +127,7 @@ class _Transaction:
         self._rows: list[Row] = []
         self._visitors: list[Row] = []
         self._odd: list[tuple[int, int, Break]] = []
+        self._communities: dict[str, int | None] = {}  # by site
 
     def run(self) -> Outcome:
         touched: dict[GatewayTopic, GatewayLedger] = {}
@@ -212,11 +213,18 @@ class _Transaction:
     def _take_visitor(self, owner: GatewayLedger, topic: str, epoch: int, arrived: Arrived) -> None:
         visitor, foreign = arrived.visitor, arrived.foreign
         if visitor is not None:
-            foreign = not may_be_of(self._connection, _place_of(topic).site, visitor.community)
+            foreign = self._community_of(_place_of(topic).site) != visitor.community
         if foreign:
             self._aside.find(owner.id, Trouble.ENVELOPE, epoch, arrived.seq)
         elif visitor is not None:
             self._visitors.append(visitor_row(owner.id, epoch, arrived.seq, visitor))
+
+    def _community_of(self, site: str) -> int | None:
+        """A gateway of a site may speak of visitors of that community alone; of one that the register does
+        not know, of none."""
+        if site not in self._communities:
+            self._communities[site] = community_of(self._connection, site)
+        return self._communities[site]
 
     def _compare(
         self, owner: GatewayLedger, topic: str, epoch: int, entry: EpochLedger, again: Sequence[Arrived]

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
 from central.ingest.segments import Coverage, Range, Segment
+from central.store.engine import gateways_named, rows_of_gateways, upsert_many
 from central.store.tables import epoch_head, gateway, lost_range, segment
 from messages.topics import GatewayTopic
 from messages.wire import MAX_EPOCHS, MAX_RANGES, WIRE_VERSION, Ack, EpochAck, EpochHead
@@ -76,6 +78,8 @@ class GatewayLedger:
 
     def _epoch_ack(self, number: int) -> EpochAck:
         coverage = self.epoch(number).coverage
+        if (whole := coverage.whole) is not None:
+            return EpochAck(number, whole.last, whole.last_hash.hex(), whole.last, [])
         through, digest = coverage.through()
         missing = list(islice(coverage.missing(), MAX_RANGES + 1))
         # What is beyond the ranges that fit is not spoken of: else it would count as committed.
@@ -105,55 +109,38 @@ class Ledger:
 
     def _find(self, names: list[GatewayName]) -> dict[GatewayName, GatewayLedger]:
         # Rows are locked in one order, so that workers which share gateways wait and never dead-lock.
-        known = self._connection.execute(
-            select(
-                gateway.c.id,
-                gateway.c.site,
-                gateway.c.name,
-                gateway.c.session,
-                gateway.c.device_key,
-                gateway.c.signed_acks,
-            )
-            .where(gateway.c.name.in_({name for _, name in names}))
-            .order_by(gateway.c.id)
-            .with_for_update()
-        )
-        wanted = set(names)
-        found = {
-            (g.site, g.name): GatewayLedger(g.id, g.session, g.device_key, bool(g.signed_acks))
-            for g in known
-            if (g.site, g.name) in wanted
-        }
-        for name in names:
-            if name not in found and (number := self._enter(name)):
-                found[name] = GatewayLedger(number, None)
+        found: dict[GatewayName, GatewayLedger] = {}
+        for site, group in groupby(names, key=itemgetter(0)):
+            known = gateways_named(self._connection, site, [name for _, name in group])
+            for number, name, session, device_key, signed_acks in known:
+                found[site, name] = GatewayLedger(number, session, device_key, bool(signed_acks))
+        self._enter([name for name in names if name not in found], found)
         return found
 
-    def _enter(self, name: GatewayName) -> int | None:
-        if len(self._connection.execute(select(gateway.c.id).limit(MAX_GATEWAYS)).all()) >= MAX_GATEWAYS:
-            return None
-        values = {"site": name[0], "name": name[1], "first_heard_at": self._now_us}
-        number: int = self._connection.execute(insert(gateway).returning(gateway.c.id), values).scalar_one()
-        return number
+    def _enter(self, names: list[GatewayName], found: dict[GatewayName, GatewayLedger]) -> None:
+        if not names:
+            return
+        there = len(self._connection.execute(select(gateway.c.id).limit(MAX_GATEWAYS)).all())
+        for site, name in names[: max(0, MAX_GATEWAYS - there)]:
+            values = {"site": site, "name": name, "first_heard_at": self._now_us}
+            made = self._connection.execute(insert(gateway).returning(gateway.c.id), values)
+            found[site, name] = GatewayLedger(made.scalar_one(), None)
 
     def _load(self) -> None:
         by_id = {ledger.id: ledger for ledger in self.gateways.values()}
-        lost = self._by_epoch(lost_range, list(by_id))
-        segments = self._by_epoch(segment, list(by_id))
-        for key in {*lost, *segments}:
-            parts = [Segment(s.first, s.last, s.first_prev, s.last_hash) for s in segments[key]]
-            gone = [(r.first, r.last) for r in lost[key]]
+        numbers = list(by_id)
+        lost: dict[tuple[int, int], list[Range]] = defaultdict(list)
+        for number, epoch, first, last, _ in rows_of_gateways(self._connection, lost_range, numbers):
+            lost[number, epoch].append((first, last))
+        parts: dict[tuple[int, int], list[Segment]] = defaultdict(list)
+        for number, epoch, *part in rows_of_gateways(self._connection, segment, numbers):
+            parts[number, epoch].append(Segment(*part))
+        for key in {*lost, *parts}:
             by_id[key[0]].epochs[key[1]] = EpochLedger(
-                Coverage(parts, gone), {part.first: part for part in parts}, sorted(gone)
+                Coverage(parts[key], lost[key]), {part.first: part for part in parts[key]}, sorted(lost[key])
             )
-        for (number, epoch), [head] in self._by_epoch(epoch_head, list(by_id)).items():
-            by_id[number].heads[epoch] = (head.head, bool(head.held))
-
-    def _by_epoch(self, table: Table, by_id: list[int]) -> dict[tuple[int, int], list[Any]]:
-        found: dict[tuple[int, int], list[Any]] = defaultdict(list)
-        for row in self._connection.execute(select(table).where(table.c.gateway_id.in_(by_id))):
-            found[row.gateway_id, row.epoch].append(row)
-        return found
+        for number, epoch, _, head, _, held in rows_of_gateways(self._connection, epoch_head, numbers):
+            by_id[number].heads[epoch] = (head, bool(held))
 
     def report_head(self, owner: GatewayLedger, head: EpochHead) -> None:
         values = {"oldest": head.oldest, "head": head.head, "hash": bytes.fromhex(head.hash), "held": 1}
@@ -189,25 +176,23 @@ class _Changes:
 
     def __init__(self) -> None:
         self._gone: dict[str, list[dict[str, Any]]] = {"segment": [], "lost_range": []}
-        self._new: dict[str, list[dict[str, Any]]] = {"segment": [], "lost_range": []}
-        self._grown: list[dict[str, Any]] = []
+        self._new_lost: list[dict[str, Any]] = []
+        self._parts: list[tuple[Any, ...]] = []
 
     def note_segments(self, gateway_id: int, epoch: int, entry: EpochLedger) -> None:
         now = {s.first: s for s in entry.coverage.segments}
         for first in entry.stored_segments.keys() - now.keys():
             self._gone["segment"].append({"g": gateway_id, "e": epoch, "f": first})
-        for first, part in now.items():
-            before = entry.stored_segments.get(first)
-            if before is None:
-                self._new["segment"].append(_segment_row(gateway_id, epoch, part))
-            elif before != part:
-                grown = {"g": gateway_id, "e": epoch, "f": first, "l": part.last, "h": part.last_hash}
-                self._grown.append(grown)
+        self._parts += (
+            (gateway_id, epoch, part.first, part.last, part.first_prev, part.last_hash)
+            for first, part in now.items()
+            if entry.stored_segments.get(first) != part
+        )
 
     def note_lost(self, gateway_id: int, epoch: int, entry: EpochLedger, now_us: int) -> None:
         before, now = set(entry.stored_lost), set(entry.coverage.still_lost())
         self._gone["lost_range"] += [{"g": gateway_id, "e": epoch, "f": first} for first, _ in before - now]
-        self._new["lost_range"] += [
+        self._new_lost += [
             {"gateway_id": gateway_id, "epoch": epoch, "first": first, "last": last, "declared_at": now_us}
             for first, last in now - before
         ]
@@ -216,11 +201,9 @@ class _Changes:
         for table in (segment, lost_range):
             if gone := self._gone[table.name]:
                 connection.execute(delete(table).where(_at(table)), gone)
-            if new := self._new[table.name]:
-                connection.execute(insert(table), new)
-        if self._grown:
-            values: dict[str, Any] = {"last": bindparam("l"), "last_hash": bindparam("h")}
-            connection.execute(update(segment).where(_at(segment)).values(values), self._grown)
+        if self._new_lost:
+            connection.execute(insert(lost_range), self._new_lost)
+        upsert_many(connection, segment, self._parts, ("last", "last_hash"))
 
 
 def _at(table: Table) -> Any:
@@ -229,14 +212,3 @@ def _at(table: Table) -> Any:
         & (table.c.epoch == bindparam("e"))
         & (table.c.first == bindparam("f"))
     )
-
-
-def _segment_row(gateway_id: int, epoch: int, part: Segment) -> dict[str, Any]:
-    return {
-        "gateway_id": gateway_id,
-        "epoch": epoch,
-        "first": part.first,
-        "last": part.last,
-        "first_prev": part.first_prev,
-        "last_hash": part.last_hash,
-    }

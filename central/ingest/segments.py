@@ -86,6 +86,12 @@ class Coverage:
         return news
 
     @property
+    def whole(self) -> Segment | None:
+        """Everything from record 1 on, where nothing was lost and nothing is missing: nearly always."""
+        whole = len(self.segments) == 1 and not self.lost and self.segments[0].first == 1
+        return self.segments[0] if whole else None
+
+    @property
     def seen(self) -> int:
         """The highest record that is settled or lost."""
         return max(self._last_settled, self.lost[-1][1] if self.lost else 0)

@@ -1,8 +1,8 @@
 """Takes messages from the broker and settles them: commits first, acknowledges after.
 
-paho's thread only puts messages into a queue; one worker thread drains it, one transaction a batch. What the
-broker confirmed proves nothing, and what was not acknowledged comes again: so nothing here is kept across a
-crash, and a batch that cannot be stored is simply tried again.
+paho's thread only puts messages into a queue; a second one examines them, ahead of the worker that writes,
+one transaction a batch. What the broker confirmed proves nothing, and what was not acknowledged comes again: so
+nothing here is kept across a crash, and a batch that cannot be stored is simply tried again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from central.fleet import device_keys
 from central.fleet.device_keys import Trusted
 from central.identity.opening import Opener
 from central.identity.retention_rules import RetentionRules
-from central.ingest.buffered import BufferedClient
+from central.ingest.ahead import Ahead
+from central.ingest.buffered import BufferedClient, Heard
 from central.ingest.inbox import Delivery, Inbox
 from central.ingest.intake import Examined, Outcome, examine, examine_unread, take_in
 from central.ingest.ledger import MAX_GATEWAYS
@@ -47,12 +48,13 @@ from messages.wire import WIRE_VERSION, CentreState, encode
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH_MESSAGES: Final = 500
+MAX_BATCH_MESSAGES: Final = 2_000
 MAX_BATCH_BYTES: Final = 1_000_000
 """About 2,000 records: where larger transactions no longer gain anything."""
 
-RECEIVE_MAXIMUM: Final = 200
-"""Messages that a broker which heeds it may have under way to us unacknowledged; see `inbox`."""
+RECEIVE_MAXIMUM: Final = 2_000
+"""Messages that a broker which heeds it may have under way to us unacknowledged: a batch of single ones. What
+they take in memory is bounded by `inbox`."""
 
 SESSION_EXPIRY_S: Final = 3_600
 KEEPALIVE_S: Final = 30
@@ -114,9 +116,12 @@ class IngestService:
         self._suspects: deque[Delivery] = deque()
         self._unread: Delivery | None = None
         self._client = self._make_client()
+        self._ahead = Ahead(self._next_batch, self._examine, self._stopping)
+        self._examined: Sequence[Examined] | None = None  # of `_batch`, for one try
         self._worker = threading.Thread(target=self._run, name="ingest", daemon=True)
 
     def start(self) -> None:
+        self._ahead.start()
         self._worker.start()
         with self._dialling:
             self._dial()
@@ -157,7 +162,9 @@ class IngestService:
 
     def commit(self, batch: Sequence[Delivery]) -> Outcome:
         """One transaction. Raises StoreUnavailable or RowRefused; then nothing of the batch is stored."""
-        examined = [self._examine(delivery) for delivery in batch]
+        examined, self._examined = self._examined, None
+        if examined is None or batch is not self._batch:
+            examined = [self._examine(delivery) for delivery in batch]
         with writing(self._engine) as connection:
             outcome = take_in(connection, examined, time.time_ns() // 1_000, self._trusted)
         self._stored += outcome.stored
@@ -169,16 +176,15 @@ class IngestService:
 
     def acknowledge(self, batch: Sequence[Delivery], outcome: Outcome) -> None:
         """To the broker each message of this connection, to each gateway what is now committed of it."""
-        for delivery in batch:
-            self._confirm(delivery)
+        self._confirm(batch)
         if self._connected:
-            for address, ack in outcome.acks.items():
-                payload = self._telling.ack(address, ack, wants_signature=address in outcome.to_sign)
-                self._client.publish(str(address), payload, qos=_QOS, retain=True)
+            self._client.retain(
+                (str(address), self._telling.ack(address, ack, wants_signature=address in outcome.to_sign))
+                for address, ack in outcome.acks.items()
+            )
 
-    def _confirm(self, delivery: Delivery) -> None:
-        if delivery.qos > 0 and delivery.connection == self._connection:
-            self._client.ack(delivery.mid, delivery.qos)
+    def _confirm(self, batch: Sequence[Delivery]) -> None:
+        self._client.confirm(d.mid for d in batch if d.qos > 0 and d.connection == self._connection)
 
     # --- the worker ------------------------------------------------------------------------------------
 
@@ -206,7 +212,10 @@ class IngestService:
 
     def _work(self) -> None:
         while not self._stopping.is_set():
-            self._batch = [self._suspects.popleft()] if self._suspects else self._next_batch()
+            if self._suspects:
+                self._batch, self._examined = [self._suspects.popleft()], None
+            else:
+                self._batch, self._examined = self._ahead.take()
             if self._batch:
                 self._settle_until_done(self._batch)
 
@@ -229,7 +238,7 @@ class IngestService:
         """Not even set aside. Confirmed to the broker alone: the gateway keeps its records and goes on
         sending them, and the broker's window stays free for others."""
         log.error("ingest: a message on %r can be neither stored nor set aside", delivery.topic)
-        self._confirm(delivery)
+        self._confirm([delivery])
 
     def _examine(self, delivery: Delivery) -> Examined:
         if delivery == self._unread:
@@ -274,6 +283,7 @@ class IngestService:
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
+        client.on_heard = self._on_heard
         client.on_end = self._on_end
         return client
 
@@ -305,6 +315,10 @@ class IngestService:
         elif self._settings.tls and not self._answered and not self._stopping.is_set():
             self._no_line.say(client.turned_away or CUT_SHORT)
         self._connected = self._answered = False
+
+    def _on_heard(self, message: Heard) -> None:
+        topic, payload, mid, qos = message
+        self._inbox.put(Delivery(topic, payload, mid, qos, self._connection))
 
     def _on_message(self, client: mqtt.Client, _u: Any, message: mqtt.MQTTMessage) -> None:
         try:

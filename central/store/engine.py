@@ -6,13 +6,15 @@ SQLAlchemy's exceptions end here: users of `reading` see StoreUnavailable, those
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, exc, inspect, make_url, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
@@ -245,13 +247,77 @@ def insert_many(connection: Connection, table: Table, rows: list[tuple[Any, ...]
     """
     names = [column.name for column in table.columns if column.name != "id"]
     if connection.dialect.name == "sqlite":
-        statement = Insert(table).compile(dialect=connection.dialect, column_keys=names)
-        connection.exec_driver_sql(str(statement), rows)
+        before = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES "  # noqa: S608  our own names
+        _in_few_statements(connection, before, "", rows)
     else:
         if table.dialect_options["postgresql"]["partition_by"]:
             at = names.index("at")
             make_months(connection, {row[at] for row in rows})
         copy_in(connection, table.name, names, rows)
+
+
+def upsert_many(
+    connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], changing: Sequence[str]
+) -> None:
+    """Rows as tuples of all columns; where the primary key is there already, only `changing` are changed."""
+    names = ", ".join(column.name for column in table.columns)
+    key = ", ".join(column.name for column in table.primary_key)
+    changes = ", ".join(f"{name} = excluded.{name}" for name in changing)
+    before = f"INSERT INTO {table.name} ({names}) VALUES "  # noqa: S608  our own names
+    _in_few_statements(connection, before, f" ON CONFLICT ({key}) DO UPDATE SET {changes}", rows)
+
+
+def rows_of_gateways(
+    connection: Connection, table: Table, gateways: Sequence[int], **where: str
+) -> Sequence[tuple[Any, ...]]:
+    """All columns of the rows of these gateways, straight through the driver; `where`: of those alone whose
+    columns hold these words."""
+    names = ", ".join(column.name for column in table.columns)
+    words = "".join(f"{name} = {_placeholder(connection)} AND " for name in where)
+    asked = f"SELECT {names} FROM {table.name} WHERE {words}gateway_id {{}}"  # noqa: S608  our own names
+    return _named(connection, asked, tuple(where.values()), gateways)
+
+
+def gateways_named(connection: Connection, site: str, names: Sequence[str]) -> Sequence[tuple[Any, ...]]:
+    """Id, name, session, device key and `signed_acks` of these gateways of a site, in the order of their ids.
+    On PostgreSQL nobody else may change their rows until the caller's transaction is over."""
+    ending = "" if connection.dialect.name == "sqlite" else " FOR UPDATE"
+    there = f"site = {_placeholder(connection)} AND name {{}} ORDER BY id{ending}"
+    asked = f"SELECT id, name, session, device_key, signed_acks FROM gateway WHERE {there}"  # noqa: S608
+    return _named(connection, asked, (site,), names)
+
+
+def _named(
+    connection: Connection, statement: str, before: tuple[Any, ...], values: Sequence[Any]
+) -> Sequence[tuple[Any, ...]]:
+    """`statement` with one of `values` where its braces are. They are one parameter, however many they are: a
+    statement that is written anew for each number of them costs more than what it finds."""
+    sqlite = connection.dialect.name == "sqlite"
+    among = "IN (SELECT value FROM json_each(?))" if sqlite else "= ANY(%s)"
+    value = json.dumps(list(values)) if sqlite else list(values)
+    return connection.exec_driver_sql(statement.format(among), (*before, value)).all()
+
+
+def _placeholder(connection: Connection) -> str:
+    return "?" if connection.dialect.name == "sqlite" else "%s"
+
+
+_ROWS_TOGETHER: Final = 64
+
+
+def _in_few_statements(
+    connection: Connection, before: str, after: str, rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """Many rows in each statement. Python's SQLite lets another thread run at each statement, and where one
+    receives messages meanwhile, getting the turn back costs more than a row: with a statement a row that was
+    most of the time. Their numbers are powers of two, so that few statements are prepared."""
+    placeholder, at = _placeholder(connection), 0
+    while at < len(rows):
+        together = min(_ROWS_TOGETHER, 1 << (len(rows) - at).bit_length() - 1)
+        row = f"({', '.join([placeholder] * len(rows[at]))})"
+        values = tuple(chain.from_iterable(rows[at : at + together]))
+        connection.exec_driver_sql(before + ", ".join([row] * together) + after, values)
+        at += together
 
 
 def copy_in(connection: Connection, table: str, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
