@@ -42,8 +42,8 @@ _COUNT: Final = struct.Struct("<Q")
 
 
 class BulkInsert:
-    """Into the centre's own table with all its indexes, durably, in batches; rows are ready in memory and come
-    in the order in which gateways send blocks. It grows from round to round as the centre's does."""
+    """Into the centre's own table with all its indexes, durably, in batches. Rows are ready in memory, in the
+    order in which gateways send blocks; there are more from round to round, as at the centre."""
 
     def __init__(self, centre: CentreAlone, gateways: int) -> None:
         self._url = centre.new_database("bare")

@@ -1,5 +1,5 @@
-"""Hundreds or thousands of gateways in one thread, for load on the centre: what they hold is ready, and sending
-it costs as little as it can. Each keeps a window of messages that no acknowledgement has named yet.
+"""Hundreds or thousands of gateways in one thread, for load on the centre: what they hold is ready, and to
+send it costs as little as it can. Each has a window of messages that no acknowledgement has named yet.
 """
 
 from __future__ import annotations
