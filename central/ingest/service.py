@@ -1,8 +1,8 @@
 """Takes messages from the broker and settles them: commits first, acknowledges after.
 
 paho's thread only puts messages into a queue; a second one examines them ahead of the worker, which writes
-one transaction a batch. What the broker confirmed proves nothing, and what was not acknowledged comes again: so
-nothing here is kept across a crash, and a batch that cannot be stored is simply tried again.
+one transaction a batch. What the broker confirmed proves nothing, and what was not acknowledged comes again:
+so nothing here is kept across a crash, and a batch that cannot be stored is simply tried again.
 """
 
 from __future__ import annotations
