@@ -1,5 +1,5 @@
-"""Examines the next batch of messages while the one before it is being written: a database leaves the
-interpreter to other threads for most of that time. At most one batch is ready, and one in hand.
+"""Examines messages while those before them are being written: a database leaves the interpreter to other
+threads for most of that time. What is examined gathers until the worker takes all of it, at most one batch.
 """
 
 from __future__ import annotations
@@ -7,63 +7,76 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from queue import Empty, Full, Queue
-from typing import Final
 
 from central.ingest.inbox import Delivery
 from central.ingest.intake import Examined
 
 log = logging.getLogger(__name__)
 
-_LOOK_S: Final = 0.5
-
-Batch = tuple[Sequence[Delivery], Sequence[Examined] | None]
-"""Messages and what they come to; None where the program failed on one of them."""
+Batch = tuple[Sequence[Delivery], Sequence[Examined | None]]
+"""Messages and what they come to; None for those on one of which the program failed."""
 
 
 class Ahead:
-    """`start`, then `take` from one thread; ends once `stopping` is set."""
+    """`start`, then `take` from one thread, then `close`."""
 
     def __init__(
         self,
-        next_batch: Callable[[], Sequence[Delivery]],
+        next_few: Callable[[], Sequence[Delivery]],
         examine: Callable[[Delivery], Examined],
-        stopping: threading.Event,
+        *,
+        max_messages: int,
+        max_bytes: int,
     ) -> None:
-        """`next_batch`: waits for one for a while, and gives none after that."""
-        self._next_batch = next_batch
+        """`next_few`: waits for some a while, and gives none after that."""
+        self._next_few = next_few
         self._examine = examine
-        self._stopping = stopping
-        self._ready: Queue[Batch] = Queue(maxsize=1)
+        self._max_messages, self._max_bytes = max_messages, max_bytes
+        self._changed = threading.Condition()
+        self._closed = False
+        self._bytes = 0
+        self._batch: tuple[list[Delivery], list[Examined | None]] = ([], [])
         self._thread = threading.Thread(target=self._run, name="examine", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def take(self) -> Batch:
-        """Without messages where none came for a while."""
-        try:
-            return self._ready.get(timeout=_LOOK_S)
-        except Empty:
-            return (), None
+    def take(self, timeout_s: float) -> Batch:
+        """Waits for one message, and takes all that are examined; none at a timeout."""
+        with self._changed:
+            if not self._batch[0] and not self._closed:
+                self._changed.wait(timeout_s)
+            batch, self._batch, self._bytes = self._batch, ([], []), 0
+            self._changed.notify_all()
+            return batch
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            if batch := self._next_batch():
-                self._hand_over((batch, self._examined(batch)))
+        while not self._closed:
+            if few := self._next_few():
+                self._add(few, self._examined(few))
 
-    def _examined(self, batch: Sequence[Delivery]) -> Sequence[Examined] | None:
-        """The thread's outermost frame: whoever takes the batch meets the fault again, and deals with it."""
+    def _examined(self, few: Sequence[Delivery]) -> Sequence[Examined | None]:
+        """The thread's outermost frame: whoever takes them meets the fault again, and deals with it."""
         try:
-            return [self._examine(delivery) for delivery in batch]
+            return [self._examine(delivery) for delivery in few]
         except Exception as error:  # noqa: BLE001  it is raised again where it can be answered
-            log.debug("ingest: a batch is not examined ahead (%s)", type(error).__name__)
-            return None
+            log.debug("ingest: some messages are not examined ahead (%s)", type(error).__name__)
+            return [None] * len(few)
 
-    def _hand_over(self, batch: Batch) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._ready.put(batch, timeout=_LOOK_S)
-            except Full:
-                continue
-            return
+    def _add(self, few: Sequence[Delivery], examined: Sequence[Examined | None]) -> None:
+        with self._changed:
+            while self._is_full and not self._closed:
+                self._changed.wait()
+            self._batch[0].extend(few)
+            self._batch[1].extend(examined)
+            self._bytes += sum(delivery.size for delivery in few)
+            self._changed.notify_all()
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._batch[0]) >= self._max_messages or self._bytes >= self._max_bytes

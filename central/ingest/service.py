@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final
 
 import paho.mqtt.client as mqtt
@@ -55,6 +56,10 @@ MAX_BATCH_BYTES: Final = 1_000_000
 RECEIVE_MAXIMUM: Final = 2_000
 """Messages that a broker which heeds it may have under way to us unacknowledged: a batch of single ones. What
 they take in memory is bounded by `inbox`."""
+
+_FEW_MESSAGES: Final = 50
+_FEW_BYTES: Final = 100_000
+"""Examined at once, before the worker may take them."""
 
 SESSION_EXPIRY_S: Final = 3_600
 KEEPALIVE_S: Final = 30
@@ -116,8 +121,10 @@ class IngestService:
         self._suspects: deque[Delivery] = deque()
         self._unread: Delivery | None = None
         self._client = self._make_client()
-        self._ahead = Ahead(self._next_batch, self._examine, self._stopping)
-        self._examined: Sequence[Examined] | None = None  # of `_batch`, for one try
+        self._ahead = Ahead(
+            self._next_few, self._examine, max_messages=MAX_BATCH_MESSAGES, max_bytes=MAX_BATCH_BYTES
+        )
+        self._examined: Sequence[Examined | None] = ()  # of `_batch`, for one try
         self._worker = threading.Thread(target=self._run, name="ingest", daemon=True)
 
     def start(self) -> None:
@@ -143,6 +150,7 @@ class IngestService:
         with self._dialling:
             self._stopping.set()
         self._inbox.close()
+        self._ahead.close()
         if self._connected:
             said = self._client.publish(CENTRE_STATE, _centre_state(online=False), qos=_QOS, retain=True)
             said.wait_for_publish(timeout=0.5)
@@ -162,9 +170,11 @@ class IngestService:
 
     def commit(self, batch: Sequence[Delivery]) -> Outcome:
         """One transaction. Raises StoreUnavailable or RowRefused; then nothing of the batch is stored."""
-        examined, self._examined = self._examined, None
-        if examined is None or batch is not self._batch:
-            examined = [self._examine(delivery) for delivery in batch]
+        ahead = self._examined if batch is self._batch else ()
+        self._examined = ()  # what is taken in is changed by that
+        examined = [
+            known or self._examine(delivery) for delivery, known in zip_longest(batch, ahead)
+        ]
         with writing(self._engine) as connection:
             outcome = take_in(connection, examined, time.time_ns() // 1_000, self._trusted)
         self._stored += outcome.stored
@@ -213,9 +223,9 @@ class IngestService:
     def _work(self) -> None:
         while not self._stopping.is_set():
             if self._suspects:
-                self._batch, self._examined = [self._suspects.popleft()], None
+                self._batch, self._examined = [self._suspects.popleft()], ()
             else:
-                self._batch, self._examined = self._ahead.take()
+                self._batch, self._examined = self._ahead.take(_IDLE_S)
             if self._batch:
                 self._settle_until_done(self._batch)
 
@@ -245,8 +255,8 @@ class IngestService:
             return examine_unread(delivery.topic, delivery.payload, "program or database fails on it")
         return examine(delivery.topic, delivery.payload, self._opener.at(time.time_ns() // 1_000))
 
-    def _next_batch(self) -> list[Delivery]:
-        return self._inbox.take(max_messages=MAX_BATCH_MESSAGES, max_bytes=MAX_BATCH_BYTES, timeout_s=_IDLE_S)
+    def _next_few(self) -> list[Delivery]:
+        return self._inbox.take(max_messages=_FEW_MESSAGES, max_bytes=_FEW_BYTES, timeout_s=_IDLE_S)
 
     def _settle_until_done(self, batch: Sequence[Delivery]) -> None:
         delay_s = _FIRST_RETRY_S
