@@ -172,9 +172,7 @@ class IngestService:
         """One transaction. Raises StoreUnavailable or RowRefused; then nothing of the batch is stored."""
         ahead = self._examined if batch is self._batch else ()
         self._examined = ()  # what is taken in is changed by that
-        examined = [
-            known or self._examine(delivery) for delivery, known in zip_longest(batch, ahead)
-        ]
+        examined = [known or self._examine(delivery) for delivery, known in zip_longest(batch, ahead)]
         with writing(self._engine) as connection:
             outcome = take_in(connection, examined, time.time_ns() // 1_000, self._trusted)
         self._stored += outcome.stored
