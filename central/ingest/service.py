@@ -21,7 +21,7 @@ from typing import Any, Final
 import paho.mqtt.client as mqtt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -153,7 +153,8 @@ class IngestService:
         self._ahead.close()
         if self._connected:
             said = self._client.publish(CENTRE_STATE, _centre_state(online=False), qos=_QOS, retain=True)
-            said.wait_for_publish(timeout=0.5)
+            if said.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:  # else the line has gone: the will says it
+                said.wait_for_publish(timeout=0.5)
         self._client.disconnect()
         self._client.loop_stop()
         self._worker.join(timeout=1.0)
