@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from zoneinfo import ZoneInfo
 
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -28,6 +29,8 @@ from central.identity.opening import Opener
 from central.identity.wiring import identity_service, rules_of, vault_of
 from central.ingest.service import IngestService
 from central.lookup.holding import end_holds
+from central.register.imports.jobs import forget_imports
+from central.register.imports.service import ImportService
 from central.settings import ListenPart, MqttPart, Settings
 from central.store.engine import migrate, open_reader, open_writer
 
@@ -100,6 +103,10 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         watch = WatchService(Watch(writer, reader, _now_us))
         watch.start()
         open_things.callback(watch.stop)
+        if vault is not None:
+            imports = ImportService(writer, reader, vault, ZoneInfo(settings.console.timezone), _now_us)
+            imports.start()
+            open_things.callback(imports.stop)
         if keys is not None:
             orders = OrderService(writer, settings.mqtt, keys, settings.keys)
             orders.start()
@@ -112,7 +119,7 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
             open_things.callback(webhooks.stop)
             if vault is not None:
                 identity = identity_service(
-                    settings, writer, vault, opener, keys.signing[0], also=[end_holds]
+                    settings, writer, vault, opener, keys.signing[0], also=[end_holds, forget_imports]
                 )
                 identity.start()
                 open_things.callback(identity.stop)

@@ -23,17 +23,23 @@ def gateways_of_places(connection: Connection, places: Collection[int], now_us: 
 def gateways_of_person(connection: Connection, person_id: int, now_us: int) -> set[GatewayOf]:
     """Of doors that open for somebody by where they live, by name, or by a category; by rows that were
     merged into this one too."""
-    same = select(person.c.id).where((person.c.id == person_id) | (person.c.merged_into == person_id))
+    return gateways_of_people(connection, [person_id], now_us)
+
+
+def gateways_of_people(connection: Connection, people: Collection[int], now_us: int) -> set[GatewayOf]:
+    """Of doors that open for any of them, in two questions for all; `people` are of one community."""
+    ids = sorted(people)
+    same = select(person.c.id).where(person.c.id.in_(ids) | person.c.merged_into.in_(ids))
     homes = select(residency.c.place_id).where(
         residency.c.person_id.in_(same),
         residency.c.voided_at.is_(None),
         _lasting(residency, now_us),
     )
-    home_of = select(person.c.community_id).where(person.c.id == person_id).scalar_subquery()
+    home_of = select(person.c.community_id).where(person.c.id.in_(ids))
     named = _doors_of_rights(
         or_(
             access_right.c.person_id.in_(same),
-            access_right.c.category.is_not(None) & (access_right.c.community_id == home_of),
+            access_right.c.category.is_not(None) & access_right.c.community_id.in_(home_of),
         ),
         now_us,
     )

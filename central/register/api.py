@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from central.register import api_communities, api_leases, api_people, api_places, api_rights
+from central.register import api_communities, api_imports, api_leases, api_people, api_places, api_rights
 from central.register.office import Office
 
 
@@ -18,6 +18,7 @@ def router(office: Office) -> APIRouter:
         api_people.homes_router,
         api_leases.router,
         api_rights.router,
+        api_imports.router,
     ):
         api.include_router(each(office))
     return api

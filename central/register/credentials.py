@@ -68,7 +68,7 @@ def issue(
     Raises NotThere, BadQuestion; Clash where it is somebody's already.
     """
     the_person(desk, person_id)
-    number = _good_number(kind, number)
+    number = good_number(kind, number)
     since = desk.now_us if valid_from_us is None else valid_from_us
     if valid_until_us is not None and valid_until_us <= since:
         raise BadQuestion("valid_until", "it ends before it begins")
@@ -81,7 +81,7 @@ def issue(
         credential,
         person_id=person_id,
         kind=kind.value,
-        hint=number[-min(_HINT, len(number) // 2) :],
+        hint=hint_of(number),
         sealed=_UNSEALED_YET,
         number_index=index,
         state=state.value,
@@ -200,13 +200,19 @@ def history_of(connection: Connection, community_id: int, credential_id: int) ->
     return list(connection.execute(select(credential_event).where(mine).order_by(credential_event.c.id)))
 
 
-def _good_number(kind: CredentialKind, number: str) -> str:
+def good_number(kind: CredentialKind, number: str) -> str:
+    """As it is kept. Raises BadQuestion."""
     number = number.strip()
     if kind is CredentialKind.ID_CARD:
         number = number.replace(" ", "").upper()
     if not 1 <= len(number) <= _LONGEST or not number.isprintable():
         raise BadQuestion("number", "a credential's number has 1 to 512 characters, as its reader writes it")
     return number
+
+
+def hint_of(number: str) -> str:
+    """At most its last four characters, and of a short one half."""
+    return number[len(number) - min(_HINT, len(number) // 2) :]
 
 
 def _refuse_issued(desk: Desk, kind: CredentialKind, index: bytes) -> None:

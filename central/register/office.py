@@ -57,6 +57,10 @@ class Office:
         """The first moment of a day, in microseconds UTC."""
         return micros(datetime(day.year, day.month, day.day, tzinfo=self.zone))
 
+    def day_of(self, at_us: int) -> date:
+        """The day that a moment lies in."""
+        return datetime.fromtimestamp(at_us / 1_000_000, self.zone).date()
+
     def moment(self, day: date | None) -> int:
         """The beginning of a day; without one, now."""
         return self.now_us() if day is None else self.begins(day)

@@ -116,3 +116,7 @@ class RegisterAct(StrEnum):
     GROUP_ENDED = "group_ended"
     RIGHT_GRANTED = "right_granted"
     RIGHT_ENDED = "right_ended"
+    IMPORT_BEGUN = "import_begun"
+    IMPORT_ENDED = "import_ended"
+    IMPORT_UNDONE = "import_undone"
+    WRONG_ROWS_TAKEN = "wrong_rows_taken"

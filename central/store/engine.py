@@ -14,7 +14,24 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+<<<<<<< HEAD
 from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, inspect, make_url, text
+=======
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Insert,
+    Table,
+    create_engine,
+    event,
+    exc,
+    func,
+    inspect,
+    make_url,
+    select,
+    text,
+)
+>>>>>>> e184334 (Import homes, people, leases and cards from spreadsheets, with preview and undo)
 from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
@@ -240,12 +257,17 @@ def _lock_for_migration(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(6543210987)"))
 
 
-def insert_many(connection: Connection, table: Table, rows: list[tuple[Any, ...]]) -> None:
+def insert_many(
+    connection: Connection, table: Table, rows: list[tuple[Any, ...]], *, with_ids: bool = False
+) -> None:
     """Rows as tuples of all columns but `id`, straight through the driver: several times as fast.
+    `with_ids`: of all columns, with ids of `next_ids`.
 
     On PostgreSQL their months are made where they are missing.
     """
-    names = [column.name for column in table.columns if column.name != "id"]
+    if not rows:
+        return
+    names = [column.name for column in table.columns if with_ids or column.name != "id"]
     if connection.dialect.name == "sqlite":
         before = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES "  # noqa: S608  our own names
         _in_few_statements(connection, before, "", rows)
@@ -256,6 +278,7 @@ def insert_many(connection: Connection, table: Table, rows: list[tuple[Any, ...]
         copy_in(connection, table.name, names, rows)
 
 
+<<<<<<< HEAD
 def upsert_many(
     connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], changing: Sequence[str]
 ) -> None:
@@ -318,6 +341,16 @@ def _in_few_statements(
         values = tuple(chain.from_iterable(rows[at : at + together]))
         connection.exec_driver_sql(before + ", ".join([row] * together) + after, values)
         at += together
+=======
+def next_ids(connection: Connection, table: Table, count: int) -> list[int]:
+    """Ids that nobody else is given, for rows that must know theirs before they are inserted: in this
+    transaction, and before any other row of the table."""
+    if connection.dialect.name == "sqlite":  # whoever writes is alone
+        last = connection.execute(select(func.max(table.c.id))).scalar() or 0
+        return list(range(last + 1, last + 1 + count))
+    drawn = text("SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :count)")
+    return list(connection.execute(drawn, {"name": table.name, "count": count}).scalars())
+>>>>>>> e184334 (Import homes, people, leases and cards from spreadsheets, with preview and undo)
 
 
 def copy_in(connection: Connection, table: str, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

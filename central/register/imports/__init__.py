@@ -1,0 +1,1 @@
+"""Homes, people, residencies, leases and cards from a spreadsheet: read, previewed, imported, undone."""
