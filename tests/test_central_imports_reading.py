@@ -148,13 +148,13 @@ def test_wrong_rows_go_out_with_what_to_write_and_can_be_brought_again() -> None
     kept = RowKept({"name": "=王小明", "room": "101"})
     shown = RowShown(7, Outcome.WRONG, [Fault(Field.RELATION, "relation_missing")], [], kept)
     for form in Format:
-        data = files.wrong_rows([shown], form)
-        found = read(data, form)
+        found = read(files.wrong_rows([shown], form), form)
         assert found.header.unknown == ("行 Row", "列 Column", "请改为 What to write")
         (row,) = islice(found.rows, 2)
         assert row.cells[Field.ROOM] == "101"
-    assert "请填写与房屋的关系" in data.decode("utf-8-sig")
-    assert "'=王小明" in data.decode("utf-8-sig")  # no program takes it for a formula
+    text = files.wrong_rows([shown], Format.CSV).decode("utf-8-sig")
+    assert "请填写与房屋的关系" in text
+    assert "'=王小明" in text  # no program takes it for a formula
 
 
 # --- what a row says

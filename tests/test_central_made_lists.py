@@ -16,7 +16,7 @@ from register_support import EAST, GATE, SITE, WEST, Estate, copied_estate
 from central.fleet.keys import CentreKeys
 from central.fleet.list_service import ListService
 from central.fleet.lists import newest_entries
-from central.fleet.made_lists import Made, due_lists, make_list
+from central.fleet.made_lists import Made, due_lists, keep, make_list, work_out
 from central.register.credential_life import CredentialAct
 from central.register.credentials import change, credentials_of
 from central.settings import MqttPart
@@ -213,3 +213,35 @@ def test_what_changed_is_on_its_way_at_once_signed_and_as_a_difference(
     body = opened(came[EAST][0], trusted(SIGNING.public_key()), Purpose.LIST, SITE, EAST)
     manifest = decode_manifest(body)
     assert (manifest.base, manifest.version, manifest.entries) == (1, 2, 2)
+
+
+def test_a_list_that_was_worked_out_gives_way_to_one_that_was_noted_meanwhile(estate: Estate) -> None:
+    estate.resident("王小明", "101", CARD)
+    made(estate)
+    person = estate.resident("李芳", "101", OTHERS_CARD)
+    with estate.reading() as connection:
+        (due, *_) = (each for each in due_lists(connection, estate.now_us) if each.gateway == GATE)
+        slow = work_out(connection, due, estate.now_us)
+    with estate.desk() as desk:
+        change(desk, credentials_of(desk.connection, desk.community, person)[0].id, CredentialAct.REPORT_LOST)
+    made(estate)
+    with writing(estate.engine) as connection:
+        assert keep(connection, slow, estate.now_us) is None
+    found = entry(estate, GATE, OTHERS_CARD)
+    assert found is not None
+    assert found.lost
+
+
+def test_what_changes_while_a_list_is_worked_out_makes_it_due_again(estate: Estate) -> None:
+    person = estate.resident("王小明", "101", CARD)
+    with estate.reading() as connection:
+        (due, *_) = (each for each in due_lists(connection, estate.now_us) if each.gateway == GATE)
+        slow = work_out(connection, due, estate.now_us)
+    with estate.desk() as desk:
+        change(desk, credentials_of(desk.connection, desk.community, person)[0].id, CredentialAct.REPORT_LOST)
+    with writing(estate.engine) as connection:
+        assert keep(connection, slow, estate.now_us) is not None
+    made(estate)
+    found = entry(estate, GATE, CARD)
+    assert found is not None
+    assert found.lost

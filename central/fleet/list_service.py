@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from central.errors import BrokerUnavailable, OrderRefused, RowRefused, StoreUnavailable
 from central.fleet.keys import CentreKeys
 from central.fleet.lists import gateways_of, messages_for
-from central.fleet.made_lists import Made, due_lists, make_list
+from central.fleet.made_lists import Due, Made, Worked, due_lists, keep, work_out
 from central.ingest.outgoing import Outgoing
 from central.settings import MqttPart
 from central.store.engine import reading, writing
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 ROUND_S: Final = 0.3
 TOGETHER: Final = 25
-"""Lists in one transaction: records that come meanwhile wait no longer than for these."""
+"""Lists noted in one transaction."""
 
 _SEND_S: Final = 5.0
 
@@ -58,12 +58,18 @@ class ListService:
         for first in range(0, len(due), TOGETHER):
             if self._stopping.is_set():
                 break
+            worked = [self._worked_out(each, now_us) for each in due[first : first + TOGETHER]]
             with writing(self._writer) as connection:
-                made = [make_list(connection, each, now_us) for each in due[first : first + TOGETHER]]
+                made = [keep(connection, each, now_us) for each in worked]
             fresh = [each for each in made if each is not None]
             self._send(fresh)
             done += len(fresh)
         return done
+
+    def _worked_out(self, due: Due, now_us: int) -> Worked:
+        """Beside the writer: records that come meanwhile do not wait for it."""
+        with reading(self._reader) as connection:
+            return work_out(connection, due, now_us)
 
     def _send(self, made: list[Made]) -> None:
         if not made or not self._outgoing.connected:

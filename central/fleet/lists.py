@@ -50,6 +50,15 @@ class Lack:
     noted_us: int
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Entries of a list as a row of `sent_list` holds them."""
+
+    digest: bytes
+    entries: int
+    body: bytes
+
+
 def note_list(connection: Connection, site: str, name: str, file: ListFile, now_us: int) -> int:
     """Notes the list that `name`, or every gateway of the site, is to have from now on; returns its id.
 
@@ -61,23 +70,45 @@ def note_list(connection: Connection, site: str, name: str, file: ListFile, now_
             f"the list has version {file.version}, and {newest} is known already at {_called(site, name)};"
             f" gateways never go back: write {newest + 1} or more into it"
         )
-    bodies = [encode_entry(entry) for entry in sorted(file.entries, key=lambda entry: entry.token)]
+    made = packed(file.entries)
+    return note_packed(
+        connection, site, name, made, version=file.version, now_us=now_us, issued_us=file.issued_us
+    )
+
+
+def packed(entries: Iterable[Entry]) -> Packed:
+    """As they are noted; of many this takes a while, and needs no database."""
+    bodies = [encode_entry(entry) for entry in sorted(entries, key=lambda entry: entry.token)]
     digest = ListDigest()
     digest.take(bodies)
+    return Packed(bytes.fromhex(str(digest)), len(bodies), zlib.compress(b"\n".join(bodies)))
+
+
+def note_packed(
+    connection: Connection,
+    site: str,
+    name: str,
+    made: Packed,
+    *,
+    version: int,
+    issued_us: int,
+    now_us: int,
+) -> int:
+    """Of a version that nobody concerned has had (`next_version`); its id."""
     row = {
         "site": site,
         "gateway": name,
-        "version": file.version,
-        "issued_us": file.issued_us,
-        "digest": bytes.fromhex(str(digest)),
-        "entries": len(bodies),
-        "body": zlib.compress(b"\n".join(bodies)),
+        "version": version,
+        "issued_us": issued_us,
+        "digest": made.digest,
+        "entries": made.entries,
+        "body": made.body,
         "noted_at": now_us,
     }
-    made = connection.execute(insert(sent_list).values(row)).inserted_primary_key
+    number = connection.execute(insert(sent_list).values(row)).inserted_primary_key
     _forget(connection, site, name)
-    assert made is not None
-    return int(made[0])
+    assert number is not None
+    return int(number[0])
 
 
 def next_version(connection: Connection, site: str, name: str) -> int:
@@ -88,10 +119,22 @@ def next_version(connection: Connection, site: str, name: str) -> int:
 def newest_entries(connection: Connection, site: str, name: str) -> dict[str, Entry] | None:
     """By token, of the list that was noted last for this gateway alone; None where there is none. Raises
     OrderRefused for one that is damaged."""
+    found = newest_list(connection, site, name)
+    return None if found is None else found[1]
+
+
+def newest_list(connection: Connection, site: str, name: str) -> tuple[int, dict[str, Entry]] | None:
+    """As `newest_entries`, with its id."""
     there = (sent_list.c.site == site) & (sent_list.c.gateway == name)
-    newest = select(sent_list.c.body).where(there).order_by(sent_list.c.id.desc()).limit(1)
-    body = connection.execute(newest).scalar()
-    return None if body is None else _entries(body)
+    newest = select(sent_list.c.id, sent_list.c.body).where(there).order_by(sent_list.c.id.desc()).limit(1)
+    row = connection.execute(newest).one_or_none()
+    return None if row is None else (row.id, _entries(row.body))
+
+
+def newest_id(connection: Connection, site: str, name: str) -> int | None:
+    """Of the list that was noted last for this gateway alone."""
+    there = (sent_list.c.site == site) & (sent_list.c.gateway == name)
+    return connection.execute(select(func.max(sent_list.c.id)).where(there)).scalar()
 
 
 def gateways_of(connection: Connection, site: str) -> list[tuple[str, int | None]]:

@@ -12,13 +12,13 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, select, union, update
 
-from central.fleet.lists import newest_entries, next_version, note_list
+from central.fleet.lists import Packed, newest_id, newest_list, next_version, note_packed, packed
 from central.register.rights import rights_of, tokens_of
 from central.store.list_tables import list_source
 from central.store.register_tables import door_group_door, door_place, rights_changed
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
 from central.visitors.passes import entries_of_passes, next_end_us
-from messages.access_list import LIST_VERSION, Entry, ListFile
+from messages.access_list import Entry
 from messages.site_settings import VISITOR
 
 MOST_PEOPLE: Final = 200
@@ -34,6 +34,18 @@ class Due:
     gateway: str
     people: frozenset[int] | None
     through: int
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """A list that is worked out and not noted yet. `before`: the list that was the newest then; `packed`
+    None: nothing differs from it."""
+
+    due: Due
+    before: int | None
+    packed: Packed | None
+    pass_event: int
+    changes_us: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +78,41 @@ def due_lists(connection: Connection, now_us: int) -> list[Due]:
 def make_list(connection: Connection, due: Due, now_us: int) -> Made | None:
     """Notes the list, and that it is made; None where nothing in it differs from the last. Raises
     OrderRefused."""
-    before = newest_entries(connection, due.site, due.gateway)
+    return keep(connection, work_out(connection, due, now_us), now_us)
+
+
+def work_out(connection: Connection, due: Due, now_us: int) -> Worked:
+    """What is to be in it: of 50,000 people that takes seconds. Reads only. What is changed meanwhile
+    leaves a note later than `due.through`, and makes the list due again. Raises OrderRefused."""
+    newest = newest_list(connection, due.site, due.gateway)
+    before_id, before = (None, None) if newest is None else newest
     events = _newest_pass_events(connection).get(due.site, 0)
-    known = before is not None and due.people is not None and len(due.people) <= MOST_PEOPLE
     visitors = {each.token: each for each in entries_of_passes(connection, due.site, now_us)}
-    if known and before is not None and due.people is not None:
+    if before is not None and due.people is not None and len(due.people) <= MOST_PEOPLE:
         entries, changes_us = _changed_entries(connection, due, before, now_us)
     else:
         rights = rights_of(connection, due.site, due.gateway, now_us)
         entries, changes_us = {each.token: each for each in rights.entries}, rights.changes_us
     merged = {**visitors, **entries}
-    _settle(connection, due, now_us, events, _first(changes_us, next_end_us(connection, due.site, now_us)))
-    if before is not None and before == merged:
+    soonest = _first(changes_us, next_end_us(connection, due.site, now_us))
+    made = None if before == merged else packed(merged.values())
+    return Worked(due, before_id, made, events, soonest)
+
+
+def keep(connection: Connection, worked: Worked, now_us: int) -> Made | None:
+    """Notes what was worked out, within the caller's transaction; None where nothing in it differs from the
+    last, or another one was noted meanwhile: then it is due again."""
+    due = worked.due
+    if newest_id(connection, due.site, due.gateway) != worked.before:
+        return None
+    _settle(connection, due, now_us, worked.pass_event, worked.changes_us)
+    if worked.packed is None:
         return None
     version = next_version(connection, due.site, due.gateway)
-    file = ListFile(LIST_VERSION, version, now_us, tuple(merged.values()))
-    return Made(due.site, due.gateway, note_list(connection, due.site, due.gateway, file, now_us), version)
+    number = note_packed(
+        connection, due.site, due.gateway, worked.packed, version=version, issued_us=now_us, now_us=now_us
+    )
+    return Made(due.site, due.gateway, number, version)
 
 
 def _changed_entries(

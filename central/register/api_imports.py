@@ -191,7 +191,7 @@ def _for_files(api: APIRouter, office: Office) -> None:
         return Made(id=await office.act(who, community, lambda desk: jobs.begin(desk, data)))
 
     @api.post(
-        _HERE + "/{number}/wrong-rows",
+        _HERE + "/{brought}/wrong-rows",
         responses=_FILE,
         response_class=Response,
         summary="The wrong rows as they were written, with what to write instead; for whoever brought them",
@@ -199,12 +199,12 @@ def _for_files(api: APIRouter, office: Office) -> None:
     async def wrong(
         who: Worker,
         community: CommunityId,
-        number: RowId,
+        brought: RowId,
         format: Annotated[Format, Query()] = Format.XLSX,  # noqa: A002
     ) -> Response:
         account = -who.account if who.machine else who.account
-        rows = await office.act(who, community, lambda desk: _taken(desk, number, account))
-        return _sent(files.wrong_rows(rows, format), f"liuhen-import-{number}-wrong.{format}", format)
+        rows = await office.act(who, community, lambda desk: _taken(desk, brought, account))
+        return _sent(files.wrong_rows(rows, format), f"liuhen-import-{brought}-wrong.{format}", format)
 
 
 def _for_looking(api: APIRouter, office: Office) -> None:
@@ -220,9 +220,9 @@ def _for_looking(api: APIRouter, office: Office) -> None:
         )
         return [ImportOut.of(row) for row in rows]
 
-    @api.get(_HERE + "/{number}", summary="How an import stands")
-    async def one(who: Worker, community: CommunityId, number: RowId) -> OneImportOut:
-        row = await office.ask(who, community, lambda db: jobs.one_import(db, community, number))
+    @api.get(_HERE + "/{brought}", summary="How an import stands")
+    async def one(who: Worker, community: CommunityId, brought: RowId) -> OneImportOut:
+        row = await office.ask(who, community, lambda db: jobs.one_import(db, community, brought))
         headings = jobs.headings_of(office.vault, row) if row.sealed is not None else None
         return OneImportOut(
             **ImportOut.of(row).model_dump(),
@@ -230,23 +230,23 @@ def _for_looking(api: APIRouter, office: Office) -> None:
             unknown_columns=None if headings is None else headings.unknown,
         )
 
-    @api.get(_HERE + "/{number}/rows", summary="What its rows come to, a page in the order of the file")
+    @api.get(_HERE + "/{brought}/rows", summary="What its rows come to, a page in the order of the file")
     async def rows(  # noqa: PLR0917  FastAPI passes them by name
         who: Worker,
         community: CommunityId,
-        number: RowId,
+        brought: RowId,
         outcome: Annotated[list[Outcome], Query(description="these alone")] = [],  # noqa: B006  FastAPI copies it
         kept: Annotated[bool, Query(description="those alone of which an undo left something")] = False,  # noqa: FBT002
         after: Annotated[int, Query(ge=0, le=MAX_ID, description="`next_after` of the page before")] = 0,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> RowsOut:
         def asked(db: Connection) -> list[jobs.RowShown]:
-            jobs.one_import(db, community, number)
+            jobs.one_import(db, community, brought)
             return jobs.rows_of(
                 db,
                 office.vault,
                 community,
-                number,
+                brought,
                 outcomes=outcome,
                 kept_alone=kept,
                 after=after,
@@ -262,23 +262,25 @@ def _for_looking(api: APIRouter, office: Office) -> None:
 
 
 def _for_acts(api: APIRouter, office: Office) -> None:
-    @api.post(_HERE + "/{number}/consent", status_code=202, summary="Import the good rows; goes on by itself")
-    async def consent(who: Worker, community: CommunityId, number: RowId, said: ConsentIn) -> None:
+    @api.post(
+        _HERE + "/{brought}/consent", status_code=202, summary="Import the good rows; goes on by itself"
+    )
+    async def consent(who: Worker, community: CommunityId, brought: RowId, said: ConsentIn) -> None:
         await office.act(
-            who, community, lambda desk: jobs.consent(desk, number, without_wrong=said.without_wrong)
+            who, community, lambda desk: jobs.consent(desk, brought, without_wrong=said.without_wrong)
         )
 
-    @api.post(_HERE + "/{number}/stop", status_code=204, summary="Stop; what is imported stays")
-    async def stop(who: Worker, community: CommunityId, number: RowId) -> None:
-        await office.act(who, community, lambda desk: jobs.stop(desk, number))
+    @api.post(_HERE + "/{brought}/stop", status_code=204, summary="Stop; what is imported stays")
+    async def stop(who: Worker, community: CommunityId, brought: RowId) -> None:
+        await office.act(who, community, lambda desk: jobs.stop(desk, brought))
 
-    @api.post(_HERE + "/{number}/discard", status_code=204, summary="Do not import it: forget it")
-    async def discard(who: Worker, community: CommunityId, number: RowId) -> None:
-        await office.act(who, community, lambda desk: jobs.discard(desk, number))
+    @api.post(_HERE + "/{brought}/discard", status_code=204, summary="Do not import it: forget it")
+    async def discard(who: Worker, community: CommunityId, brought: RowId) -> None:
+        await office.act(who, community, lambda desk: jobs.discard(desk, brought))
 
-    @api.post(_HERE + "/{number}/undo", status_code=202, summary="Take all of it back; goes on by itself")
-    async def undo(who: Worker, community: CommunityId, number: RowId, why: Reason) -> None:
-        await office.act(who, community, lambda desk: jobs.undo(desk, number, reason=why.reason))
+    @api.post(_HERE + "/{brought}/undo", status_code=202, summary="Take all of it back; goes on by itself")
+    async def undo(who: Worker, community: CommunityId, brought: RowId, why: Reason) -> None:
+        await office.act(who, community, lambda desk: jobs.undo(desk, brought, reason=why.reason))
 
 
 async def _body(request: Request) -> bytes:

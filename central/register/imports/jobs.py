@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select, update
 
-from central.errors import Clash, IdentityDamaged
+from central.errors import Clash, IdentityDamaged, NotThere
 from central.identity.vault import Vault
-from central.register.desk import Desk, GatewayOf, row_of
+from central.register.desk import Desk, GatewayOf
 from central.register.imports.faults import Fault
 from central.register.imports.plan_row import Difference
 from central.register.imports.reading import format_of
@@ -46,6 +46,9 @@ class RowKept(Struct, frozen=True, omit_defaults=True):
     cells: dict[str, str] = {}
     odd: dict[str, str] = {}
     differences: list[Difference] = []
+
+
+BUT_THE_FILE: Final = [column for column in register_import.c if column.name != "file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,19 +174,20 @@ def the_import(desk: Desk, number: int) -> Any:
 
 
 def one_import(connection: Connection, community: int, number: int) -> Any:
-    """Raises NotThere."""
-    return row_of(connection, register_import, community, number, "import")
+    """All but its file. Raises NotThere."""
+    mine = (register_import.c.id == number) & (register_import.c.community_id == community)
+    found = connection.execute(select(*BUT_THE_FILE).where(mine)).one_or_none()
+    if found is None:
+        raise NotThere("no such import in this community")
+    return found
 
 
 def imports_of(connection: Connection, community: int, *, before: int | None, limit: int) -> list[Any]:
     """Newest first."""
-    asked = select(*_TOLD).where(register_import.c.community_id == community)
+    asked = select(*BUT_THE_FILE).where(register_import.c.community_id == community)
     if before is not None:
         asked = asked.where(register_import.c.id < before)
     return list(connection.execute(asked.order_by(register_import.c.id.desc()).limit(limit)))
-
-
-_TOLD: Final = [column for column in register_import.c if column.name != "file"]
 
 
 def headings_of(vault: Vault, row: Any) -> Headings | None:

@@ -22,7 +22,7 @@ from central.register.imports import undoing
 from central.register.imports.bulk import Ids
 from central.register.imports.columns import HEADINGS, Field
 from central.register.imports.faults import Fault
-from central.register.imports.jobs import Headings, RowKept, row_shown, seal_kept, settle
+from central.register.imports.jobs import BUT_THE_FILE, Headings, RowKept, row_shown, seal_kept, settle
 from central.register.imports.known import Indexed, Known, indexed
 from central.register.imports.plan import Planner
 from central.register.imports.plan_row import Planned
@@ -104,8 +104,10 @@ class Worker:
     # --- reading the file, and what it comes to
 
     def _read(self, row: Any) -> None:
-        name = f"import_file:{row.id}"
-        data = self.vault.open_register(row.community_id, name, row.file)
+        with reading(self.reader) as connection:
+            asked = select(register_import.c.file).where(register_import.c.id == row.id)
+            sealed = connection.execute(asked).scalar_one()
+        data = self.vault.open_register(row.community_id, f"import_file:{row.id}", sealed)
         with writing(self.writer) as connection:
             self._held(connection, row.id)
             connection.execute(delete(import_row).where(import_row.c.import_id == row.id))
@@ -300,7 +302,7 @@ class Worker:
 
     @staticmethod
     def _row(connection: Connection, number: int, *, lock: bool = False) -> Any:
-        asked = select(register_import).where(register_import.c.id == number)
+        asked = select(*BUT_THE_FILE).where(register_import.c.id == number)
         found = connection.execute(asked.with_for_update() if lock else asked).one_or_none()
         if found is None:
             raise TakenOver
