@@ -1,12 +1,12 @@
-"""A whole community from a workbook into the register, as a page does it: brought, previewed, agreed to, imported.
+"""A community from a workbook into the register, as a page does it: brought, previewed, agreed to, imported.
 
-`python -m bench import [--people 50000] [--engine sqlite|postgresql|both] [--form xlsx|csv]`. Through the API of
-the application, with the service of the centre that does the work on a thread of its own, on a database with
-its durable settings. Counted from the first byte that is sent until the import says that it is done, with
-consent given at once; PASS where that is under a minute on each engine, progress was told on the way, and
-every person, home and card is there. Beside it stand the longest time for which the writer's connection was
-held at once, as records that come meanwhile wait for that, and bringing the same file again. Figures taken
-beside other work mean nothing.
+`python -m bench import [--people 50000] [--engine sqlite|postgresql|both] [--form xlsx|csv]`. Through the
+API of the application, with the service of the centre that does the work on a thread of its own, on a
+database with its durable settings. Counted from the first byte that is sent until the import says that it is
+done, with consent given at once; PASS where that is under a minute on each engine, progress was told on the
+way, and every person, home and card is there. Beside it stand the longest time for which the writer's
+connection was held at once, as records that come meanwhile wait for that, and bringing the same file again.
+Figures taken beside other work mean nothing.
 """
 
 from __future__ import annotations
@@ -59,17 +59,8 @@ _ZONE: Final = ZoneInfo("Asia/Shanghai")
 _LOOK_S: Final = 0.2
 _BEGUN_ON_THE_WAY_AND_ENDED: Final = 3
 _HEADINGS: Final = [
-    "小区",
-    "楼栋",
-    "单元",
-    "室",
-    "姓名",
-    "证件号码",
-    "电话",
-    "与房屋关系",
-    "入住日期",
-    "卡类型",
-    "卡号",
+    *("小区", "楼栋", "单元", "室", "姓名", "证件号码"),
+    *("电话", "与房屋关系", "入住日期", "卡类型", "卡号"),
 ]
 _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 

@@ -262,9 +262,7 @@ def _for_looking(api: APIRouter, office: Office) -> None:
 
 
 def _for_acts(api: APIRouter, office: Office) -> None:
-    @api.post(
-        _HERE + "/{brought}/consent", status_code=202, summary="Import the good rows; goes on by itself"
-    )
+    @api.post(_HERE + "/{brought}/consent", status_code=202, summary="Import the good rows")
     async def consent(who: Worker, community: CommunityId, brought: RowId, said: ConsentIn) -> None:
         await office.act(
             who, community, lambda desk: jobs.consent(desk, brought, without_wrong=said.without_wrong)
@@ -278,7 +276,7 @@ def _for_acts(api: APIRouter, office: Office) -> None:
     async def discard(who: Worker, community: CommunityId, brought: RowId) -> None:
         await office.act(who, community, lambda desk: jobs.discard(desk, brought))
 
-    @api.post(_HERE + "/{brought}/undo", status_code=202, summary="Take all of it back; goes on by itself")
+    @api.post(_HERE + "/{brought}/undo", status_code=202, summary="Take all of it back")
     async def undo(who: Worker, community: CommunityId, brought: RowId, why: Reason) -> None:
         await office.act(who, community, lambda desk: jobs.undo(desk, brought, reason=why.reason))
 

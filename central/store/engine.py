@@ -14,13 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-<<<<<<< HEAD
-from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, inspect, make_url, text
-=======
 from sqlalchemy import (
     Connection,
     Engine,
-    Insert,
     Table,
     create_engine,
     event,
@@ -31,7 +27,6 @@ from sqlalchemy import (
     select,
     text,
 )
->>>>>>> e184334 (Import homes, people, leases and cards from spreadsheets, with preview and undo)
 from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
@@ -265,8 +260,6 @@ def insert_many(
 
     On PostgreSQL their months are made where they are missing.
     """
-    if not rows:
-        return
     names = [column.name for column in table.columns if with_ids or column.name != "id"]
     if connection.dialect.name == "sqlite":
         before = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES "  # noqa: S608  our own names
@@ -278,7 +271,6 @@ def insert_many(
         copy_in(connection, table.name, names, rows)
 
 
-<<<<<<< HEAD
 def upsert_many(
     connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], changing: Sequence[str]
 ) -> None:
@@ -341,7 +333,8 @@ def _in_few_statements(
         values = tuple(chain.from_iterable(rows[at : at + together]))
         connection.exec_driver_sql(before + ", ".join([row] * together) + after, values)
         at += together
-=======
+
+
 def next_ids(connection: Connection, table: Table, count: int) -> list[int]:
     """Ids that nobody else is given, for rows that must know theirs before they are inserted: in this
     transaction, and before any other row of the table."""
@@ -350,7 +343,6 @@ def next_ids(connection: Connection, table: Table, count: int) -> list[int]:
         return list(range(last + 1, last + 1 + count))
     drawn = text("SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :count)")
     return list(connection.execute(drawn, {"name": table.name, "count": count}).scalars())
->>>>>>> e184334 (Import homes, people, leases and cards from spreadsheets, with preview and undo)
 
 
 def copy_in(connection: Connection, table: str, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -104,7 +104,8 @@ class Bulk:
             new: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
             connection.execute(update(table).where(table.c.id == bindparam("the_id")).values(new), values)
         for table in metadata.sorted_tables:
-            insert_many(connection, table, self._rows.get(table, []), with_ids=table in KNOWN_BY_ID)
+            if rows := self._rows.get(table):
+                insert_many(connection, table, rows, with_ids=table in KNOWN_BY_ID)
         self._updates.clear()
         self._rows.clear()
 
