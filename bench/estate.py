@@ -24,6 +24,7 @@ from bench.broker import Broker
 from bench.plan import Board, Building, Door, Plan
 from bench.processes import Child
 from bench.wiring import Wiring, scene_text
+from central.accounts.who import Role
 from drivers.base import CredentialKind, Tokenise, pin_number
 from firmware_sim.control import Control
 from firmware_sim.people import Person, make_people
@@ -130,9 +131,9 @@ class Estate:
         headers = {"Authorization": f"Bearer {self._token}"}
         return httpx.get(f"{self.address}{path}", headers=headers, timeout=10)
 
-    def cookie(self) -> SetCookieParam:
-        """For a browser: an officer has signed in there."""
-        return {"name": "liuhen", "value": console.session(self.database), "url": self.address}
+    def cookie(self, role: Role = Role.OFFICER) -> SetCookieParam:
+        """For a browser: somebody of that role has signed in there."""
+        return {"name": "liuhen", "value": console.session(self.database, role), "url": self.address}
 
     def wait_for_devices(self, limit_s: float) -> bool:
         """Until the centre has heard that every reader and lock board works; False if that takes too long."""

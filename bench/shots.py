@@ -1,4 +1,4 @@
-"""Pictures of the page in both languages, both colour schemes and two widths, and of its rarer states.
+"""Pictures of every page in both languages, both colour schemes and two widths, and of rarer states of Now.
 
 `python -m bench.shots [folder]`; `./liuhen shots` sets up what it needs first.
 """
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,8 @@ from bench.estate import SITE, Estate
 from bench.plan import BUILDINGS, Plan
 from bench.prefill import PREPARED_EPOCH, prepared
 from bench.processes import ProcessFailed
+from central.accounts.who import Role
+from central.console.registry import all_pages
 from central.errors import CentralError
 from messages.chain import record_hash
 from messages.topics import GatewayTopic, Leaf
@@ -74,20 +77,20 @@ class Camera:
         scheme: _Scheme,
         width: int,
         meanwhile: Callable[[Page], None] = lambda _: None,
+        path: str = "/",
     ) -> None:
-        """`meanwhile` happens to the loaded page before the picture is taken."""
+        """`meanwhile` happens to the loaded page before the picture is taken. `path`: of the page."""
         view = self._browser.new_context(
             viewport={"width": width, "height": _WIDTHS[width]}, color_scheme=scheme, device_scale_factor=1
         )
         view.add_cookies([cookie])
         page = view.new_page()
-        page.goto(f"{address}/?lang={language}")
-        page.wait_for_selector(".gateway")
+        page.goto(f"{address}{path}{'&' if '?' in path else '?'}lang={language}", wait_until="load")
         meanwhile(page)
-        path = self._folder / f"{state}-{language}-{scheme}-{width}.png"
-        page.screenshot(path=path, full_page=width < _WIDE)
+        file = self._folder / f"{state}-{language}-{scheme}-{width}.png"
+        page.screenshot(path=file, full_page=width < _WIDE)
         view.close()
-        print(path, flush=True)
+        print(file, flush=True)
 
 
 def main() -> None:
@@ -124,10 +127,7 @@ def _alive(folder: Path, camera: Camera) -> None:
         with estate.control as control:
             control.set_community_rate(0)
         _wait("the rest", lambda: all(_gateway(estate, place.name)["complete"] for place in BUILDINGS))
-        for language in _LANGUAGES:
-            for scheme in _SCHEMES:
-                for width in _WIDTHS:
-                    camera.take("live", estate.address, estate.cookie(), language, scheme, width)
+        _every_page(estate, camera)
         _break(estate)
         for language in _LANGUAGES:
             camera.take("trouble", estate.address, estate.cookie(), language, "light", 1280)
@@ -135,6 +135,16 @@ def _alive(folder: Path, camera: Camera) -> None:
         camera.take(
             "lost", estate.address, estate.cookie(), "zh", "light", 1280, lambda page: _lose(estate, page)
         )
+
+
+def _every_page(estate: Estate, camera: Camera) -> None:
+    """Each that is registered, as the first role that sees it."""
+    for page in all_pages():
+        cookie = estate.cookie(next(role for role in Role if role in page.roles))
+        for number, path in enumerate((page.path, *page.pictures)):
+            name = f"{page.name}-{number}" if number else page.name
+            for language, scheme, width in product(_LANGUAGES, _SCHEMES, _WIDTHS):
+                camera.take(name, estate.address, cookie, language, scheme, width, path=path)
 
 
 def _break(estate: Estate) -> None:

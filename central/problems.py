@@ -63,14 +63,18 @@ _STATUS: dict[type[Exception], int] = {
 
 
 Answer = Callable[[Request, Exception], Awaitable[JSONResponse]]
-AsPage = Callable[[Request, Response], Response]
+AsPage = Callable[[Request, Response], Awaitable[Response]]
 """A problem as whoever asked wants to be told of it."""
 
 
-def install(app: FastAPI, as_page: AsPage = lambda _request, problem: problem) -> None:
+async def _as_it_is(_request: Request, problem: Response) -> Response:
+    return problem
+
+
+def install(app: FastAPI, as_page: AsPage = _as_it_is) -> None:
     def add(kind: type[Exception], answer: Answer) -> None:
         async def told(request: Request, error: Exception) -> Response:
-            return as_page(request, await answer(request, error))
+            return await as_page(request, await answer(request, error))
 
         app.add_exception_handler(kind, told)
 

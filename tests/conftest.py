@@ -28,6 +28,8 @@ TOGETHER = (
     "tests/test_central_console_frame.py",
     "tests/test_central_console_homes.py",
     "tests/test_central_console_visitors.py",
+    "tests/test_central_console_now.py",
+    "tests/test_central_console_look_up.py",
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from central.alarms.kinds import AlarmKind, Urgency
+from central.lookup.words import Act, Asked, Basis, Purpose, Shown
 from messages.model import Kind, Reason
 
 
@@ -185,3 +187,77 @@ ROLES: dict[str, str] = {
     "administrator": N_("Administrator"),
     "resident": N_("Resident"),
 }
+
+ALARMS: dict[str, str] = {
+    AlarmKind.DURESS: N_("opened under threat"),
+    AlarmKind.FORCED: N_("door was forced"),
+    AlarmKind.HELD: N_("door stands open too long"),
+    AlarmKind.TAMPER: N_("device was tampered with"),
+    AlarmKind.FIRE: N_("fire alarm"),
+    AlarmKind.LOST_CARD: N_("a card reported lost was used"),
+    AlarmKind.REPEATED_TRIES: N_("many refused tries"),
+    AlarmKind.LOCK_NOT_DRIVEN: N_("lock did not open"),
+    AlarmKind.READER_LOST: N_("reader does not answer"),
+    AlarmKind.LOCK_LOST: N_("lock does not answer"),
+    AlarmKind.MAINS_FAILED: N_("no mains power"),
+    AlarmKind.BATTERY_LOW: N_("battery nearly empty"),
+    AlarmKind.STORAGE: N_("disk has trouble"),
+    AlarmKind.RECORDS_LOST: N_("records are lost"),
+    AlarmKind.CLOCK_OFF: N_("clock is off"),
+    AlarmKind.GATEWAY_SILENT: N_("gateway is silent"),
+    AlarmKind.GAP: N_("records do not arrive"),
+    AlarmKind.INTEGRITY: N_("records do not fit together"),
+}
+
+URGENCIES: dict[str, str] = {
+    Urgency.NOW: N_("go and look now"),
+    Urgency.TODAY: N_("today"),
+    Urgency.NOTED: N_("when there is time"),
+}
+
+PURPOSES: dict[str, str] = {
+    Purpose.CRIMINAL_CASE: N_("Criminal case"),
+    Purpose.PUBLIC_ORDER_CASE: N_("Public order case"),
+    Purpose.MISSING_PERSON: N_("Missing person"),
+    Purpose.RESCUE: N_("Rescue or emergency"),
+    Purpose.LOST_CARD: N_("Use of a lost card"),
+    Purpose.DOOR_FAULT: N_("Fault of a door"),
+}
+
+BASES: dict[str, str] = {
+    Basis.CRIMINAL_PROCEDURE: N_("Criminal Procedure Law"),
+    Basis.PUBLIC_SECURITY_PENALTIES: N_("Public Security Administration Penalties Law"),
+    Basis.PEOPLES_POLICE: N_("People's Police Law"),
+    Basis.COUNTER_TERRORISM: N_("Counter-Terrorism Law"),
+    Basis.EMERGENCY_RESPONSE: N_("Emergency Response Law"),
+    Basis.DATA_SECURITY: N_("Data Security Law"),
+}
+
+QUESTIONS: dict[str, str] = {
+    Asked.PERSON: N_("Person"),
+    Asked.CARD: N_("Card"),
+    Asked.ROOM: N_("Room"),
+    Asked.DOOR: N_("Door"),
+    Asked.BUILDING: N_("Building"),
+    Asked.SITE: N_("Whole estate"),
+    Asked.UNREGISTERED: N_("Let in, in no register"),
+    Asked.DENIED: N_("Refused tries"),
+    Asked.LOST_CARD: N_("Tries with lost cards"),
+    Asked.REMOTE_RELEASE: N_("Remote releases"),
+}
+"""What a look-up asks about."""
+
+ACTS: dict[str, str] = {
+    Act.WHOLE: N_("the whole answer"),
+    Act.EXPORT: N_("a case file"),
+    Act.HOLD: N_("to hold it for the case"),
+}
+"""What a second person's word is asked for."""
+
+FIELDS: dict[str, str] = {
+    Shown.NAME: N_("Name"),
+    Shown.ID_NUMBER: N_("ID number"),
+    Shown.HOME: N_("Home"),
+    Shown.CARD: N_("Card number"),
+}
+"""What is masked until it is revealed."""

@@ -74,6 +74,18 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of the entries somebody watches: of one gateway, of some kinds; None: of all."""
+
+    site: str | None = None
+    gateway: str | None = None
+    kinds: frozenset[str] | None = None
+
+
+EVERYTHING: Final = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     entries: Sequence[Entry]
     next_cursor: str | None
@@ -107,18 +119,25 @@ def entries_of_door(connection: Connection, question: Question) -> Page:
     return Page(page, _cursor(page[-1]) if more else None)
 
 
-def newest(connection: Connection, count: int, sites: Collection[str]) -> list[Entry]:
+def newest(
+    connection: Connection, count: int, sites: Collection[str], wanted: Wanted = EVERYTHING
+) -> list[Entry]:
     """The `count` entries of `sites` that arrived last, the newest first."""
-    query = (
-        _entries().where(_worth_a_line(), gateway.c.site.in_(sites)).order_by(record.c.id.desc()).limit(count)
-    )
+    here = (_worth_a_line(), gateway.c.site.in_(sites), *_of(wanted))
+    query = _entries().where(*here).order_by(record.c.id.desc()).limit(count)
     return [_entry(row) for row in connection.execute(query)]
 
 
-def arrived_after(connection: Connection, number: int, count: int, sites: Collection[str]) -> list[Entry]:
+def arrived_after(
+    connection: Connection,
+    number: int,
+    count: int,
+    sites: Collection[str],
+    wanted: Wanted = EVERYTHING,
+) -> list[Entry]:
     """Up to `count` entries of `sites` that arrived after the one numbered `number`, in order of arrival."""
-    here = (record.c.id > number) & gateway.c.site.in_(sites)
-    query = _entries().where(here, _worth_a_line()).order_by(record.c.id).limit(count)
+    here = (record.c.id > number, gateway.c.site.in_(sites), _worth_a_line(), *_of(wanted))
+    query = _entries().where(*here).order_by(record.c.id).limit(count)
     return [_entry(row) for row in connection.execute(query)]
 
 
@@ -129,6 +148,17 @@ def newest_id(connection: Connection) -> int:
 
 def _entries() -> Any:
     return select(*_SHOWN, gateway.c.site, gateway.c.name).join_from(record, gateway)
+
+
+def _of(wanted: Wanted) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.site is not None:
+        conditions.append(gateway.c.site == wanted.site)
+    if wanted.gateway is not None:
+        conditions.append(gateway.c.name == wanted.gateway)
+    if wanted.kinds is not None:
+        conditions.append(record.c.kind.in_(sorted(wanted.kinds)))
+    return conditions
 
 
 def _worth_a_line() -> ColumnElement[bool]:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from central.accounts.book import sites_of
 from central.errors import StoreUnavailable
-from central.lookup.entries import Entry, arrived_after, newest_id
+from central.lookup.entries import EVERYTHING, Entry, Wanted, arrived_after, newest_id
 from central.store.questions import Questions
 
 LOOK_EVERY_S = 0.3
@@ -48,14 +48,16 @@ async def follow(
     stopping: threading.Event,
     gone: Callable[[], Awaitable[bool]],
     communities: Collection[int],
+    *,
+    wanted: Wanted = EVERYTHING,
 ) -> AsyncIterator[News]:
-    """Yields what arrives of these communities after the record numbered `after` (None: from now on). Ends
-    when the centre stops or the other side has gone."""
+    """Yields what arrives of these communities after the record numbered `after` (None: from now on), and is
+    wanted. Ends when the centre stops or the other side has gone."""
     at = after
     silent_s = 0.0
     while not stopping.is_set() and not await gone():
         with contextlib.suppress(StoreUnavailable):  # the health endpoint says it; the feed goes on after it
-            news = await questions.ask(partial(_look, after=at, communities=communities))
+            news = await questions.ask(partial(_look, after=at, communities=communities, wanted=wanted))
             at = news.number
             if news.entries or news.begin_again or silent_s >= COMMENT_EVERY_S:
                 silent_s = 0.0
@@ -64,15 +66,14 @@ async def follow(
         silent_s += LOOK_EVERY_S
 
 
-def _look(connection: Connection, after: int | None, communities: Collection[int]) -> News:
+def _look(connection: Connection, after: int | None, communities: Collection[int], wanted: Wanted) -> News:
     last = newest_id(connection)
     if after is None:
         return News(last)
     if after > last:
         return News(last, begin_again=True)
-    entries = arrived_after(
-        connection, max(after, last - MAX_REPLAYED), MAX_REPLAYED, sites_of(connection, communities)
-    )
+    sites = sites_of(connection, communities)
+    entries = arrived_after(connection, max(after, last - MAX_REPLAYED), MAX_REPLAYED, sites, wanted)
     return News(entries[-1].id if entries else after, entries)
 
 

@@ -1,79 +1,114 @@
-"""The page Now 实时: entries as they arrive, and how complete each gateway is.
+"""The page Now 实时: alarms, entries as they arrive, a map of the estate, and how complete each gateway is.
 
 It stands at the beginning: whoever may not see it is led to the first page that they may.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from sqlalchemy import Connection
 
 from central.accounts.book import sites_of
-from central.accounts.who import Who
+from central.accounts.who import Role, Who
+from central.alarms import book as alarms
+from central.alarms import webhooks
+from central.alarms.api import by_of
 from central.console.centre import Centre
 from central.console.frame import first_path
 from central.console.guard import Anybody, page_for
+from central.console.pages.now.estate_map import estate_map
 from central.console.registry import Page, Section
 from central.console.views import Language
-from central.console.words import N_
+from central.console.words import N_, TROUBLES
+from central.errors import Clash
 from central.fleet.api import WATCHERS
 from central.fleet.completeness import Completeness, completeness
 from central.lookup.api import READERS
-from central.lookup.entries import Entry, newest
+from central.lookup.entries import Entry, Wanted, newest
 from central.lookup.feed import as_events, follow
+from messages.model import Kind
 
 ROWS = 100
+MOST_ALARMS = 20
 _SEE_OTHER = 303
-
 
 PAGES = [Page("now", "/", N_("Now"), Section.NOW, frozenset({*READERS, *WATCHERS}))]
 
 Watcher = Annotated[Who, page_for(*WATCHERS)]
 Reader = Annotated[Who, page_for(*READERS)]
+SeesTo = Annotated[Who, page_for(Role.OPERATOR, Role.OFFICER)]
+
+_KINDS: Final[Mapping[str, frozenset[str]]] = {
+    "refused": frozenset({Kind.ACCESS_DENIED}),
+    "trouble": frozenset(TROUBLES),
+}
+_PLACE = r"^[a-z0-9][a-z0-9-]{0,31}/[a-z0-9][a-z0-9-]{0,31}$"
+
+
+def filter_of(
+    at: Annotated[str, Query(pattern=rf"^$|{_PLACE}", description="site/gateway")] = "",
+    only: Literal["", "refused", "trouble"] = "",
+) -> Wanted:
+    site, _, gateway = at.partition("/")
+    return Wanted(site or None, gateway or None, _KINDS.get(only))
+
+
+Filter = Annotated[Wanted, Depends(filter_of)]
 
 
 def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
-    questions, views, stopping = centre.questions, centre.views, centre.stopping
+    _now(pages, centre)
+    _parts(pages, centre)
+    _alarms(pages, centre)
+    return pages
 
+
+def _now(pages: APIRouter, centre: Centre) -> None:
     @pages.get("/", response_class=HTMLResponse)
-    async def now_page(who: Anybody, lang: Language = None) -> Response:
+    async def now_page(
+        who: Anybody, wanted: Filter, at: str = "", only: str = "", lang: Language = None
+    ) -> Response:
         if who.role not in PAGES[0].roles:
             path = first_path(who.role)
             return RedirectResponse(path, _SEE_OTHER) if path else centre.show(who, lang, "nothing.html", "")
-        entries, gateways = await questions.ask(lambda db: _seen(db, who))
-        newest_id = entries[0].id if entries else 0
-        by_time = sorted(entries, key=lambda entry: entry.at_us, reverse=True)
-        values: dict[str, Any] = {
-            "entries": by_time,
-            "places": _places(gateways),
-            "gateways": gateways,
-            "newest_id": newest_id,
-            "rows_kept": ROWS,
-            "reads": who.role in READERS,
-            "watches": who.role in WATCHERS,
-        }
-        return centre.show(who, lang, "now/now.html", "now", **values)
+        values = await centre.questions.ask(lambda db: _seen(db, who, wanted, centre.now_us()))
+        return centre.show(who, lang, "now/now.html", "now", **values, rows_kept=ROWS, at=at, only=only)
+
+
+def _parts(pages: APIRouter, centre: Centre) -> None:
+    questions, views = centre.questions, centre.views
 
     @pages.get("/parts/gateways", response_class=HTMLResponse)
     async def gateways_part(who: Watcher, lang: Language = None) -> str:
         gateways = await questions.ask(lambda db: _gateways(db, who))
         return views.render(lang, "now/gateways.html", {"gateways": gateways})
 
+    @pages.get("/parts/map", response_class=HTMLResponse)
+    async def map_part(who: Watcher, lang: Language = None) -> str:
+        estates = await questions.ask(lambda db: estate_map(db, who.communities, _gateways(db, who)))
+        return views.render(lang, "now/map.html", {"estates": estates})
+
     @pages.get("/parts/entries")
     async def entries_stream(
         request: Request,
         who: Reader,
+        wanted: Filter,
+        *,
         after: Annotated[int, Query(ge=0, le=2**62)],
         last_event_id: Annotated[str | None, Header(pattern=r"^\d{1,18}$")] = None,
         lang: Language = None,
     ) -> StreamingResponse:
         start = int(last_event_id) if last_event_id is not None else after
-        found = follow(questions, start, stopping, request.is_disconnected, who.communities)
+        found = follow(
+            questions, start, centre.stopping, request.is_disconnected, who.communities, wanted=wanted
+        )
 
         async def as_rows(entries: Sequence[Entry]) -> list[str]:
             places = _places(await questions.ask(lambda db: _gateways(db, who)))
@@ -81,13 +116,59 @@ def router(centre: Centre) -> APIRouter:
 
         return StreamingResponse(as_events(found, as_rows), media_type="text/event-stream")
 
-    return pages
+
+def _alarms(pages: APIRouter, centre: Centre) -> None:
+    async def shown(who: Who, lang: str | None) -> str:
+        values = await centre.questions.ask(lambda db: _alarms_of(db, who, centre.now_us()))
+        return centre.views.render(lang, "now/alarms.html", values)
+
+    @pages.get("/parts/alarms", response_class=HTMLResponse)
+    async def alarms_part(who: Watcher, lang: Language = None) -> str:
+        return await shown(who, lang)
+
+    @pages.post("/alarms/{alarm}/seen", response_class=HTMLResponse)
+    async def seen(
+        request: Request, who: SeesTo, alarm: Annotated[int, InPath(ge=1, le=2**53)], lang: Language = None
+    ) -> Response:
+        """What somebody else saw to a moment ago is seen to: that is no error."""
+
+        def change(db: Connection) -> None:
+            sites, now_us = sites_of(db, who.communities), centre.now_us()
+            alarms.see_to(db, alarm, sites, who=by_of(who), note_="", now_us=now_us)
+            webhooks.announce_seen(db, alarm, now_us)
+
+        with contextlib.suppress(Clash):
+            await centre.changes.make(change)
+        if "hx-request" in request.headers:
+            return HTMLResponse(await shown(who, lang))
+        return RedirectResponse("/", _SEE_OTHER)
 
 
-def _seen(connection: Connection, who: Who) -> tuple[list[Entry], list[Completeness]]:
+def _seen(connection: Connection, who: Who, wanted: Wanted, now_us: int) -> dict[str, Any]:
+    reads, watches = who.role in READERS, who.role in WATCHERS
     sites = sites_of(connection, who.communities)
-    entries = newest(connection, ROWS, sites) if who.role in READERS else []
-    return entries, _gateways(connection, who) if who.role in WATCHERS else []
+    entries = newest(connection, ROWS, sites, wanted) if reads else []
+    gateways = _gateways(connection, who) if watches else []
+    return {
+        "entries": sorted(entries, key=lambda entry: entry.at_us, reverse=True),
+        "newest_id": entries[0].id if entries else 0,
+        "places": _places(gateways),
+        "gateways": gateways,
+        "estates": estate_map(connection, who.communities, gateways),
+        "reads": reads,
+        **_alarms_of(connection, who, now_us),
+    }
+
+
+def _alarms_of(connection: Connection, who: Who, now_us: int) -> dict[str, Any]:
+    sites = sites_of(connection, who.communities)
+    found = alarms.alarms(connection, sites, now_us, unseen=True, limit=MOST_ALARMS + 1)
+    return {
+        "alarms": found[:MOST_ALARMS],
+        "more_alarms": len(found) > MOST_ALARMS,
+        "sees_to": who.role in (Role.OPERATOR, Role.OFFICER),
+        "places": _places(_gateways(connection, who)),
+    }
 
 
 def _gateways(connection: Connection, who: Who) -> list[Completeness]:

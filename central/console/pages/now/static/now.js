@@ -1,7 +1,7 @@
 // Now, beside htmx: no row twice, no endless list, and a word when it does not move any more.
 "use strict";
 
-const rows = document.getElementById("rows");
+const rows = document.getElementById("rows"); // none where the role sees no entries
 
 function beginAgain() {
   location.reload(); // the centre has another database: what is shown here is not in it
@@ -23,3 +23,6 @@ document.body.addEventListener("htmx:sseOpen", (event) => {
 document.body.addEventListener("htmx:sseError", () => liuhen.answered("entries", false));
 
 if (typeof htmx === "undefined") document.getElementById("still").hidden = false;
+
+const filter = document.querySelector("[data-filter]");
+filter?.addEventListener("change", () => filter.requestSubmit());

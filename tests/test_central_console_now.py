@@ -1,0 +1,78 @@
+"""Now 实时: alarms are seen to, the feed is narrowed, and the map says how each door stands."""
+
+from collections.abc import Iterator
+
+import pytest
+from console_support import Console, a_console
+from register_support import EAST, GATE, WEST
+
+from central.accounts.who import Role
+from central.alarms.watch import Watch
+from messages.model import Kind, Reason
+
+OF_A_DOOR: dict[str, object] = {"credential": None, "holder": None, "category": None, "reason": None}
+WITHIN_MS = 1_000  # a swipe is shown within a second
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    with a_console(tmp_path_factory.mktemp("now")) as made:
+        yield made
+
+
+def test_an_alarm_stands_on_top_until_somebody_has_seen_to_it(console: Console) -> None:
+    watch = Watch(console.filled.writer, console.filled.reader, lambda: console.now_us)
+    watch.begin()
+    console.happens(EAST, kind=Kind.DOOR_FORCED, **OF_A_DOOR)
+    watch.look()
+    with console.as_role(Role.OFFICER) as page:
+        page.goto("/")
+        alarm = page.locator(".alarms li", has_text="door was forced")
+        assert "1 号楼 · 正门" in alarm.inner_text()
+        alarm.get_by_role("button", name="Seen to").click()
+        alarm.wait_for(state="detached")
+    with console.as_role(Role.SUPERVISOR) as page:
+        page.goto("/")
+        assert page.locator(".alarms li", has_text="door was forced").count() == 0
+
+
+def test_the_feed_shows_one_place_and_one_kind_alone(console: Console) -> None:
+    with console.as_role(Role.OFFICER) as page:
+        page.goto("/")
+        with page.expect_navigation():
+            page.get_by_label("Place", exact=True).select_option(f"riverside/{EAST}")
+        assert set(page.locator("#rows .building").all_inner_texts()) == {"1 号楼"}
+        with page.expect_navigation():
+            page.get_by_label("Kind", exact=True).select_option("refused")
+        before = page.locator("#rows > li").count()
+        assert set(page.locator("#rows .result").all_inner_texts()) == {"refused"}
+        console.happens(GATE, kind=Kind.ACCESS_DENIED, reason=Reason.EXPIRED, holder=None)
+        console.happens(EAST)
+        console.happens(EAST, kind=Kind.ACCESS_DENIED, reason=Reason.EXPIRED, holder=None)
+        page.locator("#rows > li", has_text="no longer valid").wait_for()
+        assert page.locator("#rows > li").count() == before + 1
+
+
+def test_a_swipe_appears_within_a_second(console: Console) -> None:
+    with console.as_role(Role.OFFICER) as page:
+        page.goto("/")
+        first = page.locator("#rows > li").first.get_attribute("id")
+        console.happens(WEST)
+        page.wait_for_function(
+            f"() => document.querySelector('#rows > li').id !== '{first}'", timeout=20 * WITHIN_MS
+        )
+
+
+def test_the_map_says_how_each_door_stands(console: Console) -> None:
+    console.happens(WEST, kind=Kind.DOOR_HELD, **OF_A_DOOR)
+    console.happens(EAST, kind=Kind.DOOR_CLOSED, door="east-unit-1", **OF_A_DOOR)
+    with console.as_role(Role.INSTALLER) as page:
+        page.goto("/")
+        tiles = {tile.locator("h4").inner_text(): tile for tile in page.locator(".tiles .tile").all()}
+        assert "held open" in tiles["2 号楼"].inner_text()
+        assert "1 单元门" in tiles["1 号楼"].inner_text()
+        assert tiles["1 号楼"].locator("li", has_text="1 单元门").locator(".says").inner_text() == "closed"
+        assert "大门入口" in page.locator(".gate").inner_text()
+        assert page.locator("#rows").count() == 0
+        console.happens(WEST, kind=Kind.DOOR_CLOSED, **OF_A_DOOR)
+        tiles["2 号楼"].locator(".good").wait_for()
