@@ -24,12 +24,7 @@ settings.load_profile("liuhen")
 TOGETHER = (
     "tests/system/",
     "tests/test_central_orders.py",
-    "tests/test_central_console_page.py",
-    "tests/test_central_console_frame.py",
-    "tests/test_central_console_homes.py",
-    "tests/test_central_console_visitors.py",
-    "tests/test_central_console_now.py",
-    "tests/test_central_console_look_up.py",
+    "tests/test_central_console_",
 )
 
 

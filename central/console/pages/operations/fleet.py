@@ -1,0 +1,135 @@
+"""All gateways, and one of them: doors, readers, what is missing, and whether it has what was sent to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi import Path as InPath
+from fastapi.responses import HTMLResponse
+from sqlalchemy import Connection, func, select
+
+from central.accounts.book import sites_of
+from central.accounts.who import Role, Who
+from central.alarms import book
+from central.alarms.book import Alarm
+from central.console.centre import Centre
+from central.console.guard import page_for
+from central.console.views import Language
+from central.errors import NotThere
+from central.fleet.completeness import Completeness, completeness
+from central.store.tables import gateway, sent_list, sent_settings
+from messages.signing import EVERY_GATEWAY
+
+Looking = Annotated[Who, page_for(Role.OPERATOR, Role.INSTALLER, Role.SUPERVISOR)]
+Name = Annotated[str, InPath(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+_MOST_ALARMS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What a gateway should have and what it says it has; None: nothing was sent, or it does not say."""
+
+    list_wanted: int | None
+    list_has: int | None
+    settings_wanted: int | None
+    settings_has: int | None
+
+    @property
+    def is_met(self) -> bool:
+        lists = self.list_wanted in {None, self.list_has}
+        return lists and self.settings_wanted in {None, self.settings_has}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`alarms`: how many last at it."""
+
+    gateway: Completeness
+    desired: Desired
+    alarms: int
+
+    @property
+    def troubled(self) -> int:
+        """Readers and lock boards that do not work."""
+        return sum(state != "ok" for state in self.gateway.devices.values()) if self.gateway.online else 0
+
+    @property
+    def is_well(self) -> bool:
+        whole = self.gateway.online and self.gateway.complete and self.desired.is_met
+        return whole and not self.troubled and not self.alarms
+
+
+def router(centre: Centre) -> APIRouter:
+    pages = APIRouter()
+
+    @pages.get("/operations", response_class=HTMLResponse, summary="All gateways")
+    async def fleet_page(who: Looking, lang: Language = None) -> HTMLResponse:
+        found = await centre.questions.ask(lambda db: _standing(centre, db, who))
+        sites: dict[str, list[Standing]] = {}
+        for each in found:
+            sites.setdefault(each.gateway.site, []).append(each)
+        values: dict[str, Any] = {"sites": sites, "every": found}
+        values["doors"] = sum(len(each.gateway.doors) for each in found)
+        return centre.show(who, lang, "operations/fleet.html", "gateways", **values)
+
+    @pages.get("/operations/{site}/{name}", response_class=HTMLResponse, summary="One gateway")
+    async def gateway_page(who: Looking, site: Name, name: Name, lang: Language = None) -> HTMLResponse:
+        def asked(db: Connection) -> tuple[Standing, list[Alarm]]:
+            found = _standing(centre, db, who, site, name)
+            if not found:
+                raise NotThere("no such gateway has spoken yet")
+            return found[0], _lasting(centre, db, [site], name)
+
+        standing, alarms = await centre.questions.ask(asked)
+        values: dict[str, Any] = {"standing": standing, "gateway": standing.gateway, "alarms": alarms}
+        return centre.show(who, lang, "operations/gateway.html", "gateways", **values)
+
+    return pages
+
+
+def _standing(
+    centre: Centre, db: Connection, who: Who, site: str | None = None, name: str | None = None
+) -> list[Standing]:
+    sites = sites_of(db, who.communities)
+    lasting: dict[tuple[str, str], int] = {}
+    for each in _lasting(centre, db, sites):
+        lasting[each.site, each.gateway] = lasting.get((each.site, each.gateway), 0) + 1
+    desired = _desired(db, sites)
+    nothing = Desired(None, None, None, None)
+    return [
+        Standing(each, desired.get((each.site, each.name), nothing), lasting.get((each.site, each.name), 0))
+        for each in completeness(db, site=site, name=name, sites=sites)
+    ]
+
+
+def _lasting(centre: Centre, db: Connection, sites: Any, name: str | None = None) -> list[Alarm]:
+    found = book.alarms(db, sites, centre.now_us(), lasting_only=True, limit=_MOST_ALARMS)
+    return [each for each in found if name in {None, each.gateway}]
+
+
+def _desired(db: Connection, sites: Any) -> dict[tuple[str, str], Desired]:
+    lists = {
+        (row.site, row.gateway): row.version
+        for row in db.execute(
+            select(sent_list.c.site, sent_list.c.gateway, func.max(sent_list.c.version).label("version"))
+            .where(sent_list.c.site.in_(sites))
+            .group_by(sent_list.c.site, sent_list.c.gateway)
+        )
+    }
+    settings: dict[tuple[str, str], tuple[int, int]] = {}
+    asked = select(sent_settings).where(sent_settings.c.site.in_(sites)).order_by(sent_settings.c.id)
+    for row in db.execute(asked):
+        settings[row.site, row.gateway] = (row.id, row.revision)
+    found = {}
+    for row in db.execute(select(gateway).where(gateway.c.site.in_(sites))):
+        own = [settings.get((row.site, row.name)), settings.get((row.site, EVERY_GATEWAY))]
+        newest = max((each for each in own if each is not None), default=None)
+        found[row.site, row.name] = Desired(
+            list_wanted=lists.get((row.site, row.name)),
+            list_has=row.list_version,
+            settings_wanted=None if newest is None else newest[1],
+            settings_has=row.settings_revision,
+        )
+    return found

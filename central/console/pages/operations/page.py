@@ -1,0 +1,26 @@
+"""Operations: what stands at the doors, whether it works, and what has to be done. No person is in it."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from central.accounts.who import Role
+from central.console.centre import Centre
+from central.console.pages.operations import alarms, fleet, rules
+from central.console.registry import Page, Section
+from central.console.words import N_
+
+_LOOK = frozenset({Role.OPERATOR, Role.INSTALLER, Role.SUPERVISOR})
+
+PAGES = [
+    Page("gateways", "/operations", N_("Gateways"), Section.OPERATIONS, _LOOK, 10),
+    Page("alarms", "/operations/alarms", N_("Alarms"), Section.OPERATIONS, _LOOK, 20),
+    Page("rules", "/operations/rules", N_("Rules"), Section.OPERATIONS, frozenset({Role.OPERATOR}), 30),
+]
+
+
+def router(centre: Centre) -> APIRouter:
+    pages = APIRouter()
+    for each in (alarms, rules, fleet):  # the addresses of single gateways last
+        pages.include_router(each.router(centre))
+    return pages

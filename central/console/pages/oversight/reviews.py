@@ -1,0 +1,86 @@
+"""Look-ups to review: every emergency, all that is wide or was taken out, and a share of the others."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, Response
+
+from central.accounts.who import Role, Who
+from central.console.centre import Centre
+from central.console.forms import RowId, Text, led_to, status_of
+from central.console.guard import page_for
+from central.console.pages.oversight.asker import asker_of, names_of, told, where_of
+from central.console.views import Language
+from central.console.words import N_
+from central.errors import BadQuestion, CentralError, NotAllowed
+from central.lookup import acts
+
+Supervisor = Annotated[Who, page_for(Role.SUPERVISOR)]
+_DAY_US: Final = 86_400_000_000
+DAYS: Final = (30, 90, 366)
+WHY: Final[dict[str, str]] = {
+    "emergency": N_("emergency"),
+    "wide": N_("wide"),
+    "exported or held": N_("taken out or held"),
+    "sample": N_("by chance"),
+}
+"""Why a look-up is reviewed."""
+
+
+def router(centre: Centre) -> APIRouter:
+    pages = APIRouter()
+
+    @pages.get("/oversight/reviews", response_class=HTMLResponse, summary="Look-ups to review")
+    async def reviews_page(
+        request: Request,
+        who: Supervisor,
+        days: Annotated[int, Query(ge=1, le=366)] = DAYS[0],
+        lang: Language = None,
+    ) -> HTMLResponse:
+        return await shown(request, who, lang, days)
+
+    @pages.post("/oversight/reviews/{number}", summary="Review a look-up")
+    async def reviewed(  # noqa: PLR0917  FastAPI passes them by name
+        request: Request,
+        who: Supervisor,
+        number: RowId,
+        explained: Annotated[bool, Form()],
+        why: Text = "",
+        lang: Language = None,
+    ) -> Response:
+        supervisor, now_us = await asker_of(centre, who, request), centre.now_us()
+        try:
+            await centre.look_ups.record(
+                lambda db: acts.review(
+                    db, supervisor, number, explained=explained, why=why.strip(), now_us=now_us
+                )
+            )
+        except (BadQuestion, NotAllowed) as error:
+            return await shown(request, who, lang, DAYS[0], error=error, at=number)
+        return led_to("/oversight/reviews")
+
+    async def shown(
+        request: Request,
+        who: Who,
+        lang: str | None,
+        days: int,
+        *,
+        error: CentralError | None = None,
+        at: int | None = None,
+    ) -> HTMLResponse:
+        supervisor = await asker_of(centre, who, request)
+        since_us = centre.now_us() - days * _DAY_US
+        every = await centre.questions.ask(
+            lambda db: acts.to_review(db, supervisor, since_us, all_of_them=True)
+        )
+        names = await centre.questions.ask(names_of)
+        due = [each for each in every if each.reviewed is None]
+        values: dict[str, Any] = {"due": due, "done": len(every) - len(due), "days": days, "choices": DAYS}
+        values |= {"names": names, "where_of": where_of, "why_words": WHY, "at": at}
+        values |= {"told": None if error is None else told(error)}
+        status = status_of(error)
+        return centre.show(who, lang, "oversight/reviews.html", "reviews", status=status, **values)
+
+    return pages

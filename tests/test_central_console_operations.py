@@ -1,0 +1,156 @@
+"""Operations in the console: gateways and what is missing, alarms, rules tried on the past."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from central_support import DEADLINE_S, SITE
+from central_web_support import (
+    COMMUNITY,
+    NOW_US,
+    SITE,
+    Chain,
+    Filled,
+    Served,
+    a_filled,
+    about,
+    online,
+    somebody,
+)
+
+from central.accounts.who import Role
+from central.alarms import book
+from central.alarms.kinds import AlarmKind, Urgency
+from central.alarms.rules import EVERYWHERE
+from central.store.alarm_tables import alarm
+from central.store.engine import writing
+from messages.model import Kind
+
+GATEWAY = "east"
+DOORS = [("unit-1", "1 单元门", ["unit-1"]), ("garage", "车库门", ["garage"])]
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Iterator[Filled]:
+    with a_filled(tmp_path) as made:
+        made.take(about("东楼", DOORS), gateway=GATEWAY)
+        yield made
+
+
+def browser_of(filled: Filled, role: Role) -> Iterator[httpx.Client]:
+    with (
+        Served(filled, who=somebody(role, COMMUNITY)) as served,
+        httpx.Client(
+            base_url=served.address,
+            follow_redirects=True,
+            cookies={"liuhen-language": "en"},
+            timeout=DEADLINE_S,
+        ) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def operator(filled: Filled) -> Iterator[httpx.Client]:
+    yield from browser_of(filled, Role.OPERATOR)
+
+
+@pytest.fixture
+def installer(filled: Filled) -> Iterator[httpx.Client]:
+    yield from browser_of(filled, Role.INSTALLER)
+
+
+def an_alarm(filled: Filled, kind: AlarmKind = AlarmKind.HELD) -> int:
+    with writing(filled.writer) as db:
+        rule = book.begin_rule(db, kind, EVERYWHERE, urgency=None, limits={}, made_by="test", now_us=NOW_US)
+        times = dict.fromkeys(("began_at", "last_at", "noticed_at", "counts_from"), NOW_US - 60_000_000)
+        made = db.execute(
+            alarm.insert().values(
+                kind=kind,
+                rule_id=rule.id,
+                urgency=Urgency.TODAY,
+                gateway_id=1,
+                door="unit-1",
+                times=1,
+                **times,
+            )
+        ).inserted_primary_key
+    assert made is not None
+    return int(made[0])
+
+
+def test_a_gateway_that_is_well_and_one_that_lacks_records(filled: Filled, operator: httpx.Client) -> None:
+    chain = Chain(GATEWAY)
+    chain.grow(3)
+    filled.take(
+        chain.block(), online(chain.head(), devices={"unit-1": "ok", "garage": "ok"}), gateway=GATEWAY
+    )
+    well = operator.get("/operations").text
+    assert "东楼" in well
+    assert "as they should be" in well
+    assert "stretch is missing" not in well
+    chain.grow(4)
+    filled.take(
+        chain.block(6), online(chain.head(), devices={"unit-1": "lost", "garage": "ok"}), gateway=GATEWAY
+    )
+    lacking = operator.get("/operations").text
+    assert "1 stretch is missing" in lacking
+    assert "1 does not work" in lacking
+    one = operator.get(f"/operations/{SITE}/{GATEWAY}").text
+    assert "records 4 to 5" in one
+    assert "车库门" in one
+    assert operator.get(f"/operations/{SITE}/nowhere").status_code == 404
+
+
+def test_an_alarm_is_seen_to_once_with_what_was_done(filled: Filled, operator: httpx.Client) -> None:
+    number = an_alarm(filled)
+    assert "door stands open too long" in operator.get("/operations/alarms", params={"unseen": "true"}).text
+    seen = operator.post(f"/operations/alarms/{number}/seen", data={"note": "闭门器已修"})
+    assert "闭门器已修" in seen.text
+    again = operator.post(f"/operations/alarms/{number}/seen", data={"note": "又一次"})
+    assert again.status_code == 200
+    assert "又一次" not in again.text
+    assert "No alarm that nobody has seen to." in operator.get("/operations/alarms?unseen=true").text
+
+
+def test_who_only_looks_sees_no_form_and_may_not_post(filled: Filled, installer: httpx.Client) -> None:
+    number = an_alarm(filled)
+    page = installer.get("/operations/alarms").text
+    assert "door stands open too long" in page
+    assert "/seen" not in page
+    assert installer.post(f"/operations/alarms/{number}/seen").status_code == 403
+    assert installer.get("/operations/rules").status_code == 403
+
+
+def test_a_rule_is_tried_on_the_past_and_then_switched_on(filled: Filled, operator: httpx.Client) -> None:
+    chain = Chain(GATEWAY)
+    chain.grow(2, at=NOW_US - 3_600_000_000, kind=Kind.DOOR_HELD, door="unit-1")
+    filled.take(chain.block(), gateway=GATEWAY)
+    rule = {"kind": "held", "site": SITE, "urgency": "now", "after_s": ""}
+    tried = operator.post("/operations/rules", data=rule | {"act": "try"}).text
+    assert "<strong>1</strong>" in tried
+    assert "alarm it would have raised" in tried
+    with filled.reader.connect() as db:
+        assert book.rules_in_force(db) == []
+    assert operator.post("/operations/rules", data=rule | {"act": "begin"}).status_code == 200
+    with filled.reader.connect() as db:
+        (made,) = book.rules_in_force(db)
+    assert (made.kind, made.site, made.urgency) == (AlarmKind.HELD, SITE, Urgency.NOW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "why"),
+    [
+        pytest.param({"kind": "gap"}, 422, "of that no past is kept", id="no past"),
+        pytest.param({"kind": "reader_lost", "after_s": "soon"}, 422, "whole number", id="no number"),
+        pytest.param({"site": "elsewhere"}, 404, "", id="a site of others"),
+    ],
+)
+def test_what_cannot_be_tried_is_told(
+    operator: httpx.Client, changes: dict[str, str], status: int, why: str
+) -> None:
+    rule = {"kind": "held", "site": SITE, "urgency": "now", "after_s": "", "act": "try"}
+    answer = operator.post("/operations/rules", data=rule | changes)
+    assert answer.status_code == status
+    assert why in answer.text

@@ -1,0 +1,218 @@
+"""Oversight in the console: a second person's word, reviews, the register of look-ups, certificates."""
+
+import asyncio
+import re
+import threading
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+from central_support import DEADLINE_S
+from central_web_support import Chain, Filled, Served, somebody
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from register_support import EAST, SITE, Estate, copied_estate
+
+from central import lookup
+from central.accounts import book
+from central.accounts.who import Role
+from central.console.pages.oversight import asker, register, reviews
+from central.identity.certificates import DataClass, certify
+from central.lookup.paging import Window
+from central.lookup.rules import Asker, Asking
+from central.lookup.service import Answer, LookUps
+from central.lookup.words import Act, Asked, Basis, Happened, Purpose
+from central.store.changes import Changes
+from central.store.engine import open_reader, writing
+from central.store.questions import Questions
+
+DAY_US = 86_400_000_000
+WHY = "核对走失老人最后经过的门"
+OFFICER, APPROVER, COLLEAGUE, SUPERVISOR = 1, 2, 3, 4
+PEOPLE = {
+    OFFICER: ("officer-1", Role.OFFICER, "一号警务室"),
+    APPROVER: ("approver-1", Role.APPROVER, "二号警务室"),
+    COLLEAGUE: ("approver-2", Role.APPROVER, "一号警务室"),
+    SUPERVISOR: ("supervisor-1", Role.SUPERVISOR, "督察"),
+}
+
+
+class District:
+    """An estate, its accounts, and look-ups that an officer asked there."""
+
+    def __init__(self, estate: Estate) -> None:
+        self.estate = estate
+        self.reader = open_reader(str(estate.engine.url))
+        self.look_ups = LookUps(
+            Changes(estate.engine),
+            Questions(self.reader),
+            estate.vault,
+            ZoneInfo("Asia/Shanghai"),
+            lambda: estate.now_us,
+        )
+        with writing(estate.engine) as db:
+            for number, (login, role, unit) in PEOPLE.items():
+                made, _ = book.make_account(
+                    db,
+                    login,
+                    name=f"测试{number}",
+                    role=role,
+                    unit=unit,
+                    communities=[estate.community],
+                    by="test",
+                    now_us=estate.now_us,
+                )
+                assert made == number
+
+    def asks(self, asked: Asked = Asked.SITE, *, days: int = 20, emergency: str | None = None) -> int:
+        community = self.estate.community
+        officer = Asker(OFFICER, Role.OFFICER, "一号警务室", frozenset({community}), "127.0.0.1")
+        window = Window(self.estate.now_us - days * DAY_US, self.estate.now_us)
+        asking = Asking(
+            asked=asked,
+            community=community,
+            purpose=Purpose.MISSING_PERSON,
+            basis=Basis.PEOPLES_POLICE,
+            case_number="A-2026-17",
+            window=window,
+            site=SITE,
+            gateway=None if asked is Asked.SITE else EAST,
+            door=None,
+            room=None,
+            card_kind=None,
+            number=None,
+            emergency=emergency,
+        )
+        return _to_its_end(self.look_ups.ask(officer, asking, 25)).look_up
+
+    def of(self, number: int) -> httpx.Client:
+        """A browser without scripts, of one of them."""
+        who = somebody(PEOPLE[number][1], self.estate.community, account=number)
+        served = Served(
+            self.estate.engine,
+            who=who,
+            vault=self.estate.vault,
+            signing=Ed25519PrivateKey.generate(),
+            now_us=lambda: self.estate.now_us,
+        )
+        self._served.append(served.__enter__())
+        client = httpx.Client(
+            base_url=served.address,
+            follow_redirects=True,
+            cookies={"liuhen-language": "en"},
+            timeout=DEADLINE_S,
+        )
+        self._clients.append(client)
+        return client
+
+    def __enter__(self) -> Self:
+        self._served: list[Served] = []
+        self._clients: list[httpx.Client] = []
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for client in self._clients:
+            client.close()
+        for served in self._served:
+            served.stop()
+        self.reader.dispose()
+
+
+def _to_its_end(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
+    """In a thread of its own: the browser's loop may run in this one."""
+    found: list[Answer] = []
+    thread = threading.Thread(target=lambda: found.append(asyncio.run(coroutine)))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+@pytest.fixture
+def district(tmp_path: Path) -> Iterator[District]:
+    with copied_estate(tmp_path) as estate, District(estate) as made:
+        chain = Chain(EAST)
+        filled = Filled.__new__(Filled)
+        filled.writer = estate.engine
+        chain.grow(3, at=estate.now_us - DAY_US, door="east-front")
+        filled.take(chain.block(), gateway=EAST, site=SITE)
+        yield made
+
+
+def test_a_second_person_of_another_unit_agrees_with_a_reason(district: District) -> None:
+    number = district.asks()
+    approver = district.of(APPROVER)
+    page = approver.get("/oversight/approvals").text
+    assert "Whole estate" in page
+    assert "A-2026-17" in page
+    decide = f"/oversight/approvals/{number}/{Act.WHOLE}"
+    refused = approver.post(decide, data={"agreed": "true", "why": ""})
+    assert refused.status_code == 422
+    assert "write why" in refused.text
+    agreed = approver.post(decide, data={"agreed": "true", "why": WHY})
+    assert "Nothing waits for your word." in agreed.text
+    twice = approver.post(decide, data={"agreed": "true", "why": WHY})
+    assert twice.status_code == 409
+    assert "nobody waits for this any more" in twice.text
+
+
+def test_nobody_of_ones_own_unit_is_even_asked(district: District) -> None:
+    number = district.asks()
+    colleague = district.of(COLLEAGUE)
+    assert "Nothing waits for your word." in colleague.get("/oversight/approvals").text
+    decided = colleague.post(
+        f"/oversight/approvals/{number}/{Act.WHOLE}", data={"agreed": "true", "why": WHY}
+    )
+    assert decided.status_code == 409
+    assert "only somebody of another unit" in decided.text
+
+
+def test_emergencies_and_wide_ones_are_reviewed_and_the_register_tells_all(district: District) -> None:
+    urgent = district.asks(Asked.BUILDING, days=1, emergency="老人走失，天黑前要找到")
+    wide = district.asks()
+    supervisor = district.of(SUPERVISOR)
+    page = supervisor.get("/oversight/reviews").text
+    assert f"Look-up {urgent}" in page
+    assert f"Look-up {wide}" in page
+    data = {"explained": "true", "why": "与报案记录一致"}
+    after = supervisor.post(f"/oversight/reviews/{urgent}", data=data).text
+    assert f"Look-up {urgent}</a>" not in after
+    assert "1 reviewed" in after
+    told = supervisor.get("/oversight/register").text
+    for sentence in ("asked for a second person", "was answered", "reviewed: explained"):
+        assert sentence in told
+    assert "测试1 · 一号警务室" in told
+    of_one = supervisor.get("/oversight/register", params={"look_up": wide}).text
+    assert f">{urgent}</a>" not in of_one
+
+
+def test_certificates_of_deletion_are_shown_to_who_oversees_that_community(district: District) -> None:
+    estate = district.estate
+    key = Ed25519PrivateKey.generate()
+    with writing(estate.engine) as db:
+        for community, period in ((estate.community, "2026-08-01"), (estate.community + 1, "2026-08-02")):
+            certify(
+                db,
+                key,
+                community=community,
+                data_class=DataClass.VISITOR_IDENTITY,
+                period=period,
+                due_us=estate.now_us - 3 * DAY_US,
+                now_us=estate.now_us,
+                keys=("visitor-2026-08-01",),
+                rows=17,
+            )
+    page = district.of(SUPERVISOR).get("/oversight/deletions").text
+    assert "2026-08-01" in page
+    assert "identities of visitors" in page
+    assert re.search(r">17<", page)
+    assert "late" in page
+    assert "2026-08-02" not in page
+
+
+def test_every_word_has_its_sentence() -> None:
+    assert set(register.HAPPENED) == set(Happened)
+    said = " ".join(file.read_text(encoding="utf-8") for file in Path(lookup.__file__).parent.glob("*.py"))
+    for text in (*reviews.WHY, *asker.KNOWN):
+        assert text in said, text
