@@ -9,7 +9,6 @@ from central_support import DEADLINE_S, SITE
 from central_web_support import (
     COMMUNITY,
     NOW_US,
-    SITE,
     Chain,
     Filled,
     Served,
