@@ -132,11 +132,13 @@ class _Town:
             number = (await client.post(here, content=data)).raise_for_status().json()["id"]
             preview, _ = await _until(client, f"{here}/{number}", "preview")
             previewed_s = time.perf_counter()
+            print(f"read and previewed after {previewed_s - begun_s:.1f} s", flush=True)
             longest.seconds = 0.0
             agreed = await client.post(f"{here}/{number}/consent", json={"without_wrong": True})
             agreed.raise_for_status()
             done, told = await _until(client, f"{here}/{number}", "done")
             done_s = time.perf_counter()
+            print(f"imported after {done_s - begun_s:.1f} s", flush=True)
             longest_s = longest.seconds
             again = (await client.post(here, content=data)).raise_for_status().json()["id"]
             same, _ = await _until(client, f"{here}/{again}", "preview")
