@@ -10,6 +10,7 @@ NAMES = {
     "swipe": "from the card's last byte to the relay's first, beside one bare commit",
     "backlog": "100,000 records from a gateway's disk into the centre's commit, while people swipe",
     "ingest": "the centre's goals for taking records in, on either engine, each beside its bare loop",
+    "revoke": "a card is reported lost: when each of a thousand gateways has applied it, on either engine",
     "fleet": "ingest from fifty gateways at once, in blocks and one by one",
     "pcsc": "from a card laid on a PC/SC reader to its read; deaths of the PC/SC daemon",
     "replug": "unplug and replug every family; swipes at a door beside them meanwhile",

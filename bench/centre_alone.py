@@ -6,11 +6,12 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from bench.broker import Broker
 from bench.postgres import Postgres
@@ -35,8 +36,11 @@ _BIN: Final = Path(sys.executable).parent
 class CentreAlone:
     """Use as a context manager: what was started is ended; its folder stays, but for PostgreSQL's."""
 
-    def __init__(self, folder: Path, engine: str) -> None:
-        """`engine`: one of ENGINES."""
+    def __init__(
+        self, folder: Path, engine: str, furnish: Callable[[CentreAlone, Engine], None] | None = None
+    ) -> None:
+        """`engine`: one of ENGINES. `furnish`: puts more into the database before the centre starts."""
+        self._furnish = furnish
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.engine = engine
@@ -111,6 +115,8 @@ class CentreAlone:
                 self.community = book.make_community(
                     connection, _COMMUNITY, "滨河社区", [SITE], time.time_ns() // 1_000, vault=self.vault
                 )
+            if self._furnish is not None:
+                self._furnish(self, engine)
         finally:
             engine.dispose()
         self.settings.write_text(_SETTINGS.format(url=self.url, broker=self.broker))
