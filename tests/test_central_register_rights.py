@@ -12,7 +12,7 @@ from central.register.groups import Door, Whose, create_group, end_group, grant,
 from central.register.leases import end_lease, extend_lease, make_lease
 from central.register.people import deregister_person, merge_people
 from central.register.residencies import move_out
-from central.register.rights import rights_of, tokens_of
+from central.register.rights import rights_at, rights_of, tokens_of
 from central.register.words import Category, DocumentType, Relation
 
 CARD, OTHER = "04A1B2C3", "04D4E5F6"
@@ -41,6 +41,23 @@ def test_an_entry_says_an_opaque_holder_and_a_category(estate: Estate) -> None:
 def test_a_site_that_the_register_does_not_know_has_no_list(estate: Estate) -> None:
     with estate.reading() as connection:
         assert rights_of(connection, "elsewhere", EAST, estate.now_us).entries == []
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["everybody", "one of them"])
+def test_at_several_gateways_rights_are_what_they_are_at_each(estate: Estate, alone: bool) -> None:
+    person = estate.resident("王小明", "101", CARD)
+    estate.resident("李雷", "201", OTHER)
+    with estate.desk() as desk:
+        group = create_group(desk, "保洁")
+        set_doors(desk, group, frozenset({Door(SITE, WEST, "west-front")}))
+        grant(desk, group, Whose(person=person))
+    people = {person} if alone else None
+    with estate.reading() as connection:
+        found = rights_at(connection, SITE, [GATE, EAST, WEST, "nowhere"], estate.now_us, people=people)
+    assert found == {name: estate.rights(name, people=people) for name in (GATE, EAST, WEST, "nowhere")}
+    assert [len(found[name].entries) for name in (GATE, EAST, WEST, "nowhere")] == (
+        [1, 1, 1, 0] if alone else [2, 1, 2, 0]
+    )
 
 
 def test_moving_out_ends_the_rights_at_the_hour_and_the_door_still_explains_it(estate: Estate) -> None:

@@ -13,7 +13,11 @@ from sqlalchemy import Engine
 from central.errors import BrokerUnavailable, OrderRefused, RowRefused, StoreUnavailable
 from central.fleet.keys import CentreKeys
 from central.fleet.lists import gateways_of, messages_for
+<<<<<<< HEAD
 from central.fleet.made_lists import Due, Made, Worked, due_lists, keep, work_out
+=======
+from central.fleet.made_lists import Made, due_lists, make_lists
+>>>>>>> 8600e6b (Ask for somebody's rights at many gateways at once, and send their lists together)
 from central.ingest.outgoing import Outgoing
 from central.settings import MqttPart
 from central.store.engine import reading, writing
@@ -22,8 +26,13 @@ from messages.topics import GatewayTopic, Leaf, from_gateways
 log = logging.getLogger(__name__)
 
 ROUND_S: Final = 0.3
+<<<<<<< HEAD
 TOGETHER: Final = 25
 """Lists noted in one transaction."""
+=======
+TOGETHER: Final = 50
+"""Lists in one transaction: records that come meanwhile wait no longer than for these."""
+>>>>>>> 8600e6b (Ask for somebody's rights at many gateways at once, and send their lists together)
 
 _SEND_S: Final = 5.0
 
@@ -60,7 +69,11 @@ class ListService:
                 break
             worked = [self._worked_out(each, now_us) for each in due[first : first + TOGETHER]]
             with writing(self._writer) as connection:
+<<<<<<< HEAD
                 made = [keep(connection, each, now_us) for each in worked]
+=======
+                made = make_lists(connection, due[first : first + TOGETHER], now_us)
+>>>>>>> 8600e6b (Ask for somebody's rights at many gateways at once, and send their lists together)
             fresh = [each for each in made if each is not None]
             self._send(fresh)
             done += len(fresh)
@@ -83,8 +96,14 @@ class ListService:
                 for each in made
                 if (name := each.gateway) in has[each.site]
             }
-        for (site, name), told in messages.items():
-            self._outgoing.send(str(GatewayTopic(site, name, Leaf.LIST)), told, _SEND_S)
+        self._outgoing.send_all(
+            [
+                (str(GatewayTopic(site, name, Leaf.LIST)), payload)
+                for (site, name), told in messages.items()
+                for payload in told
+            ],
+            _SEND_S,
+        )
 
     def _run(self) -> None:
         """The thread's outermost frame: whatever happens, the next round begins."""

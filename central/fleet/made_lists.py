@@ -7,13 +7,20 @@ whoever did not take it.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, select, union, update
 
+<<<<<<< HEAD
 from central.fleet.lists import Packed, newest_id, newest_list, next_version, note_packed, packed
 from central.register.rights import rights_of, tokens_of
+=======
+from central.fleet.lists import newest_entries, next_version, note_list
+from central.register.rights import Rights, rights_at, rights_of, tokens_of
+>>>>>>> 8600e6b (Ask for somebody's rights at many gateways at once, and send their lists together)
 from central.store.list_tables import list_source
 from central.store.register_tables import door_group_door, door_place, rights_changed
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
@@ -78,6 +85,7 @@ def due_lists(connection: Connection, now_us: int) -> list[Due]:
 def make_list(connection: Connection, due: Due, now_us: int) -> Made | None:
     """Notes the list, and that it is made; None where nothing in it differs from the last. Raises
     OrderRefused."""
+<<<<<<< HEAD
     return keep(connection, work_out(connection, due, now_us), now_us)
 
 
@@ -107,6 +115,91 @@ def keep(connection: Connection, worked: Worked, now_us: int) -> Made | None:
         return None
     _settle(connection, due, now_us, worked.pass_event, worked.changes_us)
     if worked.packed is None:
+=======
+    return make_lists(connection, [due], now_us)[0]
+
+
+def make_lists(connection: Connection, dues: Sequence[Due], now_us: int) -> list[Made | None]:
+    """`make_list` of each. What is the same for gateways of a site is asked for once, and somebody's rights
+    at all of them together. Raises OrderRefused."""
+    visits = {site: _Visits.of(connection, site, now_us) for site in {due.site for due in dues}}
+    before = [newest_entries(connection, due.site, due.gateway) for due in dues]
+    fewer = [
+        due for due, entries in zip(dues, before, strict=True) if entries is not None and _names_few(due)
+    ]
+    changed = _rights_of_few(connection, fewer, now_us)
+    return [
+        _make(connection, due, entries, visits[due.site], changed.get((due.site, due.gateway)), now_us)
+        for due, entries in zip(dues, before, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Visits:
+    """What visitors' passes put into the lists of one site."""
+
+    entries: dict[str, Entry]
+    through: int  # the last event of a pass that is in them
+    next_end_us: int | None
+    tokens: frozenset[str]  # of all passes, former ones too
+
+    @classmethod
+    def of(cls, connection: Connection, site: str, now_us: int) -> _Visits:
+        return cls(
+            {each.token: each for each in entries_of_passes(connection, site, now_us)},
+            _newest_pass_events(connection).get(site, 0),
+            next_end_us(connection, site, now_us),
+            frozenset(_tokens_of_passes(connection, site)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _OfFew:
+    """Rights of some people at one gateway, and every token by which it may know them."""
+
+    rights: Rights
+    tokens: Sequence[str]
+
+
+def _names_few(due: Due) -> bool:
+    return due.people is not None and len(due.people) <= MOST_PEOPLE
+
+
+def _rights_of_few(connection: Connection, dues: Sequence[Due], now_us: int) -> dict[tuple[str, str], _OfFew]:
+    """By site and gateway."""
+    alike: dict[tuple[str, frozenset[int]], list[str]] = defaultdict(list)
+    for due in dues:
+        assert due.people is not None
+        alike[due.site, due.people].append(due.gateway)
+    found: dict[tuple[str, str], _OfFew] = {}
+    for (site, people), gateways in alike.items():
+        if people:
+            tokens = tokens_of(connection, site, people)
+            rights = rights_at(connection, site, gateways, now_us, people=people)
+        else:
+            tokens, rights = [], {gateway: Rights([], None, frozenset()) for gateway in gateways}
+        found |= {(site, gateway): _OfFew(rights[gateway], tokens) for gateway in gateways}
+    return found
+
+
+def _make(  # noqa: PLR0917  one step of `make_lists`
+    connection: Connection,
+    due: Due,
+    before: dict[str, Entry] | None,
+    visits: _Visits,
+    of_few: _OfFew | None,
+    now_us: int,
+) -> Made | None:
+    if of_few is not None and before is not None:
+        entries = _changed_entries(before, visits, of_few)
+        changes_us = _first(_changes_at(connection, due), of_few.rights.changes_us)
+    else:
+        rights = rights_of(connection, due.site, due.gateway, now_us)
+        entries, changes_us = {each.token: each for each in rights.entries}, rights.changes_us
+    merged = {**visits.entries, **entries}
+    _settle(connection, due, now_us, visits.through, _first(changes_us, visits.next_end_us))
+    if before is not None and before == merged:
+>>>>>>> 8600e6b (Ask for somebody's rights at many gateways at once, and send their lists together)
         return None
     version = next_version(connection, due.site, due.gateway)
     number = note_packed(
@@ -115,23 +208,15 @@ def keep(connection: Connection, worked: Worked, now_us: int) -> Made | None:
     return Made(due.site, due.gateway, number, version)
 
 
-def _changed_entries(
-    connection: Connection, due: Due, before: dict[str, Entry], now_us: int
-) -> tuple[dict[str, Entry], int | None]:
+def _changed_entries(before: dict[str, Entry], visits: _Visits, of_few: _OfFew) -> dict[str, Entry]:
     """The residents' entries of the last list, with those of some people anew."""
-    assert due.people is not None
-    passes = _tokens_of_passes(connection, due.site)
+    gone = set(of_few.tokens)
     kept = {
-        token: entry for token, entry in before.items() if entry.category != VISITOR or token not in passes
+        token: entry
+        for token, entry in before.items()
+        if token not in gone and (entry.category != VISITOR or token not in visits.tokens)
     }
-    soonest = _changes_at(connection, due)
-    if not due.people:
-        return kept, soonest
-    rights = rights_of(connection, due.site, due.gateway, now_us, people=due.people)
-    for token in tokens_of(connection, due.site, due.people):
-        kept.pop(token, None)
-    kept |= {each.token: each for each in rights.entries}
-    return kept, _first(soonest, rights.changes_us)
+    return kept | {each.token: each for each in of_few.rights.entries}
 
 
 def _changed(connection: Connection) -> dict[tuple[str, str], Due]:

@@ -70,8 +70,14 @@ class Outgoing:
 
         That the broker took it proves nothing: only the gateway's own word does (trust.md R-09).
         """
+        self.send_all([(topic, payload) for payload in payloads], timeout_s, retain=retain)
+
+    def send_all(
+        self, messages: Sequence[tuple[str, bytes]], timeout_s: float, *, retain: bool = False
+    ) -> None:
+        """`send`, to whatever topics: none waits for the broker's word on the one before."""
         until_s = time.monotonic() + timeout_s
-        sent = [self._client.publish(topic, payload, qos=_QOS, retain=retain) for payload in payloads]
+        sent = [self._client.publish(topic, payload, qos=_QOS, retain=retain) for topic, payload in messages]
         for each in sent:
             try:
                 if each.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:

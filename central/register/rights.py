@@ -7,7 +7,7 @@ A handful of questions about sets, whatever the number of people; what they come
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,17 @@ class _Doors:
 
 
 @dataclass(frozen=True, slots=True)
+class _Known:
+    """Rows of the register, about all who may have a right at some of the gateways."""
+
+    starts: Mapping[int, tuple[int, ...]]
+    residencies: list[Any]
+    people: list[Any]
+    credentials: list[Any]
+    references: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Human:
     """By the row that counts."""
 
@@ -72,14 +83,31 @@ def rights_of(
 ) -> Rights:
     """`people`: the entries of these alone, by ids of `person` (as `rights_changed` names them); what of
     theirs is not among the entries is to be taken from the list: `tokens_of`."""
+    return rights_at(connection, site_name, [gateway], now_us, people=people)[gateway]
+
+
+def rights_at(
+    connection: Connection,
+    site_name: str,
+    gateways: Collection[str],
+    now_us: int,
+    *,
+    people: Collection[int] | None = None,
+) -> dict[str, Rights]:
+    """`rights_of` each of several gateways, with as few questions as for one: who may pass many doors is
+    asked for once."""
     community = _community(connection, site_name)
     if community is None:
-        return Rights([], None, frozenset())
-    doors = _doors(connection, site_name, gateway, now_us)
-    rights = _rights(connection, doors, now_us)
-    whose = _whose(connection, community, doors, rights, people)
-    humans = _humans(connection, community, doors, rights, whose, now_us)
-    return _entries(connection, community, site_name, humans, whose, now_us)
+        return {gateway: Rights([], None, frozenset()) for gateway in gateways}
+    doors = _doors(connection, site_name, gateways, now_us)
+    rights = _rights(connection, doors.values(), now_us)
+    whose = _whose(connection, community, doors.values(), rights, people)
+    known = _known(connection, community, site_name, whose, now_us)
+    found = {}
+    for gateway, own in doors.items():
+        here = [right for right in rights if right.group_id in own.by_group]
+        found[gateway] = _entries(known, _humans(known, own, here, now_us), now_us)
+    return found
 
 
 def tokens_of(connection: Connection, site_name: str, people: Collection[int]) -> list[str]:
@@ -100,34 +128,37 @@ def _community(connection: Connection, site_name: str) -> int | None:
     return None if found is None else int(found)
 
 
-def _doors(connection: Connection, site_name: str, gateway: str, now_us: int) -> _Doors:
-    found = _Doors()
-    own = select(door_place.c.place_id, door_place.c.door).where(
+def _doors(
+    connection: Connection, site_name: str, gateways: Collection[str], now_us: int
+) -> dict[str, _Doors]:
+    """By gateway."""
+    found = {gateway: _Doors() for gateway in gateways}
+    own = select(door_place.c.gateway, door_place.c.place_id, door_place.c.door).where(
         door_place.c.site == site_name,
-        door_place.c.gateway == gateway,
+        door_place.c.gateway.in_(gateways),
         door_place.c.residents == 1,
         questions.on(door_place, now_us),
     )
-    for place_id, door in connection.execute(own.order_by(door_place.c.door)):
-        found.by_place[place_id].append(door)
+    for gateway, place_id, door in connection.execute(own.order_by(door_place.c.door)):
+        found[gateway].by_place[place_id].append(door)
     grouped = (
-        select(door_group_door.c.group_id, door_group_door.c.door)
+        select(door_group_door.c.gateway, door_group_door.c.group_id, door_group_door.c.door)
         .join(door_group, door_group.c.id == door_group_door.c.group_id)
         .where(
             door_group_door.c.site == site_name,
-            door_group_door.c.gateway == gateway,
+            door_group_door.c.gateway.in_(gateways),
             questions.on(door_group_door, now_us),
             questions.on(door_group, now_us),
         )
     )
-    for group_id, door in connection.execute(grouped.order_by(door_group_door.c.door)):
-        found.by_group[group_id].append(door)
+    for gateway, group_id, door in connection.execute(grouped.order_by(door_group_door.c.door)):
+        found[gateway].by_group[group_id].append(door)
     return found
 
 
-def _rights(connection: Connection, doors: _Doors, now_us: int) -> list[Any]:
+def _rights(connection: Connection, doors: Iterable[_Doors], now_us: int) -> list[Any]:
     """Rows of `access_right` at these doors: lasting, to come, and over since a short while."""
-    mine = access_right.c.group_id.in_(sorted(doors.by_group))
+    mine = access_right.c.group_id.in_(sorted({group for each in doors for group in each.by_group}))
     asked = select(access_right).where(mine, questions.lasting_or_recent(access_right, now_us))
     return list(connection.execute(asked.order_by(access_right.c.id)))
 
@@ -135,11 +166,12 @@ def _rights(connection: Connection, doors: _Doors, now_us: int) -> list[Any]:
 def _whose(
     connection: Connection,
     community: int,
-    doors: _Doors,
+    doors: Iterable[_Doors],
     rights: list[Any],
     people: Collection[int] | None,
 ) -> Whose:
-    places = sorted({*doors.by_place, *(row.place_id for row in rights if row.place_id is not None)})
+    behind = {place_id for each in doors for place_id in each.by_place}
+    places = sorted(behind | {row.place_id for row in rights if row.place_id is not None})
     if people is not None:
         direct: Select[Any] | CompoundSelect[Any] = select(person.c.id).where(person.c.id.in_(list(people)))
     elif any(row.category is not None for row in rights):
@@ -159,33 +191,35 @@ def _whose(
     return Whose(places, sorted({*chosen, *connection.execute(merged).scalars()}))
 
 
-def _humans(  # noqa: PLR0917  one step of `rights_of`
-    connection: Connection,
-    community: int,
-    doors: _Doors,
-    rights: list[Any],
-    whose: Whose,
-    now_us: int,
-) -> dict[int, _Human]:
-    """Everybody who may have a right here, by the row that counts."""
-    starts_of = questions.starts(connection, whose)
+def _known(connection: Connection, community: int, site_name: str, whose: Whose, now_us: int) -> _Known:
+    return _Known(
+        questions.starts(connection, whose),
+        list(connection.execute(questions.residencies(community, whose, now_us))),
+        list(connection.execute(questions.people(community, whose))),
+        list(connection.execute(questions.credentials(community, site_name, whose))),
+        questions.references(connection, community, whose),
+    )
+
+
+def _humans(known: _Known, doors: _Doors, rights: list[Any], now_us: int) -> dict[int, _Human]:
+    """Everybody who may have a right at these doors, by the row that counts."""
     by_place, by_person, by_category = _sorted_rights(rights)
     doors_at = _Remembered(doors)
     relations: dict[int, set[str]] = defaultdict(set)
     grants: dict[int, list[Grant]] = defaultdict(list)
-    for row in connection.execute(questions.residencies(community, whose, now_us)).all():
+    for row in known.residencies:
         human = row.merged_into or row.person_id
         until = _until(row)
         if row.from_at <= now_us and (until is None or now_us < until):
             relations[human].add(row.relation)
-        starts = starts_of.get(row.place_id, ())
+        starts = known.starts.get(row.place_id, ())
         if own := doors_at.of(starts):
             grants[human].append(Grant(own, row.from_at, until))
         for start in starts:
             for right in by_place.get(start, ()):
                 grants[human].append(within(_grant(right, doors), row.from_at, until))
     found: dict[int, _Human] = {}
-    for row in connection.execute(questions.people(community, whose)).all():
+    for row in known.people:
         human = row.merged_into or row.id
         mine = grants[human]
         for right in by_person.get(row.id, ()):
@@ -197,22 +231,14 @@ def _humans(  # noqa: PLR0917  one step of `rights_of`
     return found
 
 
-def _entries(  # noqa: PLR0917  one step of `rights_of`
-    connection: Connection,
-    community: int,
-    site_name: str,
-    humans: Mapping[int, _Human],
-    whose: Whose,
-    now_us: int,
-) -> Rights:
-    references = questions.references(connection, community, whose)
+def _entries(known: _Known, humans: Mapping[int, _Human], now_us: int) -> Rights:
     entries: list[Entry] = []
     changes: set[int] = set()
     withheld: set[int] = set()
-    for row in connection.execute(questions.credentials(community, site_name, whose)).all():
+    for row in known.credentials:
         number = row.merged_into or row.person_id
         human = humans.get(number)
-        if human is None or not human.grants or number not in references:
+        if human is None or not human.grants or number not in known.references:
             continue
         merged = merge([within(grant, row.valid_from, row.valid_until) for grant in human.grants], now_us)
         if merged is None:
@@ -220,7 +246,7 @@ def _entries(  # noqa: PLR0917  one step of `rights_of`
         if merged.changes_us is not None:
             changes.add(merged.changes_us)
         withheld.update(merged.withheld)
-        entries.append(_entry(row, references[number], human.category, merged))
+        entries.append(_entry(row, known.references[number], human.category, merged))
     entries.sort(key=lambda entry: entry.token)
     return Rights(entries, min(changes, default=None), frozenset(withheld))
 
