@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import Engine
@@ -13,11 +14,7 @@ from sqlalchemy import Engine
 from central.errors import BrokerUnavailable, OrderRefused, RowRefused, StoreUnavailable
 from central.fleet.keys import CentreKeys
 from central.fleet.lists import gateways_of, messages_for
-<<<<<<< HEAD
-from central.fleet.made_lists import Due, Made, Worked, due_lists, keep, work_out
-=======
-from central.fleet.made_lists import Made, due_lists, make_lists
->>>>>>> 8600e6b (Ask for somebody's rights at many gateways at once, and send their lists together)
+from central.fleet.made_lists import Due, Made, Worked, due_lists, keep, names_few, work_out_all
 from central.ingest.outgoing import Outgoing
 from central.settings import MqttPart
 from central.store.engine import reading, writing
@@ -26,13 +23,8 @@ from messages.topics import GatewayTopic, Leaf, from_gateways
 log = logging.getLogger(__name__)
 
 ROUND_S: Final = 0.3
-<<<<<<< HEAD
-TOGETHER: Final = 25
-"""Lists noted in one transaction."""
-=======
 TOGETHER: Final = 50
-"""Lists in one transaction: records that come meanwhile wait no longer than for these."""
->>>>>>> 8600e6b (Ask for somebody's rights at many gateways at once, and send their lists together)
+"""Lists noted in one transaction."""
 
 _SEND_S: Final = 5.0
 
@@ -67,22 +59,24 @@ class ListService:
         for first in range(0, len(due), TOGETHER):
             if self._stopping.is_set():
                 break
-            worked = [self._worked_out(each, now_us) for each in due[first : first + TOGETHER]]
+            worked = self._worked_out(due[first : first + TOGETHER], now_us)
             with writing(self._writer) as connection:
-<<<<<<< HEAD
                 made = [keep(connection, each, now_us) for each in worked]
-=======
-                made = make_lists(connection, due[first : first + TOGETHER], now_us)
->>>>>>> 8600e6b (Ask for somebody's rights at many gateways at once, and send their lists together)
             fresh = [each for each in made if each is not None]
             self._send(fresh)
             done += len(fresh)
         return done
 
-    def _worked_out(self, due: Due, now_us: int) -> Worked:
-        """Beside the writer: records that come meanwhile do not wait for it."""
-        with reading(self._reader) as connection:
-            return work_out(connection, due, now_us)
+    def _worked_out(self, dues: Sequence[Due], now_us: int) -> list[Worked]:
+        """Beside the writer: records that come meanwhile do not wait for it. Where little changed, together:
+        a card of many doors is looked up once."""
+        few, many = [due for due in dues if names_few(due)], [due for due in dues if not names_few(due)]
+        worked: list[Worked] = []
+        for some in [few, *([due] for due in many)]:
+            if some:
+                with reading(self._reader) as connection:
+                    worked += work_out_all(connection, some, now_us)
+        return worked
 
     def _send(self, made: list[Made]) -> None:
         if not made or not self._outgoing.connected:

@@ -14,13 +14,8 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, select, union, update
 
-<<<<<<< HEAD
 from central.fleet.lists import Packed, newest_id, newest_list, next_version, note_packed, packed
-from central.register.rights import rights_of, tokens_of
-=======
-from central.fleet.lists import newest_entries, next_version, note_list
 from central.register.rights import Rights, rights_at, rights_of, tokens_of
->>>>>>> 8600e6b (Ask for somebody's rights at many gateways at once, and send their lists together)
 from central.store.list_tables import list_source
 from central.store.register_tables import door_group_door, door_place, rights_changed
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
@@ -85,53 +80,31 @@ def due_lists(connection: Connection, now_us: int) -> list[Due]:
 def make_list(connection: Connection, due: Due, now_us: int) -> Made | None:
     """Notes the list, and that it is made; None where nothing in it differs from the last. Raises
     OrderRefused."""
-<<<<<<< HEAD
     return keep(connection, work_out(connection, due, now_us), now_us)
 
 
 def work_out(connection: Connection, due: Due, now_us: int) -> Worked:
     """What is to be in it: of 50,000 people that takes seconds. Reads only. What is changed meanwhile
     leaves a note later than `due.through`, and makes the list due again. Raises OrderRefused."""
-    newest = newest_list(connection, due.site, due.gateway)
-    before_id, before = (None, None) if newest is None else newest
-    events = _newest_pass_events(connection).get(due.site, 0)
-    visitors = {each.token: each for each in entries_of_passes(connection, due.site, now_us)}
-    if before is not None and due.people is not None and len(due.people) <= MOST_PEOPLE:
-        entries, changes_us = _changed_entries(connection, due, before, now_us)
-    else:
-        rights = rights_of(connection, due.site, due.gateway, now_us)
-        entries, changes_us = {each.token: each for each in rights.entries}, rights.changes_us
-    merged = {**visitors, **entries}
-    soonest = _first(changes_us, next_end_us(connection, due.site, now_us))
-    made = None if before == merged else packed(merged.values())
-    return Worked(due, before_id, made, events, soonest)
+    return work_out_all(connection, [due], now_us)[0]
 
 
-def keep(connection: Connection, worked: Worked, now_us: int) -> Made | None:
-    """Notes what was worked out, within the caller's transaction; None where nothing in it differs from the
-    last, or another one was noted meanwhile: then it is due again."""
-    due = worked.due
-    if newest_id(connection, due.site, due.gateway) != worked.before:
-        return None
-    _settle(connection, due, now_us, worked.pass_event, worked.changes_us)
-    if worked.packed is None:
-=======
-    return make_lists(connection, [due], now_us)[0]
-
-
-def make_lists(connection: Connection, dues: Sequence[Due], now_us: int) -> list[Made | None]:
-    """`make_list` of each. What is the same for gateways of a site is asked for once, and somebody's rights
+def work_out_all(connection: Connection, dues: Sequence[Due], now_us: int) -> list[Worked]:
+    """`work_out` of each. What is the same for gateways of a site is asked for once, and somebody's rights
     at all of them together. Raises OrderRefused."""
     visits = {site: _Visits.of(connection, site, now_us) for site in {due.site for due in dues}}
-    before = [newest_entries(connection, due.site, due.gateway) for due in dues]
-    fewer = [
-        due for due, entries in zip(dues, before, strict=True) if entries is not None and _names_few(due)
-    ]
+    newest = [newest_list(connection, due.site, due.gateway) for due in dues]
+    fewer = [due for due, known in zip(dues, newest, strict=True) if known is not None and names_few(due)]
     changed = _rights_of_few(connection, fewer, now_us)
     return [
-        _make(connection, due, entries, visits[due.site], changed.get((due.site, due.gateway)), now_us)
-        for due, entries in zip(dues, before, strict=True)
+        _work_out(connection, due, known, visits[due.site], changed.get((due.site, due.gateway)), now_us)
+        for due, known in zip(dues, newest, strict=True)
     ]
+
+
+def names_few(due: Due) -> bool:
+    """Whether the entries of some people alone are to be made anew."""
+    return due.people is not None and len(due.people) <= MOST_PEOPLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +118,10 @@ class _Visits:
 
     @classmethod
     def of(cls, connection: Connection, site: str, now_us: int) -> _Visits:
+        events = _newest_pass_events(connection).get(site, 0)  # before what they led to
         return cls(
             {each.token: each for each in entries_of_passes(connection, site, now_us)},
-            _newest_pass_events(connection).get(site, 0),
+            events,
             next_end_us(connection, site, now_us),
             frozenset(_tokens_of_passes(connection, site)),
         )
@@ -159,10 +133,6 @@ class _OfFew:
 
     rights: Rights
     tokens: Sequence[str]
-
-
-def _names_few(due: Due) -> bool:
-    return due.people is not None and len(due.people) <= MOST_PEOPLE
 
 
 def _rights_of_few(connection: Connection, dues: Sequence[Due], now_us: int) -> dict[tuple[str, str], _OfFew]:
@@ -182,14 +152,15 @@ def _rights_of_few(connection: Connection, dues: Sequence[Due], now_us: int) -> 
     return found
 
 
-def _make(  # noqa: PLR0917  one step of `make_lists`
+def _work_out(  # noqa: PLR0917  one step of `work_out_all`
     connection: Connection,
     due: Due,
-    before: dict[str, Entry] | None,
+    newest: tuple[int, dict[str, Entry]] | None,
     visits: _Visits,
     of_few: _OfFew | None,
     now_us: int,
-) -> Made | None:
+) -> Worked:
+    before_id, before = (None, None) if newest is None else newest
     if of_few is not None and before is not None:
         entries = _changed_entries(before, visits, of_few)
         changes_us = _first(_changes_at(connection, due), of_few.rights.changes_us)
@@ -197,15 +168,8 @@ def _make(  # noqa: PLR0917  one step of `make_lists`
         rights = rights_of(connection, due.site, due.gateway, now_us)
         entries, changes_us = {each.token: each for each in rights.entries}, rights.changes_us
     merged = {**visits.entries, **entries}
-    _settle(connection, due, now_us, visits.through, _first(changes_us, visits.next_end_us))
-    if before is not None and before == merged:
->>>>>>> 8600e6b (Ask for somebody's rights at many gateways at once, and send their lists together)
-        return None
-    version = next_version(connection, due.site, due.gateway)
-    number = note_packed(
-        connection, due.site, due.gateway, worked.packed, version=version, issued_us=now_us, now_us=now_us
-    )
-    return Made(due.site, due.gateway, number, version)
+    made = None if before == merged else packed(merged.values())
+    return Worked(due, before_id, made, visits.through, _first(changes_us, visits.next_end_us))
 
 
 def _changed_entries(before: dict[str, Entry], visits: _Visits, of_few: _OfFew) -> dict[str, Entry]:
@@ -217,6 +181,22 @@ def _changed_entries(before: dict[str, Entry], visits: _Visits, of_few: _OfFew) 
         if token not in gone and (entry.category != VISITOR or token not in visits.tokens)
     }
     return kept | {each.token: each for each in of_few.rights.entries}
+
+
+def keep(connection: Connection, worked: Worked, now_us: int) -> Made | None:
+    """Notes what was worked out, within the caller's transaction; None where nothing in it differs from the
+    last, or another one was noted meanwhile: then it is due again."""
+    due = worked.due
+    if newest_id(connection, due.site, due.gateway) != worked.before:
+        return None
+    _settle(connection, due, now_us, worked.pass_event, worked.changes_us)
+    if worked.packed is None:
+        return None
+    version = next_version(connection, due.site, due.gateway)
+    number = note_packed(
+        connection, due.site, due.gateway, worked.packed, version=version, issued_us=now_us, now_us=now_us
+    )
+    return Made(due.site, due.gateway, number, version)
 
 
 def _changed(connection: Connection) -> dict[tuple[str, str], Due]:
