@@ -55,12 +55,12 @@ from central.ingest.service import IngestStatus
 from central.lookup.paging import Window
 from central.lookup.rules import Asker, Asking
 from central.lookup.service import LookUps
+from central.lookup.states import row_of
 from central.lookup.words import Asked, Basis, Purpose
 from central.settings import Settings
 from central.store.account_tables import account
 from central.store.changes import Changes
 from central.store.engine import migrate, open_reader, open_writer, reading, writing
-from central.store.lookup_tables import look_up
 from central.store.questions import Questions
 from central.times import utc_text
 
@@ -246,8 +246,7 @@ def _warm(store: _Sqlite, vault: Vault, numbers: list[int]) -> list[float]:
 
 def _timed(reader: Engine, look_ups: LookUps, number: int) -> float:
     def asked(connection: Connection) -> None:
-        row = connection.execute(look_up.select().where(look_up.c.id == number)).one()
-        look_ups.find(connection, row)
+        look_ups.find(connection, row_of(connection, number))
 
     begun_s = time.perf_counter()
     with reading(reader) as connection:

@@ -12,11 +12,11 @@ from sqlalchemy import Engine, event
 
 from central.errors import NotThere
 from central.lookup.paging import Window, page
+from central.lookup.states import row_of
 from central.lookup.subjects import VISITORS_WAIT, subject_of
 from central.lookup.words import Asked
 from central.store.engine import reading
 from central.store.identity_tables import envelope
-from central.store.lookup_tables import look_up
 from central.store.register_tables import holder, site
 from central.store.tables import record
 from messages.model import Kind, Reason
@@ -128,7 +128,7 @@ def test_pages_follow_each_other_without_end_while_more_arrives(world: World) ->
     found: list[int] = []
     with reading(world.reader) as connection:
         run(world.look_ups.ask(OFFICER, world.asking()))
-        row = connection.execute(look_up.select()).one()
+        row = row_of(connection, 1)
         branches = subject_of(connection, world.vault, world.look_ups.zone, row).branches
         everything, more = page(connection, branches, 500)
         assert not more

@@ -8,28 +8,35 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
 
 from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
     CompoundSelect,
     Connection,
     Row,
     ScalarSelect,
+    Text,
     and_,
+    bindparam,
     cast,
     func,
+    literal_column,
     null,
     select,
     union_all,
 )
 
-from central.ingest.segments import Coverage, Segment
+from central.ingest.segments import UNKNOWN_PREV, Coverage, Range, Segment
 from central.ingest.verify import Trouble
 from central.store.tables import Whole, epoch_head, finding, gateway, lost_range, record, segment
 
 MAX_RANGES_SHOWN = 20
 
+_Place = tuple[int, int]
 _Times = dict[tuple[int, int, int], int]
 """By gateway, epoch and sequence number."""
 
@@ -119,6 +126,16 @@ class _Epoch:
         return sorted(awaited + gone, key=lambda hole: hole.first)
 
 
+@dataclass(slots=True)
+class _Story:
+    """What is known of some gateways; of each its epochs, the oldest first. `lasts`: when the last record
+    without a hole was made, where it is here."""
+
+    epochs: dict[int, list[_Epoch]] = field(default_factory=lambda: defaultdict(list))
+    findings: dict[int, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    lasts: _Times = field(default_factory=dict)
+
+
 def completeness(
     connection: Connection,
     *,
@@ -137,19 +154,14 @@ def completeness(
 
 def completeness_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[Completeness]:
     """Of these gateways: rows of `gateway`, whole."""
-    lasts: _Times = {}
-    epochs = _epochs(connection, [row.id for row in rows], lasts)
-    findings = _findings(connection)
-    return [_of_gateway(connection, row, epochs[row.id], findings[row.id], lasts) for row in rows]
+    if not rows:
+        return []
+    story = _story_of(connection, [row.id for row in rows])
+    return [_of_gateway(connection, row, story) for row in rows]
 
 
-def _of_gateway(
-    connection: Connection,
-    row: Row[Any],
-    epochs: Sequence[_Epoch],
-    findings: dict[str, int],
-    lasts: _Times,
-) -> Completeness:
+def _of_gateway(connection: Connection, row: Row[Any], story: _Story) -> Completeness:
+    epochs = story.epochs[row.id]
     holes = [hole for epoch in epochs for hole in epoch.missing()]
     newest = epochs[-1] if epochs else None
     return Completeness(
@@ -170,10 +182,10 @@ def _of_gateway(
         through=newest.through() if newest else 0,
         head=newest.head if newest else 0,
         behind=sum(hole.count for hole in holes if not hole.lost),
-        complete_until_us=_complete_until(connection, row, epochs, lasts),
+        complete_until_us=_complete_until(connection, row, epochs, story.lasts),
         missing=tuple(holes[:MAX_RANGES_SHOWN]),
         missing_ranges=len(holes),
-        findings=findings,
+        findings=story.findings[row.id],
         device_key=row.device_key,
         unbelieved_us=row.unbelieved_at,
         replayed_us=row.replayed_at,
@@ -205,36 +217,38 @@ def _last_at(connection: Connection, gateway_id: int, epochs: Sequence[_Epoch], 
     return None
 
 
-def _epochs(connection: Connection, ids: Sequence[int], lasts: _Times) -> dict[int, list[_Epoch]]:
-    """By gateway, oldest epoch first. `lasts` is filled: when the last record without a hole was made, where
-    it is here."""
-    parts: dict[tuple[int, int], list[Segment]] = defaultdict(list)
-    query = select(segment, _made_at().label("at")).where(segment.c.gateway_id.in_(ids))
-    for row in connection.execute(query):
-        parts[row.gateway_id, row.epoch].append(Segment(row.first, row.last, row.first_prev, row.last_hash))
-        if row.at is not None:
-            lasts[row.gateway_id, row.epoch, row.last] = row.at
-    lost: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
-    heads: dict[tuple[int, int], int] = {}
-    for number, epoch, first, last in connection.execute(_lost_and_heads(ids)):
-        if first is None:
-            heads[number, epoch] = last
-        else:
-            lost[number, epoch].append((first, last))
-    found: dict[int, list[_Epoch]] = defaultdict(list)
+def _story_of(connection: Connection, ids: Sequence[int]) -> _Story:
+    """Of all of them in one statement: each one more is a way to the database and back."""
+    parts: dict[_Place, list[Segment]] = defaultdict(list)
+    lost: dict[_Place, list[Range]] = defaultdict(list)
+    heads: dict[_Place, int] = {}
+    story = _Story()
+    for what, gateway_id, epoch, first, last, at in connection.execute(_STORY, {"ids": ids}):
+        place = gateway_id, epoch
+        match what:
+            case _Said.SEGMENT:
+                parts[place].append(Segment(first, last, UNKNOWN_PREV, UNKNOWN_PREV))
+                if at is not None:
+                    story.lasts[gateway_id, epoch, last] = at
+            case _Said.LOST:
+                lost[place].append((first, last))
+            case _Said.HEAD:
+                heads[place] = last
+            case _:
+                story.findings[gateway_id][what] = last
     for key in sorted({*parts, *lost, *heads}):
         coverage = Coverage(parts[key], lost[key])
-        found[key[0]].append(_Epoch(key[1], coverage, max(heads.get(key, 0), coverage.seen)))
-    return found
+        epoch_ = _Epoch(key[1], coverage, max(heads.get(key, 0), coverage.seen))
+        story.epochs[key[0]].append(epoch_)
+    return story
 
 
-def _lost_and_heads(ids: Sequence[int]) -> CompoundSelect[Any]:
-    """Ranges that were lost, and, without a first one, the heads: one statement for both."""
-    gone, held = lost_range.c, epoch_head.c
-    return union_all(
-        select(gone.gateway_id, gone.epoch, gone.first, gone.last).where(gone.gateway_id.in_(ids)),
-        select(held.gateway_id, held.epoch, cast(null(), Whole), held.head).where(held.gateway_id.in_(ids)),
-    )
+class _Said(StrEnum):
+    """What a row of `_STORY` is about; any other word is the kind of a finding, and `last` how many."""
+
+    SEGMENT = "="
+    LOST = "-"
+    HEAD = ">"
 
 
 def _made_at() -> ScalarSelect[int]:
@@ -249,11 +263,29 @@ def _made_at() -> ScalarSelect[int]:
     return select(func.max(record.c.at)).where(last).correlate(segment).scalar_subquery()
 
 
-def _findings(connection: Connection) -> dict[int, dict[str, int]]:
-    query = select(finding.c.gateway_id, finding.c.kind, func.count()).group_by(
-        finding.c.gateway_id, finding.c.kind
+def _statement() -> CompoundSelect[Any]:
+    """Segments, lost ranges, heads and findings."""
+    run, gone, held, found = segment.c, lost_range.c, epoch_head.c, finding.c
+    nothing = cast(null(), Whole)
+    ids: BindParameter[int] = bindparam("ids", expanding=True)
+    return union_all(
+        select(_word(_Said.SEGMENT), run.gateway_id, run.epoch, run.first, run.last, _made_at()).where(
+            run.gateway_id.in_(ids)
+        ),
+        select(_word(_Said.LOST), gone.gateway_id, gone.epoch, gone.first, gone.last, nothing).where(
+            gone.gateway_id.in_(ids)
+        ),
+        select(_word(_Said.HEAD), held.gateway_id, held.epoch, nothing, held.head, nothing).where(
+            held.gateway_id.in_(ids)
+        ),
+        select(found.kind, found.gateway_id, nothing, nothing, func.count(), nothing)
+        .where(found.gateway_id.in_(ids))
+        .group_by(found.gateway_id, found.kind),
     )
-    found: dict[int, dict[str, int]] = defaultdict(dict)
-    for gateway_id, kind, count in connection.execute(query):
-        found[gateway_id][kind] = count
-    return found
+
+
+def _word(said: _Said) -> ColumnElement[str]:
+    return literal_column(f"'{said}'", Text)
+
+
+_STORY: Final = _statement()

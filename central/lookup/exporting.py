@@ -28,7 +28,7 @@ from central.lookup.paging import MAX_PAGE, Found, Place, one
 from central.lookup.revealing import opened
 from central.lookup.rules import ALONE_RECORDS, Asker
 from central.lookup.service import DoorComplete, LookUps, append_of, may
-from central.lookup.states import State, hash_of, own_row, state_of, why_resting
+from central.lookup.states import State, own_row, state_of, why_resting
 from central.lookup.words import Act, Happened, Shown
 from messages.signing import key_id
 
@@ -61,7 +61,6 @@ class Exported:
 @dataclass(frozen=True, slots=True)
 class Gathered:
     row: Any
-    asked_hash: bytes
     found: Sequence[Found]
     doors: Sequence[DoorComplete]
     notes: Sequence[str]
@@ -81,7 +80,7 @@ async def export(
     now_us = look_ups.now_us()
     made = case_file(
         row,
-        [masked(each, all_of_it.asked_hash) for each in all_of_it.found],
+        [masked(each, row.asked_hash) for each in all_of_it.found],
         all_of_it.revealed,
         doors=all_of_it.doors,
         notes=all_of_it.notes,
@@ -149,10 +148,8 @@ async def gathered(look_ups: LookUps, row: Any, state: State) -> Gathered:
         after = page[-1].place
     here = {each.id for each in found}
     shown = sorted(each for each in state.revealed if each[0] in here)
-    revealed, asked_hash = await look_ups.questions.ask(
-        lambda db: (_opened(db, look_ups, row, shown), hash_of(db, row))
-    )
-    return Gathered(row, asked_hash, found, doors, notes, revealed)
+    revealed = await look_ups.questions.ask(lambda db: _opened(db, look_ups, row, shown))
+    return Gathered(row, found, doors, notes, revealed)
 
 
 def _opened(

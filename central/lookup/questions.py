@@ -6,10 +6,10 @@ it may be asked stands in `rules`; nothing here is called before the look-up's r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, false, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
 
 from central.lookup.paging import Branch, Window
 from central.store.identity_tables import envelope
@@ -37,20 +37,6 @@ def of_card(token: bytes, holders: Iterable[str], window: Window) -> list[Branch
 def of_visitor(community: int, indexes: Mapping[str, bytes], window: Window) -> Branch:
     """`indexes`: blind ones of a number, by day."""
     return Branch(window, _visits(community, indexes), of_visitors=True)
-
-
-def visitors(
-    connection: Connection, community: int, indexes: Mapping[str, bytes], window: Window
-) -> tuple[bool, bool]:
-    """Whether any envelope has such an index: most people are no visitors, and to look here alone costs
-    little. And whether some visitor's identity of that time is here and could not be opened yet: who that was
-    cannot be found by a number."""
-    columns = envelope.c
-    within = (columns.at >= window.from_us, columns.at < window.until_us)
-    came = exists().where(*_visits(community, indexes)) if indexes else false()
-    waits = exists().where(columns.community_id == community, _waits, *within)
-    there, waiting = connection.execute(select(came, waits)).one()
-    return bool(there), bool(waiting)
 
 
 def _visits(community: int, indexes: Mapping[str, bytes]) -> tuple[ColumnElement[bool], ...]:
@@ -93,37 +79,41 @@ def remote_releases(gateway_id: int, door: str | None, window: Window) -> Branch
 
 def doors_of(connection: Connection, gateway_id: int) -> list[str]:
     """Every door of which the gateway ever recorded anything: from one to the next through the index."""
-    found: list[str] = []
-    while True:
-        query = select(record.c.door).where(record.c.gateway_id == gateway_id, record.c.door > _last(found))
-        door = connection.execute(query.order_by(record.c.door).limit(1)).scalar()
-        if door is None:
-            return found
-        found.append(door)
+    doors = connection.execute(_DOORS, {"gateway_id": gateway_id}).scalars()
+    return [door for door in doors if door is not None]
 
 
 def gateways_of(connection: Connection, community: int) -> list[Any]:
     """Whole rows of `gateway`."""
-    sites = select(site.c.name).where(site.c.community_id == community)
-    here = gateway.c.site.in_(sites)
-    return list(connection.execute(select(gateway).where(here).order_by(gateway.c.site, gateway.c.name)))
+    return list(connection.execute(_GATEWAYS, {"community": community}))
 
 
-def gateways_at(connection: Connection, place: str, name: str | None = None) -> list[Any]:
-    """Whole rows of `gateway` of that site, or the one of them with that name."""
-    here = [gateway.c.site == place, *([gateway.c.name == name] if name is not None else [])]
-    return list(connection.execute(select(gateway).where(*here).order_by(gateway.c.site, gateway.c.name)))
+def gateways_at(connection: Connection, community: int, place: str, name: str | None = None) -> list[Any]:
+    """Whole rows of `gateway` of that site of theirs, or the one of them with that name."""
+    here = _GATEWAYS.where(gateway.c.site == place)
+    query = here if name is None else here.where(gateway.c.name == name)
+    return list(connection.execute(query, {"community": community}))
 
 
-def _last(found: Sequence[str]) -> str:
-    return found[-1] if found else ""
+def _all_doors() -> Select[Any]:
+    this = record.c.gateway_id == bindparam("gateway_id")
+    first = select(func.min(record.c.door).label("door")).where(this)
+    found = first.cte("doors", recursive=True)
+    further = select(func.min(record.c.door)).where(this, record.c.door > found.c.door).correlate(found)
+    steps = found.union_all(select(further.scalar_subquery()).where(found.c.door.is_not(None)))
+    return select(steps.c.door)
+
+
+_DOORS: Final = _all_doors()
+_GATEWAYS: Final = (
+    select(gateway)
+    .where(gateway.c.site.in_(select(site.c.name).where(site.c.community_id == bindparam("community"))))
+    .order_by(gateway.c.site, gateway.c.name)
+)
 
 
 def _at(door: str | None) -> list[ColumnElement[bool]]:
     return [] if door is None else [record.c.door == door]
-
-
-_waits: ColumnElement[bool] = envelope.c.waits == bindparam(None, 1, literal_execute=True)
 
 
 def _is(kind: Kind) -> ColumnElement[bool]:

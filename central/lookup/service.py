@@ -28,7 +28,7 @@ from central.lookup import audit, rules
 from central.lookup.masking import Masked, masked
 from central.lookup.paging import MAX_PAGE, Found, Place, Window, cursor_of, page, place_of
 from central.lookup.rules import ALONE_RECORDS, OF_SOMEBODY, Asker, Asking
-from central.lookup.states import State, check_limits, hash_of, own_row, state_of, why_resting
+from central.lookup.states import State, check_limits, own_row, state_of, why_resting
 from central.lookup.subjects import index_of, sealed_subject, subject_of
 from central.lookup.words import Act, Asked, Happened
 from central.store.changes import Changes
@@ -74,7 +74,6 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class _Page:
     row: Any
-    asked_hash: bytes
     found: Sequence[Found]
     more: bool
     doors: Sequence[DoorComplete]
@@ -132,7 +131,7 @@ class LookUps:
         return Answer(
             look_up=number,
             at_us=now_us,
-            entries=[masked(each, found.asked_hash) for each in found.found],
+            entries=[masked(each, found.row.asked_hash) for each in found.found],
             more=found.more,
             cursor=cursor_of(found.found[-1].place) if found.more and found.further else None,
             doors=found.doors,
@@ -229,13 +228,13 @@ class LookUps:
             )
         most = MAX_PAGE if whole else ALONE_RECORDS
         found, more, doors, notes = self.find(connection, row, max(1, min(limit, most)), after)
-        return _Page(row, hash_of(connection, row), found, more, doors, notes, whole)
+        return _Page(row, found, more, doors, notes, whole)
 
     def find(
         self, connection: Connection, row: Any, limit: int = ALONE_RECORDS, after: Place | None = None
     ) -> tuple[list[Found], bool, list[DoorComplete], tuple[str, ...]]:
-        """What the store finds for a row of `look_up`: records, whether there are more, how complete, notes.
-        Nobody but whoever writes rows, and the benchmark, calls it."""
+        """What the store finds for a row as `states.row_of` gives it: records, whether there are more, how
+        complete, notes. Nobody but whoever writes rows, and the benchmark, calls it."""
         subject = subject_of(connection, self.vault, self.zone, row)
         found, more = page(connection, subject.branches, limit, after)
         return found, more, _doors(connection, subject.gateways, row), subject.notes

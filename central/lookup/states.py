@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
 
 from central.errors import NotThere, TooOften
 from central.identity.periods import DAY_US
 from central.lookup.audit import facts_of
 from central.lookup.rules import A_DAY, A_HOUR, HOUR_US, REVIEW_WITHIN_US, Asker
 from central.lookup.words import Act, Happened
-from central.store.lookup_tables import look_up, look_up_event
+from central.store.lookup_tables import look_up, look_up_event, look_up_subject
 from central.times import utc_text
 
 PAGE: Final = 100
@@ -39,11 +39,20 @@ class State:
 
 
 def row_of(connection: Connection, number: int) -> Row[Any]:
-    """Raises NotThere."""
-    row = connection.execute(select(look_up).where(look_up.c.id == number)).one_or_none()
+    """A row of `look_up`, with `asked_hash`, that of its first row in the register, and `sealed`, the number
+    it asks for. Raises NotThere."""
+    row = connection.execute(_ROW, {"number": number}).one_or_none()
     if row is None:
         raise NotThere("no such look-up")
     return row
+
+
+_ROW: Final = (
+    select(look_up, look_up_event.c.hash.label("asked_hash"), look_up_subject.c.sealed)
+    .join(look_up_event, look_up_event.c.id == look_up.c.event_id)
+    .outerjoin(look_up_subject, look_up_subject.c.id == look_up.c.id)
+    .where(look_up.c.id == bindparam("number"))
+)
 
 
 def own_row(connection: Connection, asker: Asker, number: int) -> Row[Any]:
@@ -60,13 +69,6 @@ def seen_row(connection: Connection, asker: Asker, number: int) -> Row[Any]:
     if row.community_id not in asker.communities:
         raise NotThere("no such look-up")
     return row
-
-
-def hash_of(connection: Connection, row: Row[Any]) -> bytes:
-    """Of a look-up's first row in the register."""
-    columns = look_up_event.c
-    digest: bytes = connection.execute(select(columns.hash).where(columns.id == row.event_id)).scalar_one()
-    return digest
 
 
 def events_of(connection: Connection, number: int) -> list[Row[Any]]:
