@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -111,19 +112,22 @@ class Completeness:
         return next((known.label for known in self.doors if device in known.readers), None)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Epoch:
+    """`through`: up to here nothing is missing, or will not come any more."""
+
     number: int
-    coverage: Coverage
     head: int
+    through: int
+    holes: tuple[Missing, ...]
 
-    def through(self) -> int:
-        return self.coverage.through()[0]
-
-    def missing(self) -> list[Missing]:
-        awaited = [Missing(self.number, a, b, lost=False) for a, b in self.coverage.missing(self.head)]
-        gone = [Missing(self.number, a, b, lost=True) for a, b in self.coverage.still_lost()]
-        return sorted(awaited + gone, key=lambda hole: hole.first)
+    @classmethod
+    def of(cls, number: int, coverage: Coverage, head: int) -> _Epoch:
+        head = max(head, coverage.seen)
+        awaited = [Missing(number, a, b, lost=False) for a, b in coverage.missing(head)]
+        gone = [Missing(number, a, b, lost=True) for a, b in coverage.still_lost()]
+        holes = sorted(awaited + gone, key=lambda hole: hole.first)
+        return cls(number, head, coverage.through()[0], tuple(holes))
 
 
 @dataclass(slots=True)
@@ -162,7 +166,7 @@ def completeness_of(connection: Connection, rows: Sequence[Row[Any]]) -> list[Co
 
 def _of_gateway(connection: Connection, row: Row[Any], story: _Story) -> Completeness:
     epochs = story.epochs[row.id]
-    holes = [hole for epoch in epochs for hole in epoch.missing()]
+    holes = [hole for epoch in epochs for hole in epoch.holes]
     newest = epochs[-1] if epochs else None
     return Completeness(
         site=row.site,
@@ -173,13 +177,10 @@ def _of_gateway(connection: Connection, row: Row[Any], story: _Story) -> Complet
         software=row.software,
         list_version=row.list_version,
         journal=row.journal,
-        doors=tuple(
-            Door(door["door"], door["label"], tuple(door["readers"]))
-            for door in json.loads(row.doors or "[]")
-        ),
+        doors=_doors(row.doors or "[]"),
         devices=json.loads(row.devices or "{}"),
         epoch=newest.number if newest else None,
-        through=newest.through() if newest else 0,
+        through=newest.through if newest else 0,
         head=newest.head if newest else 0,
         behind=sum(hole.count for hole in holes if not hole.lost),
         complete_until_us=_complete_until(connection, row, epochs, story.lasts),
@@ -192,12 +193,17 @@ def _of_gateway(connection: Connection, row: Row[Any], story: _Story) -> Complet
     )
 
 
+@lru_cache(4_096)  # as many as there may be gateways: what one is made of changes seldom
+def _doors(told: str) -> tuple[Door, ...]:
+    return tuple(Door(door["door"], door["label"], tuple(door["readers"])) for door in json.loads(told))
+
+
 def _complete_until(
     connection: Connection, row: Row[Any], epochs: Sequence[_Epoch], lasts: _Times
 ) -> int | None:
     """Up to the record before the first hole; without a hole, up to when the gateway last spoke."""
     for at, epoch in enumerate(epochs):
-        if epoch.through() < epoch.head:
+        if epoch.through < epoch.head:
             return _last_at(connection, row.id, epochs[: at + 1], lasts)
     last_us = _last_at(connection, row.id, epochs, lasts)
     return max((at for at in (last_us, row.state_at if epochs else None) if at is not None), default=None)
@@ -207,10 +213,10 @@ def _last_at(connection: Connection, gateway_id: int, epochs: Sequence[_Epoch], 
     """When the last record of these epochs that is here was made, holes not passed over. What was lost or
     set aside has no time of its own: the one before it counts."""
     for epoch in reversed(epochs):
-        if (known := lasts.get((gateway_id, epoch.number, epoch.through()))) is not None:
+        if (known := lasts.get((gateway_id, epoch.number, epoch.through))) is not None:
             return known
         here = (record.c.gateway_id == gateway_id, record.c.epoch == epoch.number)
-        last = select(record.c.at).where(*here, record.c.seq <= epoch.through())
+        last = select(record.c.at).where(*here, record.c.seq <= epoch.through)
         at: int | None = connection.execute(last.order_by(record.c.seq.desc()).limit(1)).scalar()
         if at is not None:
             return at
@@ -238,8 +244,7 @@ def _story_of(connection: Connection, ids: Sequence[int]) -> _Story:
                 story.findings[gateway_id][what] = last
     for key in sorted({*parts, *lost, *heads}):
         coverage = Coverage(parts[key], lost[key])
-        epoch_ = _Epoch(key[1], coverage, max(heads.get(key, 0), coverage.seen))
-        story.epochs[key[0]].append(epoch_)
+        story.epochs[key[0]].append(_Epoch.of(key[1], coverage, heads.get(key, 0)))
     return story
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -76,9 +77,10 @@ def of_number(
     """`index`: blind, of the register; also of a number that was corrected since. `tokens`: of the number as
     a card, at each site. `indexes`: blind ones by day, of visitors."""
     asked = {"community": community, "number": index, "tokens": list(tokens)}
-    days = {"days": list(indexes), "day_indexes": list(indexes.values())}
     within = {"from_us": window.from_us, "until_us": window.until_us}
-    rows = connection.execute(_OF_NUMBER, {**asked, **days, **within}).all()
+    days: dict[str, Any] = {f"day_{n}": day for n, day in enumerate(indexes)}
+    days |= {f"index_{n}": each for n, each in enumerate(indexes.values())}
+    rows = connection.execute(_of_number(len(indexes)), {**asked, **within, **days}).all()
     people = [row for row in rows if row.what == _HOLDER]
     held = list(_all_of(connection, community, people, window))
     held += [Held(row.reference, window) for row in rows if row.what == _PASS]
@@ -169,7 +171,8 @@ def _with_holders(of: Any) -> Any:
     return of.outerjoin(holder, mine)
 
 
-def _of_number() -> Any:
+@lru_cache  # as many as a window has days
+def _of_number(days_asked: int) -> Any:
     here = (person.c.community_id == _COMMUNITY, person.c.number_index == bindparam("number"))
     former, days = person_former.c, envelope.c
     known = union_all(
@@ -179,11 +182,15 @@ def _of_number() -> Any:
             former.community_id == _COMMUNITY, former.number_index == bindparam("number")
         ),
     ).subquery("known")
-    came = exists().where(
-        days.community_id == _COMMUNITY,
-        days.period.in_(_several("days")),
-        days.number_index.in_(_several("day_indexes")),
-    )
+    of_a_day = [
+        and_(
+            days.community_id == _COMMUNITY,  # in each of them: else SQLite walks all of the community
+            days.period == bindparam(f"day_{n}"),
+            days.number_index == bindparam(f"index_{n}"),
+        )
+        for n in range(days_asked)
+    ]
+    came = exists().where(or_(*of_a_day) if of_a_day else false())
     waits = exists().where(
         days.community_id == _COMMUNITY, days.waits == _WAITING, days.at >= _FROM, days.at < _UNTIL
     )
@@ -246,6 +253,5 @@ def _of_card() -> Any:
     ).order_by("reference")
 
 
-_OF_NUMBER: Final = _of_number()
 _OF_ROOM: Final = _of_room()
 _OF_CARD: Final = _of_card()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select
 
 from central.lookup.paging import Branch, Window
 from central.store.identity_tables import envelope
@@ -41,11 +41,11 @@ def of_visitor(community: int, indexes: Mapping[str, bytes], window: Window) -> 
 
 def _visits(community: int, indexes: Mapping[str, bytes]) -> tuple[ColumnElement[bool], ...]:
     columns = envelope.c
-    return (
-        columns.community_id == community,
-        columns.period.in_(indexes),
-        columns.number_index.in_(indexes.values()),
-    )
+    of_a_day = [
+        and_(columns.community_id == community, columns.period == day, columns.number_index == index)
+        for day, index in indexes.items()  # the community in each: else SQLite walks all of it
+    ]
+    return (or_(*of_a_day),)
 
 
 def of_door(gateway_id: int, door: str | None, window: Window) -> Branch:

@@ -302,8 +302,7 @@ def _doors(connection: Connection, gateways: Sequence[Any], row: Any) -> list[Do
 def _doors_of(known: Completeness, door: str | None, until_us: int) -> list[DoorComplete]:
     through_us = known.complete_until_us
     complete = bool(known.complete and through_us is not None and through_us >= until_us)
-    names = [door] if door is not None else [each.name for each in known.doors]
-    return [
-        DoorComplete(known.site, known.name, name, known.door_label(name), complete, through_us)
-        for name in names or [""]
-    ]
+    doors = [(each.name, each.label) for each in known.doors] or [("", "")]
+    if door is not None:
+        doors = [(door, known.door_label(door))]
+    return [DoorComplete(known.site, known.name, name, label, complete, through_us) for name, label in doors]

@@ -89,9 +89,13 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One consistent view of what is committed."""
+    """One consistent view of what is committed.
+
+    It ends with a commit: after a rollback the driver of PostgreSQL forgets what the server has prepared, and
+    each statement would be read and planned anew every time.
+    """
     try:
-        with engine.connect() as connection:
+        with engine.begin() as connection:
             yield connection
     except SQLAlchemyError as error:
         raise StoreUnavailable(f"the database could not be read: {_reason(error)}") from None
