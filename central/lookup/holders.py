@@ -190,7 +190,7 @@ def _of_number(days_asked: int) -> Any:
         )
         for n in range(days_asked)
     ]
-    came = exists().where(or_(*of_a_day) if of_a_day else false())
+    came = exists(select(days.id).where(or_(*of_a_day) if of_a_day else false()))
     waits = exists().where(
         days.community_id == _COMMUNITY, days.waits == _WAITING, days.at >= _FROM, days.at < _UNTIL
     )

@@ -110,7 +110,7 @@ def _entry(connection: Connection, vault: Vault, row: Any, number: int, found: F
     place = {"gateway_id": found.gateway_id, "epoch": found.epoch, "seq": found.seq, "at": found.at_us}
     own = {"community_id": row.community_id, "case_hold_id": number}
     made = connection.execute(insert(case_hold_entry).values(**own, **place))
-    if found.holder is not None or found.identity is None:
+    if found.identity is None:
         return False
     try:
         identity = opened_visitor(connection, vault, row, found)

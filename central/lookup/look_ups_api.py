@@ -14,7 +14,7 @@ from central.accounts.book import one_account
 from central.accounts.guard import requires
 from central.accounts.identify import address_of
 from central.accounts.who import Role, Who
-from central.errors import BadQuestion, NotAllowed
+from central.errors import BadQuestion, NotAllowed, ProveAgain
 from central.lookup import acts
 from central.lookup.exporting import export
 from central.lookup.holding import hold
@@ -37,7 +37,7 @@ from central.lookup.look_up_models import (
     WaitingOut,
 )
 from central.lookup.revealing import reveal
-from central.lookup.rules import Asker
+from central.lookup.rules import Asker, Asking
 from central.lookup.service import LookUps
 from central.lookup.states import events_page, look_ups_of
 from central.lookup.words import Act
@@ -47,6 +47,7 @@ from central.times import micros
 _ZIP = "application/zip"
 
 Officer = Annotated[Who, requires(Role.OFFICER)]
+TakingOut = Annotated[Who, requires(Role.OFFICER, fresh=True)]
 Approver = Annotated[Who, requires(Role.APPROVER)]
 Deciding = Annotated[Who, requires(Role.APPROVER, fresh=True)]
 Supervisor = Annotated[Who, requires(Role.SUPERVISOR)]
@@ -87,8 +88,8 @@ def _for_officers(api: APIRouter, look_ups: LookUps, asker_of: AskerOf) -> None:
     async def ask(asked: QuestionIn, who: Officer, request: Request) -> AnswerOut:
         asker = await asker_of(who, request)
         try:
-            asking = asked.asking()
-        except BadQuestion as error:
+            asking = _proved(who, asked.asking())
+        except (BadQuestion, ProveAgain) as error:
             await look_ups.refuse(asker, asked.community, asked.question, error)
             raise
         return AnswerOut.of(await look_ups.ask(asker, asking, asked.limit))
@@ -140,13 +141,13 @@ def _for_exports(
         response_class=Response,
         summary="Take an approved look-up out as a signed file",
     )
-    async def taken_out(number: Number, asked: ExportIn, who: Officer, request: Request) -> Response:
+    async def taken_out(number: Number, asked: ExportIn, who: TakingOut, request: Request) -> Response:
         made = await export(look_ups, signing, await asker_of(who, request), number, asked.format)
         headers = {"Content-Disposition": f'attachment; filename="{made.name}"'}
         return Response(made.archive, media_type=_ZIP, headers=headers)
 
     @api.post("/look-ups/{number}/holds", responses=_CLASH, summary="Hold an approved look-up for its case")
-    async def held(number: Number, asked: HoldIn, who: Officer, request: Request) -> HoldOut:
+    async def held(number: Number, asked: HoldIn, who: TakingOut, request: Request) -> HoldOut:
         return HoldOut.of(await hold(look_ups, await asker_of(who, request), number, asked.days))
 
 
@@ -210,6 +211,13 @@ def _for_supervisors(api: APIRouter, look_ups: LookUps, asker_of: AskerOf) -> No
         await look_ups.record(
             lambda db: acts.review(db, asker, number, explained=asked.explained, why=asked.why, now_us=now_us)
         )
+
+
+def _proved(who: Who, asking: Asking) -> Asking:
+    """Raises ProveAgain: in an emergency nobody else agrees before the answer is given."""
+    if asking.emergency is not None and not who.fresh:
+        raise ProveAgain("give the second factor again: in an emergency nobody else agrees first")
+    return asking
 
 
 def _moment(at: datetime) -> int:

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from central.lookup.paging import Found
 from central.lookup.words import Shown
+from messages.site_settings import VISITOR
 
 _ALIAS_BYTES = 4
 
@@ -58,11 +59,18 @@ def masked(found: Found, look_up: bytes) -> Masked:
 def hidden_of(found: Found) -> tuple[Shown, ...]:
     """What of it is there to be revealed."""
     hidden = []
-    if found.holder is not None:
+    if of_a_pass(found):
+        hidden = [Shown.NAME, *([Shown.ID_NUMBER] if found.identity is not None else []), Shown.VISITED]
+    elif found.holder is not None:
         hidden = [Shown.NAME, Shown.ID_NUMBER, Shown.HOME]
     elif found.identity is not None:
         hidden = [Shown.NAME, Shown.ID_NUMBER]
     return (*hidden, Shown.CARD) if found.token is not None else tuple(hidden)
+
+
+def of_a_pass(found: Found) -> bool:
+    """Whether its holder is a visitor's pass, and nobody of the register."""
+    return found.holder is not None and found.category == VISITOR
 
 
 def _alias(found: Found, look_up: bytes) -> str | None:

@@ -6,16 +6,18 @@ it may be asked stands in `rules`; nothing here is called before the look-up's r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Select, and_, bindparam, func, or_, select
 
 from central.lookup.paging import Branch, Window
 from central.store.identity_tables import envelope
 from central.store.register_tables import site
 from central.store.tables import gateway, record
-from messages.model import Kind, Reason
+from central.store.visitor_tables import visitor_pass
+from messages.model import Direction, Kind, Reason
 
 _WITHDRAWN = (Reason.LOST, Reason.BLOCKED)
 
@@ -77,6 +79,25 @@ def remote_releases(gateway_id: int, door: str | None, window: Window) -> Branch
     return Branch(window, (record.c.gateway_id == gateway_id, _is(Kind.REMOTE_RELEASE), *_at(door)))
 
 
+def overdue(connection: Connection, place: str, gateways: Sequence[int], window: Window) -> list[Branch]:
+    """Visitors of a site who came in within the window, whose pass was over by its end, and whom no door let
+    out by then: of each the last time that they came in, where that was at one of these gateways."""
+    lasts: dict[str, dict[str, int]] = defaultdict(dict)
+    asked = {"site": place, "from_us": window.from_us, "until_us": window.until_us}
+    for row in connection.execute(_OVERDUE, asked):
+        lasts[row.reference][row.direction] = row.at
+    came_in = (
+        record.c.kind == Kind.ACCESS_GRANTED,
+        record.c.direction == Direction.IN,
+        record.c.gateway_id.in_(gateways),
+    )
+    return [
+        of_holder(reference, Window(last[Direction.IN], last[Direction.IN] + 1), *came_in)
+        for reference, last in lasts.items()
+        if Direction.IN in last and last.get(Direction.OUT, 0) < last[Direction.IN]
+    ]
+
+
 def doors_of(connection: Connection, gateway_id: int) -> list[str]:
     """Every door of which the gateway ever recorded anything: from one to the next through the index."""
     doors = connection.execute(_DOORS, {"gateway_id": gateway_id}).scalars()
@@ -104,7 +125,25 @@ def _all_doors() -> Select[Any]:
     return select(steps.c.door)
 
 
+def _passes_over() -> Select[Any]:
+    given = visitor_pass.c
+    from_us: BindParameter[int] = bindparam("from_us")
+    until_us: BindParameter[int] = bindparam("until_us")
+    over = or_(given.until_at <= until_us, given.revoked_at <= until_us)
+    here = (given.site == bindparam("site"), given.until_at > from_us, given.from_at < until_us, over)
+    seen = (
+        record.c.holder == given.reference,
+        record.c.kind == Kind.ACCESS_GRANTED,
+        record.c.at >= from_us,
+        record.c.at < until_us,
+    )
+    last = func.max(record.c.at).label("at")
+    query = select(given.reference, record.c.direction, last).join_from(visitor_pass, record, and_(*seen))
+    return query.where(*here).group_by(given.reference, record.c.direction).order_by(given.reference)
+
+
 _DOORS: Final = _all_doors()
+_OVERDUE: Final = _passes_over()
 _GATEWAYS: Final = (
     select(gateway)
     .where(gateway.c.site.in_(select(site.c.name).where(site.c.community_id == bindparam("community"))))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, or_, select
 from central.errors import Clash, IdentityGone, NotThere
 from central.identity.opening import row_name
 from central.identity.vault import Vault
-from central.lookup.masking import hidden_of
+from central.lookup.masking import hidden_of, of_a_pass
 from central.lookup.paging import Found, one
 from central.lookup.rules import Asker, checked_why
 from central.lookup.service import LookUps, append_of
@@ -20,6 +20,8 @@ from central.lookup.words import Happened, Shown
 from central.store.identity_tables import envelope
 from central.store.lookup_tables import case_hold, case_hold_entry
 from central.store.register_tables import credential, credential_token, holder, person, place, residency
+from central.store.visitor_tables import visitor_pass
+from central.visitors.passes import opened_pass
 from messages.envelope import VisitorIdentity, unpadded
 
 _DEEPEST: Final = 12
@@ -55,7 +57,9 @@ def opened(connection: Connection, vault: Vault | None, row: Any, found: Found, 
         raise IdentityGone("this centre has no key ring")
     if shown is Shown.CARD:
         return _card(connection, vault, row.community_id, found)
-    if found.holder is None:
+    if of_a_pass(found) and shown is not Shown.ID_NUMBER:
+        return _on_the_pass(connection, vault, row.community_id, found, shown)
+    if found.holder is None or of_a_pass(found):
         visitor = opened_visitor(connection, vault, row, found)
         return visitor.name if shown is Shown.NAME else visitor.number
     holder_row = _holder(connection, row.community_id, found)
@@ -88,6 +92,23 @@ def _holder(connection: Connection, community: int, found: Found) -> Any | None:
     )
     here = (columns.reference == found.holder, columns.community_id == community)
     return connection.execute(select(columns.person_id).where(*here, then)).first()
+
+
+def _on_the_pass(
+    connection: Connection, vault: Vault, community: int, found: Found, shown: Shown
+) -> str | None:
+    """As it was written when the pass was issued; None where nobody asked."""
+    columns = visitor_pass.c
+    here = (columns.reference == found.holder, columns.community_id == community)
+    row = connection.execute(select(columns.id, columns.room_id, columns.sealed).where(*here)).first()
+    if row is None:
+        return None
+    if shown is Shown.VISITED:
+        return None if row.room_id is None else _path(connection, row.room_id)
+    if row.sealed is None:
+        return None
+    name, _phone = opened_pass(vault, community, row.id, row.sealed)
+    return name or None
 
 
 def _home(connection: Connection, person_id: int, at_us: int) -> str | None:

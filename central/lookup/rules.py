@@ -130,4 +130,5 @@ def _needs(asking: Asking) -> set[str]:
 def _may_have(asking: Asking) -> set[str]:
     if asking.asked in (Asked.SITE, Asked.BUILDING) or asking.asked not in OF_A_PLACE:
         return _needs(asking)
-    return {"site", "gateway", *(["door"] if asking.gateway else [])}
+    doors = asking.gateway is not None and asking.asked is not Asked.OVERDUE
+    return {"site", "gateway", *(["door"] if doors else [])}

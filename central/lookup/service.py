@@ -138,8 +138,9 @@ class LookUps:
             notes=found.notes,
         )
 
-    async def refuse(self, asker: Asker, community: int, asked: Asked, error: BadQuestion) -> None:
-        """Notes a question that is not even one. Raises StoreUnavailable."""
+    async def refuse(self, asker: Asker, community: int, asked: Asked, error: CentralError) -> None:
+        """Notes a question that is not even one, or whose asker must prove again who they are. Raises
+        StoreUnavailable."""
         now_us = self.now_us()
         await self.record(
             lambda db: _not_asked(db, asker, community, asked=asked, error=error, now_us=now_us)

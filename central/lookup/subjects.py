@@ -24,6 +24,7 @@ from central.lookup.words import Asked
 from central.store.register_tables import (
     site,
 )
+from central.visitors.visits import exits_are_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Subject:
 _ID_CARD: Final = "id_card"
 NOT_IN_REGISTER = "not_in_register"
 VISITORS_WAIT = "visitors_not_opened_yet"
+EXITS_NOT_TOLD = "exits_not_told"
 DAYS_DESTROYED = "visitors_of_some_days_destroyed"
 
 
@@ -130,6 +132,8 @@ def _of_place(
     if not gateways:
         known = where["site"] in sites_of(connection, community)
         raise NotThere("no such gateway has spoken yet" if known else "no such site")
+    if asked is Asked.OVERDUE:
+        return _of_overdue(connection, where["site"], gateways, window)
     door = where.get("door")
     branches: list[Branch] = []
     for each in gateways:
@@ -147,6 +151,13 @@ def _of_place(
             case _:
                 branches.append(questions.remote_releases(each.id, door, window))
     return Subject(branches, gateways)
+
+
+def _of_overdue(connection: Connection, place: str, gateways: Sequence[Any], window: Window) -> Subject:
+    """With a gateway: of those who came in there."""
+    if not exits_are_told(connection, place):
+        return Subject([], gateways, (EXITS_NOT_TOLD,))
+    return Subject(questions.overdue(connection, place, [each.id for each in gateways], window), gateways)
 
 
 def _opened(vault: Vault, row: Any) -> dict[str, str]:

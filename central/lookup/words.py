@@ -44,6 +44,7 @@ class Asked(StrEnum):
     DENIED = "denied"
     LOST_CARD = "lost_card"  # refused because the credential is reported lost or withdrawn
     REMOTE_RELEASE = "remote_release"
+    OVERDUE = "overdue"  # visitors with a pass who came in, and whose time is over
 
 
 class Act(StrEnum):
@@ -70,6 +71,7 @@ class Happened(StrEnum):
     EXPLAINED = "explained"  # a review found it right
     UNEXPLAINED = "unexplained"  # it did not: goes to whoever investigates, and the account's look-ups rest
     LIMIT_RAISED = "limit_raised"
+    HONEY = "honey"  # it touched what nobody has a reason to look up
 
 
 class Shown(StrEnum):
@@ -78,4 +80,5 @@ class Shown(StrEnum):
     NAME = "name"
     ID_NUMBER = "id_number"
     HOME = "home"
+    VISITED = "visited"  # the home that a visitor's pass was given for
     CARD = "card"

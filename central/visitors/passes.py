@@ -152,9 +152,7 @@ class Desk:
         row = _row(connection, number, sites)
         if row.sealed is None:
             return Visitor()
-        plain = self._vault.open_register(row.community_id, f"visitor_pass:{number}", row.sealed)
-        name, phone = msgpack.decode(plain, type=tuple[str, str])
-        return Visitor(name, phone)
+        return Visitor(*opened_pass(self._vault, row.community_id, number, row.sealed))
 
     def text_of(self, found: Pass) -> str:
         """Of its QR code, the same each time. Raises Clash for a pass of another kind."""
@@ -179,6 +177,13 @@ class Desk:
                 token = self._vault.token(wanted.site, wanted.kind, wanted.number.upper())
                 _refuse_taken(connection, wanted, token)
                 return f"guest-{chance}", token, None
+
+
+def opened_pass(vault: Vault, community: int, number: int, sealed: bytes) -> tuple[str, str]:
+    """Name and phone. Raises IdentityGone, IdentityDamaged."""
+    return msgpack.decode(
+        vault.open_register(community, f"visitor_pass:{number}", sealed), type=tuple[str, str]
+    )
 
 
 def extend(

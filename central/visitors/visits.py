@@ -20,7 +20,7 @@ _LOOKED_AT: Final = 2_000
 def states(connection: Connection, found: Sequence[Pass], now_us: int) -> Mapping[int, VisitState]:
     """By the numbers of the passes."""
     seen = _seen(connection, [each.reference for each in found])
-    told = {name: _exits_are_told(connection, name) for name in {each.site for each in found}}
+    told = {name: exits_are_told(connection, name) for name in {each.site for each in found}}
     return {
         each.id: state_of(
             each.until_us,
@@ -48,7 +48,8 @@ def _seen(connection: Connection, references: Sequence[str]) -> Mapping[str, See
     }
 
 
-def _exits_are_told(connection: Connection, site: str) -> bool:
+def exits_are_told(connection: Connection, site: str) -> bool:
+    """Whether whoever leaves shows the pass again at some door there."""
     ids = list(connection.execute(select(gateway.c.id).where(gateway.c.site == site)).scalars())
     newest = connection.execute(select(func.max(record.c.id))).scalar() or 0
     here = (
