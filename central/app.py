@@ -38,7 +38,7 @@ from central.fleet import api as fleet_api
 from central.identity.vault import Vault
 from central.ingest.service import IngestStatus
 from central.lookup import api as lookup_api
-from central.lookup import look_ups_api
+from central.lookup import look_ups_api, transparency_api
 from central.lookup.service import LookUps
 from central.register import api as register_api
 from central.register.office import Office
@@ -124,6 +124,7 @@ def create_app(
         fleet_api.router(questions, ingest_status),
         lookup_api.router(questions, zone, stopping),
         look_ups_api.router(look_ups, signing),
+        transparency_api.router(look_ups),
         visitors_api.router(questions, changes, desk, now_us),
         register_api.router(office),
         alarms_api.router(questions, changes, now_us),

@@ -16,7 +16,7 @@ from central_web_support import SEALER, WELL
 from database_support import new_database
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute, iter_route_contexts
-from identity_support import COMMUNITY, NOON_US
+from identity_support import COMMUNITY, DAY_US, NOON_US
 from lookup_support import HOUR_US, NUMBER, OTHER, World
 from sqlalchemy import event, select
 
@@ -88,7 +88,8 @@ def application(world: World) -> FastAPI:
         role = Role(request.headers["role"])
         scope = int(request.headers.get("community", COMMUNITY))
         machine = "machine" in request.headers
-        return Who(ACCOUNTS.get(role, 99), role, frozenset({scope}), machine=machine, fresh=not machine)
+        fresh = not machine and "stale" not in request.headers
+        return Who(ACCOUNTS.get(role, 99), role, frozenset({scope}), machine=machine, fresh=fresh)
 
     app.state.identify = identify
     return app
@@ -167,6 +168,28 @@ def test_a_machine_s_token_looks_nothing_up(world: World) -> None:
     assert call(world, "POST", "/look-ups", body=ASKED, machine="1").status_code == 403
 
 
+def test_an_emergency_and_what_takes_out_need_a_second_factor_of_just_now(world: World) -> None:
+    urgent = {**ASKED, "emergency": "有人正在危险之中"}
+    assert call(world, "POST", "/look-ups", body=urgent, stale="1").status_code == 401
+    assert kinds(world) == [Happened.NOT_ASKED]
+    assert call(world, "POST", "/look-ups", body=urgent).status_code == 200
+    for path, body in (("exports", {"format": "csv"}), ("holds", {"days": 9})):
+        refused = call(world, "POST", f"/look-ups/1/{path}", body=body, stale="1")
+        assert (refused.status_code, "second factor" in refused.json()["detail"]) == (401, True)
+        assert call(world, "POST", f"/look-ups/1/{path}", body=body).status_code in (403, 409)
+
+
+def test_the_quarter_s_report_is_of_what_is_over_and_of_one_s_own_community(world: World) -> None:
+    call(world, "POST", "/look-ups", body=ASKED)
+    path = f"/transparency-reports/{COMMUNITY}/2026/4"
+    assert call(world, "GET", path).status_code == 422
+    world.now_us += 100 * DAY_US
+    report = call(world, "GET", path, Role.RESIDENT).json()
+    assert (report["look_ups"], report["by_purpose"]["missing_person"]) == (None, None)
+    assert (report["by_purpose"]["rescue"], report["from"]) == (0, "2026-09-30T16:00:00.000000Z")
+    assert call(world, "GET", path, community=str(OTHER)).status_code == 404
+
+
 def test_without_signing_in_there_is_nothing(world: World) -> None:
     assert call(world, "POST", "/look-ups", None, ASKED).status_code == 401
 
@@ -185,7 +208,7 @@ def guards(route: APIRoute) -> list[frozenset[Role]]:
 
 def test_each_endpoint_of_look_ups_is_for_one_role_and_the_administrator_is_none(world: World) -> None:
     found = {f"{min(r.methods or [])} {r.path}": guards(r) for r in routes(world) if "/look-up" in r.path}
-    assert len(found) == 13
+    assert len(found) == 14
     for name, roles in found.items():
         assert len(roles) == 1, name
         assert roles[0] in ({Role.OFFICER}, {Role.APPROVER}, {Role.SUPERVISOR}), name

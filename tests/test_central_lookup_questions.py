@@ -13,13 +13,14 @@ from sqlalchemy import Engine, event
 from central.errors import NotThere
 from central.lookup.paging import Window, page
 from central.lookup.states import row_of
-from central.lookup.subjects import VISITORS_WAIT, subject_of
+from central.lookup.subjects import EXITS_NOT_TOLD, VISITORS_WAIT, subject_of
 from central.lookup.words import Asked
 from central.store.engine import reading
 from central.store.identity_tables import envelope
 from central.store.register_tables import holder, site
 from central.store.tables import record
-from messages.model import Kind, Reason
+from central.store.visitor_tables import visitor_pass
+from messages.model import Direction, Kind, Reason
 
 SECOND_US = 1_000_000
 
@@ -121,6 +122,36 @@ def test_places_and_kinds_of_entries(world: World) -> None:
     assert seqs(asked(world, Asked.REMOTE_RELEASE)) == [6]
 
 
+def test_a_card_lent_to_a_visitor_and_a_pass_for_a_document_are_found_by_their_number(world: World) -> None:
+    lent = world.vault.token(SITE, "mifare", CARD)
+    shown = world.vault.token(SITE, "id_card", VISITOR.number)
+    a_pass(world, "guest-1", token=lent)
+    a_pass(world, "guest-2", token=shown)
+    world.enter(NOON_US - 2 * HOUR_US, token=lent, holder="guest-1", category="visitor")
+    world.enter(NOON_US - HOUR_US, token=shown, holder="guest-2", category="visitor")
+    assert seqs(asked(world, Asked.CARD)) == [1]
+    assert seqs(asked(world, Asked.PERSON, number=VISITOR.number)) == [2]
+
+
+def test_overdue_visitors_are_those_who_came_in_and_whose_time_is_over(world: World) -> None:
+    for name, over_us in (("guest-1", HOUR_US), ("guest-2", HOUR_US), ("guest-3", -HOUR_US)):
+        a_pass(world, name, until_at=NOON_US - over_us)
+        world.enter(NOON_US - 3 * HOUR_US, holder=name)
+    a_pass(world, "guest-4", until_at=NOON_US - HOUR_US)
+    a_pass(world, "guest-5", until_at=NOON_US + HOUR_US, revoked_at=NOON_US - HOUR_US)
+    world.enter(NOON_US - 2 * HOUR_US, holder="guest-5", gateway_id=2)
+    assert run(world.look_ups.ask(OFFICER, world.asking(Asked.OVERDUE))).notes == (EXITS_NOT_TOLD,)
+    world.enter(NOON_US - 2 * HOUR_US, holder="guest-2", direction=Direction.OUT)
+    assert asked(world, Asked.OVERDUE) == [("east", 1)]
+    assert asked(world, Asked.OVERDUE, gateway="west") == [("west", 1)]
+
+
+def a_pass(world: World, reference: str, **changes: object) -> None:
+    plain = {"community_id": COMMUNITY, "site": SITE, "reference": reference, "kind": "card_uid"}
+    valid = {"from_at": NOON_US - 9 * HOUR_US, "until_at": NOON_US, "issued_at": 1, "issued_by": "account 1"}
+    world.put(visitor_pass, **{**plain, **valid, "reason": "family", "doors": '["*"]', **changes})
+
+
 def test_pages_follow_each_other_without_end_while_more_arrives(world: World) -> None:
     world.resident()
     world.enter(*[NOON_US - HOUR_US] * 7, *[NOON_US - 2 * HOUR_US] * 6)
@@ -171,7 +202,7 @@ def test_no_question_sorts_or_walks_all_records(tmp_path: Path, asked_: Asked) -
     run(world.look_ups.ask(OFFICER, world.asking(asked_, window=Window(NOON_US - DAY_US, NOON_US))))
     assert plans
     assert not [step for step in plans if step.startswith("SCAN record")]
-    if asked_ is not Asked.PERSON:  # of a visitor's few entries of a day
+    if asked_ not in (Asked.PERSON, Asked.OVERDUE):  # of a visitor's few entries of a day; of a site's passes
         assert not [step for step in plans if "TEMP B-TREE" in step]
     world.close()
     engine.dispose()

@@ -22,10 +22,11 @@ from lookup_support import (
     OFFICER,
     STRANGER,
     SUPERVISOR,
+    ZONE,
     World,
     run,
 )
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from central.errors import (
     BadQuestion,
@@ -37,7 +38,7 @@ from central.errors import (
     StoreUnavailable,
     TooOften,
 )
-from central.lookup import acts, audit
+from central.lookup import acts, audit, reviews
 from central.lookup.paging import Window
 from central.lookup.revealing import reveal
 from central.lookup.rules import Asker, Asking
@@ -285,7 +286,13 @@ def test_an_emergency_is_answered_at_once_and_reviewed_within_a_day_or_look_ups_
 
 def review(world: World, number: int, *, explained: bool, by: Asker = SUPERVISOR) -> None:
     with writing(world.engine) as connection:
-        acts.review(connection, by, number, explained=explained, why="已核对案卷", now_us=world.now_us)
+        reviews.review(connection, by, number, explained=explained, why="已核对案卷", now_us=world.now_us)
+
+
+def to_review(connection: Connection, who: Asker) -> list[reviews.Due]:
+    """What is left two days later."""
+    later_us = NOON_US + 2 * DAY_US
+    return reviews.to_review(connection, who, 0, zone=ZONE, now_us=later_us, all_of_them=False)
 
 
 def test_a_supervisor_is_shown_what_must_be_reviewed_and_why(world: World) -> None:
@@ -295,15 +302,17 @@ def test_a_supervisor_is_shown_what_must_be_reviewed_and_why(world: World) -> No
     wide = ask(world, world.asking(Asked.SITE)).look_up
     ask_for(world, plain, Act.EXPORT)
     with reading(world.reader) as connection:
-        due = acts.to_review(connection, SUPERVISOR, 0, all_of_them=False)
-        assert acts.to_review(connection, STRANGER, 0, all_of_them=True) == []
+        due = to_review(connection, SUPERVISOR)
+        assert to_review(connection, STRANGER) == []
     found = {each.row.id: each.why for each in due}
     assert found == {emergency: ("emergency",), wide: ("wide",), plain: ("exported or held",)}
+    assert [each.row.id for each in due if each.late] == [emergency]
+    assert reviews.counted(due) == reviews.Counts(waiting=3, late=1, emergencies=1, unexplained=0)
     review(world, wide, explained=True)
     with pytest.raises(NotAllowed):
         review(world, wide, explained=True, by=replace(SUPERVISOR, account=OFFICER.account))
     with reading(world.reader) as connection:
-        left = acts.to_review(connection, SUPERVISOR, 0, all_of_them=False)
+        left = to_review(connection, SUPERVISOR)
         assert [each.row.id for each in left] == [plain, emergency]
 
 

@@ -1,6 +1,6 @@
-"""What others do about look-ups: a second person agrees or refuses, limits are raised, a supervisor reviews.
+"""What others do about look-ups: a second person agrees or refuses, limits are raised.
 
-Within the caller's transaction; each leaves its row in the register (trust.md R-64, R-92, R-93, R-95).
+Within the caller's transaction; each leaves its row in the register (trust.md R-64, R-92).
 """
 
 from __future__ import annotations
@@ -14,14 +14,11 @@ from sqlalchemy import Connection, Row, select
 from central.errors import BadQuestion, Clash, NotAllowed, NotThere
 from central.lookup import audit
 from central.lookup.audit import facts_of
-from central.lookup.rules import ALONE_RECORDS, HOUR_US, MOST_RAISED, Asker, checked_why
+from central.lookup.rules import HOUR_US, MOST_RAISED, Asker, checked_why
 from central.lookup.service import append_of
 from central.lookup.states import own_row, seen_row, state_of
 from central.lookup.words import Act, Happened
 from central.store.lookup_tables import look_up, look_up_event
-
-REVIEWED_SHARE: Final = 20
-"""One in so many is reviewed though nothing about it is wide: by its hash, so that nobody can choose."""
 
 LONGEST_RAISE_HOURS: Final = 72
 
@@ -34,15 +31,6 @@ class Waiting:
     act: Act
     why: str
     at_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A look-up to review, and why it is one."""
-
-    row: Row[Any]
-    why: tuple[str, ...]
-    reviewed: str | None
 
 
 def ask_for(connection: Connection, asker: Asker, number: int, *, act: Act, why: str, now_us: int) -> None:
@@ -129,33 +117,6 @@ def raise_limit(
     )
 
 
-def to_review(connection: Connection, supervisor: Asker, since_us: int, *, all_of_them: bool) -> list[Due]:
-    """Look-ups since then that must be reviewed, oldest first; without `all_of_them` what is left of them.
-
-    All in an emergency, all that went beyond what somebody may see alone, and a share of the others.
-    """
-    query = (
-        select(look_up, look_up_event.c.hash)
-        .join(look_up_event, look_up_event.c.id == look_up.c.event_id)
-        .where(look_up.c.community_id.in_(supervisor.communities), look_up.c.at >= since_us)
-        .order_by(look_up.c.id)
-    )
-    found = (_due(connection, row) for row in connection.execute(query).all())
-    return [due for due in found if due.why and (all_of_them or due.reviewed is None)]
-
-
-def review(
-    connection: Connection, supervisor: Asker, number: int, *, explained: bool, why: str, now_us: int
-) -> None:
-    """Raises NotThere, NotAllowed."""
-    checked_why(why)
-    row = seen_row(connection, supervisor, number)
-    if row.account == supervisor.account:
-        raise NotAllowed("nobody reviews their own look-ups")
-    kind = Happened.EXPLAINED if explained else Happened.UNEXPLAINED
-    append_of(connection, row, kind, {"why": why}, asker=supervisor, at_us=now_us)
-
-
 def _waiting_of(connection: Connection, number: int) -> Iterator[Waiting]:
     columns = look_up_event.c
     row = connection.execute(select(look_up).where(look_up.c.id == number)).one()
@@ -177,17 +138,3 @@ def _why_not(row: Row[Any], approver: Asker) -> str | None:
     if row.unit is None or approver.unit is None or row.unit == approver.unit:
         return "only somebody of another unit may approve this"
     return None
-
-
-def _due(connection: Connection, row: Row[Any]) -> Due:
-    state = state_of(connection, row.id)
-    why = []
-    if row.emergency:
-        why.append("emergency")
-    if Act.WHOLE in state.acts or len(state.given) > ALONE_RECORDS:
-        why.append("wide")
-    if {Act.EXPORT, Act.HOLD} & state.acts.keys():
-        why.append("exported or held")
-    if not why and int.from_bytes(row.hash[:4], "big") % REVIEWED_SHARE == 0:
-        why.append("sample")
-    return Due(row, tuple(why), state.reviewed)

@@ -20,7 +20,7 @@ from central.times import local, utc_text
 COLUMNS: Final = (
     *("序号 No.", "时间 time", "小区 site", "网关 gateway", "门 door", "事件 event", "原因 reason"),
     *("方向 direction", "类别 category", "凭证 credential", "级别 level", "代号 alias"),
-    *("姓名 name", "证件号 number", "住址 home", "卡号 card", "受访 visited"),
+    *("姓名 name", "证件号 number", "住址或受访 home", "卡号 card"),
 )
 MASKED: Final = "＊"
 UNKNOWN: Final = "不详 unknown"
@@ -112,10 +112,10 @@ def _row(
         entry.credential or "",
         entry.assurance or "",
         entry.alias or "",
-        *(
-            _shown(entry, field, revealed)
-            for field in (Shown.NAME, Shown.ID_NUMBER, Shown.HOME, Shown.CARD, Shown.VISITED)
-        ),
+        _shown(entry, Shown.NAME, revealed),
+        _shown(entry, Shown.ID_NUMBER, revealed),
+        _shown(entry, Shown.HOME, revealed) or _shown(entry, Shown.VISITED, revealed),
+        _shown(entry, Shown.CARD, revealed),
     ]
 
 

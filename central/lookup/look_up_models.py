@@ -8,11 +8,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from central.errors import BadQuestion
-from central.lookup.acts import Due, Waiting
+from central.lookup.acts import Waiting
 from central.lookup.case_formats import Format
 from central.lookup.holding import Hold
 from central.lookup.masking import Masked
 from central.lookup.paging import Window
+from central.lookup.reviews import Counts, Due
 from central.lookup.rules import Asking
 from central.lookup.service import Answer, DoorComplete
 from central.lookup.words import Act, Asked, Basis, Purpose, Shown
@@ -247,10 +248,36 @@ class DueOut(BaseModel):
     look_up: LookUpOut
     why: list[str]
     reviewed: str | None
+    review_by: str = Field(description="UTC")
+    late: bool
 
     @classmethod
     def of(cls, due: Due) -> DueOut:
-        return cls(look_up=LookUpOut.of(due.row), why=list(due.why), reviewed=due.reviewed)
+        return cls(
+            look_up=LookUpOut.of(due.row),
+            why=list(due.why),
+            reviewed=due.reviewed,
+            review_by=utc_text(due.until_us),
+            late=due.late,
+        )
+
+
+class DueCountsOut(BaseModel):
+    """Of what is left to review."""
+
+    waiting: int
+    late: int
+    emergencies: int = Field(description="of those that wait; each is to be reviewed within a day")
+    unexplained: int = Field(description="were found so, and the account's look-ups rest")
+
+    @classmethod
+    def of(cls, counts: Counts) -> DueCountsOut:
+        return cls(
+            waiting=counts.waiting,
+            late=counts.late,
+            emergencies=counts.emergencies,
+            unexplained=counts.unexplained,
+        )
 
 
 class EventOut(BaseModel):

@@ -15,13 +15,14 @@ from central.accounts.guard import requires
 from central.accounts.identify import address_of
 from central.accounts.who import Role, Who
 from central.errors import BadQuestion, NotAllowed, ProveAgain
-from central.lookup import acts
+from central.lookup import acts, reviews
 from central.lookup.exporting import export
 from central.lookup.holding import hold
 from central.lookup.look_up_models import (
     AnswerOut,
     ApprovalIn,
     DecisionIn,
+    DueCountsOut,
     DueOut,
     EventOut,
     EventsOut,
@@ -44,6 +45,7 @@ from central.lookup.words import Act
 from central.problems import RESPONSES, documented
 from central.times import micros
 
+_SINCE = "2026-11-01T00:00:00+08:00"
 _ZIP = "application/zip"
 
 Officer = Annotated[Who, requires(Role.OFFICER)]
@@ -193,24 +195,38 @@ def _for_supervisors(api: APIRouter, look_ups: LookUps, asker_of: AskerOf) -> No
         return EventsOut(events=[EventOut(**row) for row in rows], next_before=further)
 
     @api.get("/look-up-reviews", responses=_ANSWERS, summary="Look-ups that must be reviewed, oldest first")
-    async def reviews(
+    async def due(
         who: Supervisor,
         request: Request,
-        since: Annotated[datetime, Query(examples=["2026-11-01T00:00:00+08:00"])],
+        since: Annotated[datetime, Query(examples=[_SINCE])],
         reviewed: Annotated[bool, Query(description="also those that were")] = False,  # noqa: FBT002
     ) -> list[DueOut]:
         asker, since_us = await asker_of(who, request), _moment(since)
-        found = await look_ups.questions.ask(
-            lambda db: acts.to_review(db, asker, since_us, all_of_them=reviewed)
-        )
+        found = await _due(look_ups, asker, since_us, all_of_them=reviewed)
         return [DueOut.of(due) for due in found]
+
+    @api.get("/look-up-review-counts", responses=_ANSWERS, summary="How many look-ups are left to review")
+    async def counts(
+        who: Supervisor, request: Request, since: Annotated[datetime, Query(examples=[_SINCE])]
+    ) -> DueCountsOut:
+        asker, since_us = await asker_of(who, request), _moment(since)
+        return DueCountsOut.of(reviews.counted(await _due(look_ups, asker, since_us, all_of_them=False)))
 
     @api.post("/look-ups/{number}/reviews", responses=_ANSWERS, status_code=204, summary="Review a look-up")
     async def review(number: Number, asked: ReviewIn, who: Supervisor, request: Request) -> None:
         asker, now_us = await asker_of(who, request), look_ups.now_us()
         await look_ups.record(
-            lambda db: acts.review(db, asker, number, explained=asked.explained, why=asked.why, now_us=now_us)
+            lambda db: reviews.review(
+                db, asker, number, explained=asked.explained, why=asked.why, now_us=now_us
+            )
         )
+
+
+async def _due(look_ups: LookUps, asker: Asker, since_us: int, *, all_of_them: bool) -> list[reviews.Due]:
+    zone, now_us = look_ups.zone, look_ups.now_us()
+    return await look_ups.questions.ask(
+        lambda db: reviews.to_review(db, asker, since_us, zone=zone, now_us=now_us, all_of_them=all_of_them)
+    )
 
 
 def _proved(who: Who, asking: Asking) -> Asking:

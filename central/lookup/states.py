@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, literal_column, select, union_all
 
 from central.errors import NotThere, TooOften
 from central.identity.periods import DAY_US
@@ -16,6 +17,7 @@ from central.store.lookup_tables import look_up, look_up_event, look_up_subject
 from central.times import utc_text
 
 PAGE: Final = 100
+_AT_ONCE: Final = 500
 _OF_AN_ACT: Final = {
     Happened.APPROVAL_ASKED: "waits",
     Happened.APPROVED: "approved",
@@ -71,11 +73,6 @@ def seen_row(connection: Connection, asker: Asker, number: int) -> Row[Any]:
     return row
 
 
-def events_of(connection: Connection, number: int) -> list[Row[Any]]:
-    query = select(look_up_event).where(look_up_event.c.look_up_id == number).order_by(look_up_event.c.id)
-    return list(connection.execute(query))
-
-
 def look_ups_of(connection: Connection, asker: Asker, before: int | None) -> list[Row[Any]]:
     """Their own, newest first, a page of them."""
     mine = (look_up.c.account == asker.account, look_up.c.community_id.in_(asker.communities))
@@ -110,18 +107,30 @@ def events_page(
 
 
 def state_of(connection: Connection, number: int) -> State:
-    state = State()
-    for row in events_of(connection, number):
-        kind, facts = Happened(row.kind), facts_of(row)
-        if kind in _OF_AN_ACT:
-            state.acts[Act(facts["act"])] = _OF_AN_ACT[kind]
-        elif kind is Happened.ANSWERED:
-            state.given.update(facts["records"])
-        elif kind is Happened.REVEALED:
-            state.revealed.add((facts["record"], facts["shown"]))
-        elif kind in (Happened.EXPLAINED, Happened.UNEXPLAINED):
-            state.reviewed = kind
-    return state
+    return states_of(connection, [number])[number]
+
+
+def states_of(connection: Connection, numbers: Sequence[int]) -> dict[int, State]:
+    """By the numbers of the look-ups."""
+    states = {number: State() for number in numbers}
+    columns = look_up_event.c
+    for first in range(0, len(numbers), _AT_ONCE):
+        of_these = columns.look_up_id.in_(numbers[first : first + _AT_ONCE])
+        for row in connection.execute(select(look_up_event).where(of_these).order_by(columns.id)):
+            _follow(states[row.look_up_id], Happened(row.kind), row)
+    return states
+
+
+def _follow(state: State, kind: Happened, row: Row[Any]) -> None:
+    if kind in _OF_AN_ACT:
+        state.acts[Act(facts_of(row)["act"])] = _OF_AN_ACT[kind]
+    elif kind is Happened.ANSWERED:
+        state.given.update(facts_of(row)["records"])
+    elif kind is Happened.REVEALED:
+        facts = facts_of(row)
+        state.revealed.add((facts["record"], facts["shown"]))
+    elif kind in (Happened.EXPLAINED, Happened.UNEXPLAINED):
+        state.reviewed = kind
 
 
 def check_limits(connection: Connection, asker: Asker, now_us: int) -> None:
@@ -138,23 +147,29 @@ def check_limits(connection: Connection, asker: Asker, now_us: int) -> None:
 
 def why_resting(connection: Connection, asker: Asker, now_us: int) -> str | None:
     """Why this account's look-ups rest, None where they do not (trust.md R-93, R-95)."""
-    columns = look_up.c
+    columns, said = look_up.c, look_up_event.c
     mine = (columns.account == asker.account, columns.emergency == 1, columns.at <= now_us - REVIEW_WITHIN_US)
-    for number in connection.execute(select(columns.id).where(*mine)).scalars():
-        if state_of(connection, number).reviewed is None:
-            return f"emergency look-up {number} was not reviewed within a day"
     unexplained = (
         select(columns.id)
-        .join(look_up_event, look_up_event.c.look_up_id == columns.id)
+        .join(look_up_event, said.look_up_id == columns.id)
         .where(
-            look_up_event.c.community_id.in_(asker.communities),
-            look_up_event.c.kind == Happened.UNEXPLAINED,
+            said.community_id.in_(asker.communities),
+            said.kind == Happened.UNEXPLAINED,
             columns.account == asker.account,
         )
     )
-    for number in connection.execute(unexplained).scalars():
-        if state_of(connection, number).reviewed is Happened.UNEXPLAINED:
-            return f"look-up {number} was found unexplained"
+    query = union_all(
+        select(literal_column("1").label("emergency"), columns.id).where(*mine),
+        unexplained.with_only_columns(literal_column("0").label("emergency"), columns.id),
+    )
+    rows = connection.execute(query).all()
+    states = states_of(connection, sorted({row.id for row in rows}))
+    for row in rows:
+        reviewed = states[row.id].reviewed
+        if row.emergency and reviewed is None:
+            return f"emergency look-up {row.id} was not reviewed within a day"
+        if reviewed is Happened.UNEXPLAINED:
+            return f"look-up {row.id} was found unexplained"
     return None
 
 
