@@ -244,6 +244,7 @@ QUESTIONS: dict[str, str] = {
     Asked.DENIED: N_("Refused tries"),
     Asked.LOST_CARD: N_("Tries with lost cards"),
     Asked.REMOTE_RELEASE: N_("Remote releases"),
+    Asked.OVERDUE: N_("Overdue visitors"),
 }
 """What a look-up asks about."""
 
@@ -259,5 +260,6 @@ FIELDS: dict[str, str] = {
     Shown.ID_NUMBER: N_("ID number"),
     Shown.HOME: N_("Home"),
     Shown.CARD: N_("Card number"),
+    Shown.VISITED: N_("Home visited"),
 }
 """What is masked until it is revealed."""

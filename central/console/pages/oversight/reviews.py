@@ -15,7 +15,7 @@ from central.console.pages.oversight.asker import asker_of, names_of, told, wher
 from central.console.views import Language
 from central.console.words import N_
 from central.errors import BadQuestion, CentralError, NotAllowed
-from central.lookup import acts
+from central.lookup import reviews
 
 Supervisor = Annotated[Who, page_for(Role.SUPERVISOR)]
 _DAY_US: Final = 86_400_000_000
@@ -53,7 +53,7 @@ def router(centre: Centre) -> APIRouter:
         supervisor, now_us = await asker_of(centre, who, request), centre.now_us()
         try:
             await centre.look_ups.record(
-                lambda db: acts.review(
+                lambda db: reviews.review(
                     db, supervisor, number, explained=explained, why=why.strip(), now_us=now_us
                 )
             )
@@ -71,9 +71,10 @@ def router(centre: Centre) -> APIRouter:
         at: int | None = None,
     ) -> HTMLResponse:
         supervisor = await asker_of(centre, who, request)
-        since_us = centre.now_us() - days * _DAY_US
+        now_us, zone = centre.now_us(), centre.look_ups.zone
+        since_us = now_us - days * _DAY_US
         every = await centre.questions.ask(
-            lambda db: acts.to_review(db, supervisor, since_us, all_of_them=True)
+            lambda db: reviews.to_review(db, supervisor, since_us, zone=zone, now_us=now_us, all_of_them=True)
         )
         names = await centre.questions.ask(names_of)
         due = [each for each in every if each.reviewed is None]
