@@ -71,7 +71,6 @@ class Happened(StrEnum):
     EXPLAINED = "explained"  # a review found it right
     UNEXPLAINED = "unexplained"  # it did not: goes to whoever investigates, and the account's look-ups rest
     LIMIT_RAISED = "limit_raised"
-    HONEY = "honey"  # it touched what nobody has a reason to look up
 
 
 class Shown(StrEnum):
