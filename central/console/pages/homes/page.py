@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
-from central.console.pages.homes import leases, leaving, moving, people, person, places, stock
+from central.console.pages.homes import imports, leases, leaving, moving, people, person, places, stock
 from central.console.registry import Found, Page, Section
 from central.console.words import N_
 from central.register.place_tree import path_text, paths, search
@@ -18,13 +18,14 @@ PAGES = [
     Page("homes", "/homes", N_("Places and homes"), Section.HOMES, _WORKER, 10),
     Page("people", "/homes/people", N_("People"), Section.HOMES, _WORKER, 20),
     Page("leases", "/homes/leases", N_("Leases"), Section.HOMES, _WORKER, 30),
+    Page("imports", "/homes/imports", N_("Import"), Section.HOMES, _WORKER, 50),
     Page("stock", "/homes/stock", N_("Stock and flow"), Section.HOMES, _WORKER, 40),
 ]
 
 
 def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
-    for each in (places, people, person, moving, leaving, leases, stock):
+    for each in (places, people, person, moving, leaving, leases, imports, stock):
         pages.include_router(each.router(centre))
     return pages
 

@@ -7,6 +7,7 @@ from typing import Final
 from central.console.words import N_
 from central.register.credential_life import CredentialAct, CredentialState
 from central.register.credentials import CredentialKind
+from central.register.imports.states import ImportState, Outcome
 from central.register.lease_states import LeaseState
 from central.register.words import Category, DocumentType, HomeUse, PersonState, PlaceKind, Relation
 
@@ -21,6 +22,7 @@ KNOWN: Final = frozenset(
         N_("an extension ends in the future"),
         N_("an extension ends in the future; to end a lease is another act"),
         N_("ask by a number, a name or a telephone number"),
+        N_("choose a file"),
         N_("it ended already"),
         N_("it ends before it begins"),
         N_("nobody is on this page"),
@@ -29,6 +31,7 @@ KNOWN: Final = frozenset(
         N_("such a document's number has 5 to 24 letters and digits"),
         N_("that is how it is already"),
         N_("that is how it is written already"),
+        N_("the file is too large; cut it into several"),
         N_("the check character does not fit: a digit is mistyped"),
         N_("they are the landlord of a lease that runs"),
         N_("they live in this room at that time already"),
@@ -119,6 +122,23 @@ LEASE_STATES: Final[dict[str, str]] = {
     LeaseState.IN_NOTICE: N_("ends soon"),
     LeaseState.IN_GRACE: N_("over, doors still open"),
     LeaseState.ENDED: N_("over"),
+}
+IMPORT_STATES: Final[dict[str, str]] = {
+    ImportState.READING: N_("being read"),
+    ImportState.PREVIEW: N_("waits for your consent"),
+    ImportState.REFUSED: N_("could not be read"),
+    ImportState.IMPORTING: N_("being imported"),
+    ImportState.STOPPED: N_("stopped on the way"),
+    ImportState.DONE: N_("imported"),
+    ImportState.UNDOING: N_("being taken back"),
+    ImportState.UNDONE: N_("was taken back"),
+    ImportState.DISCARDED: N_("not imported"),
+}
+OUTCOMES: Final[dict[str, str]] = {
+    Outcome.NEW: N_("new"),
+    Outcome.CHANGED: N_("changed"),
+    Outcome.SAME: N_("as it is already"),
+    Outcome.WRONG: N_("wrong"),
 }
 
 WORDS: Final[dict[str, dict[str, str]]] = {
