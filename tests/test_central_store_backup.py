@@ -167,8 +167,10 @@ def test_nothing_is_restored_over_something(
 
 
 @pytest.mark.parametrize("what", ["altered", "cut off", "missing"])
-def test_a_damaged_backup_leaves_the_place_empty(migrated_file: Path, tmp_path: Path, what: str) -> None:
-    folder = backed_up(f"sqlite:///{migrated_file}", tmp_path / "backups")
+def test_a_damaged_backup_leaves_the_place_empty(tmp_path: Path, what: str) -> None:
+    writer = new_database(tmp_path / "central.sqlite")
+    writer.dispose()
+    folder = backed_up(str(writer.url), tmp_path / "backups")
     largest = max(folder.iterdir(), key=lambda path: path.stat().st_size * path.name.endswith(".gz"))
     content = bytearray(largest.read_bytes())
     if what == "altered":

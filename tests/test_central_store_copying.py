@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from central_support import a_block, a_chain, topic
+from database_support import new_database
 from postgres_support import Postgres
 from register_support import an_estate
 from sqlalchemy import insert, inspect, text
@@ -26,12 +27,11 @@ RECORDS = 430
 
 
 @pytest.fixture
-def source(migrated_file: Path, tmp_path: Path) -> Path:
+def source(tmp_path: Path) -> Path:
     """With records, and a register whose rows refer to later ones."""
     path = tmp_path / "old" / "central.sqlite"
     path.parent.mkdir()
-    path.write_bytes(migrated_file.read_bytes())
-    writer = open_writer(f"sqlite:///{path}")
+    writer = new_database(path)
     bodies = a_chain(RECORDS)
     for first in range(0, RECORDS, STEP):
         block = a_block(bodies[first : first + STEP], first + 1)
