@@ -104,7 +104,11 @@ class Filled:
         assert made == COMMUNITY
 
     def take(
-        self, *said: tuple[Leaf, bytes] | State | About, gateway: str = GATEWAY, site: str = SITE
+        self,
+        *said: tuple[Leaf, bytes] | State | About,
+        gateway: str = GATEWAY,
+        site: str = SITE,
+        now_us: int = NOW_US,
     ) -> None:
         """One transaction."""
         batch = []
@@ -116,7 +120,7 @@ class Filled:
                 leaf, payload = one
             batch.append(examine(str(GatewayTopic(site, gateway, leaf)), payload))
         with writing(self.writer) as connection:
-            take_in(connection, batch, NOW_US)
+            take_in(connection, batch, now_us)
 
     def close(self) -> None:
         self.reader.dispose()

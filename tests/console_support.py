@@ -77,7 +77,11 @@ class Console:
         first = len(chain.bodies) + 1
         chain.grow(count, **{"at": self.now_us, "door": DOORS[gateway][1][0][0], **changes})
         self.filled.take(
-            chain.block(first), online(chain.head(), at_us=self.now_us), gateway=gateway, site=SITE
+            chain.block(first),
+            online(chain.head(), at_us=self.now_us),
+            gateway=gateway,
+            site=SITE,
+            now_us=self.now_us,
         )
 
     def account(self, role: Role, login: str | None = None, unit: str = "一号警务室") -> tuple[str, str]:
@@ -201,7 +205,7 @@ def _fill(console: Console) -> None:
     for (name, number), room in zip(CARDS.items(), ("101", "102", "201"), strict=True):
         console.person = estate.resident(name, room, number)
     for gateway, (label, doors) in DOORS.items():
-        console.filled.take(about(label, doors), gateway=gateway, site=SITE)
+        console.filled.take(about(label, doors), gateway=gateway, site=SITE, now_us=console.now_us)
     for turn, name in enumerate(CARDS):
         token = estate.vault.token(SITE, "card_uid", CARDS[name]).hex()
         credential = Credential("card_uid", token, AssuranceLevel.L1, CARDS[name][-4:])

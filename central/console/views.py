@@ -85,6 +85,7 @@ class Views:
             "question_words": _words(catalogue, words.QUESTIONS),
             "act_words": _words(catalogue, words.ACTS),
             "field_words": _words(catalogue, words.FIELDS),
+            "pairs": lambda values, said: [(value, said(value)) for value in values],
             "frame_of": frame_of,
             "time": lambda at_us: f"{local(at_us, self._zone):%H:%M:%S}",
             "day": lambda at_us: f"{local(at_us, self._zone):%Y-%m-%d}",

@@ -70,16 +70,21 @@ def router(look_ups: LookUps, signing: Ed25519PrivateKey | None = None) -> APIRo
     api = APIRouter(tags=["look-ups"])
 
     async def asker_of(who: Who, request: Request) -> Asker:
-        if who.machine:
-            raise NotAllowed("look-ups are for people, not for a machine's token")
-        account = await look_ups.questions.ask(lambda db: one_account(db, who.account))
-        return Asker(who.account, who.role, account.unit, who.communities, address_of(request))
+        return await asker_for(look_ups, who, request)
 
     _for_officers(api, look_ups, asker_of)
     _for_exports(api, look_ups, asker_of, signing)
     _for_approvers(api, look_ups, asker_of)
     _for_supervisors(api, look_ups, asker_of)
     return api
+
+
+async def asker_for(look_ups: LookUps, who: Who, request: Request) -> Asker:
+    """Who asks, for API and pages alike. Raises NotAllowed for a machine's token."""
+    if who.machine:
+        raise NotAllowed("look-ups are for people, not for a machine's token")
+    account = await look_ups.questions.ask(lambda db: one_account(db, who.account))
+    return Asker(who.account, who.role, account.unit, who.communities, address_of(request))
 
 
 AskerOf = Callable[[Who, Request], Awaitable[Asker]]

@@ -19,6 +19,7 @@ from central.accounts.who import Role, Who
 from central.alarms import book as alarms
 from central.alarms import webhooks
 from central.alarms.api import by_of
+from central.alarms.kinds import Urgency
 from central.console.centre import Centre
 from central.console.frame import first_path
 from central.console.guard import Anybody, page_for
@@ -48,6 +49,7 @@ _KINDS: Final[Mapping[str, frozenset[str]]] = {
     "refused": frozenset({Kind.ACCESS_DENIED}),
     "trouble": frozenset(TROUBLES),
 }
+_ORDER: Final = tuple(Urgency)  # the most urgent ones first
 _PLACE = r"^[a-z0-9][a-z0-9-]{0,31}/[a-z0-9][a-z0-9-]{0,31}$"
 
 
@@ -163,8 +165,9 @@ def _seen(connection: Connection, who: Who, wanted: Wanted, now_us: int) -> dict
 def _alarms_of(connection: Connection, who: Who, now_us: int) -> dict[str, Any]:
     sites = sites_of(connection, who.communities)
     found = alarms.alarms(connection, sites, now_us, unseen=True, limit=MOST_ALARMS + 1)
+    ordered = sorted(found[:MOST_ALARMS], key=lambda each: _ORDER.index(each.urgency))
     return {
-        "alarms": found[:MOST_ALARMS],
+        "alarms": ordered,
         "more_alarms": len(found) > MOST_ALARMS,
         "sees_to": who.role in (Role.OPERATOR, Role.OFFICER),
         "places": _places(_gateways(connection, who)),

@@ -1,0 +1,85 @@
+"""An answer as the page shows it: how complete in words, by day, and by place. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from central.console.words import N_
+from central.lookup.masking import Masked
+from central.lookup.service import DoorComplete
+from central.lookup.subjects import DAYS_DESTROYED, NOT_IN_REGISTER, VISITORS_WAIT
+
+NOTES: Final[dict[str, str]] = {
+    NOT_IN_REGISTER: N_("Nobody of this number is in the register."),
+    VISITORS_WAIT: N_("Some visitors of that time cannot be opened yet: ask again later."),
+    DAYS_DESTROYED: N_("Visitors of some of these days are deleted, as their time was over."),
+}
+"""What could not be searched."""
+
+WAITS: Final[dict[str, str]] = {
+    "more than 7 days": N_("it is about more than 7 days"),
+    "several buildings": N_("it is about several buildings"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """How far a gateway's records are here; `doors`: their labels. `until_us` None: nothing is known."""
+
+    label: str
+    doors: tuple[str, ...]
+    complete: bool
+    until_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """A door with what happened there, newest first."""
+
+    place: str
+    door: str
+    entries: tuple[Masked, ...]
+
+    @property
+    def granted(self) -> int:
+        return sum(each.granted is True for each in self.entries)
+
+    @property
+    def refused(self) -> int:
+        return sum(each.granted is False for each in self.entries)
+
+
+Label = Callable[[str, str], str]
+"""Of a gateway, by site and name."""
+
+
+def known_of(doors: Iterable[DoorComplete], label: Label) -> list[Known]:
+    """A line for each gateway; those that are not complete come first."""
+    found = []
+    for (site, gateway), group in groupby(doors, key=lambda door: (door.site, door.gateway)):
+        mine = list(group)
+        named = tuple(door.label for door in mine if door.label)
+        complete = all(door.complete for door in mine)
+        found.append(Known(label(site, gateway), named, complete, mine[0].until_us))
+    return sorted(found, key=lambda each: each.complete)
+
+
+def by_day(entries: Sequence[Masked], day: Callable[[int], str]) -> list[tuple[str, list[Masked]]]:
+    return [(at, list(group)) for at, group in groupby(entries, key=lambda each: day(each.at_us))]
+
+
+def by_place(
+    entries: Sequence[Masked], label: Label, door_label: Callable[[str, str, str | None], str]
+) -> list[Visited]:
+    """Where most happened comes first."""
+    found: dict[tuple[str, str, str | None], list[Masked]] = {}
+    for each in entries:
+        found.setdefault((each.site, each.gateway, each.door), []).append(each)
+    places = [
+        Visited(label(site, gateway), door_label(site, gateway, door), tuple(mine))
+        for (site, gateway, door), mine in found.items()
+    ]
+    return sorted(places, key=lambda each: -len(each.entries))

@@ -1,0 +1,133 @@
+"""What the templates of Look up are given: choices of the form, and an answer in its three views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from central.accounts.book import sites_of
+from central.accounts.who import Who
+from central.console.centre import Centre
+from central.console.pages.look_up.answer import NOTES, WAITS, by_day, by_place, known_of
+from central.console.pages.look_up.form import OF_DOORS, OWN, SPANS, USUAL_BASIS, Form
+from central.console.words import BASES, PURPOSES
+from central.errors import NotAllowed
+from central.fleet.completeness import Completeness, completeness
+from central.lookup.rules import Asker
+from central.lookup.service import Answer
+from central.lookup.states import own_row, state_of
+from central.lookup.words import Act, Asked
+from central.register.credentials import CredentialKind
+from central.register.place_tree import path_text, paths, search
+from central.register.words import PlaceKind
+from central.store.register_tables import community
+from central.times import local
+
+MOST_ROOMS = 8
+
+
+def typed_of(sent: Mapping[str, Any], who: Who) -> Form:
+    """From the posted form; what is too long was typed by nobody."""
+
+    def text(name: str, most: int = 80) -> str:
+        return str(sent.get(name, ""))[:most]
+
+    return Form(
+        question=text("question") or Asked.PERSON,
+        community=community_of(sent, who),
+        purpose=text("purpose"),
+        basis=text("basis"),
+        case_number=text("case_number"),
+        span=text("span") or "week",
+        from_=text("from"),
+        until=text("until"),
+        number=text("number"),
+        card_kind=text("card_kind") or CredentialKind.CARD_UID,
+        room=text("room"),
+        place=text("place", 120),
+        emergency=text("emergency", 301) if sent.get("urgent") else "",
+    )
+
+
+def community_of(sent: Mapping[str, Any], who: Who) -> int:
+    """The one that was chosen, or the only one."""
+    chosen = str(sent.get("community", ""))
+    return int(chosen) if chosen.isdecimal() else min(who.communities, default=0)
+
+
+def form_values(connection: Connection, who: Who, typed: Form) -> dict[str, Any]:
+    columns = community.c
+    rows = connection.execute(
+        select(columns.id, columns.name).where(columns.id.in_(who.communities)).order_by(columns.name)
+    )
+    named = [(str(row.id), row.name) for row in rows]
+    return {
+        "communities": named,
+        "gateways": completeness(connection, sites=sites_of(connection, who.communities)),
+        "purposes": list(PURPOSES),
+        "bases": list(BASES),
+        "usual": {str(purpose): str(basis) for purpose, basis in USUAL_BASIS.items()},
+        "of_doors": [str(each) for each in OF_DOORS],
+        "spans": [*SPANS, OWN],
+        "card_kinds": list(CredentialKind),
+        "rooms": [],
+        "chosen_room": _room(connection, typed),
+    }
+
+
+def _room(connection: Connection, typed: Form) -> tuple[str, str] | None:
+    if not typed.room.isdecimal():
+        return None
+    way = paths(connection, [int(typed.room)]).get(int(typed.room))
+    return (typed.room, path_text(way)) if way else None
+
+
+def rooms_called(connection: Connection, number: int, text: str) -> list[tuple[str, str]]:
+    """Number and whole name of the rooms that are called so."""
+    found = [each for each in search(connection, number, text, limit=60) if each.kind == PlaceKind.ROOM]
+    ways = paths(connection, [each.id for each in found[:MOST_ROOMS]])
+    return [(str(room), path_text(way)) for room, way in ways.items()]
+
+
+async def answer_values(
+    centre: Centre, who: Who, asker: Asker, number: int, cursor: str | None
+) -> dict[str, Any]:
+    """Raises NotThere, BadQuestion (no such cursor), StoreUnavailable."""
+    row, state = await centre.questions.ask(lambda db: (own_row(db, asker, number), state_of(db, number)))
+    answer, withheld = Answer(number, row.at), True
+    if state.acts.get(Act.WHOLE) not in ("waits", "refused") or state.given or row.emergency:
+        try:
+            answer, withheld = await centre.look_ups.page(asker, number, cursor), False
+        except NotAllowed:
+            withheld = True  # the page says what it waits for, or that one's look-ups rest
+    gateways = await centre.questions.ask(
+        lambda db: completeness(db, sites=sites_of(db, who.communities & {row.community_id}))
+    )
+    return {"row": row, "acts": state.acts, "answer": answer, "withheld": withheld} | views_of(
+        centre, answer, gateways
+    )
+
+
+def views_of(centre: Centre, answer: Answer, gateways: Sequence[Completeness]) -> dict[str, Any]:
+    known = {(each.site, each.name): each for each in gateways}
+
+    def label(site: str, name: str) -> str:
+        return known[site, name].label if (site, name) in known else name
+
+    def door_label(site: str, name: str, door: str | None) -> str:
+        return known[site, name].door_label(door) if door and (site, name) in known else door or ""
+
+    def day(at_us: int) -> str:
+        return f"{local(at_us, centre.zone):%Y-%m-%d}"
+
+    return {
+        "days": by_day(answer.entries, day),
+        "places": by_place(answer.entries, label, door_label),
+        "known": known_of(answer.doors, label),
+        "label": label,
+        "door_label": door_label,
+        "notes": NOTES,
+        "waits": WAITS,
+    }
