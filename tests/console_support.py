@@ -71,6 +71,10 @@ class Console:
     def passes(self, seconds: float) -> None:
         self._clock[0] += int(seconds * _SECOND_US)
 
+    def at(self, minutes: float) -> int:
+        """After the community began, which was an hour before the first test."""
+        return self.estate.now_us + int(minutes * 60 * _SECOND_US)
+
     def happens(self, gateway: str, count: int = 1, /, **changes: object) -> None:
         """Records of a gateway arrive; `changes` replace fields of each."""
         chain = self.chains[gateway]
@@ -209,8 +213,9 @@ def _fill(console: Console) -> None:
     for turn, name in enumerate(CARDS):
         token = estate.vault.token(SITE, "card_uid", CARDS[name]).hex()
         credential = Credential("card_uid", token, AssuranceLevel.L1, CARDS[name][-4:])
-        console.happens(GATE, 2, at=estate.now_us + turn * 60 * _SECOND_US, credential=credential)
-        console.happens(EAST, 2, at=estate.now_us + turn * 90 * _SECOND_US, credential=credential)
+        holder = estate.listed(GATE, CARDS[name]).holder
+        console.happens(GATE, 2, at=console.at(turn), credential=credential, holder=holder)
+        console.happens(EAST, 2, at=console.at(turn + 3), credential=credential, holder=holder)
     console.happens(EAST, 1, kind=Kind.ACCESS_DENIED, reason=Reason.UNKNOWN_CREDENTIAL, holder=None)
     console.happens(WEST, 1, kind=Kind.DOOR_HELD, reason=Reason.OPEN_TOO_LONG, credential=None, holder=None)
 

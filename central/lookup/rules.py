@@ -69,6 +69,11 @@ class Asking:
         return f"Asking({self.asked}, community {self.community})"
 
 
+def window_between(from_us: int, until_us: int) -> Window:
+    """For whoever makes a question: from, up to but without until, UTC microseconds."""
+    return Window(from_us, until_us)
+
+
 def checked(asking: Asking) -> None:
     """Raises BadQuestion for the first thing that is missing or out of bounds."""
     if not _CASE.fullmatch(asking.case_number) or _LIKE_AN_ID.search(asking.case_number):

@@ -14,8 +14,7 @@ from typing import Final, TypeVar
 
 from central.console.words import N_
 from central.errors import BadQuestion
-from central.lookup.paging import Window
-from central.lookup.rules import Asking
+from central.lookup.rules import Asking, window_between
 from central.lookup.words import Asked, Basis, Purpose
 from central.times import micros
 
@@ -101,7 +100,7 @@ def asking_of(form: Form, now_us: int, zone: tzinfo) -> Asking:
         purpose=purpose,
         basis=basis,
         case_number=form.case_number.strip(),
-        window=window_of(form, now_us, zone),
+        window=window_between(*span_of(form, now_us, zone)),
         site=site if of_a_place else None,
         gateway=gateway if of_a_place else None,
         door=door if of_a_place else None,
@@ -112,11 +111,11 @@ def asking_of(form: Form, now_us: int, zone: tzinfo) -> Asking:
     )
 
 
-def window_of(form: Form, now_us: int, zone: tzinfo) -> Window:
-    """Up to and with this second. Raises BadQuestion."""
+def span_of(form: Form, now_us: int, zone: tzinfo) -> tuple[int, int]:
+    """From and until, UTC microseconds; a span of the choice ends now. Raises BadQuestion."""
     if form.span != OWN:
-        return Window(now_us - SPANS.get(form.span, SPANS["week"]), now_us + 1)
-    return Window(_moment("from", form.from_, zone), _moment("until", form.until, zone))
+        return now_us - SPANS.get(form.span, SPANS["week"]), now_us
+    return _moment("from", form.from_, zone), _moment("until", form.until, zone)
 
 
 def _moment(field: str, text: str, zone: tzinfo) -> int:

@@ -1,0 +1,247 @@
+"""Look up 查询: from purpose and case to the answer, in few inputs, masked, and on the record."""
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from console_support import CARDS, Console, a_console, faults_of
+from playwright.sync_api import Page
+from register_support import EAST, SITE, WEST, a_number
+from sqlalchemy import select
+
+from central.accounts.who import Role
+from central.console.pages.look_up.form import FAULTS, Form, asking_of
+from central.errors import BadQuestion
+from central.lookup import acts
+from central.lookup.audit import facts_of
+from central.lookup.rules import Asker
+from central.lookup.words import Act, Asked, Basis, Happened
+from central.store.engine import writing
+from central.store.lookup_tables import look_up, look_up_event
+
+MOST_INPUTS = 4
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+NOW_US = 1_800_000_000_000_000
+WHOLE = Form(purpose="missing_person", case_number="A-2026-17", number="000000199001010010", community=1)
+IDENTITY = re.compile("王小明|%E7%8E%8B|04A1B2C3|" + a_number(1), re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    with a_console(tmp_path_factory.mktemp("look-up")) as made:
+        yield made
+
+
+def ask(page: Page, question: str, **typed: str) -> int:
+    """The number of the look-up that was asked."""
+    page.goto("/look-up")
+    page.locator("[name=purpose][value=missing_person]").check()
+    page.locator("#case_number").fill("A-2026-17")
+    page.locator(f"[name=question][value={question}]").check()
+    for name, value in typed.items():
+        if name == "place":
+            page.locator("#place").select_option(value)
+        else:
+            page.locator(f"#{name}").fill(value)
+    page.locator(".go button").click()
+    page.wait_for_url(re.compile(r"/look-up/\d+$"))
+    return int(page.url.rpartition("/")[2])
+
+
+def happened(console: Console, number: int) -> list[Happened]:
+    columns = look_up_event.c
+    query = select(columns.kind).where(columns.look_up_id == number).order_by(columns.id)
+    with console.filled.reader.connect() as connection:
+        return [Happened(kind) for kind in connection.execute(query).scalars()]
+
+
+def approves(console: Console, number: int, act: Act) -> None:
+    approver = Asker(99, "approver", "分局督察", frozenset({console.estate.community}))
+    with writing(console.filled.writer) as connection:
+        acts.decide(
+            connection, approver, number, act=act, agreed=True, why="案情需要", now_us=console.now_us
+        )
+
+
+# --- what is typed, and the question that it makes --------------------------------------------------------
+
+
+def test_the_law_follows_the_purpose_unless_another_one_is_chosen() -> None:
+    assert asking_of(WHOLE, NOW_US, SHANGHAI).basis is Basis.PEOPLES_POLICE
+    chosen = replace(WHOLE, basis="data_security_law")
+    assert asking_of(chosen, NOW_US, SHANGHAI).basis is Basis.DATA_SECURITY
+
+
+@pytest.mark.parametrize(
+    ("place", "asked"),
+    [
+        ("riverside/east/front", Asked.DOOR),
+        ("riverside/east", Asked.BUILDING),
+        ("riverside", Asked.SITE),
+    ],
+)
+def test_a_door_a_building_or_all_of_them_is_what_was_chosen(place: str, asked: Asked) -> None:
+    asking = asking_of(replace(WHOLE, question="door", place=place), NOW_US, SHANGHAI)
+    assert (asking.asked, asking.number) == (asked, None)
+    assert "/".join(part for part in (asking.site, asking.gateway, asking.door) if part) == place
+
+
+def test_ones_own_times_are_those_of_the_place() -> None:
+    own = replace(WHOLE, span="own", from_="2026-11-04T08:00", until="2026-11-04T09:30")
+    window = asking_of(own, NOW_US, SHANGHAI).window
+    assert window.until_us - window.from_us == 5_400 * 1_000_000
+    assert window.from_us % 86_400_000_000 == 0  # eight o'clock there is midnight in UTC
+
+
+@pytest.mark.parametrize(
+    ("form", "field"),
+    [
+        pytest.param(replace(WHOLE, purpose=""), "purpose", id="no purpose"),
+        pytest.param(replace(WHOLE, span="own", from_="", until=""), "from", id="no beginning"),
+        pytest.param(replace(WHOLE, span="own", from_="2026-11-04T08:00", until="x"), "until", id="no end"),
+    ],
+)
+def test_what_is_missing_is_told_at_its_field(form: Form, field: str) -> None:
+    with pytest.raises(BadQuestion) as told:
+        asking_of(form, NOW_US, SHANGHAI)
+    assert told.value.field == field
+    assert field in FAULTS
+
+
+def test_a_form_does_not_repeat_what_was_typed() -> None:
+    assert WHOLE.number not in repr(WHOLE)
+
+
+# --- on the page ------------------------------------------------------------------------------------------
+
+
+def test_an_officer_asks_about_somebody_in_four_inputs(console: Console) -> None:
+    inputs = 0
+    with console.as_role(Role.OFFICER) as page:
+        page.goto("/look-up")
+        page.get_by_text("Missing person").click()
+        inputs += 1
+        page.get_by_label("Case number").fill("A-2026-17")
+        inputs += 1
+        page.get_by_label("Whole number").fill(a_number(1))
+        inputs += 1
+        page.keyboard.press("Enter")
+        inputs += 1
+        page.wait_for_url(re.compile(r"/look-up/\d+$"))
+        assert page.locator(".timeline li").count() == 4
+    assert inputs <= MOST_INPUTS
+
+
+def test_an_answer_is_masked_until_a_field_is_revealed_with_a_reason(console: Console) -> None:
+    with console.as_role(Role.OFFICER) as page:
+        number = ask(page, "card", number=CARDS["王小明"])
+        assert page.locator(".timeline li").count() == 4
+        assert not IDENTITY.search(page.content())
+        first = page.locator(".timeline li").first
+        first.locator("summary").click()
+        first.get_by_label("Reason").fill("identify the missing person")
+        first.get_by_role("button", name="Reveal").click()
+        first.locator(".value", has_text="王小明").wait_for()
+        assert len(IDENTITY.findall(page.locator("main").inner_text())) == 1
+        assert happened(console, number)[-1] is Happened.REVEALED
+        page.reload()
+        assert not IDENTITY.search(page.content())
+
+
+def test_three_views_and_my_look_ups_have_no_fault(console: Console) -> None:
+    with console.as_role(Role.OFFICER, "zh", 390) as page:
+        number = ask(page, "door", place=f"{SITE}/{EAST}")
+        for view, shown in (("timeline", ".timeline li"), ("table", "tbody tr"), ("places", ".short li")):
+            page.goto(f"/look-up/{number}?view={view}")
+            assert page.locator(shown).count() >= 6
+            assert faults_of(page) == []
+        page.goto("/look-up/mine")
+        assert page.get_by_role("link", name=str(number), exact=True).is_visible()
+
+
+def test_a_room_is_found_by_its_name_while_one_types(console: Console) -> None:
+    with console.as_role(Role.OFFICER) as page:
+        page.goto("/look-up")
+        page.locator("[name=purpose][value=rescue]").check()
+        page.locator("#case_number").fill("A-2026-18")
+        page.locator("[name=question][value=room]").check()
+        page.locator("#room_name").press_sequentially("101")
+        page.locator("[name=room]").first.wait_for(state="attached")
+        page.locator(".go button").click()
+        page.wait_for_url(re.compile(r"/look-up/\d+$"))
+        assert page.locator(".timeline li").count() == 4
+
+
+def test_what_is_missing_is_said_beside_it_and_what_was_typed_stays(console: Console) -> None:
+    with console.as_role(Role.OFFICER, "zh") as page:
+        page.goto("/look-up")
+        page.locator("[name=purpose][value=rescue]").check()
+        page.locator("#case_number").fill("A")
+        page.locator("#number").fill(a_number(1))
+        page.locator(".go button").click()
+        page.locator("#case_number-told").wait_for()
+        assert "案件编号" in page.locator("#case_number-told").inner_text()
+        assert page.locator("[name=purpose][value=rescue]").is_checked()
+        assert faults_of(page) == []
+
+
+def test_a_blind_gateway_is_said_beside_the_answer(console: Console) -> None:
+    with console.as_role(Role.OFFICER) as page:
+        console.passes(600)
+        ask(page, "door", place=f"{SITE}/{WEST}")
+        told = page.locator(".completeness").inner_text()
+        assert "not complete" in told
+        assert re.search(r"2 号楼\s+complete to 11-04 13:00:00", told)
+
+
+def test_a_wide_look_up_waits_and_is_taken_out_when_somebody_else_agrees(console: Console) -> None:
+    with console.as_role(Role.OFFICER) as page:
+        number = ask(page, "door", place=SITE)
+        assert "Nothing is shown before" in page.locator("main").inner_text()
+        assert page.locator(".timeline").count() == 0
+        approves(console, number, Act.WHOLE)
+        page.reload()
+        assert page.locator(".timeline li").count() > 8
+        page.locator("#why-export").fill("for the case file")
+        page.get_by_role("button", name="Ask for approval").first.click()
+        page.get_by_text("waits for somebody of another unit").wait_for()
+        approves(console, number, Act.EXPORT)
+        page.reload()
+        page.get_by_label("Format").select_option("csv")
+        with page.expect_download() as taken:
+            page.get_by_role("button", name="Export").click()
+        path = Path(taken.value.path())
+        assert not IDENTITY.search(taken.value.suggested_filename)
+        assert any(name.endswith(".csv") for name in zipfile.ZipFile(io.BytesIO(path.read_bytes())).namelist())
+        assert happened(console, number)[-1] is Happened.EXPORTED
+
+
+def test_no_address_and_no_title_says_whom_a_look_up_is_about(console: Console) -> None:
+    said: list[str] = []
+    with console.as_role(Role.OFFICER) as page:
+        page.on("request", lambda asked: said.append(asked.url))
+        ask(page, "person", number=a_number(1))
+        said.append(page.title())
+        page.goto("/look-up/mine")
+        said.append(page.title())
+    assert len(said) > 5
+    assert [each for each in said if IDENTITY.search(each)] == []
+
+
+def test_a_question_that_was_none_is_on_the_record_too(console: Console) -> None:
+    with console.as_role(Role.OFFICER) as page:
+        page.goto("/look-up")
+        [session] = [each for each in page.context.cookies() if each["name"] == "liuhen"]
+        sent = page.request.post("/look-up", form={"number": a_number(1)}, headers={"Sec-Fetch-Site": "none"})
+        assert (sent.status, bool(session)) == (422, True)
+    query = select(look_up_event).where(look_up_event.c.kind == Happened.NOT_ASKED)
+    with console.filled.reader.connect() as connection:
+        facts = [facts_of(row) for row in connection.execute(query)]
+        asked = connection.execute(select(look_up.c.id)).all()
+    assert facts[-1]["field"] == "purpose"
+    assert asked
