@@ -225,6 +225,10 @@ def _fill(console: Console) -> None:
 
 def faults_of(page: Page) -> list[str]:
     """What axe-core finds against WCAG 2.2 A and AA, each with where; and what is wider than the window."""
+    size = page.viewport_size
+    assert size is not None
+    whole = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({**size, "height": max(whole, size["height"])})  # no bar lies over anything then
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate(
         """async () => {
@@ -240,4 +244,5 @@ def faults_of(page: Page) -> list[str]:
           return [...said, ...wide.map(one => `wider than the window: ${one.tagName}.${one.className}`)];
         }"""
     )
+    page.set_viewport_size(size)
     return [str(each) for each in found]

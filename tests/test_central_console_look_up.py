@@ -63,9 +63,7 @@ def happened(console: Console, number: int) -> list[Happened]:
 def approves(console: Console, number: int, act: Act) -> None:
     approver = Asker(99, "approver", "分局督察", frozenset({console.estate.community}))
     with writing(console.filled.writer) as connection:
-        acts.decide(
-            connection, approver, number, act=act, agreed=True, why="案情需要", now_us=console.now_us
-        )
+        acts.decide(connection, approver, number, act=act, agreed=True, why="案情需要", now_us=console.now_us)
 
 
 # --- what is typed, and the question that it makes --------------------------------------------------------
@@ -124,7 +122,7 @@ def test_an_officer_asks_about_somebody_in_four_inputs(console: Console) -> None
     inputs = 0
     with console.as_role(Role.OFFICER) as page:
         page.goto("/look-up")
-        page.get_by_text("Missing person").click()
+        page.get_by_label("Missing person").check()
         inputs += 1
         page.get_by_label("Case number").fill("A-2026-17")
         inputs += 1
@@ -217,7 +215,9 @@ def test_a_wide_look_up_waits_and_is_taken_out_when_somebody_else_agrees(console
             page.get_by_role("button", name="Export").click()
         path = Path(taken.value.path())
         assert not IDENTITY.search(taken.value.suggested_filename)
-        assert any(name.endswith(".csv") for name in zipfile.ZipFile(io.BytesIO(path.read_bytes())).namelist())
+        assert any(
+            name.endswith(".csv") for name in zipfile.ZipFile(io.BytesIO(path.read_bytes())).namelist()
+        )
         assert happened(console, number)[-1] is Happened.EXPORTED
 
 

@@ -310,7 +310,20 @@ def test_who_goes_away_is_no_longer_followed(served: Served) -> None:
 OF_DOORS = ("/entries", "/live", "/gateways", "/health", "/parts/", "/")
 """Routes about doors and gateways: no register of look-ups stands before these."""
 
-ASKED_BY = {"site", "gateway", "door", "from", "until", "limit", "cursor", "after", "last-event-id", "lang"}
+ASKED_BY = {
+    "at",
+    "only",
+    "site",
+    "gateway",
+    "door",
+    "from",
+    "until",
+    "limit",
+    "cursor",
+    "after",
+    "last-event-id",
+}
+"""The language of a page is no question."""
 PERSONAL = re.compile(
     r"token|holder|hint|boot|identit|credential|person|owner|^name$|number|card|key|prev|hash"
 )

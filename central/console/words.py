@@ -258,7 +258,7 @@ ACTS: dict[str, str] = {
 FIELDS: dict[str, str] = {
     Shown.NAME: N_("Name"),
     Shown.ID_NUMBER: N_("ID number"),
-    Shown.HOME: N_("Home"),
+    Shown.HOME: N_("Home address"),
     Shown.CARD: N_("Card number"),
     Shown.VISITED: N_("Home visited"),
 }
