@@ -45,6 +45,7 @@ from central.register.office import Office
 from central.settings import Settings
 from central.store.changes import Changes
 from central.store.questions import Questions
+from central.tours import api as tours_api
 from central.visitors import api as visitors_api
 from central.visitors.passes import Desk
 
@@ -127,6 +128,7 @@ def create_app(
         transparency_api.router(look_ups),
         visitors_api.router(questions, changes, desk, now_us),
         register_api.router(office),
+        tours_api.router(office),
         alarms_api.router(questions, changes, now_us),
         alarms_api.rules_router(questions, changes, now_us),
         alarms_api.webhooks_router(questions, changes, now_us),

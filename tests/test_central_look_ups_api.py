@@ -266,6 +266,7 @@ BY_PERSON = {
     "store/chains.py",
     "ingest/intake.py",
     "visitors/visits.py",
+    "tours/reads.py",
 }
 """Those that may name whose a record is."""
 
@@ -281,6 +282,7 @@ READ_RECORDS = {
     "lookup/paging.py": "behind the register",
     "lookup/questions.py": "conditions alone",
     "visitors/visits.py": "whether a pass came and went; gives a word alone, no time and no place",
+    "tours/reads.py": "when a point was read by any guard of a plan; what is shown of it is a word",
 }
 """All modules that read records, and why no way to a person's entries begins there."""
 

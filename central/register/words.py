@@ -116,7 +116,19 @@ class RegisterAct(StrEnum):
     GROUP_ENDED = "group_ended"
     RIGHT_GRANTED = "right_granted"
     RIGHT_ENDED = "right_ended"
+<<<<<<< HEAD
     IMPORT_BEGUN = "import_begun"
     IMPORT_ENDED = "import_ended"
     IMPORT_UNDONE = "import_undone"
     WRONG_ROWS_TAKEN = "wrong_rows_taken"
+=======
+    TOUR_POINT_MADE = "tour_point_made"
+    TOUR_POINT_ENDED = "tour_point_ended"
+    TOUR_ROUTE_MADE = "tour_route_made"
+    TOUR_ROUTE_ENDED = "tour_route_ended"
+    TOUR_PLAN_MADE = "tour_plan_made"
+    TOUR_PLAN_ENDED = "tour_plan_ended"
+    TOUR_GUARD_ADDED = "tour_guard_added"
+    TOUR_GUARD_ENDED = "tour_guard_ended"
+    TOUR_HOLIDAY_SET = "tour_holiday_set"
+>>>>>>> e09d63e (Add guard tours: points, routes, plans, and rounds told by the records)

@@ -11,6 +11,7 @@ from central.store import (
     lookup_tables,
     register_tables,
     tables,
+    tour_tables,
     visitor_tables,
 )
 
@@ -24,6 +25,7 @@ __all__ = [
     "metadata",
     "register_tables",
     "tables",
+    "tour_tables",
     "visitor_tables",
 ]
 
