@@ -115,7 +115,7 @@ def test_a_free_route_has_no_order() -> None:
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-def test_nobody_is_at_two_points_within_seconds(ordered: bool) -> None:  # noqa: FBT001
+def test_nobody_is_at_two_points_within_seconds(ordered: bool) -> None:
     plan = a_plan(ordered=ordered)
     assert states({1: [2], 2: [2.1], 3: [9]}, plan=plan) == (RoundState.TOO_QUICK, [DONE, QUICK, DONE])
 
@@ -144,7 +144,7 @@ def test_plans_know_their_days_their_holidays_and_their_end() -> None:
     new_year = date(2026, 11, 25)
 
     def days(**changes: object) -> list[int]:
-        plan = a_plan(**changes)
+        plan = a_plan(**changes)  # type: ignore[arg-type]
         return [found.day.day for found in rounds_of(plan, MONDAY, date(2026, 11, 29), {new_year}, ZONE)]
 
     assert days(days=frozenset({1, 3, 5})) == [23, 25, 27]
@@ -184,6 +184,6 @@ def test_rounds_of_a_plan_never_count_the_same_read_twice(
     days: set[int],
     starts: list[str],
     hours: int,
-    expected: bool,  # noqa: FBT001
+    expected: bool,
 ) -> None:
     assert overlap(days, starts, hours * 3_600) is expected

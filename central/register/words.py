@@ -116,12 +116,10 @@ class RegisterAct(StrEnum):
     GROUP_ENDED = "group_ended"
     RIGHT_GRANTED = "right_granted"
     RIGHT_ENDED = "right_ended"
-<<<<<<< HEAD
     IMPORT_BEGUN = "import_begun"
     IMPORT_ENDED = "import_ended"
     IMPORT_UNDONE = "import_undone"
     WRONG_ROWS_TAKEN = "wrong_rows_taken"
-=======
     TOUR_POINT_MADE = "tour_point_made"
     TOUR_POINT_ENDED = "tour_point_ended"
     TOUR_ROUTE_MADE = "tour_route_made"
@@ -131,4 +129,3 @@ class RegisterAct(StrEnum):
     TOUR_GUARD_ADDED = "tour_guard_added"
     TOUR_GUARD_ENDED = "tour_guard_ended"
     TOUR_HOLIDAY_SET = "tour_holiday_set"
->>>>>>> e09d63e (Add guard tours: points, routes, plans, and rounds told by the records)

@@ -1,4 +1,4 @@
-"""The tables of guard tours: points, routes over them, plans for routes, and whose rounds they are. Values only.
+"""The tables of guard tours: points, routes over them, plans for routes, whose rounds they are. Values only.
 
 Routes and plans are never changed: one ends, and another begins, so that each round can be explained later.
 What became of a round is not kept: it follows from the records of the readers, and goes with them.

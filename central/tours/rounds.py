@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
+from itertools import pairwise
 from typing import Final
 
 from central.times import micros
@@ -204,11 +205,11 @@ def _quick(route: Route, walked: Sequence[int | None]) -> set[int]:
     """Stops that came sooner after the one before than anybody walks."""
     by_time = [(at, number) for number, at in enumerate(walked) if at is not None]
     by_time.sort(key=lambda each: each[1] if route.ordered else each[0])
-    pairs = zip(by_time, by_time[1:], strict=False)
+    pairs = pairwise(by_time)
     return {number for (before, _), (at, number) in pairs if at - before < route.stops[number].least_s * US}
 
 
-def _of_round(found: Round, stops: Sequence[StopState], overdue: int | None, now_us: int) -> RoundState:  # noqa: PLR0911  a table of its own
+def _of_round(found: Round, stops: Sequence[StopState], overdue: int | None, now_us: int) -> RoundState:
     there = set(stops)
     if now_us < found.opens_us:
         return RoundState.PLANNED

@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from central.times import local
-from central.tours import book
+from central.tours import plans as kept
 from central.tours.reads import Point, known_until, reads_at
 from central.tours.rounds import Judged, Plan, Round, judged, rounds_of
 from central.tours.words import RoundState, StopState
@@ -61,11 +61,11 @@ def walked(
 ) -> Walked:
     """What opens on the days `first` to `last` of the community's clock, in that order; `only`: of this
     plan."""
-    points = {each.id: each for each in book.points_of(connection, here, ended=True)}
-    holidays = book.holidays_of(connection, here)
+    points = {each.id: each for each in kept.points_of(connection, here, ended=True)}
+    holidays = kept.holidays_of(connection, here)
     known = known_until(connection, points.values())
     found: list[Judged] = []
-    for _, plan in book.plans_of(connection, here, since_us=0):
+    for _, plan in kept.plans_of(connection, here, since_us=0):
         if only is None or plan.id == only:
             rounds = list(rounds_of(plan, first, last, holidays, zone))
             found += judged_of(connection, rounds, points, known, now_us)
@@ -110,12 +110,12 @@ def lately(
     known_keys = frozenset(but)
     first, last = local(now_us - back_us, zone).date(), local(now_us, zone).date()
     by_community: dict[int, list[Plan]] = {}
-    for here, plan in book.plans_of(connection, since_us=now_us - back_us - _DAY_US):
+    for here, plan in kept.plans_of(connection, since_us=now_us - back_us - _DAY_US):
         by_community.setdefault(here, []).append(plan)
     found: list[Judged] = []
     for here, plans in by_community.items():
-        points = {each.id: each for each in book.points_of(connection, here, ended=True)}
-        holidays = book.holidays_of(connection, here)
+        points = {each.id: each for each in kept.points_of(connection, here, ended=True)}
+        holidays = kept.holidays_of(connection, here)
         known: Mapping[int, int] | None = None
         for plan in plans:
             rounds = [

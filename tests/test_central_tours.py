@@ -1,0 +1,265 @@
+"""Guard tours over a real database: what readers record becomes the state of rounds, and names nobody."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from central_web_support import SEALER, WELL, Chain, online, somebody
+from fastapi import Request
+from register_support import EAST, GATE, SITE, Estate, copied_estate
+from sqlalchemy import select
+
+from central.accounts.who import Role, Who
+from central.app import create_app
+from central.ingest.intake import examine, take_in
+from central.settings import Settings
+from central.store.engine import writing
+from central.store.register_tables import holder, register_event
+from messages.model import AssuranceLevel, Credential, Kind, Reason
+from messages.topics import GatewayTopic, Leaf
+from messages.wire import encode
+
+MINUTE_US = 60_000_000
+TAG = "04C0FFEE"
+DAY = date(2026, 11, 4)
+OPENS_US = 1_793_800_800_000_000
+"""2026-11-04 22:00 in Shanghai: ten hours after the community began."""
+
+
+class House:
+    """A community with guards, its gateways, and whoever asks."""
+
+    def __init__(self, estate: Estate) -> None:
+        self.estate = estate
+        self.now_us = estate.now_us
+        self.who: Who = somebody(Role.WORKER, estate.community)
+        self.chains = {name: Chain(name) for name in (EAST, GATE)}
+        self.sent = dict.fromkeys(self.chains, 0)
+        self.app = create_app(
+            Settings.model_validate({"database": {"path": "not-opened-by-the-application"}}),
+            estate.engine,
+            estate.engine,
+            sealer=SEALER,
+            ingest_status=lambda: WELL,
+            stopping=threading.Event(),
+            vault=estate.vault,
+            now_us=lambda: self.now_us,
+        )
+
+        async def identify(_request: Request) -> Who:
+            return self.who
+
+        self.app.state.identify = identify
+
+    def ask(self, method: str, path: str, body: object = None, expect: int = 200, **query: object) -> Any:
+        async def asked() -> httpx.Response:
+            inside = httpx.ASGITransport(app=self.app)
+            async with httpx.AsyncClient(transport=inside, base_url="http://localhost") as client:
+                params = {name: str(value) for name, value in query.items()}
+                here = f"/api/v1/communities/{self.estate.community}{path}"
+                return await client.request(method, here, json=body, params=params)
+
+        answer = asyncio.run(asked())
+        assert answer.status_code == expect, answer.text
+        return answer.json() if answer.content else None
+
+    def made(self, path: str, body: object) -> int:
+        return int(self.ask("POST", path, body, expect=201)["id"])
+
+    def guard(self, name: str = "张保安") -> tuple[int, str]:
+        """A person of the register, and what records call them."""
+        person = self.estate.person(name)
+        self.estate.card(person, f"04AA{person:04X}")
+        with self.estate.reading() as connection:
+            mine = select(holder.c.reference).where(holder.c.person_id == person)
+            return person, connection.execute(mine).scalar_one()
+
+    def happens(self, gateway: str, door: str, minutes: float, **changes: object) -> None:
+        where = {"door": door, "reader": f"{door}-in", "at": OPENS_US + int(minutes * MINUTE_US)}
+        self.chains[gateway].grow(1, **{**where, **changes})
+
+    def reads_tag(self, minutes: float) -> None:
+        token = self.estate.vault.token(SITE, "card_uid", TAG).hex()
+        self.happens(
+            EAST,
+            "east-roof",
+            minutes,
+            kind=Kind.ACCESS_DENIED,
+            reason=Reason.UNKNOWN_CREDENTIAL,
+            holder=None,
+            category=None,
+            credential=Credential("card_uid", token, AssuranceLevel.L0),
+        )
+
+    def delivers(self, gateway: str, minutes: float) -> None:
+        """All that it has, and its word that there was nothing else until then."""
+        chain = self.chains[gateway]
+        if not chain.bodies:
+            self.happens(gateway, "nobody-s", -600, kind=Kind.REX, holder=None, credential=None, reason=None)
+        state = online(chain.head(), at_us=OPENS_US + int(minutes * MINUTE_US))
+        said = [chain.block(self.sent[gateway] + 1)] if len(chain.bodies) > self.sent[gateway] else []
+        self.sent[gateway] = len(chain.bodies)
+        batch = [
+            examine(str(GatewayTopic(SITE, gateway, leaf)), payload)
+            for leaf, payload in [*said, (Leaf.STATE, encode(state))]
+        ]
+        with writing(self.estate.engine) as connection:
+            take_in(connection, batch, self.now_us)
+
+    def later(self, minutes: float) -> None:
+        self.now_us = OPENS_US + int(minutes * MINUTE_US)
+
+    def a_plan(self) -> tuple[int, str]:
+        """Gate, then the east building's front door, then a tag on its roof; at 22:00, within 30 minutes.
+        The plan, and what records call its guard."""
+        points = [
+            self.made("/tour-points", {"name": name, "site": SITE, "gateway": gateway, "door": door, **more})
+            for name, gateway, door, more in (
+                ("大门", GATE, "gate-in", {}),
+                ("东楼", EAST, "east-front", {}),
+                ("屋顶", EAST, "east-roof", {"tag": {"kind": "card_uid", "number": TAG}}),
+            )
+        ]
+        stops = [{"point": point} for point in points]
+        route = {"name": "夜巡", "ordered": True, "within_s": 1_800, "grace_s": 600, "least_s": 30}
+        number = self.made("/tour-routes", {**route, "stops": stops})
+        plan = {"name": "夜班", "route": number, "days": [3], "starts": ["22:00"], "window_s": 600}
+        made = self.made("/tour-plans", plan)
+        person, reference = self.guard()
+        self.made(f"/tour-plans/{made}/guards", {"person": person})
+        return made, reference
+
+    def round(self) -> tuple[str, list[str]]:
+        [found] = self.ask("GET", "/tour-rounds", first=DAY, last=DAY)
+        return found["state"], [stop["state"] for stop in found["stops"]]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with copied_estate(tmp_path) as estate:
+        yield House(estate)
+
+
+def test_a_round_is_told_by_the_readers_and_only_guards_of_the_plan_count(house: House) -> None:
+    _, guard = house.a_plan()
+    _, other = house.guard("李保安")
+    house.happens(GATE, "gate-in", 1, holder=other)
+    house.happens(GATE, "gate-in", 2, holder=guard, kind=Kind.ACCESS_DENIED, reason=Reason.NO_RIGHT)
+    house.happens(EAST, "east-front", 4, holder=guard, kind=Kind.ACCESS_DENIED, reason=Reason.LOST)
+    house.reads_tag(9)
+    house.later(20)
+    for gateway in (GATE, EAST):
+        house.delivers(gateway, 20)
+    assert house.round() == ("running", ["done", "due", "done"])
+    house.later(60)
+    for gateway in (GATE, EAST):
+        house.delivers(gateway, 60)
+    assert house.round() == ("incomplete", ["done", "missed", "done"])
+
+
+def test_what_a_gateway_has_not_delivered_is_not_known_until_it_comes(house: House) -> None:
+    _, guard = house.a_plan()
+    house.happens(GATE, "gate-in", 2, holder=guard)
+    house.delivers(GATE, 300)
+    house.delivers(EAST, -5)
+    house.later(300)
+    assert house.round() == ("not_known", ["done", "not_known", "not_known"])
+    house.happens(EAST, "east-front", 4, holder=guard)
+    house.reads_tag(9)
+    house.delivers(EAST, 300)
+    assert house.round() == ("done", ["done", "done", "done"])
+
+
+def test_a_month_in_numbers_is_of_plans_and_points_and_names_nobody(house: House) -> None:
+    plan, guard = house.a_plan()
+    house.happens(GATE, "gate-in", 2, holder=guard)
+    house.later(60 * 24 * 8)
+    for gateway in (GATE, EAST):
+        house.delivers(gateway, 60 * 24 * 8)
+    house.who = somebody(Role.OPERATOR, house.estate.community)
+    month = house.ask("GET", "/tour-report", month=DAY)
+    assert month["plans"] == [
+        {"plan": plan, "name": "夜班", "rounds": {"incomplete": 1, "missed": 1, "planned": 2}}
+    ]
+    assert month["points"][0]["stops"] == {"done": 1, "missed": 1}
+    rounds = house.ask("GET", "/tour-rounds", first=DAY, last=DAY)
+    for told in (json.dumps(month), json.dumps(rounds)):
+        assert guard not in told
+        assert "22:02" not in told
+        assert "person" not in told
+
+
+def test_holidays_and_an_ended_plan_have_no_rounds(house: House) -> None:
+    plan, _ = house.a_plan()
+    assert len(house.ask("GET", "/tour-rounds", first=DAY, last=date(2026, 11, 30))) == 4
+    house.ask("POST", f"/tour-plans/{plan}/end", expect=204)
+    assert house.ask("GET", "/tour-rounds", first=DAY, last=date(2026, 11, 30)) == []
+    house.ask("PUT", f"/tour-holidays/{DAY}", {"name": "演练日"}, expect=204)
+    assert house.ask("GET", "/tour-holidays") == [{"day": DAY.isoformat(), "name": "演练日"}]
+    house.ask("DELETE", f"/tour-holidays/{DAY}", expect=204)
+    house.ask("DELETE", f"/tour-holidays/{DAY}", expect=404)
+
+
+def test_what_is_in_use_does_not_end_and_each_act_is_on_record(house: House) -> None:
+    plan, _ = house.a_plan()
+    [point, *_] = house.ask("GET", "/tour-points")
+    [route] = house.ask("GET", "/tour-routes")
+    house.ask("POST", f"/tour-points/{point['id']}/end", expect=409)
+    house.ask("POST", f"/tour-routes/{route['id']}/end", expect=409)
+    [guard] = house.ask("GET", f"/tour-plans/{plan}/guards")
+    house.ask("POST", f"/tour-guards/{guard['id']}/end", expect=204)
+    house.ask("POST", f"/tour-plans/{plan}/end", expect=204)
+    house.ask("POST", f"/tour-routes/{route['id']}/end", expect=204)
+    house.ask("POST", f"/tour-points/{point['id']}/end", expect=204)
+    with house.estate.reading() as connection:
+        acts = list(connection.execute(select(register_event.c.act, register_event.c.body)))
+    assert [act for act, _ in acts if act.startswith("tour_")][-4:] == [
+        "tour_guard_ended",
+        "tour_plan_ended",
+        "tour_route_ended",
+        "tour_point_ended",
+    ]
+    assert TAG not in json.dumps([body for _, body in acts])
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "says"),
+    [
+        pytest.param(
+            "/tour-points",
+            {"name": "别处", "site": "hillside", "gateway": "g", "door": "d"},
+            "no such site",
+            id="foreign site",
+        ),
+        pytest.param(
+            "/tour-plans",
+            {"name": "密", "route": 1, "days": [3], "starts": ["22:00", "22:30"], "window_s": 600},
+            "a round would begin",
+            id="too close",
+        ),
+        pytest.param(
+            "/tour-routes",
+            {"name": "乱", "ordered": False, "within_s": 600, "stops": [{"point": 1}, {"point": 1}]},
+            "stands in it once",
+            id="twice",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_the_rule(
+    house: House, path: str, body: dict[str, Any], says: str
+) -> None:
+    house.a_plan()
+    assert says in house.ask("POST", path, body, expect=422)["detail"]
+
+
+def test_an_operator_plans_and_sees_no_guard(house: House) -> None:
+    plan, _ = house.a_plan()
+    house.who = somebody(Role.OPERATOR, house.estate.community)
+    assert house.ask("GET", "/tour-plans")[0]["id"] == plan
+    house.ask("GET", f"/tour-plans/{plan}/guards", expect=403)
