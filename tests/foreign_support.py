@@ -6,7 +6,8 @@ Made from the tables and the application themselves: whatever is added later is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from enum import Enum
+from typing import Any, Final, get_args, get_origin
 
 from sqlalchemy import Column, Connection, Integer, LargeBinary, Table, insert, select
 
@@ -76,6 +77,7 @@ class Request:
     path: str
     query: dict[str, Any]
     body: Any
+    form: dict[str, str] | None = None
 
 
 def requests_to(route: Guarded, document: dict[str, Any]) -> list[Request]:
@@ -89,10 +91,7 @@ def requests_to(route: Guarded, document: dict[str, Any]) -> list[Request]:
                 f"{{{part['name']}}}", str(_of_theirs(part["name"], part["schema"], document))
             )
     for part in route.route.dependant.path_params:  # of pages, which the document leaves out
-        kind = part.field_info.annotation
-        path = path.replace(
-            f"{{{part.alias}}}", str(THEIRS if kind is int else THEIR_WORDS.get(part.alias, CANARY))
-        )
+        path = path.replace(f"{{{part.alias}}}", _typed(part.alias, part.field_info.annotation))
     queries = [part for part in parts if part["in"] == "query"]
     needed = {part["name"]: _said(part, document) for part in queries if part.get("required")}
     more = [
@@ -102,7 +101,26 @@ def requests_to(route: Guarded, document: dict[str, Any]) -> list[Request]:
     ]
     schema = described.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     bodies = [None] if schema is None else _bodies(schema, document)
-    return [Request(path, {**needed, **each}, body) for each in [{}, *more] for body in bodies]
+    form = None
+    if not described and route.route.dependant.body_params:
+        fields = route.route.dependant.body_params
+        form = {each.alias: _typed(each.alias, each.field_info.annotation) for each in fields}
+        for each in fields:
+            most = [limit.le for limit in each.field_info.metadata if hasattr(limit, "le")]
+            if most and form[each.alias] == str(THEIRS):
+                form[each.alias] = str(min(THEIRS, *most))
+    return [Request(path, {**needed, **each}, body, form) for each in [{}, *more] for body in bodies]
+
+
+def _typed(name: str, kind: Any) -> str:
+    """What a person types or chooses in a page's form, or follows in its address."""
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return str(next(iter(kind)).value)
+    if kind is bool:
+        return "true"
+    if get_origin(kind) is list:
+        return _typed(name, get_args(kind)[0])
+    return str(THEIRS) if kind is int else THEIR_WORDS.get(name, CANARY)
 
 
 def _said(part: dict[str, Any], document: dict[str, Any]) -> Any:
@@ -131,7 +149,7 @@ def _of_theirs(name: str, schema: dict[str, Any], document: dict[str, Any], *, o
         return schema.get("const", schema.get("enum", [None])[0])
     match schema.get("type"):
         case "integer" | "number":
-            return THEIRS if schema.get("maximum", THEIRS) >= THEIRS else schema["maximum"]
+            return min(THEIRS, schema.get("maximum", THEIRS), schema.get("exclusiveMaximum", THEIRS + 1) - 1)
         case "boolean":
             return True
         case "array":

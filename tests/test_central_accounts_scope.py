@@ -76,7 +76,8 @@ class World:
             inside = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
             how = {"Cookie": f"liuhen={token or self._tokens[role]}", "Sec-Fetch-Site": "same-origin"}
             async with httpx.AsyncClient(transport=inside, base_url=HERE, headers=how) as client:
-                return await client.request(method, asked.path, params=asked.query, json=asked.body)
+                given = {"json": asked.body} if asked.form is None else {"data": asked.form}
+                return await client.request(method, asked.path, params=asked.query, **given)
 
         return asyncio.run(answered())
 

@@ -13,6 +13,7 @@ from central.console.forms import RowId, Text, day_of, led_to, reason_of
 from central.console.pages.homes.common import Worker, show
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash
+from central.register.place_tree import get_place
 from central.register.places import set_use
 from central.register.residencies import move
 from central.register.words import HomeUse
@@ -55,6 +56,7 @@ def router(centre: Centre) -> APIRouter:
     async def refused(
         who: Who, community: int, place: int, lang: str | None, error: CentralError
     ) -> HTMLResponse:
+        await centre.office.ask(who, community, lambda db: get_place(db, community, place))
         values = {"community": community, "place": place}
         return show(centre, who, lang, "refused.html", here="homes", error=error, **values)
 

@@ -59,7 +59,7 @@ def router(centre: Centre) -> APIRouter:
     ) -> HTMLResponse:
         approver = await asker_of(centre, who, request)
         waiting = await centre.questions.ask(lambda db: acts.waiting(db, approver))
-        names = await centre.questions.ask(names_of)
+        names = await centre.questions.ask(lambda db: names_of(db, who.communities))
         values: dict[str, Any] = {"waiting": waiting, "names": names, "where_of": where_of, "at": at}
         values |= {"told": None if error is None else told(error)}
         status = status_of(error)

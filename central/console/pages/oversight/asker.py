@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any, Final
 
 from fastapi import Request
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
-from central.accounts.book import accounts, one_account
+from central.accounts.book import one_account
 from central.accounts.identify import address_of
 from central.accounts.who import Who
 from central.console.centre import Centre
 from central.console.words import N_
 from central.errors import CentralError
 from central.lookup.rules import Asker
+from central.store.account_tables import account, account_community
 
 KNOWN: Final[dict[str, str]] = {
     "nobody waits for this": N_("nobody waits for this any more"),
@@ -28,8 +30,8 @@ SAY_MORE: Final = N_("write why, in a few words and without any ID number")
 
 
 async def asker_of(centre: Centre, who: Who, request: Request) -> Asker:
-    account = await centre.questions.ask(lambda db: one_account(db, who.account))
-    return Asker(who.account, who.role, account.unit, who.communities, address_of(request))
+    mine = await centre.questions.ask(lambda db: one_account(db, who.account))
+    return Asker(who.account, who.role, mine.unit, who.communities, address_of(request))
 
 
 def told(error: CentralError) -> str:
@@ -38,9 +40,11 @@ def told(error: CentralError) -> str:
     return next((meant for begins, meant in KNOWN.items() if text.startswith(begins)), SAY_MORE)
 
 
-def names_of(db: Connection) -> dict[int, str]:
-    """Names and units of whoever has an account, by its number."""
-    return {each.id: f"{each.name} · {each.unit}" for each in accounts(db)}
+def names_of(db: Connection, communities: Collection[int]) -> dict[int, str]:
+    """Names and units of whoever has an account for one of these communities, by its number."""
+    mine = select(account_community.c.account_id).where(account_community.c.community_id.in_(communities))
+    asked = select(account.c.id, account.c.name, account.c.unit).where(account.c.id.in_(mine))
+    return {row.id: f"{row.name} · {row.unit}" for row in db.execute(asked)}
 
 
 def where_of(parameters: str) -> list[str]:

@@ -56,7 +56,7 @@ def router(centre: Centre) -> APIRouter:
             rows, further = events_page(db, supervisor, before, number)
             numbers = {row["look_up"] for row in rows if row["look_up"]}
             found = db.execute(select(look_up).where(look_up.c.id.in_(numbers)))
-            return rows, further, {row.id: row for row in found}, names_of(db)
+            return rows, further, {row.id: row for row in found}, names_of(db, who.communities)
 
         rows, further, look_ups, names = await centre.questions.ask(asked)
         for row in rows:

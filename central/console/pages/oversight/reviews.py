@@ -76,7 +76,7 @@ def router(centre: Centre) -> APIRouter:
         every = await centre.questions.ask(
             lambda db: reviews.to_review(db, supervisor, since_us, zone=zone, now_us=now_us, all_of_them=True)
         )
-        names = await centre.questions.ask(names_of)
+        names = await centre.questions.ask(lambda db: names_of(db, who.communities))
         due = [each for each in every if each.reviewed is None]
         values: dict[str, Any] = {"due": due, "done": len(every) - len(due), "days": days, "choices": DAYS}
         values |= {"names": names, "where_of": where_of, "why_words": WHY, "at": at}
