@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
-from central.console.guard import page_for
+from central.console.guard import page_for, prove_again
 from central.console.pages.look_up import show
 from central.console.pages.look_up.form import FAULTS, asking_of
 from central.console.pages.look_up.form import Form as Typed
@@ -39,6 +39,7 @@ PAGES = [
     Page("my-look-ups", "/look-up/mine", N_("My look-ups"), Section.LOOK_UP, frozenset({Role.OFFICER}), 20),
 ]
 Officer = Annotated[Who, page_for(Role.OFFICER)]
+TakingOut = Annotated[Who, page_for(Role.OFFICER, fresh=True)]
 Number = Annotated[int, InPath(ge=1, le=2**53)]
 View = Literal["timeline", "table", "places"]
 _Text = Annotated[str, Form(max_length=300)]
@@ -110,6 +111,8 @@ def _ask(pages: APIRouter, own: _Own) -> None:
     @pages.post("/look-up", response_class=HTMLResponse)
     async def ask(request: Request, who: Officer, lang: Language = None) -> Response:
         asker, typed = await own.asker(who, request), show.typed_of(await request.form(), who)
+        if typed.emergency and not who.fresh:  # in an emergency nobody else agrees first
+            raise prove_again(request)
         try:
             asking = asking_of(typed, centre.now_us(), centre.zone)
         except BadQuestion as error:
@@ -200,7 +203,7 @@ def _take_out(pages: APIRouter, own: _Own) -> None:
     @pages.post("/look-up/{number}/exports")
     async def taken_out(
         request: Request,
-        who: Officer,
+        who: TakingOut,
         number: Number,
         *,
         wanted: Annotated[Format, Form(alias="format")],
@@ -217,7 +220,7 @@ def _take_out(pages: APIRouter, own: _Own) -> None:
     @pages.post("/look-up/{number}/holds")
     async def held(
         request: Request,
-        who: Officer,
+        who: TakingOut,
         number: Number,
         *,
         days: Annotated[int, Form(ge=1, le=180)],
