@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from central_support import Broker, a_broker, until
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from database_support import new_database
 from gateway_support import EPOCH_S, GATEWAY, TurnedClock, a_fact
 from sqlalchemy import Table, select
 
@@ -21,7 +20,7 @@ from central.ingest.service import IngestService
 from central.settings import MqttPart as CentreMqtt
 from central.store.backup import make_backup
 from central.store.chains import verify_all
-from central.store.engine import open_reader, open_writer
+from central.store.engine import migrate, open_reader, open_writer
 from central.store.restore import restore
 from central.store.tables import finding, lost_range
 from gateway.journal import Journal
@@ -40,7 +39,8 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 @contextmanager
 def a_centre(database: Path, broker: Broker) -> Iterator[IngestService]:
-    engine = new_database(database)
+    engine = open_writer(f"sqlite:///{database}")
+    migrate(engine)
     service = IngestService(engine, CentreMqtt.model_validate({"port": broker.port, "client_id": "centre"}))
     service.start()
     try:
