@@ -163,6 +163,7 @@ class Console:
         page.locator("input[name=code]").fill(pyotp.TOTP(self._secrets[role]).at(self.now_us // _SECOND_US))
         page.keyboard.press("Enter")
         page.wait_for_url(lambda url: "/sign-in" not in url)
+        self._states[role] = page.context.storage_state()  # a fresh factor has a new session
 
     def _signed_in(self, role: Role) -> StorageState:
         if role not in self._states:
