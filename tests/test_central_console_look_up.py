@@ -89,6 +89,11 @@ def test_a_door_a_building_or_all_of_them_is_what_was_chosen(place: str, asked: 
     assert "/".join(part for part in (asking.site, asking.gateway, asking.door) if part) == place
 
 
+def test_overdue_visitors_are_asked_about_a_building_whichever_door_was_chosen() -> None:
+    asking = asking_of(replace(WHOLE, question="overdue", place="riverside/east/front"), NOW_US, SHANGHAI)
+    assert (asking.asked, asking.gateway, asking.door) == (Asked.OVERDUE, "east", None)
+
+
 def test_ones_own_times_are_those_of_the_place() -> None:
     own = replace(WHOLE, span="own", from_="2026-11-04T08:00", until="2026-11-04T09:30")
     window = asking_of(own, NOW_US, SHANGHAI).window
@@ -162,6 +167,13 @@ def test_three_views_and_my_look_ups_have_no_fault(console: Console) -> None:
         assert page.get_by_role("link", name=str(number), exact=True).is_visible()
 
 
+def test_overdue_visitors_of_a_building_are_asked_about_on_the_page(console: Console) -> None:
+    with console.as_role(Role.OFFICER) as page:
+        number = ask(page, "overdue", place=f"{SITE}/{EAST}")
+        assert "Overdue visitors" in page.locator("main").inner_text()
+        assert happened(console, number)[0] is Happened.ASKED
+
+
 def test_a_room_is_found_by_its_name_while_one_types(console: Console) -> None:
     with console.as_role(Role.OFFICER) as page:
         page.goto("/look-up")
@@ -215,10 +227,10 @@ def test_a_wide_look_up_waits_and_is_taken_out_when_somebody_else_agrees(console
         page.get_by_role("button", name="Export").click()
         page.wait_for_url("**/sign-in/code*")
         urgent: dict[str, str | float | bool] = {"urgent": "yes", "emergency": "cannot wait"}
-        led = page.request.post(
-            "/look-up", form=urgent, headers={"Sec-Fetch-Site": "same-origin"}, max_redirects=0
-        )
-        assert (led.status, led.headers["location"]) == (303, "/sign-in/code")
+        led = page.request.post("/look-up", form=urgent, headers={"Sec-Fetch-Site": "same-origin"})
+        assert led.status == 401
+        assert "cannot wait" in led.text()  # what was typed is kept
+        assert 'href="/sign-in/code"' in led.text()
         console.proves_again(page, Role.OFFICER)
         page.goto(here)
         page.get_by_label("Format").select_option("csv")

@@ -187,6 +187,16 @@ def test_emergencies_and_wide_ones_are_reviewed_and_the_register_tells_all(distr
     assert f">{urgent}</a>" not in of_one
 
 
+def test_a_look_up_that_is_not_explained_stays_until_it_is(district: District) -> None:
+    urgent = district.asks(Asked.BUILDING, days=1, emergency="老人走失，天黑前要找到")
+    supervisor = district.of(SUPERVISOR)
+    for explained, stays in (("false", True), ("true", False)):
+        data = {"explained": explained, "why": "与报案记录核对"}
+        after = supervisor.post(f"/oversight/reviews/{urgent}", data=data).text
+        assert (f"Look-up {urgent}</a>" in after) is stays
+        assert ("not explained so far" in after) is stays
+
+
 def test_certificates_of_deletion_are_shown_to_who_oversees_that_community(district: District) -> None:
     estate = district.estate
     key = Ed25519PrivateKey.generate()

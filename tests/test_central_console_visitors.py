@@ -14,6 +14,7 @@ from register_support import DAY_US, EAST, SITE, Estate, copied_estate
 from sqlalchemy import select
 
 from central.accounts.who import Role
+from central.console.pages.visitors import page
 from central.store.engine import open_reader
 from central.store.visitor_tables import visitor_pass
 from messages.model import Direction, Kind
@@ -147,6 +148,15 @@ def test_a_visit_is_seen_coming_and_stays_overdue_until_somebody_looks(
     later = desk.get("/visitors").text
     assert 'id="overdue-title"' in later
     assert 'id="expected-title"' not in later
+
+
+def test_a_days_list_leaves_no_visit_out_however_many_there_are(
+    desk: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "MAX_PAGE", 2)
+    made = [given(desk, kind="pin") for _ in range(5)]
+    assert [each.status_code for each in made] == [200] * 5
+    assert len(set(re.findall(r'href="(/visitors/\d+)"', desk.get("/visitors").text))) == 5
 
 
 def test_a_pass_goes_on_longer_or_is_taken_back(desk: httpx.Client) -> None:

@@ -33,12 +33,6 @@ def _led_to(path: str, request: Request, error: Exception) -> HTTPException:
     return HTTPException(_SEE_OTHER, str(error), {"Location": path})
 
 
-def prove_again(request: Request) -> HTTPException:
-    """To be raised where the second factor was given too long ago for what was asked."""
-    said = "give the second factor again: this takes one that was given a moment ago"
-    return _led_to("/sign-in/code", request, ProveAgain(said))
-
-
 def page_for(*roles: Role, fresh: bool = False) -> Any:
     """As `requires`. `fresh`: the second factor was given within the last ten minutes."""
     return Depends(PageGuard(frozenset(roles), fresh=fresh))

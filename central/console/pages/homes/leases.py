@@ -71,7 +71,13 @@ def router(centre: Centre) -> APIRouter:
     ) -> HTMLResponse:
         here, all_mine = await chosen(centre, who, community)
         found = await centre.office.ask(who, here.id, lambda db: _leases(centre, db, here.id))
-        values: dict[str, Any] = {"here_id": here.id, "all_mine": all_mine, "words": WORDS, "at": at}
+        values: dict[str, Any] = {
+            "here_id": here.id,
+            "all_mine": all_mine,
+            "words": WORDS,
+            "at": at,
+            "most": _MOST,
+        }
         return show(centre, who, lang, "leases.html", here="leases", error=error, groups=found, **values)
 
     return pages

@@ -33,7 +33,14 @@ USUAL_BASIS: Final[Mapping[Purpose, Basis]] = {
     Purpose.DOOR_FAULT: Basis.DATA_SECURITY,
 }
 
-OF_DOORS: Final = (Asked.DOOR, Asked.UNREGISTERED, Asked.DENIED, Asked.LOST_CARD, Asked.REMOTE_RELEASE)
+OF_DOORS: Final = (
+    Asked.DOOR,
+    Asked.UNREGISTERED,
+    Asked.DENIED,
+    Asked.LOST_CARD,
+    Asked.OVERDUE,
+    Asked.REMOTE_RELEASE,
+)
 """For each of these a door, a building or an estate is chosen."""
 
 FAULTS: Final[Mapping[str, str]] = {
@@ -93,6 +100,8 @@ def asking_of(form: Form, now_us: int, zone: tzinfo) -> Asking:
     of_a_place = asked in OF_DOORS
     if asked is Asked.DOOR and door is None:
         asked = Asked.BUILDING if gateway is not None else Asked.SITE
+    if asked is Asked.OVERDUE:
+        door = None  # a visitor may have left by another door of the building
     number = form.number.strip() if asked in (Asked.PERSON, Asked.CARD) else ""
     return Asking(
         asked=asked,

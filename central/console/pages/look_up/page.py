@@ -16,14 +16,23 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
-from central.console.guard import page_for, prove_again
+from central.console.guard import page_for
 from central.console.pages.look_up import show
 from central.console.pages.look_up.form import FAULTS, asking_of
 from central.console.pages.look_up.form import Form as Typed
 from central.console.registry import Page, Section
 from central.console.views import Language
 from central.console.words import N_
-from central.errors import BadQuestion, CentralError, Clash, IdentityGone, NotAllowed, NotThere, TooOften
+from central.errors import (
+    BadQuestion,
+    CentralError,
+    Clash,
+    IdentityGone,
+    NotAllowed,
+    NotThere,
+    ProveAgain,
+    TooOften,
+)
 from central.lookup import acts
 from central.lookup.case_formats import Format
 from central.lookup.exporting import export
@@ -61,7 +70,12 @@ class _Own:
     ) -> HTMLResponse:
         """The form, with what is wrong with it."""
         values = await self.centre.questions.ask(lambda db: show.form_values(db, who, typed))
-        told = {"error": told_of(error), "field": getattr(error, "field", None), "typed": typed}
+        told: dict[str, Any] = {
+            "error": told_of(error),
+            "field": getattr(error, "field", None),
+            "typed": typed,
+        }
+        told["proves_again"] = isinstance(error, ProveAgain)  # elsewhere: what was typed is kept here
         status = status_of(error)
         return self.centre.show(who, lang, "look_up/ask.html", "look-up", status=status, **told, **values)
 
@@ -112,7 +126,8 @@ def _ask(pages: APIRouter, own: _Own) -> None:
     async def ask(request: Request, who: Officer, lang: Language = None) -> Response:
         asker, typed = await own.asker(who, request), show.typed_of(await request.form(), who)
         if typed.emergency and not who.fresh:  # in an emergency nobody else agrees first
-            raise prove_again(request)
+            stale = ProveAgain("give the second factor again: an emergency takes a fresh one")
+            return await own.blank(who, lang, typed, stale)
         try:
             asking = asking_of(typed, centre.now_us(), centre.zone)
         except BadQuestion as error:
@@ -235,6 +250,10 @@ _KINDS: Final[dict[type[CentralError], tuple[int, str]]] = {
     NotAllowed: (
         403,
         N_("This needs the word of somebody of another unit first, or your look-ups rest until a review."),
+    ),
+    ProveAgain: (
+        401,
+        N_("An emergency takes a fresh second factor. Give it in another tab, then look up again."),
     ),
     NotThere: (404, N_("There is no such place in your communities.")),
     Clash: (409, N_("This was asked for already, or is not there.")),

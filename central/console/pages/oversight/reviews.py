@@ -16,6 +16,7 @@ from central.console.views import Language
 from central.console.words import N_
 from central.errors import BadQuestion, CentralError, NotAllowed
 from central.lookup import reviews
+from central.lookup.words import Happened
 
 Supervisor = Annotated[Who, page_for(Role.SUPERVISOR)]
 _DAY_US: Final = 86_400_000_000
@@ -77,7 +78,7 @@ def router(centre: Centre) -> APIRouter:
             lambda db: reviews.to_review(db, supervisor, since_us, zone=zone, now_us=now_us, all_of_them=True)
         )
         names = await centre.questions.ask(lambda db: names_of(db, who.communities))
-        due = [each for each in every if each.reviewed is None]
+        due = [each for each in every if each.reviewed is not Happened.EXPLAINED]
         values: dict[str, Any] = {"due": due, "done": len(every) - len(due), "days": days, "choices": DAYS}
         values |= {"names": names, "where_of": where_of, "why_words": WHY, "at": at}
         values |= {"told": None if error is None else told(error)}

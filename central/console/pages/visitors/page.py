@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Annotated, Any, Final
 
@@ -22,7 +23,7 @@ from central.console.registry import Page, Section
 from central.console.views import Language
 from central.console.words import N_
 from central.errors import BadQuestion, CentralError, Clash, NotThere
-from central.visitors.passes import MAX_PAGE, passes
+from central.visitors.passes import MAX_PAGE, Pass, passes
 from central.visitors.visits import states
 from central.visitors.words import PassKind, VisitState
 
@@ -88,18 +89,26 @@ def _visits(centre: Centre, db: Connection, who: Who, day: date) -> list[Visit]:
     """Those of that day; of today also whoever should have left in the days before."""
     sites = sites_of(db, who.communities)
     from_us, until_us = centre.office.begins(day), centre.office.begins(day + timedelta(days=1))
-    found = passes(db, sites, from_us, until_us, limit=MAX_PAGE)
+    found = _every_pass(db, sites, from_us, until_us)
     earlier = []
     if day == today(centre):
         since_us = centre.office.begins(day - _BACK)
         mine = {each.id for each in found}
-        earlier = [
-            each for each in passes(db, sites, since_us, from_us, limit=MAX_PAGE) if each.id not in mine
-        ]
+        earlier = [each for each in _every_pass(db, sites, since_us, from_us) if each.id not in mine]
     by_number = states(db, [*found, *earlier], centre.now_us())
     kept = [*found, *(each for each in earlier if by_number[each.id] is VisitState.OVERDUE)]
     where = where_of(db, [each.room for each in kept if each.room is not None])
     return [Visit(each, by_number[each.id], where.get(each.room or 0, "")) for each in kept]
+
+
+def _every_pass(db: Connection, sites: Sequence[str], from_us: int, until_us: int) -> list[Pass]:
+    """Good at any moment of that time, however many there are: a day's list leaves nobody out."""
+    found: list[Pass] = []
+    while page := passes(
+        db, sites, from_us, until_us, before=found[-1].id if found else None, limit=MAX_PAGE
+    ):
+        found += page
+    return found
 
 
 def _grouped(visits: list[Visit]) -> list[tuple[VisitState, list[Visit]]]:
