@@ -38,7 +38,8 @@ from central.fleet import api as fleet_api
 from central.identity.vault import Vault
 from central.ingest.service import IngestStatus
 from central.lookup import api as lookup_api
-from central.lookup import look_ups_api, transparency_api
+from central.lookup import look_ups_api, own_api, transparency_api
+from central.lookup.own import Own
 from central.lookup.service import LookUps
 from central.register import api as register_api
 from central.register.office import Office
@@ -126,6 +127,7 @@ def create_app(
         lookup_api.router(questions, zone, stopping),
         look_ups_api.router(look_ups, signing),
         transparency_api.router(look_ups),
+        own_api.router(Own(look_ups), zone),
         visitors_api.router(questions, changes, desk, now_us),
         register_api.router(office),
         tours_api.router(office),

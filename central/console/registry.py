@@ -33,6 +33,7 @@ class Section(StrEnum):
     """What stands in the navigation, in this order. The value names the icon, too."""
 
     NOW = "now"
+    OWN = "own"
     LOOK_UP = "look-up"
     HOMES = "homes"
     VISITORS = "visitors"
@@ -44,6 +45,7 @@ class Section(StrEnum):
 
 TITLES: Final[dict[Section, str]] = {
     Section.NOW: N_("Now"),
+    Section.OWN: N_("About me"),
     Section.LOOK_UP: N_("Look up"),
     Section.HOMES: N_("Homes and people"),
     Section.VISITORS: N_("Visitors"),

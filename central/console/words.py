@@ -252,6 +252,7 @@ ACTS: dict[str, str] = {
     Act.WHOLE: N_("the whole answer"),
     Act.EXPORT: N_("a case file"),
     Act.HOLD: N_("to hold it for the case"),
+    Act.DELAY: N_("to tell it later to whom it is about"),
 }
 """What a second person's word is asked for."""
 

@@ -40,7 +40,7 @@ def ask_for(connection: Connection, asker: Asker, number: int, *, act: Act, why:
     state = state_of(connection, number)
     if act in state.acts and state.acts[act] != "refused":
         raise Clash(f"this was asked for already: {state.acts[act]}")
-    if act is not Act.WHOLE and state.acts.get(Act.WHOLE) == "waits":
+    if act not in (Act.WHOLE, Act.DELAY) and state.acts.get(Act.WHOLE) == "waits":
         raise Clash("the look-up itself must be approved first")
     facts = {"act": act, "why": why}
     append_of(connection, row, Happened.APPROVAL_ASKED, facts, asker=asker, at_us=now_us)

@@ -98,6 +98,20 @@ def of_room(connection: Connection, community: int, room: int, window: Window) -
     return [held for part, rows in lived.items() for held in _all_of(connection, community, rows, part)]
 
 
+def same_as(connection: Connection, number: int) -> set[int]:
+    """All under whom that person of the register was registered, itself among them."""
+    return set().union(*_merged_with(connection, [number]).values())
+
+
+def of_persons(connection: Connection, community: int, persons: Iterable[int], window: Window) -> list[Held]:
+    """All that was ever theirs, each for as long as it was."""
+    return [
+        Held(row.reference, part)
+        for row in _holders(connection, community, persons)
+        if (part := window.cut(row.from_at, row.until_at))
+    ]
+
+
 def of_card(connection: Connection, tokens: Mapping[str, bytes]) -> dict[str, list[str]]:
     """By site: all that the credential with that token, or one of the same number after it was returned,
     ever had; and the passes that it was lent for."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -116,6 +116,16 @@ def one(connection: Connection, number: int) -> Found | None:
     """The record of that number: for whoever knows that a look-up has shown it."""
     row = connection.execute(_joined(()).where(record.c.id == number)).first()
     return None if row is None else _found(row)
+
+
+def held_by(connection: Connection, numbers: Collection[int], references: Collection[str]) -> set[int]:
+    """Which of the records with these numbers are of one of these holders."""
+    ordered, found = sorted(numbers), set[int]()
+    for first in range(0, len(ordered), MAX_PAGE):
+        these = record.c.id.in_(ordered[first : first + MAX_PAGE])
+        query = select(record.c.id).where(these, record.c.holder.in_(references))
+        found.update(connection.execute(query).scalars())
+    return found
 
 
 def cursor_of(place: Place) -> str:

@@ -126,6 +126,7 @@ def _reasons(row: Any, state: State) -> tuple[str, ...]:
         "emergency": bool(row.emergency),
         "wide": Act.WHOLE in state.acts or len(state.given) > ALONE_RECORDS,
         "exported or held": bool({Act.EXPORT, Act.HOLD} & state.acts.keys()),
+        "told later": Act.DELAY in state.acts,
     }
     return tuple(why for why, is_so in said.items() if is_so)
 

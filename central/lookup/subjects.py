@@ -87,7 +87,7 @@ def subject_of(connection: Connection, vault: Vault | None, zone: tzinfo, row: A
 def _of_person(
     connection: Connection, vault: Vault, zone: tzinfo, row: Any, *, sites: Iterable[str], window: Window
 ) -> tuple[list[Branch], tuple[str, ...]]:
-    community, number = row.community_id, _opened(vault, row)["number"]
+    community, number = row.community_id, subject_text(vault, row)["number"]
     indexes: dict[str, bytes] = {}
     destroyed = False
     for day in days_between(window.from_us, window.until_us - 1, zone):
@@ -113,7 +113,7 @@ def _of_person(
 def _of_card(
     connection: Connection, vault: Vault, row: Any, *, sites: Iterable[str], window: Window
 ) -> tuple[list[Branch], tuple[str, ...]]:
-    text = _opened(vault, row)
+    text = subject_text(vault, row)
     kind, number = text["kind"], text["number"]
     tokens = {name: vault.token(name, kind, number) for name in sites if vault.has_site(name)}
     known = holders.of_card(connection, tokens)
@@ -160,7 +160,8 @@ def _of_overdue(connection: Connection, place: str, gateways: Sequence[Any], win
     return Subject(questions.overdue(connection, place, [each.id for each in gateways], window), gateways)
 
 
-def _opened(vault: Vault, row: Any) -> dict[str, str]:
+def subject_text(vault: Vault, row: Any) -> dict[str, str]:
+    """The number that was asked for, and of a card its kind. Raises IdentityGone."""
     if row.sealed is None:
         raise IdentityGone("the number that was asked for is not kept any more; ask again")
     name = f"look_up_subject:{row.id}"

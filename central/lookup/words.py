@@ -53,6 +53,7 @@ class Act(StrEnum):
     WHOLE = "whole"  # more than 25 records, several buildings, more than 7 days
     EXPORT = "export"
     HOLD = "hold"
+    DELAY = "delay"  # whom it is about is told later
 
 
 class Happened(StrEnum):
@@ -71,6 +72,7 @@ class Happened(StrEnum):
     EXPLAINED = "explained"  # a review found it right
     UNEXPLAINED = "unexplained"  # it did not: goes to whoever investigates, and the account's look-ups rest
     LIMIT_RAISED = "limit_raised"
+    OWN_READ = "own_read"  # a resident read their own entries, or who had looked
 
 
 class Shown(StrEnum):

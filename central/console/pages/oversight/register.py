@@ -35,6 +35,7 @@ HAPPENED: Final[dict[str, str]] = {
     Happened.EXPLAINED: N_("reviewed: explained"),
     Happened.UNEXPLAINED: N_("reviewed: not explained"),
     Happened.LIMIT_RAISED: N_("raised a limit"),
+    Happened.OWN_READ: N_("read what concerns themselves"),
 }
 
 

@@ -25,6 +25,7 @@ WHY: Final[dict[str, str]] = {
     "emergency": N_("emergency"),
     "wide": N_("wide"),
     "exported or held": N_("taken out or held"),
+    "told later": N_("told later"),
     "sample": N_("by chance"),
 }
 """Why a look-up is reviewed."""

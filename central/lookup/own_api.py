@@ -1,0 +1,128 @@
+"""API: a resident's own entries, and who looked at them."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+
+from central.accounts.guard import requires
+from central.accounts.identify import address_of
+from central.accounts.who import Role, Who
+from central.errors import BadQuestion
+from central.lookup.own import Looked, Own, OwnEntries
+from central.lookup.paging import Found, Window
+from central.lookup.words import Asked, Basis, Purpose, Shown
+from central.problems import RESPONSES, documented
+from central.times import local, micros, utc_text
+
+Resident = Annotated[Who, requires(Role.RESIDENT)]
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    **RESPONSES,
+    404: documented("The register has this person no longer"),
+}
+
+
+class OwnEntryOut(BaseModel):
+    at: str = Field(description="UTC", examples=["2026-11-23T06:03:05.120000Z"])
+    local_time: str = Field(description="at the place", examples=["2026-11-23T14:03:05+08:00"])
+    site: str
+    gateway: str
+    door: str | None
+    kind: str = Field(examples=["access_granted"])
+    granted: bool | None = Field(description="null for what is no decision about a credential")
+    direction: str | None
+    reason: str | None = Field(examples=["listed"])
+
+    @classmethod
+    def of(cls, found: Found, zone: tzinfo) -> OwnEntryOut:
+        return cls(
+            at=utc_text(found.at_us),
+            local_time=local(found.at_us, zone).isoformat(timespec="seconds"),
+            site=found.site,
+            gateway=found.gateway,
+            door=found.door,
+            kind=found.kind,
+            granted=found.granted,
+            direction=found.direction,
+            reason=found.reason,
+        )
+
+
+class OwnEntriesOut(BaseModel):
+    """One page, newest first."""
+
+    entries: list[OwnEntryOut]
+    next_cursor: str | None = Field(description="pass it as `cursor` for the next page; null: this was all")
+    complete: bool = Field(description="nothing that these doors recorded in this time is missing here")
+    complete_until: str | None = Field(description="what all doors recorded by then is here, UTC")
+
+    @classmethod
+    def of(cls, found: OwnEntries, zone: tzinfo) -> OwnEntriesOut:
+        return cls(
+            entries=[OwnEntryOut.of(each, zone) for each in found.entries],
+            next_cursor=found.cursor,
+            complete=found.complete,
+            complete_until=None if found.until_us is None else utc_text(found.until_us),
+        )
+
+
+class LookedOut(BaseModel):
+    """A look-up that concerned one: by number, by a card, by the home, or by a field that was revealed."""
+
+    look_up: int = Field(description="name it where you ask about it, or complain")
+    at: str = Field(description="UTC")
+    role: str
+    unit: str | None = Field(description="who answers for it")
+    purpose: Purpose
+    basis: Basis
+    question: Asked
+    revealed: list[Shown] = Field(description="fields of one's own entries that were unmasked")
+    exported: bool = Field(description="the answer was taken out as a file")
+
+    @classmethod
+    def of(cls, looked: Looked) -> LookedOut:
+        return cls(
+            look_up=looked.number,
+            at=utc_text(looked.at_us),
+            role=looked.role,
+            unit=looked.unit,
+            purpose=Purpose(looked.purpose),
+            basis=Basis(looked.basis),
+            question=Asked(looked.question),
+            revealed=list(looked.revealed),
+            exported=looked.exported,
+        )
+
+
+def router(own: Own, zone: tzinfo) -> APIRouter:
+    api = APIRouter(tags=["own"])
+
+    @api.get("/own/entries", responses=_ANSWERS, summary="One's own entries, newest first")
+    async def entries(
+        request: Request,
+        who: Resident,
+        from_: Annotated[datetime, Query(alias="from", examples=["2026-11-16T00:00:00+08:00"])],
+        until: Annotated[datetime, Query(examples=["2026-11-23T00:00:00+08:00"])],
+        cursor: Annotated[str | None, Query(max_length=64)] = None,
+    ) -> OwnEntriesOut:
+        window = Window(_moment("from", from_), _moment("until", until))
+        return OwnEntriesOut.of(await own.entries(who, window, cursor, address_of(request)), zone)
+
+    @api.get(
+        "/own/who-looked",
+        responses=_ANSWERS,
+        summary="Look-ups of the last year that concerned one, told from the next day on",
+    )
+    async def who_looked(request: Request, who: Resident) -> list[LookedOut]:
+        return [LookedOut.of(each) for each in await own.who_looked(who, address_of(request))]
+
+    return api
+
+
+def _moment(field: str, moment: datetime) -> int:
+    if moment.tzinfo is None:
+        raise BadQuestion(field, "needs its offset from UTC, such as +08:00")
+    return micros(moment)
