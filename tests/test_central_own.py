@@ -59,12 +59,12 @@ def test_one_s_own_entries_are_all_of_them_and_nobody_else_s(world: World) -> No
     mine = resident(world)
     resident(world, number=NEIGHBOUR, reference="H-2", room=302)
     world.enter(*(NOON_US - HOUR_US - n for n in range(30)))
-    world.enter(NOON_US - HOUR_US, holder="H-2")
+    world.enter(NOON_US - HOUR_US, holder="H-2", door="door-2")
     first = own_entries(world, mine)
     assert (len(first.entries), first.cursor is None) == (25, False)
     rest = own_entries(world, mine, cursor=first.cursor)
     assert (len(rest.entries), rest.cursor) == (5, None)
-    assert {each.holder for each in (*first.entries, *rest.entries)} == {"H-1"}
+    assert {each.door for each in (*first.entries, *rest.entries)} == {"door-1"}
 
 
 def test_reading_one_s_own_leaves_its_row_and_says_nothing_of_whom(world: World) -> None:

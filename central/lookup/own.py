@@ -41,11 +41,25 @@ _ALWAYS: Final = Window(0, 2**62)
 
 
 @dataclass(frozen=True, slots=True)
+class OwnEntry:
+    """What a record says about a door; whose it is goes without saying."""
+
+    at_us: int
+    site: str
+    gateway: str
+    door: str | None
+    kind: str
+    granted: bool | None
+    direction: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class OwnEntries:
     """One page, newest first. `until_us`: what all gateways of the community recorded by then is here; None:
     nothing is known of one of them yet. `complete`: that reaches to the end of the window."""
 
-    entries: Sequence[Found]
+    entries: Sequence[OwnEntry]
     cursor: str | None
     complete: bool
     until_us: int | None
@@ -140,7 +154,20 @@ def _entries(
     complete = bool(known) and until_us is not None and until_us >= window.until_us
     complete = complete and all(each.complete for each in known)
     further = cursor_of(found[-1].place) if more else None
-    return community, OwnEntries(found, further, complete, until_us)
+    return community, OwnEntries([_entry(each) for each in found], further, complete, until_us)
+
+
+def _entry(found: Found) -> OwnEntry:
+    return OwnEntry(
+        at_us=found.at_us,
+        site=found.site,
+        gateway=found.gateway,
+        door=found.door,
+        kind=found.kind,
+        granted=found.granted,
+        direction=found.direction,
+        reason=found.reason,
+    )
 
 
 def _who_looked(

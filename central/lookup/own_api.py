@@ -12,8 +12,8 @@ from central.accounts.guard import requires
 from central.accounts.identify import address_of
 from central.accounts.who import Role, Who
 from central.errors import BadQuestion
-from central.lookup.own import Looked, Own, OwnEntries
-from central.lookup.paging import Found, Window
+from central.lookup.own import Looked, Own, OwnEntries, OwnEntry
+from central.lookup.rules import window_between
 from central.lookup.words import Asked, Basis, Purpose, Shown
 from central.problems import RESPONSES, documented
 from central.times import local, micros, utc_text
@@ -37,7 +37,7 @@ class OwnEntryOut(BaseModel):
     reason: str | None = Field(examples=["listed"])
 
     @classmethod
-    def of(cls, found: Found, zone: tzinfo) -> OwnEntryOut:
+    def of(cls, found: OwnEntry, zone: tzinfo) -> OwnEntryOut:
         return cls(
             at=utc_text(found.at_us),
             local_time=local(found.at_us, zone).isoformat(timespec="seconds"),
@@ -108,7 +108,7 @@ def router(own: Own, zone: tzinfo) -> APIRouter:
         until: Annotated[datetime, Query(examples=["2026-11-23T00:00:00+08:00"])],
         cursor: Annotated[str | None, Query(max_length=64)] = None,
     ) -> OwnEntriesOut:
-        window = Window(_moment("from", from_), _moment("until", until))
+        window = window_between(_moment("from", from_), _moment("until", until))
         return OwnEntriesOut.of(await own.entries(who, window, cursor, address_of(request)), zone)
 
     @api.get(

@@ -20,7 +20,7 @@ from central.errors import BadQuestion
 from central.fleet.completeness import completeness
 from central.identity.periods import DAY_US
 from central.lookup.own import Own
-from central.lookup.paging import Window
+from central.lookup.rules import window_between
 
 PAGES = [
     Page("own-entries", "/own", N_("My entries"), Section.OWN, frozenset({Role.RESIDENT})),
@@ -43,7 +43,7 @@ def router(centre: Centre) -> APIRouter:
         lang: Language = None,
     ) -> HTMLResponse:
         now_us = centre.now_us()
-        window, origin = Window(now_us - days * DAY_US, now_us), address_of(request)
+        window, origin = window_between(now_us - days * DAY_US, now_us), address_of(request)
         try:
             found = await own.entries(who, window, cursor, origin)
         except BadQuestion:  # a cursor that somebody typed: the newest page is what was meant
