@@ -3,6 +3,7 @@ application over it, served by uvicorn on a port of its own."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -147,6 +148,17 @@ def somebody(role: Role, *communities: int, account: int = 1, person: int | None
 AN_OFFICER = somebody(Role.OFFICER, COMMUNITY)
 
 
+class _Server(uvicorn.Server):
+    """Leaves no connection open: one that was opened while the server stopped was never told to close."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        while self.server_state.connections:
+            await asyncio.sleep(0)
+
+
 class Served:
     """The application on a real port, until `stop`. Use as a context manager.
 
@@ -205,7 +217,7 @@ class Served:
             server_header=False,
             timeout_graceful_shutdown=5,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="web")
         self._thread.start()
         until(lambda: self._server.started, "web server")
