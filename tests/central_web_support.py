@@ -155,7 +155,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        while self.server_state.connections:
+        while self.server_state.connections:  # noqa: ASYNC110  uvicorn tells nobody
             await asyncio.sleep(0)
 
 
