@@ -73,3 +73,12 @@ def test_others_have_no_such_page(console: Console) -> None:
         answer = page.goto("/own")
         assert answer is not None
         assert answer.status == 403
+
+
+def test_a_resident_who_reads_their_own_is_a_number_to_the_supervisor(console: Console) -> None:
+    with console.as_role(Role.RESIDENT) as page:
+        page.goto("/own")
+    with console.as_role(Role.SUPERVISOR) as page:
+        page.goto("/oversight/register")
+        row = page.locator("tbody tr", has_text="read what concerns themselves").first
+        assert re.fullmatch(r"\d+", row.locator("[data-label=Who]").inner_text().strip())

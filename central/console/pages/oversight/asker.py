@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from central.accounts.book import one_account
 from central.accounts.identify import address_of
-from central.accounts.who import Who
+from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.words import N_
 from central.errors import CentralError
@@ -41,9 +41,12 @@ def told(error: CentralError) -> str:
 
 
 def names_of(db: Connection, communities: Collection[int]) -> dict[int, str]:
-    """Names and units of whoever has an account for one of these communities, by its number."""
+    """Names and units of whoever works for one of these communities, by the account's number; residents, who
+    read their own, stay numbers."""
     mine = select(account_community.c.account_id).where(account_community.c.community_id.in_(communities))
-    asked = select(account.c.id, account.c.name, account.c.unit).where(account.c.id.in_(mine))
+    asked = select(account.c.id, account.c.name, account.c.unit).where(
+        account.c.id.in_(mine), account.c.role != Role.RESIDENT
+    )
     return {row.id: f"{row.name} · {row.unit}" for row in db.execute(asked)}
 
 
