@@ -60,6 +60,14 @@ def happened(console: Console, number: int) -> list[Happened]:
         return [Happened(kind) for kind in connection.execute(query).scalars()]
 
 
+def refused_last(console: Console) -> str:
+    """Why the newest question that became no look-up was refused."""
+    columns = look_up_event.c
+    query = select(look_up_event).where(columns.kind == Happened.NOT_ASKED).order_by(columns.id.desc())
+    with console.filled.reader.connect() as connection:
+        return str(facts_of(connection.execute(query).first())["why"])
+
+
 def approves(console: Console, number: int, act: Act) -> None:
     approver = Asker(99, "approver", "分局督察", frozenset({console.estate.community}))
     with writing(console.filled.writer) as connection:
@@ -231,6 +239,7 @@ def test_a_wide_look_up_waits_and_is_taken_out_when_somebody_else_agrees(console
         assert led.status == 401
         assert "cannot wait" in led.text()  # what was typed is kept
         assert 'href="/sign-in/code"' in led.text()
+        assert refused_last(console) == "ProveAgain"
         console.proves_again(page, Role.OFFICER)
         page.goto(here)
         page.get_by_label("Format").select_option("csv")

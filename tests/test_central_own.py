@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from database_support import forbid
 from identity_support import COMMUNITY, DAY_US, NOON_US
 from lookup_support import APPROVER, HOUR_US, OFFICER, World, run
 from sqlalchemy import Engine, select
@@ -31,7 +32,7 @@ def world(engine: Engine, tmp_path: Path) -> Iterator[World]:
 
 
 def resident(world: World, **changes: object) -> Who:
-    """Somebody's account, one card and one entry an hour before noon."""
+    """The account of somebody who is registered as `World.resident` does it."""
     number = world.resident(**changes)  # type: ignore[arg-type]
     return Who(90 + number, Role.RESIDENT, frozenset({COMMUNITY}), person=number)
 
@@ -78,16 +79,7 @@ def test_reading_one_s_own_leaves_its_row_and_says_nothing_of_whom(world: World)
 
 def test_where_the_register_cannot_be_written_one_s_own_are_not_shown(world: World) -> None:
     mine = resident(world)
-    world.engine.dispose()
-    with writing(world.engine) as connection:
-        text = "CREATE TRIGGER full_up BEFORE INSERT ON look_up_event BEGIN SELECT RAISE(ABORT, 'full'); END"
-        if world.engine.dialect.name == "postgresql":
-            connection.exec_driver_sql(
-                "CREATE FUNCTION full_up() RETURNS trigger LANGUAGE plpgsql AS"
-                " $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = 'check_violation'; END $$"
-            )
-            text = "CREATE TRIGGER full_up BEFORE INSERT ON look_up_event EXECUTE FUNCTION full_up()"
-        connection.exec_driver_sql(text)
+    forbid(world.engine, "INSERT", "look_up_event", "the disk is full")
     with pytest.raises(StoreUnavailable):
         own_entries(world, mine)
 

@@ -15,13 +15,13 @@ from sqlalchemy import Connection
 from central.accounts.book import sites_of
 from central.accounts.guard import requires
 from central.accounts.who import Role, Who
-from central.errors import BadQuestion
 from central.fleet.completeness import Completeness, completeness
 from central.lookup.entries import MAX_PAGE, Entry, Page, Question, Window, entries_of_door
 from central.lookup.feed import as_events, follow
+from central.lookup.rules import moment_us
 from central.problems import RESPONSES
 from central.store.questions import Questions
-from central.times import local, micros, utc_text
+from central.times import local, utc_text
 
 READERS = (Role.OFFICER,)
 """Who may see what happened at doors: where, when and why, and nobody's name."""
@@ -96,7 +96,7 @@ def router(questions: Questions, zone: tzinfo, stopping: threading.Event) -> API
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
         cursor: Annotated[str | None, Query(max_length=64)] = None,
     ) -> EntriesOut:
-        window = Window(_moment("from", from_), _moment("until", until))
+        window = Window(moment_us("from", from_), moment_us("until", until))
         question = Question(site, gateway, door, window, limit, cursor)
         page, found = await questions.ask(lambda db: _of_door(db, question, who))
         known = found[0] if found else None
@@ -139,10 +139,3 @@ def _of_door(connection: Connection, question: Question, who: Who) -> tuple[Page
         return Page([], None), []
     found = completeness(connection, site=question.site, name=question.gateway)
     return entries_of_door(connection, question), found
-
-
-def _moment(field: str, at: datetime) -> int:
-    try:
-        return micros(at)
-    except ValueError as error:
-        raise BadQuestion(field, str(error)) from None

@@ -14,10 +14,10 @@ from central.lookup.holding import Hold
 from central.lookup.masking import Masked
 from central.lookup.paging import Window
 from central.lookup.reviews import Counts, Due
-from central.lookup.rules import Asking
+from central.lookup.rules import Asking, moment_us
 from central.lookup.service import Answer, DoorComplete
 from central.lookup.words import Act, Asked, Basis, Purpose, Shown
-from central.times import micros, utc_text
+from central.times import utc_text
 
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
 Why = Annotated[str, Field(max_length=300, description="read by whoever reviews it; no ID number")]
@@ -313,7 +313,4 @@ def _word(words: Any, field: str, value: str | None) -> Any:
 def _moment(field: str, at: datetime | None) -> int:
     if at is None:
         raise BadQuestion(field, "is needed")
-    try:
-        return micros(at)
-    except ValueError as error:
-        raise BadQuestion(field, str(error)) from None
+    return moment_us(field, at)

@@ -38,12 +38,11 @@ from central.lookup.look_up_models import (
     WaitingOut,
 )
 from central.lookup.revealing import reveal
-from central.lookup.rules import Asker, Asking
+from central.lookup.rules import Asker, Asking, moment_us
 from central.lookup.service import LookUps
 from central.lookup.states import events_page, look_ups_of
 from central.lookup.words import Act
 from central.problems import RESPONSES, documented
-from central.times import micros
 
 _SINCE = "2026-11-01T00:00:00+08:00"
 _ZIP = "application/zip"
@@ -206,7 +205,7 @@ def _for_supervisors(api: APIRouter, look_ups: LookUps, asker_of: AskerOf) -> No
         since: Annotated[datetime, Query(examples=[_SINCE])],
         reviewed: Annotated[bool, Query(description="also those that were")] = False,  # noqa: FBT002
     ) -> list[DueOut]:
-        asker, since_us = await asker_of(who, request), _moment(since)
+        asker, since_us = await asker_of(who, request), moment_us("since", since)
         found = await _due(look_ups, asker, since_us, all_of_them=reviewed)
         return [DueOut.of(due) for due in found]
 
@@ -214,7 +213,7 @@ def _for_supervisors(api: APIRouter, look_ups: LookUps, asker_of: AskerOf) -> No
     async def counts(
         who: Supervisor, request: Request, since: Annotated[datetime, Query(examples=[_SINCE])]
     ) -> DueCountsOut:
-        asker, since_us = await asker_of(who, request), _moment(since)
+        asker, since_us = await asker_of(who, request), moment_us("since", since)
         return DueCountsOut.of(reviews.counted(await _due(look_ups, asker, since_us, all_of_them=False)))
 
     @api.post("/look-ups/{number}/reviews", responses=_ANSWERS, status_code=204, summary="Review a look-up")
@@ -239,10 +238,3 @@ def _proved(who: Who, asking: Asking) -> Asking:
     if asking.emergency is not None and not who.fresh:
         raise ProveAgain("give the second factor again: in an emergency nobody else agrees first")
     return asking
-
-
-def _moment(at: datetime) -> int:
-    try:
-        return micros(at)
-    except ValueError as error:
-        raise BadQuestion("since", str(error)) from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
@@ -22,6 +22,7 @@ from central.identity.periods import DAY_US
 from central.identity.vault import Vault
 from central.lookup import audit, holders, questions
 from central.lookup.audit import facts_of
+from central.lookup.entries import Entry
 from central.lookup.paging import Found, Window, cursor_of, held_by, page, place_of
 from central.lookup.service import LookUps
 from central.lookup.states import states_of
@@ -38,20 +39,8 @@ BACK_US: Final = 366 * DAY_US
 """So far back look-ups are told."""
 
 _ALWAYS: Final = Window(0, 2**62)
-
-
-@dataclass(frozen=True, slots=True)
-class OwnEntry:
-    """What a record says about a door; whose it is goes without saying."""
-
-    at_us: int
-    site: str
-    gateway: str
-    door: str | None
-    kind: str
-    granted: bool | None
-    direction: str | None
-    reason: str | None
+_AT_ONCE: Final = 500
+"""Look-ups in one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +48,7 @@ class OwnEntries:
     """One page, newest first. `until_us`: what all gateways of the community recorded by then is here; None:
     nothing is known of one of them yet. `complete`: that reaches to the end of the window."""
 
-    entries: Sequence[OwnEntry]
+    entries: Sequence[Entry]
     cursor: str | None
     complete: bool
     until_us: int | None
@@ -157,17 +146,9 @@ def _entries(
     return community, OwnEntries([_entry(each) for each in found], further, complete, until_us)
 
 
-def _entry(found: Found) -> OwnEntry:
-    return OwnEntry(
-        at_us=found.at_us,
-        site=found.site,
-        gateway=found.gateway,
-        door=found.door,
-        kind=found.kind,
-        granted=found.granted,
-        direction=found.direction,
-        reason=found.reason,
-    )
+def _entry(found: Found) -> Entry:
+    """What may be shown of it; whose it is goes without saying."""
+    return Entry(**{each.name: getattr(found, each.name) for each in fields(Entry)})
 
 
 def _who_looked(
@@ -237,9 +218,6 @@ def _happened(connection: Connection, numbers: Sequence[int]) -> dict[int, set[H
         for row in connection.execute(select(columns.look_up_id, columns.kind).where(these)):
             found[row.look_up_id].add(Happened(row.kind))
     return found
-
-
-_AT_ONCE: Final = 500
 
 
 class _Mine:

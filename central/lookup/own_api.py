@@ -11,12 +11,12 @@ from pydantic import BaseModel, Field
 from central.accounts.guard import requires
 from central.accounts.identify import address_of
 from central.accounts.who import Role, Who
-from central.errors import BadQuestion
-from central.lookup.own import Looked, Own, OwnEntries, OwnEntry
-from central.lookup.rules import window_between
+from central.lookup.api import EntryOut
+from central.lookup.own import Looked, Own, OwnEntries
+from central.lookup.rules import moment_us, window_between
 from central.lookup.words import Asked, Basis, Purpose, Shown
 from central.problems import RESPONSES, documented
-from central.times import local, micros, utc_text
+from central.times import utc_text
 
 Resident = Annotated[Who, requires(Role.RESIDENT)]
 _ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -25,36 +25,10 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-class OwnEntryOut(BaseModel):
-    at: str = Field(description="UTC", examples=["2026-11-23T06:03:05.120000Z"])
-    local_time: str = Field(description="at the place", examples=["2026-11-23T14:03:05+08:00"])
-    site: str
-    gateway: str
-    door: str | None
-    kind: str = Field(examples=["access_granted"])
-    granted: bool | None = Field(description="null for what is no decision about a credential")
-    direction: str | None
-    reason: str | None = Field(examples=["listed"])
-
-    @classmethod
-    def of(cls, found: OwnEntry, zone: tzinfo) -> OwnEntryOut:
-        return cls(
-            at=utc_text(found.at_us),
-            local_time=local(found.at_us, zone).isoformat(timespec="seconds"),
-            site=found.site,
-            gateway=found.gateway,
-            door=found.door,
-            kind=found.kind,
-            granted=found.granted,
-            direction=found.direction,
-            reason=found.reason,
-        )
-
-
 class OwnEntriesOut(BaseModel):
     """One page, newest first."""
 
-    entries: list[OwnEntryOut]
+    entries: list[EntryOut]
     next_cursor: str | None = Field(description="pass it as `cursor` for the next page; null: this was all")
     complete: bool = Field(description="nothing that these doors recorded in this time is missing here")
     complete_until: str | None = Field(description="what all doors recorded by then is here, UTC")
@@ -62,7 +36,7 @@ class OwnEntriesOut(BaseModel):
     @classmethod
     def of(cls, found: OwnEntries, zone: tzinfo) -> OwnEntriesOut:
         return cls(
-            entries=[OwnEntryOut.of(each, zone) for each in found.entries],
+            entries=[EntryOut.of(each, zone) for each in found.entries],
             next_cursor=found.cursor,
             complete=found.complete,
             complete_until=None if found.until_us is None else utc_text(found.until_us),
@@ -108,7 +82,7 @@ def router(own: Own, zone: tzinfo) -> APIRouter:
         until: Annotated[datetime, Query(examples=["2026-11-23T00:00:00+08:00"])],
         cursor: Annotated[str | None, Query(max_length=64)] = None,
     ) -> OwnEntriesOut:
-        window = window_between(_moment("from", from_), _moment("until", until))
+        window = window_between(moment_us("from", from_), moment_us("until", until))
         return OwnEntriesOut.of(await own.entries(who, window, cursor, address_of(request)), zone)
 
     @api.get(
@@ -120,9 +94,3 @@ def router(own: Own, zone: tzinfo) -> APIRouter:
         return [LookedOut.of(each) for each in await own.who_looked(who, address_of(request))]
 
     return api
-
-
-def _moment(field: str, moment: datetime) -> int:
-    if moment.tzinfo is None:
-        raise BadQuestion(field, "needs its offset from UTC, such as +08:00")
-    return micros(moment)

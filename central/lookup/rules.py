@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from central.errors import BadQuestion
 from central.identity.periods import DAY_US
 from central.lookup.paging import Window
 from central.lookup.words import Act, Asked, Basis, Purpose
+from central.times import micros
 
 ALONE_RECORDS: Final = 25
 ALONE_DAYS: Final = 7
@@ -72,6 +74,14 @@ class Asking:
 def window_between(from_us: int, until_us: int) -> Window:
     """For whoever makes a question: from, up to but without until, UTC microseconds."""
     return Window(from_us, until_us)
+
+
+def moment_us(field: str, at: datetime) -> int:
+    """UTC microseconds. Raises BadQuestion for a time without its offset from UTC."""
+    try:
+        return micros(at)
+    except ValueError as error:
+        raise BadQuestion(field, str(error)) from None
 
 
 def checked(asking: Asking) -> None:

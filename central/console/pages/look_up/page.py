@@ -74,8 +74,8 @@ class _Own:
             "error": told_of(error),
             "field": getattr(error, "field", None),
             "typed": typed,
+            "proves_again": isinstance(error, ProveAgain),  # in another tab: what was typed is kept here
         }
-        told["proves_again"] = isinstance(error, ProveAgain)  # elsewhere: what was typed is kept here
         status = status_of(error)
         return self.centre.show(who, lang, "look_up/ask.html", "look-up", status=status, **told, **values)
 
@@ -127,6 +127,7 @@ def _ask(pages: APIRouter, own: _Own) -> None:
         asker, typed = await own.asker(who, request), show.typed_of(await request.form(), who)
         if typed.emergency and not who.fresh:  # in an emergency nobody else agrees first
             stale = ProveAgain("give the second factor again: an emergency takes a fresh one")
+            await centre.look_ups.refuse(asker, typed.community, typed.asked, stale)
             return await own.blank(who, lang, typed, stale)
         try:
             asking = asking_of(typed, centre.now_us(), centre.zone)
