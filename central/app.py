@@ -35,6 +35,9 @@ from central.console.demo_accounts import load_demo_accounts
 from central.console.problem_pages import ProblemPages
 from central.console.views import LANGUAGE_COOKIE, Views
 from central.fleet import api as fleet_api
+from central.fleet import commands_api, site_settings_api
+from central.fleet.commanding import Commands, Line
+from central.fleet.site_settings import SettingsOffice
 from central.identity.vault import Vault
 from central.ingest.service import IngestStatus
 from central.lookup import api as lookup_api
@@ -94,11 +97,12 @@ def create_app(
     stopping: threading.Event,
     vault: Vault | None = None,
     signing: Ed25519PrivateKey | None = None,
+    line: Line | None = None,
     now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
 ) -> FastAPI:
     """`sealer`: of second factors. `stopping` ends the event streams, which the server would otherwise wait
     for. `vault` and `signing`, the centre's key: without them nobody is found by a number, and no pass is
-    issued. Raises SettingsError."""
+    issued. `line`: to gateways; without it they are sent no commands. Raises SettingsError."""
     app = _GuardedApp(
         settings.listen.address,
         title="Liuhen 留痕",
@@ -118,12 +122,16 @@ def create_app(
     look_ups = LookUps(changes, questions, vault, zone, now_us)
     desk = Desk(vault, signing) if vault and signing else None
     office = Office(changes, questions, vault, zone, now_us)
+    commands = Commands(questions, changes, line, now_us)
+    site_settings = SettingsOffice(questions, changes, signing, now_us)
     for each in (
         accounts_api.sign_in_router(sign_in),
         passkeys_api.router(sign_in, settings.listen.address),
         accounts_api.router(sign_in),
         administration_api.router(questions, changes, now_us),
         fleet_api.router(questions, ingest_status),
+        commands_api.router(commands),
+        site_settings_api.router(site_settings),
         lookup_api.router(questions, zone, stopping),
         look_ups_api.router(look_ups, signing),
         transparency_api.router(look_ups),
@@ -143,6 +151,8 @@ def create_app(
         identify=identify,
         office=office,
         look_ups=look_ups,
+        commands=commands,
+        site_settings=site_settings,
         desk=desk,
         vault=vault,
         signing=signing,

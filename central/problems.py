@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from central.errors import (
     BadQuestion,
+    BrokerUnavailable,
     Clash,
     IdentityDamaged,
     IdentityGone,
@@ -86,6 +87,7 @@ def install(app: FastAPI, as_page: AsPage = _as_it_is) -> None:
     add(ProveAgain, _prove_again)
     add(TooOften, _too_often)
     add(StoreUnavailable, _unavailable)
+    add(BrokerUnavailable, _said(503))
     add(HTTPException, _http)
     add(Exception, _broken)  # answered here, then raised again for the server's log
 

@@ -80,6 +80,7 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         ingest = make_ingest(writer, settings.mqtt, trusted_in(settings.keys.gateway_keys), signing, opener)
         stopping = threading.Event()
         sealer = sealer_of(settings.accounts.key_file)
+        orders = OrderService(writer, settings.mqtt, keys, settings.keys) if keys else None
         app = create_app(
             settings,
             reader,
@@ -89,6 +90,7 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
             stopping=stopping,
             vault=vault,
             signing=signing,
+            line=orders,
         )
         config = uvicorn.Config(
             app,
@@ -107,8 +109,7 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
             imports = ImportService(writer, reader, vault, ZoneInfo(settings.console.timezone), _now_us)
             imports.start()
             open_things.callback(imports.stop)
-        if keys is not None:
-            orders = OrderService(writer, settings.mqtt, keys, settings.keys)
+        if keys is not None and orders is not None:
             orders.start()
             open_things.callback(orders.stop)
             lists = ListService(writer, reader, settings.mqtt, keys)

@@ -24,6 +24,7 @@ from central.accounts.book import make_community
 from central.accounts.second_factor import Sealer
 from central.accounts.who import Role, Who
 from central.app import create_app
+from central.fleet.commanding import Line
 from central.identity.suites import INTERNATIONAL, Key
 from central.identity.vault import Vault
 from central.ingest.intake import examine, take_in
@@ -176,8 +177,9 @@ class Served:
         vault: Vault | None = None,
         signing: Ed25519PrivateKey | None = None,
         public: str | None = None,
+        line: Line | None = None,
     ) -> None:
-        """`public`: the address in its settings."""
+        """`public`: the address in its settings. `line`: to gateways."""
         where = {"database": {"path": "not-opened-by-the-application"}, "listen": {"address": public}}
         settings = Settings.model_validate(where)
         self.stopping = threading.Event()
@@ -191,6 +193,7 @@ class Served:
             now_us=now_us,
             vault=vault,
             signing=signing,
+            line=line,
         )
         if who is not None:
             self.is_asked_by(who)

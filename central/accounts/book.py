@@ -247,6 +247,16 @@ def one_account(connection: Connection, number: int) -> Account:
     return _account(row, frozenset(connection.execute(scope).scalars()))
 
 
+def staff_names(connection: Connection, communities: Collection[int]) -> dict[int, str]:
+    """Names and units of whoever works for one of these communities, by the account's number; residents, who
+    read their own, stay numbers."""
+    mine = select(account_community.c.account_id).where(account_community.c.community_id.in_(communities))
+    asked = select(account.c.id, account.c.name, account.c.unit).where(
+        account.c.id.in_(mine), account.c.role != Role.RESIDENT
+    )
+    return {row.id: f"{row.name} · {row.unit}" for row in connection.execute(asked)}
+
+
 def account_called(connection: Connection, login: str) -> Row[Any] | None:
     """As it is kept; None where there is none, or it is disabled."""
     here = (account.c.login == login) & account.c.disabled_at.is_(None)

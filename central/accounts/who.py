@@ -34,6 +34,11 @@ class Who:
     machine: bool = False
     fresh: bool = False
 
+    @property
+    def reference(self) -> str:
+        """How a record or a command names whom it is from: opaque, a word of letters and digits."""
+        return f"token-{-self.account}" if self.machine else f"account-{self.account}"
+
     def sees(self, community: int | None) -> bool:
         return community in self.communities
 

@@ -14,6 +14,8 @@ from fastapi.responses import HTMLResponse
 from central.accounts.identify import Identify
 from central.accounts.who import Who
 from central.console.views import Views
+from central.fleet.commanding import Commands
+from central.fleet.site_settings import SettingsOffice
 from central.identity.vault import Vault
 from central.lookup.service import LookUps
 from central.register.office import Office
@@ -32,6 +34,8 @@ class Centre:
     identify: Identify
     office: Office
     look_ups: LookUps
+    commands: Commands
+    site_settings: SettingsOffice
     desk: Desk | None
     vault: Vault | None
     signing: Ed25519PrivateKey | None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from central.accounts.guard import EVERY_ROLE, RoleGuard
 from central.accounts.who import Role, Who
@@ -23,7 +25,18 @@ class PageGuard(RoleGuard):
         except NotSignedIn as error:
             raise _led_to("/sign-in", request, error) from None
         except ProveAgain as error:
-            raise _led_to("/sign-in/code", request, error) from None
+            raise _led_to(f"/sign-in/code?then={quote(_page_of(request))}", request, error) from None
+
+
+def _page_of(request: Request) -> str:
+    """Where to come back to: the address itself or, where only a form goes, the page that it lies under."""
+    path = request.url.path
+    while path.strip("/"):
+        scope = {**request.scope, "path": path, "method": "GET"}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
+            return path
+        path = path.rpartition("/")[0]
+    return "/"
 
 
 def _led_to(path: str, request: Request, error: Exception) -> HTTPException:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import segno
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from central.accounts import second_factor
@@ -20,11 +21,14 @@ from central.console.views import Language, Views
 from central.errors import BadQuestion, CentralError, NotSignedIn, TooOften
 
 _Text = Annotated[str, Form(max_length=512)]
-_STEPS: Final[Mapping[str | None, str]] = {
+_Then = Annotated[str, Query(max_length=512)]
+_HERE: Final = re.compile(r"/([a-z0-9][A-Za-z0-9_./-]*)?")
+"""A page of ours, and nothing that a browser takes for another place."""
+
+_STEPS: Final[Mapping[str, str]] = {
     "code": "/sign-in/code",
     "passkey": "/sign-in/code",
     "enrol": "/sign-in/enrol",
-    None: "/",
 }
 _SEE_OTHER: Final = 303
 
@@ -40,10 +44,14 @@ class _Pages:
 
     def shown(self, lang: str | None, error: CentralError | None = None, **values: Any) -> HTMLResponse:
         told: dict[str, Any] = {"step": "password", "codes": {}, "login": "", "enrolment": None, "qr": None}
+        told |= {"then": "/"}
         told |= {"has_code": True, **values, "error": _told(error), "demo": self._demo}
         return HTMLResponse(self._views.render(lang, "sign_in.html", told), _status(error))
 
-    def code(self, found: Session, lang: str | None, error: CentralError | None = None) -> HTMLResponse:
+    def code(
+        self, found: Session, lang: str | None, then: str = "/", error: CentralError | None = None
+    ) -> HTMLResponse:
+        """`then`: the page that asked for it."""
         now_s = self._views.now_us() // 1_000_000
         codes = {
             each.login: second_factor.code_at(each.secret, now_s)
@@ -51,7 +59,8 @@ class _Pages:
             if each.login == found.login
         }
         has_code = found.has_code
-        return self.shown(lang, error, step="code", login=found.login, codes=codes, has_code=has_code)
+        told = {"login": found.login, "codes": codes, "has_code": has_code, "then": _here(then)}
+        return self.shown(lang, error, step="code", **told)
 
     def enrol(self, made: Enrolment, lang: str | None, error: CentralError | None = None) -> HTMLResponse:
         picture = segno.make(made.address, error="m").svg_inline(scale=4, border=2, dark="#000", light="#fff")
@@ -64,10 +73,12 @@ class _Pages:
         except NotSignedIn:
             return None
 
-    async def on(self, request: Request, token: str, lang: str | None) -> Response:
-        """To the next step, or in."""
+    async def on(self, request: Request, token: str, lang: str | None, then: str = "/") -> Response:
+        """To the next step, or in: to the page `then`."""
         step = next_step(await self.sign_in.session(token))
-        answer = RedirectResponse(f"{_STEPS[step]}{_asked(lang)}", _SEE_OTHER)
+        answer = RedirectResponse(
+            f"{_here(then) if step is None else _STEPS[step]}{_asked(lang)}", _SEE_OTHER
+        )
         keep(answer, request, token)
         return answer
 
@@ -112,20 +123,20 @@ def _first_factor(pages: APIRouter, shared: _Pages) -> None:
 
 def _second_factor(pages: APIRouter, shared: _Pages) -> None:
     @pages.get("/sign-in/code")
-    async def code_page(request: Request, lang: Language = None) -> Response:
+    async def code_page(request: Request, lang: Language = None, then: _Then = "/") -> Response:
         found = await shared.half(request)
-        return shared.code(found, lang) if found and found.has_second else _back(lang)
+        return shared.code(found, lang, then) if found and found.has_second else _back(lang)
 
     @pages.post("/sign-in/code")
-    async def code(request: Request, code: _Text, lang: Language = None) -> Response:
+    async def code(request: Request, code: _Text, lang: Language = None, then: _Then = "/") -> Response:
         found = await shared.half(request)
         if found is None:
             return _back(lang)
         try:
             token = await shared.sign_in.second(found, code, address_of(request))
         except (NotSignedIn, TooOften) as error:
-            return shared.code(found, lang, error)
-        return await shared.on(request, token, lang)
+            return shared.code(found, lang, then, error)
+        return await shared.on(request, token, lang, then)
 
     @pages.post("/sign-out")
     async def sign_out(request: Request, lang: Language = None) -> Response:
@@ -161,6 +172,10 @@ def _enrolment(pages: APIRouter, shared: _Pages) -> None:
 
 def _back(lang: str | None) -> Response:
     return RedirectResponse(f"/sign-in{_asked(lang)}", _SEE_OTHER)
+
+
+def _here(then: str) -> str:
+    return then if _HERE.fullmatch(then) else "/"
 
 
 def _asked(lang: str | None) -> str:

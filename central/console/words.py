@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from central.alarms.kinds import AlarmKind, Urgency
+from central.fleet.commanding import Standing
 from central.lookup.words import Act, Asked, Basis, Purpose, Shown
+from messages.commands import Action, Why
 from messages.model import Kind, Reason
 
 
@@ -186,6 +188,32 @@ ROLES: dict[str, str] = {
     "operator": N_("Operator"),
     "administrator": N_("Administrator"),
     "resident": N_("Resident"),
+}
+
+ACTIONS: dict[str, str] = {
+    Action.RELEASE: N_("open once"),
+    Action.FREE: N_("keep open for a time"),
+    Action.LOCK_DOWN: N_("lock down for a time"),
+    Action.BACK_TO_SCHEDULE: N_("back to its timetable"),
+    Action.RESET_PASSBACK: N_("start anti-passback afresh"),
+    Action.SEND_RECORDS: N_("send missing records again"),
+}
+
+WHYS: dict[str, str] = {
+    Why.VISITOR: N_("a visitor"),
+    Why.NO_CREDENTIAL: N_("a resident without a card"),
+    Why.DELIVERY: N_("a delivery"),
+    Why.EMERGENCY: N_("an emergency"),
+    Why.DISTURBANCE: N_("a disturbance"),
+    Why.MAINTENANCE: N_("maintenance"),
+    Why.TEST: N_("a test"),
+}
+
+STANDINGS: dict[str, str] = {
+    Standing.SENT: N_("sent"),
+    Standing.DONE: N_("carried out"),
+    Standing.REFUSED: N_("refused"),
+    Standing.UNANSWERED: N_("no answer"),
 }
 
 ALARMS: dict[str, str] = {

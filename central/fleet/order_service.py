@@ -18,10 +18,17 @@ from sqlalchemy import Engine
 from central.errors import BrokerUnavailable, CentralError, StoreUnavailable
 from central.fleet.keys import CentreKeys
 from central.fleet.lists import Lack, lacking, messages_for
-from central.fleet.orders import lacking_settings, note_answer, read_answer, settings_for
+from central.fleet.orders import (
+    lacking_settings,
+    note_answer,
+    read_answer,
+    settings_for,
+    signed_command,
+)
 from central.ingest.outgoing import Outgoing
 from central.settings import KeysPart, MqttPart
 from central.store.engine import writing
+from messages.commands import Command
 from messages.errors import MessageError
 from messages.topics import GatewayTopic, Leaf, from_gateways, parse_topic
 
@@ -38,6 +45,7 @@ MOST_AT_ONCE: Final = 8
 
 MAX_REMEMBERED: Final = 100_000
 _SEND_S: Final = 20.0
+_COMMAND_S: Final = 3.0
 
 
 @dataclass(slots=True)
@@ -97,6 +105,18 @@ class OrderService:
         self._stopping.set()
         self._outgoing.stop()
         self._worker.join(timeout=1.0)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a command would be sent now."""
+        return self._outgoing.connected
+
+    def command(self, site: str, gateway: str, command: Command) -> None:
+        """The broker has it when this returns. Raises BrokerUnavailable: it was not sent, and never will."""
+        if not self.connected:
+            raise BrokerUnavailable("no broker is connected just now: the command was not sent")
+        topic = str(GatewayTopic(site, gateway, Leaf.COMMAND))
+        self._outgoing.send(topic, [signed_command(self._key, site, gateway, command)], _COMMAND_S)
 
     def look(self, now_s: float, now_us: int) -> int:
         """One round; how many lists and settings were sent. Raises StoreUnavailable, BrokerUnavailable."""

@@ -1,4 +1,4 @@
-"""All gateways, and one of them: doors, readers, what is missing, and whether it has what was sent to it."""
+"""All gateways: whether each works, lacks nothing, and has what was sent to it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection, func, select
 
@@ -17,13 +16,11 @@ from central.alarms.book import Alarm
 from central.console.centre import Centre
 from central.console.guard import page_for
 from central.console.views import Language
-from central.errors import NotThere
 from central.fleet.completeness import Completeness, completeness
 from central.store.tables import gateway, sent_list, sent_settings
 from messages.signing import EVERY_GATEWAY
 
 Looking = Annotated[Who, page_for(Role.OPERATOR, Role.INSTALLER, Role.SUPERVISOR)]
-Name = Annotated[str, InPath(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 _MOST_ALARMS = 500
 
 
@@ -66,7 +63,7 @@ def router(centre: Centre) -> APIRouter:
 
     @pages.get("/operations", response_class=HTMLResponse, summary="All gateways")
     async def fleet_page(who: Looking, lang: Language = None) -> HTMLResponse:
-        found = await centre.questions.ask(lambda db: _standing(centre, db, who))
+        found = await centre.questions.ask(lambda db: standing_of(centre, db, who))
         sites: dict[str, list[Standing]] = {}
         for each in found:
             sites.setdefault(each.gateway.site, []).append(each)
@@ -74,27 +71,15 @@ def router(centre: Centre) -> APIRouter:
         values["doors"] = sum(len(each.gateway.doors) for each in found)
         return centre.show(who, lang, "operations/fleet.html", "gateways", **values)
 
-    @pages.get("/operations/{site}/{name}", response_class=HTMLResponse, summary="One gateway")
-    async def gateway_page(who: Looking, site: Name, name: Name, lang: Language = None) -> HTMLResponse:
-        def asked(db: Connection) -> tuple[Standing, list[Alarm]]:
-            found = _standing(centre, db, who, site, name)
-            if not found:
-                raise NotThere("no such gateway has spoken yet")
-            return found[0], _lasting(centre, db, [site], name)
-
-        standing, alarms = await centre.questions.ask(asked)
-        values: dict[str, Any] = {"standing": standing, "gateway": standing.gateway, "alarms": alarms}
-        return centre.show(who, lang, "operations/gateway.html", "gateways", **values)
-
     return pages
 
 
-def _standing(
+def standing_of(
     centre: Centre, db: Connection, who: Who, site: str | None = None, name: str | None = None
 ) -> list[Standing]:
     sites = sites_of(db, who.communities)
     lasting: dict[tuple[str, str], int] = {}
-    for each in _lasting(centre, db, sites):
+    for each in lasting_at(centre, db, sites):
         lasting[each.site, each.gateway] = lasting.get((each.site, each.gateway), 0) + 1
     desired = _desired(db, sites)
     nothing = Desired(None, None, None, None)
@@ -104,7 +89,7 @@ def _standing(
     ]
 
 
-def _lasting(centre: Centre, db: Connection, sites: Any, name: str | None = None) -> list[Alarm]:
+def lasting_at(centre: Centre, db: Connection, sites: Any, name: str | None = None) -> list[Alarm]:
     found = book.alarms(db, sites, centre.now_us(), lasting_only=True, limit=_MOST_ALARMS)
     return [each for each in found if name in {None, each.gateway}]
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from central.accounts.who import Role
 from central.console.centre import Centre
-from central.console.pages.operations import alarms, fleet, rules
+from central.console.pages.operations import alarms, commands, fleet, one_gateway, rules, settings
 from central.console.registry import Page, Section
 from central.console.words import N_
 
@@ -15,12 +15,28 @@ _LOOK = frozenset({Role.OPERATOR, Role.INSTALLER, Role.SUPERVISOR})
 PAGES = [
     Page("gateways", "/operations", N_("Gateways"), Section.OPERATIONS, _LOOK, 10),
     Page("alarms", "/operations/alarms", N_("Alarms"), Section.OPERATIONS, _LOOK, 20),
+    Page(
+        "commands",
+        "/operations/commands",
+        N_("Commands"),
+        Section.OPERATIONS,
+        frozenset({Role.OPERATOR, Role.SUPERVISOR}),
+        22,
+    ),
+    Page("settings", "/operations/settings", N_("Settings of doors"), Section.OPERATIONS, _LOOK, 26),
     Page("rules", "/operations/rules", N_("Rules"), Section.OPERATIONS, frozenset({Role.OPERATOR}), 30),
 ]
 
 
 def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
-    for each in (alarms, rules, fleet):  # the addresses of single gateways last
+    for each in (
+        alarms,
+        rules,
+        commands,
+        settings,
+        fleet,
+        one_gateway,
+    ):  # the addresses of single gateways last
         pages.include_router(each.router(centre))
     return pages

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
 
+from central.accounts.book import staff_names
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import RowId, Text, led_to, status_of
 from central.console.guard import page_for
-from central.console.pages.oversight.asker import asker_of, names_of, told, where_of
+from central.console.pages.oversight.asker import asker_of, told, where_of
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash, NotAllowed
 from central.lookup import acts
@@ -59,7 +60,7 @@ def router(centre: Centre) -> APIRouter:
     ) -> HTMLResponse:
         approver = await asker_of(centre, who, request)
         waiting = await centre.questions.ask(lambda db: acts.waiting(db, approver))
-        names = await centre.questions.ask(lambda db: names_of(db, who.communities))
+        names = await centre.questions.ask(lambda db: staff_names(db, who.communities))
         values: dict[str, Any] = {"waiting": waiting, "names": names, "where_of": where_of, "at": at}
         values |= {"told": None if error is None else told(error)}
         status = status_of(error)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
 from typing import Any, Final
 
 from fastapi import Request
-from sqlalchemy import Connection, select
 
 from central.accounts.book import one_account
 from central.accounts.identify import address_of
-from central.accounts.who import Role, Who
+from central.accounts.who import Who
 from central.console.centre import Centre
 from central.console.words import N_
 from central.errors import CentralError
 from central.lookup.rules import Asker
-from central.store.account_tables import account, account_community
 
 KNOWN: Final[dict[str, str]] = {
     "nobody waits for this": N_("nobody waits for this any more"),
@@ -38,16 +35,6 @@ def told(error: CentralError) -> str:
     """A sentence in English, to be translated."""
     text = str(error)
     return next((meant for begins, meant in KNOWN.items() if text.startswith(begins)), SAY_MORE)
-
-
-def names_of(db: Connection, communities: Collection[int]) -> dict[int, str]:
-    """Names and units of whoever works for one of these communities, by the account's number; residents, who
-    read their own, stay numbers."""
-    mine = select(account_community.c.account_id).where(account_community.c.community_id.in_(communities))
-    asked = select(account.c.id, account.c.name, account.c.unit).where(
-        account.c.id.in_(mine), account.c.role != Role.RESIDENT
-    )
-    return {row.id: f"{row.name} · {row.unit}" for row in db.execute(asked)}
 
 
 def where_of(parameters: str) -> list[str]:

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection, select
 
+from central.accounts.book import staff_names
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.guard import page_for
-from central.console.pages.oversight.asker import asker_of, names_of
+from central.console.pages.oversight.asker import asker_of
 from central.console.views import Language
 from central.console.words import N_
 from central.lookup.states import events_page
@@ -57,7 +58,7 @@ def router(centre: Centre) -> APIRouter:
             rows, further = events_page(db, supervisor, before, number)
             numbers = {row["look_up"] for row in rows if row["look_up"]}
             found = db.execute(select(look_up).where(look_up.c.id.in_(numbers)))
-            return rows, further, {row.id: row for row in found}, names_of(db, who.communities)
+            return rows, further, {row.id: row for row in found}, staff_names(db, who.communities)
 
         rows, further, look_ups, names = await centre.questions.ask(asked)
         for row in rows:

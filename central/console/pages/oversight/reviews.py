@@ -7,11 +7,12 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from central.accounts.book import staff_names
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import RowId, Text, led_to, status_of
 from central.console.guard import page_for
-from central.console.pages.oversight.asker import asker_of, names_of, told, where_of
+from central.console.pages.oversight.asker import asker_of, told, where_of
 from central.console.views import Language
 from central.console.words import N_
 from central.errors import BadQuestion, CentralError, NotAllowed
@@ -78,7 +79,7 @@ def router(centre: Centre) -> APIRouter:
         every = await centre.questions.ask(
             lambda db: reviews.to_review(db, supervisor, since_us, zone=zone, now_us=now_us, all_of_them=True)
         )
-        names = await centre.questions.ask(lambda db: names_of(db, who.communities))
+        names = await centre.questions.ask(lambda db: staff_names(db, who.communities))
         due = [each for each in every if each.reviewed is not Happened.EXPLAINED]
         values: dict[str, Any] = {"due": due, "done": len(every) - len(due), "days": days, "choices": DAYS}
         values |= {"names": names, "where_of": where_of, "why_words": WHY, "at": at}

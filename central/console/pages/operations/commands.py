@@ -1,0 +1,73 @@
+"""Commands: given at a gateway's page, and all that were given, with what became of each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query
+from fastapi.responses import HTMLResponse, Response
+
+from central.accounts.who import Role, Who
+from central.console.centre import Centre
+from central.console.forms import Text, led_to
+from central.console.guard import page_for
+from central.console.pages.operations.given import USUAL_MINUTES, late_values, names
+from central.console.pages.operations.one_gateway import Name, shown
+from central.console.views import Language
+from central.errors import BadQuestion, BrokerUnavailable, Clash
+from central.fleet.commanding import Order
+from messages.commands import AT_A_DOOR, UNTIL, Action, Why
+
+Operator = Annotated[Who, page_for(Role.OPERATOR, fresh=True)]
+Reader = Annotated[Who, page_for(Role.OPERATOR, Role.SUPERVISOR)]
+
+
+def router(centre: Centre) -> APIRouter:
+    pages = APIRouter()
+
+    @pages.get("/operations/commands", response_class=HTMLResponse, summary="Commands")
+    async def commands_page(
+        who: Reader, before: Annotated[int | None, Query(ge=1, le=2**53)] = None, lang: Language = None
+    ) -> HTMLResponse:
+        found, further = await centre.commands.newest(who, before=before)
+        values: dict[str, Any] = {"commands": found, "further": further, "newest": before is None}
+        values |= await centre.questions.ask(lambda db: names(db, who, found))
+        return centre.show(who, lang, "operations/commands.html", "commands", **values)
+
+    @pages.get("/parts/operations/{site}/{name}", response_class=HTMLResponse, summary="Commands of late")
+    async def of_late(who: Reader, site: Name, name: Name, lang: Language = None) -> Response:
+        """A part of the gateway's page, while one is not answered."""
+        values = await late_values(centre, who, site, name)
+        return centre.part(lang, "operations/of_late.html", who=who, **values)
+
+    @pages.post("/operations/{site}/{name}/commands", summary="Give a command")
+    async def give(  # noqa: PLR0917  FastAPI passes them by name
+        who: Operator,
+        site: Name,
+        name: Name,
+        action: Annotated[Action, Form()],
+        why: Annotated[Why, Form()],
+        door: Text = "",
+        minutes: Text = USUAL_MINUTES,
+        lang: Language = None,
+    ) -> Response:
+        said = {"action": action, "why": why, "door": door, "minutes": minutes}
+        try:
+            await centre.commands.give(who, site, name, _order(action, why, door, minutes))
+        except (BadQuestion, Clash, BrokerUnavailable) as error:
+            return await shown(centre, who, site, name, lang, error, said)
+        return led_to(f"/operations/{site}/{name}#commands")
+
+    return pages
+
+
+def _order(action: Action, why: Why, door: str, minutes: str) -> Order:
+    """Only what the action takes, whatever else the form holds. Raises BadQuestion."""
+    if action in UNTIL and not (minutes.isascii() and minutes.strip().isdigit()):
+        raise BadQuestion("minutes", "is a whole number")
+    return Order(
+        action,
+        why,
+        (door or None) if action in AT_A_DOOR else None,
+        int(minutes.strip()[:12]) if action in UNTIL else None,
+    )

@@ -1,0 +1,58 @@
+"""One gateway: doors, readers, what is missing, whether it has what was sent to it, and commands to it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi import Path as InPath
+from fastapi.responses import HTMLResponse
+from sqlalchemy import Connection
+
+from central.accounts.who import Role, Who
+from central.alarms.book import Alarm
+from central.console.centre import Centre
+from central.console.forms import status_of
+from central.console.pages.operations.fleet import Looking, Standing, lasting_at, standing_of
+from central.console.pages.operations.given import form_values, late_values
+from central.console.views import Language
+from central.errors import BrokerUnavailable, CentralError, NotThere
+
+Name = Annotated[str, InPath(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+_UNAVAILABLE = 503
+
+
+def router(centre: Centre) -> APIRouter:
+    pages = APIRouter()
+
+    @pages.get("/operations/{site}/{name}", response_class=HTMLResponse, summary="One gateway")
+    async def gateway_page(who: Looking, site: Name, name: Name, lang: Language = None) -> HTMLResponse:
+        return await shown(centre, who, site, name, lang)
+
+    return pages
+
+
+async def shown(  # noqa: PLR0917  as the routes take them
+    centre: Centre,
+    who: Who,
+    site: str,
+    name: str,
+    lang: str | None,
+    error: CentralError | None = None,
+    said: dict[str, Any] | None = None,
+) -> HTMLResponse:
+    """`error`, `said`: of a command that was not sent. Raises NotThere."""
+
+    def asked(db: Connection) -> tuple[Standing, list[Alarm]]:
+        found = standing_of(centre, db, who, site, name)
+        if not found:
+            raise NotThere("no such gateway has spoken yet")
+        return found[0], lasting_at(centre, db, [site], name)
+
+    standing, alarms = await centre.questions.ask(asked)
+    values: dict[str, Any] = {"standing": standing, "gateway": standing.gateway, "alarms": alarms}
+    values |= form_values(error, said) | await late_values(centre, who, site, name)
+    values["doors"] = [("", "–"), *((each.name, each.label) for each in standing.gateway.doors)]
+    values["commands_seen"] = who.role in {Role.OPERATOR, Role.SUPERVISOR}
+    status = _UNAVAILABLE if isinstance(error, BrokerUnavailable) else status_of(error)
+    return centre.show(who, lang, "operations/gateway.html", "gateways", status=status, **values)

@@ -1,0 +1,209 @@
+"""A site's settings as people write them: what is in force, what a change comes to, and its next revision.
+
+Revision, time and keys are the centre's own and never typed: keys stay as they are, and a first revision
+trusts the passes of this centre.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace
+from sqlalchemy import Connection, func, select
+
+from central.accounts.book import sites_of
+from central.accounts.who import Who
+from central.errors import BadQuestion, Clash, NotThere
+from central.fleet.orders import note_settings
+from central.store.changes import Changes
+from central.store.questions import Questions
+from central.store.tables import gateway, sent_settings
+from messages.errors import MessageError
+from messages.signing import EVERY_GATEWAY
+from messages.site_settings import (
+    SETTINGS_VERSION,
+    SiteSettings,
+    decode_site_settings,
+    encode_site_settings,
+)
+
+OWN: Final = ("v", "revision", "issued_us", "pass_keys", "sealing_key")
+"""What the centre writes by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The newest settings of a whole site; `number` 0: none were ever written here, and doors go by what
+    their gateway's own settings say. `has`: by gateway, the revision that it says it has."""
+
+    site: str
+    number: int
+    settings: SiteSettings
+    noted_us: int | None
+    has: dict[str, int | None]
+    highest: int  # of the whole site and of single gateways
+    alone: tuple[str, ...]  # gateways with newer settings of their own
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """What people write of it."""
+        return written(self.settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`place` such as doors.lobby.mode; None: it does not stand there."""
+
+    place: str
+    before: str | None
+    after: str | None
+
+
+class SettingsOffice:
+    """`signing` None: the centre has no keys, and sends gateways nothing."""
+
+    def __init__(
+        self,
+        questions: Questions,
+        changes: Changes,
+        signing: Ed25519PrivateKey | None,
+        now_us: Callable[[], int],
+    ) -> None:
+        self._questions = questions
+        self._changes = changes
+        self._signing = signing
+        self._now_us = now_us
+
+    async def sites(self, who: Who) -> list[str]:
+        return await self._questions.ask(lambda db: sites_of(db, who.communities))
+
+    async def in_force(self, who: Who, site: str) -> Revision:
+        """Raises NotThere."""
+        return await self._questions.ask(lambda db: _in_force(db, who, site))
+
+    async def preview(self, who: Who, site: str, said: dict[str, Any]) -> list[Difference]:
+        """What would change. Raises NotThere; BadQuestion for what are no settings."""
+
+        def asked(db: Connection) -> list[Difference]:
+            now = _in_force(db, who, site)
+            return differences(now.written, written(_next(now, said, self._signing, self._now_us())))
+
+        return await self._questions.ask(asked)
+
+    async def write(self, who: Who, site: str, said: dict[str, Any], after: int) -> Revision:
+        """A new revision for all gateways of the site, which are sent it until they have it. `after`: the
+        revision that was looked at. Raises NotThere, BadQuestion, Clash."""
+        if self._signing is None:
+            raise Clash("the centre has no keys to sign settings with; make them: liuhen-central keys make")
+
+        def change(db: Connection) -> None:
+            now = _in_force(db, who, site)
+            if now.number != after:
+                raise Clash("somebody wrote other settings meanwhile: look at those first")
+            new = _next(now, said, self._signing, self._now_us())
+            if new.revision == now.number or not differences(now.written, written(new)):
+                raise Clash("these are the settings that hold now: there is nothing to send")
+            note_settings(db, site, EVERY_GATEWAY, encode_site_settings(new), self._now_us())
+
+        await self._changes.make(change)
+        return await self.in_force(who, site)
+
+
+def written(settings: SiteSettings) -> dict[str, Any]:
+    """Without what the centre writes by itself."""
+    whole: dict[str, Any] = msgspec.json.decode(encode_site_settings(settings))
+    return {name: value for name, value in whole.items() if name not in OWN}
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[Difference]:
+    """By place. Pure."""
+    was = {place: said for name in before for place, said in _leaves(name, before[name])}
+    is_now = {place: said for name in after for place, said in _leaves(name, after[name])}
+    return [
+        Difference(place, was.get(place), is_now.get(place))
+        for place in sorted(was.keys() | is_now.keys())
+        if was.get(place) != is_now.get(place)
+    ]
+
+
+def _leaves(place: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Every value with where it stands; a list of plain words is one value."""
+    if isinstance(value, dict) and value:
+        for name, each in value.items():
+            yield from _leaves(f"{place}.{name}", each)
+    elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        for at, each in enumerate(value, 1):
+            yield from _leaves(f"{place}[{at}]", each)
+    else:
+        yield place, _said(value)
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_said, value)) or "-"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "-" if value in (None, {}) else str(value)
+
+
+def _next(
+    now: Revision, said: dict[str, Any], signing: Ed25519PrivateKey | None, now_us: int
+) -> SiteSettings:
+    """Raises BadQuestion that names the place."""
+    for name in OWN:
+        if name in said:
+            raise BadQuestion("settings", f"`{name}` is the centre's own and not written here")
+    first = [signing.public_key().public_bytes_raw().hex()] if signing and not now.number else []
+    own = {"v": SETTINGS_VERSION, "revision": _above(now), "issued_us": now_us}
+    try:
+        made = decode_site_settings(msgspec.json.encode({**said, **own, "pass_keys": first}))
+    except MessageError as error:
+        raise BadQuestion("settings", str(error)) from None
+    except (UnicodeError, OverflowError, RecursionError):
+        raise BadQuestion("settings", "a number or a text that no settings hold") from None
+    if not now.number:
+        return made
+    return replace(made, pass_keys=now.settings.pass_keys, sealing_key=now.settings.sealing_key)
+
+
+def _above(now: Revision) -> int:
+    """Gateways never go back: above all that any of them has, also where this centre was restored."""
+    return max([now.highest, *(each for each in now.has.values() if each is not None)]) + 1
+
+
+def _in_force(db: Connection, who: Who, site: str) -> Revision:
+    if site not in sites_of(db, who.communities):
+        raise NotThere("there is no such site")
+    columns = sent_settings.c
+    newest = select(func.max(columns.id)).where(columns.site == site).group_by(columns.gateway)
+    rows = {row.gateway: row for row in db.execute(select(sent_settings).where(columns.id.in_(newest)))}
+    whole = rows.get(EVERY_GATEWAY)
+    has = {
+        row.name: row.settings_revision
+        for row in db.execute(select(gateway).where(gateway.c.site == site).order_by(gateway.c.name))
+    }
+    alone = [name for name, row in rows.items() if whole is None or row.id > whole.id]
+    return Revision(
+        site=site,
+        number=0 if whole is None else int(whole.revision),
+        settings=_none() if whole is None else _decoded(whole.body),
+        noted_us=None if whole is None else whole.noted_at,
+        has=has,
+        highest=max((int(row.revision) for row in rows.values()), default=0),
+        alone=tuple(sorted(alone)),
+    )
+
+
+def _none() -> SiteSettings:
+    return SiteSettings(v=SETTINGS_VERSION, revision=0, issued_us=0)
+
+
+def _decoded(body: bytes) -> SiteSettings:
+    try:
+        return decode_site_settings(body)
+    except MessageError:
+        raise Clash("a newer program wrote these settings: change them there") from None
