@@ -95,10 +95,7 @@ class Commands:
     async def give(self, who: Who, site: str, name: str, order: Order) -> Given:
         """Noted, then sent; what was noted and could not be sent stays noted, and is over in a moment. Raises
         BadQuestion, NotThere, Clash, BrokerUnavailable."""
-        line = self._line
-        if line is None:
-            raise Clash("the centre has no keys to sign commands with; make them: liuhen-central keys make")
-        command = await self._changes.make(lambda db: self._noted(db, who, site, name, order))
+        line, command = await self._changes.make(lambda db: self._noted(db, who, site, name, order))
         await asyncio.to_thread(line.command, site, name, command)
         return await self.one(who, command.id)
 
@@ -120,20 +117,25 @@ class Commands:
         self, who: Who, *, gateway: str | None = None, before: int | None = None, limit: int = 50
     ) -> tuple[list[Given], int | None]:
         """Newest first; and what to pass as `before` for the next page, None where this was all. `gateway`
-        as site/name."""
+        as site/name. Raises NotThere for a gateway of others."""
 
         def asked(db: Connection) -> list[Any]:
-            return commands_of(db, sites_of(db, who.communities), gateway, before=before, limit=limit + 1)
+            sites = sites_of(db, who.communities)
+            if gateway is not None and gateway.partition("/")[0] not in sites:
+                raise NotThere("no such gateway has spoken yet")
+            return commands_of(db, sites, gateway, before=before, limit=limit + 1)
 
         rows = await self._questions.ask(asked)
         further = rows[limit - 1].id if len(rows) > limit else None
         return [given(row, self._now_us()) for row in rows[:limit]], further
 
-    def _noted(self, db: Connection, who: Who, site: str, name: str, order: Order) -> Command:
+    def _noted(self, db: Connection, who: Who, site: str, name: str, order: Order) -> tuple[Line, Command]:
         found = completeness(db, site=site, name=name, sites=sites_of(db, who.communities))
         if not found:
             raise NotThere("no such gateway has spoken yet")
         _check(order, found[0])
+        if self._line is None:
+            raise Clash("the centre has no keys to sign commands with; make them: liuhen-central keys make")
         now_us = self._now_us()
         command = make_command(
             secrets.token_hex(16),
@@ -146,7 +148,7 @@ class Commands:
             ranges=_awaited(found[0]) if order.action is Action.SEND_RECORDS else (),
         )
         note_command(db, site, name, command)
-        return command
+        return self._line, command
 
 
 def commands_of(
