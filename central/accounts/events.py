@@ -47,9 +47,11 @@ def note(connection: Connection, number: int | None, event: AccountEvent, by: st
     connection.execute(insert(account_event).values(at=now_us, account_id=number, event=event, by=by))
 
 
-def events(connection: Connection, before: int | None = None) -> list[Noted]:
-    """A page of them, newest first; further back from `before`, the last one's id."""
+def events(connection: Connection, before: int | None = None, *, about: int | None = None) -> list[Noted]:
+    """A page of them, newest first; further back from `before`, the last one's id. `about`: one account."""
     query = select(account_event).order_by(account_event.c.id.desc()).limit(EVENTS_PAGE)
+    if about is not None:
+        query = query.where(account_event.c.account_id == about)
     if before is not None:
         query = query.where(account_event.c.id < before)
     return [

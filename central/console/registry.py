@@ -40,6 +40,7 @@ class Section(StrEnum):
     OVERSIGHT = "oversight"
     OPERATIONS = "operations"
     REPORTS = "reports"
+    ADMINISTRATION = "administration"
     ACCOUNT = "account"  # in the menu at the top, not in the navigation
 
 
@@ -52,6 +53,7 @@ TITLES: Final[dict[Section, str]] = {
     Section.OVERSIGHT: N_("Oversight"),
     Section.OPERATIONS: N_("Operations"),
     Section.REPORTS: N_("Reports"),
+    Section.ADMINISTRATION: N_("Accounts"),
     Section.ACCOUNT: N_("Your account"),
 }
 

@@ -79,6 +79,7 @@ class Views:
             "finding_words": _words(catalogue, words.FINDINGS),
             "role_words": _words(catalogue, words.ROLES),
             "alarm_words": _words(catalogue, words.ALARMS),
+            "account_event_words": _words(catalogue, words.ACCOUNT_EVENTS),
             "action_words": _words(catalogue, words.ACTIONS),
             "why_words": _words(catalogue, words.WHYS),
             "standing_words": _words(catalogue, words.STANDINGS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from central.accounts.events import AccountEvent
 from central.alarms.kinds import AlarmKind, Urgency
 from central.fleet.commanding import Standing
 from central.lookup.words import Act, Asked, Basis, Purpose, Shown
@@ -214,6 +215,24 @@ STANDINGS: dict[str, str] = {
     Standing.DONE: N_("carried out"),
     Standing.REFUSED: N_("refused"),
     Standing.UNANSWERED: N_("no answer"),
+}
+
+ACCOUNT_EVENTS: dict[str, str] = {
+    AccountEvent.MADE: N_("made"),
+    AccountEvent.ACTIVATED: N_("password set with a code"),
+    AccountEvent.SIGNED_IN: N_("signed in"),
+    AccountEvent.SIGNED_OUT: N_("signed out"),
+    AccountEvent.REFUSED: N_("sign-in refused"),
+    AccountEvent.SECOND_FACTOR_SET: N_("second factor set up"),
+    AccountEvent.PASSKEY_ADDED: N_("passkey added"),
+    AccountEvent.PASSKEY_REMOVED: N_("passkey removed"),
+    AccountEvent.PASSWORD_CHANGED: N_("password changed"),
+    AccountEvent.SCOPE_CHANGED: N_("sees other communities"),
+    AccountEvent.ROLE_CHANGED: N_("has another role"),
+    AccountEvent.DISABLED: N_("account disabled"),
+    AccountEvent.RESET: N_("to begin anew with a code"),
+    AccountEvent.TOKEN_MADE: N_("token of a machine made"),
+    AccountEvent.TOKEN_ENDED: N_("token of a machine ended"),
 }
 
 ALARMS: dict[str, str] = {
