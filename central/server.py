@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 
 from central.accounts.second_factor import sealer_of
-from central.alarms.watch import Watch, WatchService
+from central.alarms.watch import EVERY_S as ALARMS_EVERY_S
+from central.alarms.watch import Watch
 from central.alarms.webhooks import WebhookService
 from central.app import create_app
 from central.errors import CannotListen
@@ -28,9 +29,12 @@ from central.fleet.order_service import OrderService
 from central.identity.opening import Opener
 from central.identity.wiring import identity_service, rules_of, vault_of
 from central.ingest.service import IngestService
+from central.looking import Looking
 from central.lookup.holding import end_holds
 from central.register.imports.jobs import forget_imports
 from central.register.imports.service import ImportService
+from central.reports.tally import EVERY_S as TALLY_EVERY_S
+from central.reports.tally import Tally
 from central.settings import ListenPart, MqttPart, Settings
 from central.store.engine import migrate, open_reader, open_writer
 
@@ -102,9 +106,14 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         )
         ingest.start()
         open_things.callback(ingest.stop)
-        watch = WatchService(Watch(writer, reader, _now_us))
-        watch.start()
-        open_things.callback(watch.stop)
+        watch = Watch(writer, reader, _now_us)
+        tally = Tally(writer, reader)
+        for looking in (
+            Looking("alarms", watch.look, ALARMS_EVERY_S, watch.begin),
+            Looking("tally", tally.look, TALLY_EVERY_S),
+        ):
+            looking.start()
+            open_things.callback(looking.stop)
         if vault is not None:
             imports = ImportService(writer, reader, vault, ZoneInfo(settings.console.timezone), _now_us)
             imports.start()

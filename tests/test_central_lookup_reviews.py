@@ -17,8 +17,9 @@ from sqlalchemy import update
 from central.errors import BadQuestion
 from central.lookup.revealing import reveal
 from central.lookup.reviews import LEAST_A_MONTH, sample
-from central.lookup.transparency import kept_back, quarter_of, report
+from central.lookup.transparency import quarter_of, report
 from central.lookup.words import Asked, Shown
+from central.small_counts import kept_back
 from central.store.engine import reading, writing
 from central.store.register_tables import place
 from central.store.visitor_tables import visitor_pass

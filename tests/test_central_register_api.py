@@ -211,23 +211,23 @@ def test_two_rows_of_one_human_are_merged(desk: Desk) -> None:
 
 
 def test_a_months_report_counts_and_tells_less_outside(desk: Desk) -> None:
-    for serial in range(1, 8):
+    for serial in range(1, 14):
         lives(desk, registered(desk, "王小明", serial), "101")
-    lives(desk, registered(desk, "李小红", 8), "201", "tenant")
+    lives(desk, registered(desk, "李小红", 14), "201", "tenant")
     desk.days = 1
     (east, west) = desk.here("GET", "/report", month="2026-11")
     assert (east["path"], east["category"], east["stock"], east["came"], east["left"]) == (
         "东湖小区 1 号楼",
         "resident",
-        7,
-        7,
+        13,
+        13,
         0,
     )
     assert (west["category"], west["stock"]) == ("tenant", 1)
     outside = desk.here("GET", "/report", month="2026-11", leaving=True)
     assert [(each["stock"], each["came"], each["left"]) for each in outside] == [
-        ("5", "5", "<5"),
-        ("<5", "<5", "<5"),
+        ("15", "15", "0"),
+        ("<10", "<10", "0"),
     ]
     assert desk.here("GET", "/report", month="2026-10") == []
 

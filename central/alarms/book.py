@@ -240,7 +240,7 @@ def alarms(
     limit: int = 100,
 ) -> list[Alarm]:
     """The newest first; `before`: those with lower numbers alone. Of `sites` alone."""
-    conditions = [gateway.c.site.in_(sites), _counts(now_us)]
+    conditions = [gateway.c.site.in_(sites), counts_now(now_us)]
     if unseen:
         conditions.append(alarm.c.seen_at.is_(None))
     if lasting_only:
@@ -253,7 +253,7 @@ def alarms(
 
 def one_alarm(connection: Connection, number: int, sites: Sequence[str], now_us: int) -> Alarm:
     """With its records. Raises NotThere."""
-    query = _shown().where(alarm.c.id == number, gateway.c.site.in_(sites), _counts(now_us))
+    query = _shown().where(alarm.c.id == number, gateway.c.site.in_(sites), counts_now(now_us))
     row = connection.execute(query).first()
     if row is None:
         raise NotThere("there is no such alarm")
@@ -275,7 +275,8 @@ def see_to(
     return one_alarm(connection, number, sites, now_us)
 
 
-def _counts(now_us: int) -> ColumnElement[bool]:
+def counts_now(now_us: int) -> ColumnElement[bool]:
+    """What lasted so long that it is an alarm."""
     return and_(
         alarm.c.counts_from <= now_us,
         or_(alarm.c.over_at.is_(None), alarm.c.over_at >= alarm.c.counts_from),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -13,11 +11,8 @@ from central.alarms import book, webhooks
 from central.alarms.kinds import BY_STATE, WATCHED
 from central.alarms.rules import Lasting, Rules, Walk
 from central.alarms.states import compared, found_now
-from central.errors import RowRefused, StoreUnavailable
 from central.store.engine import reading, writing
 from central.store.tables import record
-
-log = logging.getLogger(__name__)
 
 EVERY_S: Final = 0.5
 STATES_EVERY_US: Final = 10_000_000
@@ -86,35 +81,3 @@ class Watch:
                 webhooks.announce(connection, number, each, now_us)
             book.set_cursor(connection, through)
         self._noted = through
-
-
-class WatchService:
-    """Looks again and again in a thread of its own, until `stop`."""
-
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        begun = told = False
-        while not self._stopping.is_set():
-            try:
-                if not begun:
-                    self._watch.begin()
-                    begun = True
-                while self._watch.look() and not self._stopping.is_set():
-                    continue
-                told = False
-            except (StoreUnavailable, RowRefused) as error:
-                if not told:
-                    log.warning("alarms: %s; looked at again when the database answers", error)
-                told = True
-            self._stopping.wait(EVERY_S)

@@ -47,10 +47,15 @@ class Views:
         self.now_us = now_us
         self._language = settings.language
         self._zone = ZoneInfo(settings.timezone)
+        self._catalogues = load_catalogues()
         self._environments = {
             language: self._environment(language, catalogue)
-            for language, catalogue in load_catalogues().items()
+            for language, catalogue in self._catalogues.items()
         }
+
+    def said_in(self, language: str | None) -> Callable[[str], str]:
+        """For what is no page: texts in the language that was asked for."""
+        return self._catalogues[language or self._language].gettext
 
     def render(self, language: str | None, template: str, values: Mapping[str, Any]) -> str:
         environment = self._environments[language or self._language]

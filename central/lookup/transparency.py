@@ -17,18 +17,13 @@ from sqlalchemy import Connection, func, select
 from central.errors import BadQuestion
 from central.lookup.audit import facts_of
 from central.lookup.words import Asked, Basis, Happened, Purpose
+from central.small_counts import Count, alone, kept_back
 from central.store.identity_tables import deletion_certificate
 from central.store.lookup_tables import look_up_event
 from central.times import micros
 
-SMALLEST: Final = 10
-"""A smaller count is kept back: who is meant could be guessed."""
-
 FIRST_YEAR: Final = 2020
 LAST_YEAR: Final = 2100
-
-Count = int | None
-"""None: fewer than SMALLEST and not none; or kept back so that another one cannot be worked out."""
 
 _ROLES: Final = ("officer",)
 _QUARTERS: Final = 4
@@ -94,33 +89,15 @@ def report(connection: Connection, community: int, from_us: int, until_us: int) 
         community=community,
         from_us=from_us,
         until_us=until_us,
-        look_ups=_alone(look_ups),
+        look_ups=alone(look_ups),
         by_purpose=kept_back(asked["purpose"]),
         by_basis=kept_back(asked["basis"]),
         by_question=kept_back(asked["question"]),
         by_role=kept_back(asked["role"]),
-        emergencies=_alone(emergencies),
-        acts={kind: _alone(count) for kind, count in kinds.items()},
+        emergencies=alone(emergencies),
+        acts={kind: alone(count) for kind, count in kinds.items()},
         deletions=connection.execute(gone).scalar_one(),
     )
-
-
-def kept_back(counts: Mapping[str, int]) -> dict[str, Count]:
-    """Parts of a whole that is told. What is kept back of it is never one part alone, and together at least
-    SMALLEST: else the whole minus the others would say it."""
-    ordered = sorted((count, name) for name, count in counts.items() if count)
-    hidden: list[tuple[int, str]] = [each for each in ordered if each[0] < SMALLEST]
-    if hidden:
-        for each in ordered[len(hidden) :]:
-            if len(hidden) > 1 and sum(count for count, _ in hidden) >= SMALLEST:
-                break
-            hidden.append(each)
-    names = {name for _, name in hidden}
-    return {name: None if name in names else count for name, count in counts.items()}
-
-
-def _alone(count: int) -> Count:
-    return None if 0 < count < SMALLEST else count
 
 
 _PUBLIC: Final[frozenset[str]] = frozenset(

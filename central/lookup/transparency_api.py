@@ -13,8 +13,9 @@ from central.accounts.who import Role, Who
 from central.errors import NotThere
 from central.lookup import transparency
 from central.lookup.service import LookUps
-from central.lookup.transparency import FIRST_YEAR, LAST_YEAR, SMALLEST, Count, Report
+from central.lookup.transparency import FIRST_YEAR, LAST_YEAR, Report
 from central.problems import RESPONSES, documented
+from central.small_counts import SMALLEST, Count
 from central.times import utc_text
 
 READERS = (Role.SUPERVISOR, Role.APPROVER, Role.OFFICER, Role.WORKER, Role.RESIDENT)

@@ -75,7 +75,7 @@ def router(office: Office) -> APIRouter:
         month: Annotated[str, Query(pattern=r"^(19|20|21)\d\d-(0[1-9]|1[0-2])$", examples=["2026-11"])],
         leaving: Annotated[bool, Query(description="for somebody outside the community")] = False,  # noqa: FBT002  FastAPI passes it by name
     ) -> list[CountOut]:
-        """What leaves the community says `<5` of every count under five and rounds the others to fives."""
+        """What leaves the community says `<10` of counts from one to nine and rounds the others to fives."""
         from_us, until_us = office.month(date.fromisoformat(f"{month}-01"))
 
         def asked(db: Connection) -> list[CountOut]:

@@ -1,6 +1,6 @@
 """Stock and flow (人来登记、人走注销): how many live in each building, came and left, by category.
 
-Reads only. Numbers, never names. What leaves the community is coarser still: nothing under five is told, and
+Reads only. Numbers, never names. What leaves the community is coarser still: nothing under ten is told, and
 the rest is rounded to fives, so that two reports laid side by side give nobody away.
 """
 
@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from central.register.words import CATEGORY_OF, PlaceKind, Relation
+from central.small_counts import SMALLEST, rounded
 from central.store.register_tables import person, place, residency
-
-FEWEST: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Count:
 def stock_and_flow(connection: Connection, community: int, from_us: int, until_us: int) -> list[Count]:
     """By buildings in their order, then categories. Somebody with two homes in a building is one; who moves
     within it neither comes nor leaves."""
-    building_of = _buildings(connection, community)
+    building_of = buildings_of(connection, community)
     before: dict[tuple[int | None, str], set[int]] = defaultdict(set)
     after: dict[tuple[int | None, str], set[int]] = defaultdict(set)
     came: dict[tuple[int | None, str], set[int]] = defaultdict(set)
@@ -59,9 +58,8 @@ def stock_and_flow(connection: Connection, community: int, from_us: int, until_u
 
 
 def as_told_outside(count: int) -> str:
-    if count < FEWEST:
-        return f"<{FEWEST}"
-    return str(FEWEST * ((count + FEWEST // 2) // FEWEST))
+    told = rounded(count)
+    return f"<{SMALLEST}" if told is None else str(told)
 
 
 def _residencies(community: int, from_us: int, until_us: int) -> Any:
@@ -79,7 +77,7 @@ def _residencies(community: int, from_us: int, until_us: int) -> Any:
     )
 
 
-def _buildings(connection: Connection, community: int) -> Mapping[int, int | None]:
+def buildings_of(connection: Connection, community: int) -> Mapping[int, int | None]:
     """Of each place, in the order of the buildings: the building that it lies in."""
     asked = select(place.c.id, place.c.parent_id, place.c.kind).where(place.c.community_id == community)
     rows = connection.execute(asked.order_by(place.c.sort_key, place.c.id)).all()

@@ -29,6 +29,12 @@ Whole = BigInteger().with_variant(Integer(), "sqlite")
 NO_PLACE: Final = 0
 """In `finding`: no epoch or sequence number; NULLs would defeat the unique key."""
 
+OF_COVERAGE: Final = (
+    "kind IN ('gateway_started', 'gateway_stopped', 'reader_lost', 'reader_restored', 'records_lost')"
+)
+"""Records that say whether a door could record. Whoever asks for them says it in these words: only then is
+the index known to hold all of them."""
+
 metadata = MetaData()
 
 gateway = Table(
@@ -99,6 +105,7 @@ def _for_look_ups() -> list[Index]:
         "record_unregistered": (("gateway_id", "at"), let_in_unknown),
         "record_denied": (("gateway_id", "at"), "kind = 'access_denied'"),
         "record_released": (("gateway_id", "at"), "kind = 'remote_release'"),
+        "record_of_coverage": (("gateway_id", "at"), OF_COVERAGE),
     }
     return [
         Index(name, *columns, sqlite_where=text(rows), postgresql_where=text(rows))

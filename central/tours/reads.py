@@ -132,5 +132,7 @@ def _gateways(connection: Connection, points: Sequence[Point]) -> dict[tuple[str
 def _rows(connection: Connection, points: Sequence[Point]) -> Sequence[Any]:
     """Whole rows of `gateway`."""
     names = {(each.site, each.gateway) for each in points}
+    if not names:
+        return []
     here = or_(*(and_(gateway.c.site == site, gateway.c.name == name) for site, name in sorted(names)))
-    return connection.execute(select(gateway).where(here)).all() if names else []
+    return connection.execute(select(gateway).where(here)).all()

@@ -11,24 +11,9 @@ from central.console.centre import Centre
 from central.console.forms import status_of
 from central.console.guard import page_for
 from central.console.pages.homes.sentences import BEGINNINGS, KNOWN
-from central.errors import BadQuestion, CentralError, NotThere
-from central.register.communities import Community, communities
+from central.errors import BadQuestion, CentralError
 
 Worker = Annotated[Who, page_for(Role.WORKER)]
-
-
-async def mine(centre: Centre, who: Who) -> list[Community]:
-    return await centre.questions.ask(lambda db: communities(db, who.communities))
-
-
-async def chosen(centre: Centre, who: Who, community: int | None) -> tuple[Community, list[Community]]:
-    """The community that was asked for, or the first one; beside it all that this worker may choose from.
-    Raises NotThere for somebody who works in none, or not in that one."""
-    all_mine = await mine(centre, who)
-    for each in all_mine:
-        if community in {None, each.id}:
-            return each, all_mine
-    raise NotThere("no such community")
 
 
 def told(error: CentralError) -> dict[str, Any]:

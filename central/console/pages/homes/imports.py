@@ -13,8 +13,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from central.accounts.who import Who
 from central.console.centre import Centre
+from central.console.chosen import CommunityAsked, chosen
 from central.console.forms import RowId, Text, led_to, reason_of
-from central.console.pages.homes.common import Worker, chosen, show
+from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import IMPORT_STATES, OUTCOMES, WORDS
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash
@@ -42,7 +43,7 @@ def _bringing(pages: APIRouter, centre: Centre) -> None:
     @pages.get("/homes/imports", response_class=HTMLResponse, summary="Imports, and a file to bring")
     async def imports_page(
         who: Worker,
-        community: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+        community: CommunityAsked = None,
         lang: Language = None,
     ) -> HTMLResponse:
         return await _all(centre, who, lang, community)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
 from central.accounts.who import Who
 from central.console.centre import Centre
+from central.console.chosen import CommunityAsked, chosen
 from central.console.forms import RowId, Text, day_of, led_to, reason_of
-from central.console.pages.homes.common import Worker, chosen, show
+from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash
@@ -29,7 +30,7 @@ def router(centre: Centre) -> APIRouter:
     @pages.get("/homes/leases", response_class=HTMLResponse, summary="Leases, those to ask about first")
     async def leases_page(
         who: Worker,
-        community: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+        community: CommunityAsked = None,
         lang: Language = None,
     ) -> HTMLResponse:
         return await shown(who, community, lang)

@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 
 from central.accounts.who import Who
 from central.console.centre import Centre
+from central.console.chosen import chosen
 from central.console.forms import Text, led_to
-from central.console.pages.homes.common import Worker, chosen, show
+from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, select
 
 from central.accounts.who import Who
 from central.console.centre import Centre
+from central.console.chosen import CommunityAsked, chosen
 from central.console.forms import RowId, day_of, today
-from central.console.pages.homes.common import Worker, chosen, show
+from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.views import Language
 from central.errors import BadQuestion
@@ -47,7 +48,7 @@ def router(centre: Centre) -> APIRouter:
     @pages.get("/homes", response_class=HTMLResponse, summary="The community's places")
     async def homes_page(
         who: Worker,
-        community: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+        community: CommunityAsked = None,
         lang: Language = None,
     ) -> HTMLResponse:
         here, all_mine = await chosen(centre, who, community)

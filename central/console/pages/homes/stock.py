@@ -10,8 +10,9 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
 from central.console.centre import Centre
+from central.console.chosen import CommunityAsked, chosen
 from central.console.forms import today
-from central.console.pages.homes.common import Worker, chosen, show
+from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.views import Language
 from central.register.place_tree import path_text, paths
@@ -28,7 +29,7 @@ def router(centre: Centre) -> APIRouter:
     async def stock_page(
         who: Worker,
         month: Annotated[str, Query(pattern=r"^((19|20|21)\d\d-(0[1-9]|1[0-2]))?$")] = "",
-        community: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+        community: CommunityAsked = None,
         lang: Language = None,
     ) -> HTMLResponse:
         here, all_mine = await chosen(centre, who, community)

@@ -1,0 +1,86 @@
+"""The tally: counts who is let in, by door and hour, behind what arrives.
+
+A month of records is millions; a report adds up a few thousand counts instead. Numbers alone: a count says
+of nobody that they were there.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Row, func, insert, literal_column, or_, select, text, update
+
+from central.store.count_tables import entry_count, entry_tally
+from central.store.engine import reading, writing
+from central.store.tables import record
+from messages.model import Direction, Kind
+
+EVERY_S: Final = 20.0
+HOUR_US: Final = 3_600_000_000
+MOST_RECORDS: Final = 20_000
+"""Counted in one go: a backlog of months must not become one transaction."""
+
+_ONE: Final = 1
+
+_ADD: Final = text(f"""
+    INSERT INTO {entry_count.name} (gateway_id, hour_at, door, entries)
+    VALUES (:gateway_id, :hour_at, :door, :entries)
+    ON CONFLICT (gateway_id, hour_at, door)
+    DO UPDATE SET entries = {entry_count.name}.entries + excluded.entries
+""")  # noqa: S608  our own names
+
+
+class Tally:
+    """One look at a time. Keeps nothing that the database does not, but for how far it may count."""
+
+    def __init__(self, writer: Engine, reader: Engine) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._settled = 0
+
+    def look(self) -> bool:
+        """Whether there is more to count now. Raises StoreUnavailable, RowRefused: then nothing was counted.
+
+        Counts up to what was there at the look before: with several ingest workers a record may be committed
+        after one with a higher number.
+        """
+        with reading(self._reader) as connection:
+            newest = connection.execute(select(func.max(record.c.id))).scalar() or 0
+            first = connection.execute(select(entry_tally.c.record_id)).scalar() or 0
+            through = min(self._settled, first + MOST_RECORDS)
+            counts = _counted(connection, first, through) if through > first else []
+        if through > first:
+            self._note(first, through, counts)
+        more = through < self._settled
+        if not more:
+            self._settled = newest
+        return more
+
+    def _note(self, first: int, through: int, counts: list[dict[str, Any]]) -> None:
+        """Nothing, where another process has counted these meanwhile. Raises RowRefused, where it was quicker
+        with the very first ones."""
+        with writing(self._writer) as connection:
+            mine = update(entry_tally).where(entry_tally.c.record_id == first).values(record_id=through)
+            noted = connection.execute(mine).rowcount
+            if not noted and first == 0:
+                noted = connection.execute(insert(entry_tally).values(id=_ONE, record_id=through)).rowcount
+            if noted and counts:
+                connection.execute(_ADD, counts)
+
+
+def _counted(connection: Connection, first: int, through: int) -> list[dict[str, Any]]:
+    columns = record.c
+    hour = columns.at - columns.at % literal_column(str(HOUR_US))  # the same text wherever it stands
+    query = (
+        select(columns.gateway_id, hour.label("hour_at"), columns.door, func.count().label("entries"))
+        .where(
+            columns.id > first,
+            columns.id <= through,
+            columns.kind == Kind.ACCESS_GRANTED,
+            columns.door.is_not(None),
+            or_(columns.direction.is_(None), columns.direction != Direction.OUT),
+        )
+        .group_by(columns.gateway_id, hour, columns.door)
+    )
+    rows: list[Row[Any]] = list(connection.execute(query))
+    return [dict(row._mapping) for row in rows]
