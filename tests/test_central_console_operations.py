@@ -153,3 +153,22 @@ def test_what_cannot_be_tried_is_told(
     answer = operator.post("/operations/rules", data=rule | changes)
     assert answer.status_code == status
     assert why in answer.text
+
+
+def test_each_door_shows_when_it_could_not_record_and_why(filled: Filled, operator: httpx.Client) -> None:
+    chain = Chain(GATEWAY)
+    nothing = {"credential": None, "holder": None, "reason": None, "door": None, "reader": None}
+    at = {"door": "unit-1", "reader": "unit-1"}
+    for hours, kind, more in (
+        (20, Kind.GATEWAY_STARTED, {}),
+        (10, Kind.READER_LOST, at),
+        (5, Kind.READER_RESTORED, at),
+    ):
+        chain.grow(1, **{**nothing, **more, "kind": kind, "at": NOW_US - hours * 3_600_000_000})
+    filled.take(chain.block(), online(chain.head(), at_us=NOW_US), gateway=GATEWAY)
+    page = operator.get("/operations/coverage?days=1").text
+    assert "1 / 2" in page, "the garage could record all of the time"
+    assert "75.0 %" in page
+    assert "1 gap" in page
+    assert "reader lost 5 h" in " ".join(page.split())
+    assert operator.get("/operations/coverage?days=99").status_code == 422

@@ -226,3 +226,17 @@ def test_every_word_has_its_sentence() -> None:
     said = " ".join(file.read_text(encoding="utf-8") for file in Path(lookup.__file__).parent.glob("*.py"))
     for text in (*reviews.WHY, *asker.KNOWN):
         assert text in said, text
+
+
+def test_the_public_report_tells_a_quarter_that_is_over_and_no_small_count(district: District) -> None:
+    district.asks()
+    officer = district.of(OFFICER)
+    path = "/oversight/transparency"
+    assert officer.get(f"{path}?quarter=2026-Q4").status_code == 422
+    assert "2026-Q3" in officer.get(path).text, "the last one that is over"
+    district.estate.now_us += 100 * DAY_US
+    page = officer.get(path).text
+    assert "2026-Q4" in page
+    assert re.search(r"<strong>(<span[^>]*>)?&lt;10", page)
+    assert "2027-Q1" not in page, "that one is not over"
+    assert officer.get(f"{path}?community={district.estate.community + 1}").status_code == 404

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Depends, Query, Request
 from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
-from central.console import words
+from central.console import charts, words
 from central.console.catalogue import LANGUAGES, Catalogue, load_catalogues
 from central.console.frame import frame_of
 from central.settings import ConsolePart
@@ -94,6 +94,9 @@ class Views:
             "question_words": _words(catalogue, words.QUESTIONS),
             "act_words": _words(catalogue, words.ACTS),
             "field_words": _words(catalogue, words.FIELDS),
+            "why_words": _words(catalogue, words.WHYS),
+            "covered": words.COVERED,
+            "charts": charts,
             "pairs": lambda values, said: [(value, said(value)) for value in values],
             "frame_of": frame_of,
             "time": lambda at_us: f"{local(at_us, self._zone):%H:%M:%S}",
@@ -113,6 +116,6 @@ def _loader() -> BaseLoader:
     )
 
 
-def _words(catalogue: Catalogue, known: Mapping[str, str]) -> Callable[[str], str]:
+def _words(catalogue: Catalogue, known: Mapping[Any, str]) -> Callable[[str], str]:
     """What the code has no sentence for is shown as it is."""
     return lambda word: catalogue.gettext(known.get(word, word))

@@ -73,6 +73,19 @@ def find_by_card(connection: Connection, vault: Vault, community: int, number: s
     return _masked_all(connection, vault, community, [person.c.id.in_(owners)], MAX_FOUND)
 
 
+def found_by_any(connection: Connection, vault: Vault, community: int, asked: str) -> list[MaskedPerson]:
+    """Whom a text means, be it a card, a number, a telephone number or a name: all of one, never a part."""
+    if not asked:
+        raise BadQuestion("text", "ask by a number, a name or a telephone number")
+    every = [
+        *find_by_card(connection, vault, community, asked),
+        *find_people(connection, vault, community, number=asked),
+        *find_people(connection, vault, community, phone=asked),
+        *find_people(connection, vault, community, name=asked),
+    ]
+    return list({each.id: each for each in every}.values())
+
+
 def person_of_holder(connection: Connection, community: int, reference: str, at_us: int) -> int | None:
     """Whom a record's `holder` was at the time of the record: the id of the row that counts, or None."""
     mine = (holder.c.reference == reference) & (holder.c.community_id == community)

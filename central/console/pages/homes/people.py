@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query
@@ -18,7 +17,7 @@ from central.console.pages.homes.sentences import WORDS
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash
 from central.register import people
-from central.register.people_found import MaskedPerson, find_by_card, find_people
+from central.register.people_found import MaskedPerson, found_by_any
 from central.register.place_tree import path_text, paths
 from central.register.residencies import lived_where
 from central.register.words import Category, DocumentType
@@ -93,21 +92,9 @@ def router(centre: Centre) -> APIRouter:
 
 def _found(centre: Centre, db: Connection, community: int, asked: str) -> list[tuple[MaskedPerson, str]]:
     """Whom the text means, whatever it is, and where they live. Nothing is found by a part of it."""
-    if not asked:
-        raise BadQuestion("text", "ask by a number, a name or a telephone number")
-    vault = centre.office.vault
-    ways: tuple[Callable[[], list[MaskedPerson]], ...] = (
-        lambda: find_by_card(db, vault, community, asked),
-        lambda: find_people(db, vault, community, number=asked),
-        lambda: find_people(db, vault, community, phone=asked),
-        lambda: find_people(db, vault, community, name=asked),
-    )
-    people_found: dict[int, MaskedPerson] = {}
-    for way in ways:
-        people_found |= {each.id: each for each in way()}
     now_us = centre.now_us()
     rows = []
-    for each in people_found.values():
+    for each in found_by_any(db, centre.office.vault, community, asked):
         lasting = [
             home
             for home in lived_where(db, community, each.id)

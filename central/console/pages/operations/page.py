@@ -6,7 +6,15 @@ from fastapi import APIRouter
 
 from central.accounts.who import Role
 from central.console.centre import Centre
-from central.console.pages.operations import alarms, commands, fleet, one_gateway, rules, settings
+from central.console.pages.operations import (
+    alarms,
+    commands,
+    coverage,
+    fleet,
+    one_gateway,
+    rules,
+    settings,
+)
 from central.console.registry import Page, Section
 from central.console.words import N_
 
@@ -14,6 +22,7 @@ _LOOK = frozenset({Role.OPERATOR, Role.INSTALLER, Role.SUPERVISOR})
 
 PAGES = [
     Page("gateways", "/operations", N_("Gateways"), Section.OPERATIONS, _LOOK, 10),
+    Page("coverage", "/operations/coverage", N_("Coverage"), Section.OPERATIONS, _LOOK, 15),
     Page("alarms", "/operations/alarms", N_("Alarms"), Section.OPERATIONS, _LOOK, 20),
     Page(
         "commands",
@@ -33,6 +42,7 @@ def router(centre: Centre) -> APIRouter:
     for each in (
         alarms,
         rules,
+        coverage,
         commands,
         settings,
         fleet,

@@ -6,9 +6,10 @@ from fastapi import APIRouter
 
 from central.accounts.who import Role
 from central.console.centre import Centre
-from central.console.pages.oversight import approvals, deletions, register, reviews
+from central.console.pages.oversight import approvals, deletions, register, reviews, transparency
 from central.console.registry import Page, Section
 from central.console.words import N_
+from central.lookup.transparency_api import READERS
 
 _APPROVER, _SUPERVISOR = frozenset({Role.APPROVER}), frozenset({Role.SUPERVISOR})
 
@@ -17,11 +18,19 @@ PAGES = [
     Page("reviews", "/oversight/reviews", N_("Reviews"), Section.OVERSIGHT, _SUPERVISOR, 20),
     Page("look-up-register", "/oversight/register", N_("Every look-up"), Section.OVERSIGHT, _SUPERVISOR, 30),
     Page("deletions", "/oversight/deletions", N_("Deletions"), Section.OVERSIGHT, _SUPERVISOR, 40),
+    Page(
+        "transparency",
+        "/oversight/transparency",
+        N_("Public report"),
+        Section.OVERSIGHT,
+        frozenset(READERS),
+        50,
+    ),
 ]
 
 
 def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
-    for each in (approvals, reviews, register, deletions):
+    for each in (approvals, reviews, register, deletions, transparency):
         pages.include_router(each.router(centre))
     return pages

@@ -14,12 +14,11 @@ from central.console.centre import Centre
 from central.console.chosen import CommunityAsked, chosen
 from central.console.forms import today
 from central.console.guard import page_for
-from central.console.pages.reports import charts
-from central.console.pages.reports.words import DOOR_KEY, ROUND_KEY, ROUNDS, TAKEN, WHYS
+from central.console.pages.reports.words import ROUND_KEY, ROUNDS, TAKEN
 from central.console.pages.reports.workbook import sheets_of, written
 from central.console.registry import Page, Section
 from central.console.views import Language
-from central.console.words import N_
+from central.console.words import N_, WHYS
 from central.reports.month import Report, Span, report_of
 from central.small_counts import SMALLEST
 
@@ -62,8 +61,8 @@ def router(centre: Centre) -> APIRouter:
         values |= {"month": f"{span.first:%Y-%m}", "after": f"{span.end:%Y-%m}"}
         values |= {"before": f"{span.first - timedelta(days=1):%Y-%m}", "smallest": SMALLEST}
         values |= {"doors": doors, "whole": [each for each in doors if each.recorded == 1.0]}
-        values |= {"charts": charts, "taken": TAKEN, "whys": WHYS, "most": MOST_DOORS}
-        values |= {"tours": _tours(report), "round_key": ROUND_KEY, "door_key": DOOR_KEY}
+        values |= {"taken": TAKEN, "whys": list(WHYS), "most": MOST_DOORS}
+        values |= {"tours": _tours(report), "round_key": ROUND_KEY}
         return centre.show(who, lang, "reports/month.html", "month", **values)
 
     @pages.get("/reports/workbook", summary="The same as a workbook")

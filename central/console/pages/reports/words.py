@@ -1,11 +1,10 @@
-"""What the report says of tours and of doors, in English; `N_` marks it to be translated."""
+"""What the report says of tours and alarms, in English; `N_` marks it to be translated."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from central.console.words import N_
-from central.fleet.coverage import Why
 from central.tours.words import RoundState
 
 NO_BUILDING: Final = N_("Gates and doors of no building")
@@ -27,17 +26,7 @@ ROUND_KEY: Final = (
     (N_("some or all points missed"), "bad"),
     (N_("not known yet"), "quiet"),
 )
-DOOR_KEY: Final = ((N_("could record"), "good"), (N_("could not"), "bad"), (N_("not known"), "warn"))
 """What the colours mean."""
-
-WHYS: Final[dict[Why, tuple[str, str]]] = {
-    Why.LOST: (N_("records lost"), "bad"),
-    Why.STOPPED: (N_("gateway stopped"), "bad"),
-    Why.READER: (N_("reader lost"), "bad"),
-    Why.SILENT: (N_("gateway went without a word"), "warn"),
-    Why.AWAITED: (N_("records still to come"), "warn"),
-}
-"""Why a door could not record, or why that is not known."""
 
 TAKEN: Final = (
     (N_("within 5 minutes"), "good"),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from central.alarms.response import Response
-from central.console.pages.reports.words import NO_BUILDING, ROUNDS, TAKEN, WHYS
-from central.console.words import ALARMS, N_
+from central.console.pages.reports.words import NO_BUILDING, ROUNDS, TAKEN
+from central.console.words import ALARMS, N_, WHYS
 from central.fleet.coverage import DoorCoverage, Why
 from central.reports.entries import HOURS
 from central.reports.month import Report
@@ -89,7 +89,7 @@ def _doors(report: Report, say: Say) -> Sheet:
         N_("Gateway"),
         N_("Door"),
         N_("could record, %"),
-        *(f"{say(said)}, %" for said, _ in WHYS.values()),
+        *(f"{say(said)}, %" for said in WHYS.values()),
     )
     rows: list[list[Cell]] = [
         [each.gateway_label, each.label, *(_percent(each, why) for why in (None, *WHYS))]

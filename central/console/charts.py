@@ -6,10 +6,11 @@ beside the numbers that it is drawn from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from central.fleet.coverage import UNKNOWN, Span, Why
 from central.small_counts import Count
 
 WHOLE: Final = 100.0
@@ -65,3 +66,25 @@ def busiest(hours: Sequence[Count]) -> int | None:
     """The hour in which most was told; None where nothing was."""
     told = [(count, -hour) for hour, count in enumerate(hours) if count]
     return -max(told)[1] if told else None
+
+
+def tone_of(why: Why | None) -> str:
+    return "good" if why is None else "warn" if why in UNKNOWN else "bad"
+
+
+def laid_along(spans: Sequence[Span], from_us: int, until_us: int) -> list[Part]:
+    """A door's time along a strip that goes from one moment to the other."""
+    whole = until_us - from_us
+    return [
+        Part(
+            round(WHOLE * (each.from_us - from_us) / whole, 3),
+            round(WHOLE * each.long_us / whole, 3),
+            tone_of(each.why),
+        )
+        for each in spans
+    ]
+
+
+def key_of(tones: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What the tones mean, for the macro `key`."""
+    return [(text, tone) for tone, text in tones.items()]

@@ -1,0 +1,51 @@
+"""The last days of each door: when it could record, when not and why, and when that is not known."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse
+from sqlalchemy import Connection, select
+
+from central.accounts.book import sites_of
+from central.accounts.who import Role, Who
+from central.console.centre import Centre
+from central.console.guard import page_for
+from central.console.views import Language
+from central.fleet.coverage import DoorCoverage, coverage
+from central.store.tables import gateway
+
+Looking = Annotated[Who, page_for(Role.OPERATOR, Role.INSTALLER, Role.SUPERVISOR)]
+DAYS: Final = (1, 7, 31)
+MOST_GAPS: Final = 20
+"""Of a door, the newest ones; its share counts all of them."""
+_DAY_US: Final = 86_400_000_000
+
+
+def router(centre: Centre) -> APIRouter:
+    pages = APIRouter()
+
+    @pages.get("/operations/coverage", response_class=HTMLResponse, summary="Coverage of each door")
+    async def coverage_page(
+        who: Looking, days: Annotated[int, Query(ge=1, le=31)] = 7, lang: Language = None
+    ) -> HTMLResponse:
+        now_us = centre.now_us()
+        from_us = now_us - days * _DAY_US
+        found = await centre.questions.ask(lambda db: _doors(db, who, from_us, now_us))
+        gateways: dict[tuple[str, str], list[DoorCoverage]] = {}
+        for each in found:
+            gateways.setdefault((each.site, each.gateway), []).append(each)
+        known = [each.recorded for each in found if each.recorded is not None]
+        values: dict[str, Any] = {"gateways": gateways, "days": days, "choices": DAYS, "most": MOST_GAPS}
+        values |= {"from_us": from_us, "until_us": now_us, "known": len(known)}
+        values["whole"] = sum(each == 1.0 for each in known)
+        return centre.show(who, lang, "operations/coverage.html", "coverage", **values)
+
+    return pages
+
+
+def _doors(db: Connection, who: Who, from_us: int, now_us: int) -> list[DoorCoverage]:
+    here = select(gateway).where(gateway.c.site.in_(sites_of(db, who.communities)))
+    rows = db.execute(here.order_by(gateway.c.site, gateway.c.name)).all()
+    return coverage(db, rows, from_us, now_us, now_us)
