@@ -1,4 +1,4 @@
-"""Guard tours in the console: points, routes and plans on one page, and rounds that are told without people."""
+"""Guard tours in the console: points, routes, plans on one page, and rounds that are told without people."""
 
 from collections.abc import Iterator
 from pathlib import Path
