@@ -11,7 +11,7 @@ from database_support import new_database
 from register_support import EAST, GATE, SITE, WEST, Estate, an_estate
 from sqlalchemy import Engine, event, select
 
-from central.fleet.coverage import DoorCoverage, Span, Why, coverage, laid_out
+from central.fleet.coverage import DoorCoverage, Gap, Span, coverage, laid_out
 from central.ingest.intake import examine, take_in
 from central.reports.entries import Entries, entries_of
 from central.reports.tally import Tally
@@ -129,19 +129,19 @@ def test_a_door_s_time_is_what_starts_readers_and_missing_records_say(house: Hou
     told = [(span.from_us, span.why) for span in front.spans]
     assert told == [
         (at(0), None),
-        (at(2), Why.READER),
+        (at(2), Gap.READER),
         (at(3), None),
-        (at(5), Why.STOPPED),
+        (at(5), Gap.STOPPED),
         (at(6), None),
-        (at(7), Why.SILENT),
+        (at(7), Gap.SILENT),
         (at(9), None),
-        (at(10), Why.LOST),
-        (at(11), Why.AWAITED),
+        (at(10), Gap.LOST),
+        (at(11), Gap.AWAITED),
         (at(12), None),
-        (at(13), Why.AWAITED),
+        (at(13), Gap.AWAITED),
     ]
     assert (front.known_us, front.blind_us, front.unknown_us) == (14 * HOUR_US, 3 * HOUR_US, 4 * HOUR_US)
-    assert Why.READER not in {span.why for span in roof.spans}, "its own reader answered"
+    assert Gap.READER not in {span.why for span in roof.spans}, "its own reader answered"
 
 
 def test_a_reader_that_was_lost_before_is_lost_until_it_is_found_and_a_door_begins_with_its_gateway(
@@ -153,7 +153,7 @@ def test_a_reader_that_was_lost_before_is_lost_until_it_is_found_and_a_door_begi
     house.happens(WEST, 6, kind=Kind.READER_RESTORED, **lost)
     house.delivers(WEST, 1, None, online(house.chains[WEST].head(), at_us=at(12)))
     [door] = house.covered(hours=12, now=12)
-    assert [(span.from_us, span.why) for span in door.spans] == [(at(0), Why.READER), (at(6), None)]
+    assert [(span.from_us, span.why) for span in door.spans] == [(at(0), Gap.READER), (at(6), None)]
     assert door.recorded == pytest.approx(0.5)
     with reading(house.reader) as connection:
         rows = connection.execute(select(gateway)).all()
@@ -162,14 +162,14 @@ def test_a_reader_that_was_lost_before_is_lost_until_it_is_found_and_a_door_begi
 
 
 def test_of_two_reasons_at_once_the_stronger_one_counts() -> None:
-    flaws = [Span(10, 40, Why.AWAITED), Span(20, 30, Why.LOST), Span(90, 200, Why.READER)]
+    flaws = [Span(10, 40, Gap.AWAITED), Span(20, 30, Gap.LOST), Span(90, 200, Gap.READER)]
     assert laid_out(flaws, 0, 100) == [
         Span(0, 10, None),
-        Span(10, 20, Why.AWAITED),
-        Span(20, 30, Why.LOST),
-        Span(30, 40, Why.AWAITED),
+        Span(10, 20, Gap.AWAITED),
+        Span(20, 30, Gap.LOST),
+        Span(30, 40, Gap.AWAITED),
         Span(40, 90, None),
-        Span(90, 100, Why.READER),
+        Span(90, 100, Gap.READER),
     ]
 
 

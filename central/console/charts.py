@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from central.fleet.coverage import UNKNOWN, Span, Why
+from central.fleet.coverage import UNKNOWN, Gap, Span
 from central.small_counts import Count
 
 WHOLE: Final = 100.0
@@ -68,7 +68,7 @@ def busiest(hours: Sequence[Count]) -> int | None:
     return -max(told)[1] if told else None
 
 
-def tone_of(why: Why | None) -> str:
+def tone_of(why: Gap | None) -> str:
     return "good" if why is None else "warn" if why in UNKNOWN else "bad"
 
 

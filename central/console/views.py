@@ -94,7 +94,7 @@ class Views:
             "question_words": _words(catalogue, words.QUESTIONS),
             "act_words": _words(catalogue, words.ACTS),
             "field_words": _words(catalogue, words.FIELDS),
-            "why_words": _words(catalogue, words.WHYS),
+            "gap_words": _words(catalogue, words.GAPS),
             "covered": words.COVERED,
             "charts": charts,
             "pairs": lambda values, said: [(value, said(value)) for value in values],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from central.accounts.events import AccountEvent
 from central.alarms.kinds import AlarmKind, Urgency
 from central.fleet.commanding import Standing
-from central.fleet.coverage import Why
+from central.fleet.coverage import Gap
 from central.lookup.words import Act, Asked, Basis, Purpose, Shown
 from messages.commands import Action, Why
 from messages.model import Kind, Reason
@@ -316,11 +316,11 @@ FIELDS: dict[str, str] = {
 COVERED: dict[str, str] = {"good": N_("could record"), "bad": N_("could not"), "warn": N_("not known")}
 """What the tones of a door's time mean."""
 
-WHYS: dict[Why, str] = {
-    Why.LOST: N_("records lost"),
-    Why.STOPPED: KINDS[Kind.GATEWAY_STOPPED],
-    Why.READER: KINDS[Kind.READER_LOST],
-    Why.SILENT: N_("gateway went without a word"),
-    Why.AWAITED: N_("records still to come"),
+GAPS: dict[Gap, str] = {
+    Gap.LOST: N_("records lost"),
+    Gap.STOPPED: KINDS[Kind.GATEWAY_STOPPED],
+    Gap.READER: KINDS[Kind.READER_LOST],
+    Gap.SILENT: N_("gateway went without a word"),
+    Gap.AWAITED: N_("records still to come"),
 }
 """Why a door could not record, or why that is not known."""

@@ -26,7 +26,7 @@ MOST_BEFORE: Final = 500
 """Records before the time among which is looked for how things stood when it began."""
 
 
-class Why(StrEnum):
+class Gap(StrEnum):
     """Why a door's time is not covered, the strongest first: of two at once the first one counts."""
 
     LOST = "lost"  # records of that time are lost for good
@@ -36,7 +36,7 @@ class Why(StrEnum):
     AWAITED = "awaited"  # records are still to come
 
 
-UNKNOWN: Final = frozenset({Why.SILENT, Why.AWAITED})
+UNKNOWN: Final = frozenset({Gap.SILENT, Gap.AWAITED})
 """It may have recorded all the same."""
 
 
@@ -46,7 +46,7 @@ class Span:
 
     from_us: int
     until_us: int
-    why: Why | None
+    why: Gap | None
 
     @property
     def long_us(self) -> int:
@@ -68,7 +68,7 @@ class DoorCoverage:
     def known_us(self) -> int:
         return sum(each.long_us for each in self.spans)
 
-    def long_us(self, *whys: Why | None) -> int:
+    def long_us(self, *whys: Gap | None) -> int:
         return sum(each.long_us for each in self.spans if each.why in whys)
 
     @property
@@ -78,7 +78,7 @@ class DoorCoverage:
 
     @property
     def blind_us(self) -> int:
-        return self.long_us(*(why for why in Why if why not in UNKNOWN))
+        return self.long_us(*(why for why in Gap if why not in UNKNOWN))
 
     @property
     def unknown_us(self) -> int:
@@ -107,7 +107,7 @@ def _of_gateway(
     told = _told(connection, number, from_us, until_us) if from_us < until_us else []
     shared = [*_of_starts(connection, number, told), *_of_missing(connection, number, known, until_us)]
     if not known.online and row.state_at is not None and until_us - row.state_at > HEARD_US:
-        shared.append(Span(row.state_at, until_us, Why.AWAITED))
+        shared.append(Span(row.state_at, until_us, Gap.AWAITED))
     by_reader = _of_readers(told, until_us)
     for door in known.doors:
         mine = [span for reader in door.readers for span in by_reader.get(reader, ())]
@@ -120,7 +120,7 @@ def laid_out(flaws: Iterable[Span], from_us: int, until_us: int) -> list[Span]:
     flaws = [each for each in flaws if each.from_us < until_us and each.until_us > from_us]
     edges = {from_us, until_us, *(at for each in flaws for at in (each.from_us, each.until_us))}
     within = sorted(at for at in edges if from_us <= at <= until_us)
-    strength = list(Why)
+    strength = list(Gap)
     found: list[Span] = []
     for begin, end in pairwise(within):
         whys = [each.why for each in flaws if each.from_us <= begin and each.until_us >= end and each.why]
@@ -156,13 +156,13 @@ def _of_readers(told: Sequence[Row[Any]], until_us: int) -> dict[str, list[Span]
             case Kind.READER_LOST if row.reader:
                 lost.setdefault(row.reader, row.at)
             case Kind.READER_RESTORED if row.reader in lost:
-                found[row.reader].append(Span(lost.pop(row.reader), row.at, Why.READER))
+                found[row.reader].append(Span(lost.pop(row.reader), row.at, Gap.READER))
             case Kind.GATEWAY_STARTED:
                 for reader, since_us in lost.items():
-                    found[reader].append(Span(since_us, row.at, Why.READER))
+                    found[reader].append(Span(since_us, row.at, Gap.READER))
                 lost.clear()
     for reader, since_us in lost.items():
-        found[reader].append(Span(since_us, until_us, Why.READER))
+        found[reader].append(Span(since_us, until_us, Gap.READER))
     return found
 
 
@@ -172,12 +172,12 @@ def _of_starts(connection: Connection, number: int, told: Sequence[Row[Any]]) ->
         if row.kind == Kind.GATEWAY_STARTED:
             before = _beside(connection, number, row.epoch, row.seq, earlier=True)
             if before is not None and before.at < row.at:
-                why = Why.STOPPED if before.kind == Kind.GATEWAY_STOPPED else Why.SILENT
+                why = Gap.STOPPED if before.kind == Kind.GATEWAY_STOPPED else Gap.SILENT
                 yield Span(before.at, row.at, why)
         elif row.kind == Kind.RECORDS_LOST:
             after = _beside(connection, number, row.epoch, row.seq, earlier=False)
             if after is not None and after.at > row.at:
-                yield Span(row.at, after.at, Why.LOST)
+                yield Span(row.at, after.at, Gap.LOST)
 
 
 def _of_missing(connection: Connection, number: int, known: Completeness, until_us: int) -> Iterator[Span]:
@@ -186,7 +186,7 @@ def _of_missing(connection: Connection, number: int, known: Completeness, until_
         after = _beside(connection, number, hole.epoch, hole.last, earlier=False)
         if before is not None:
             end_us = until_us if after is None else after.at
-            yield Span(before.at, end_us, Why.LOST if hole.lost else Why.AWAITED)
+            yield Span(before.at, end_us, Gap.LOST if hole.lost else Gap.AWAITED)
 
 
 def _beside(connection: Connection, number: int, epoch: int, seq: int, *, earlier: bool) -> Any | None:

@@ -18,7 +18,7 @@ from central.console.pages.reports.words import ROUND_KEY, ROUNDS, TAKEN
 from central.console.pages.reports.workbook import sheets_of, written
 from central.console.registry import Page, Section
 from central.console.views import Language
-from central.console.words import N_, WHYS
+from central.console.words import GAPS, N_
 from central.reports.month import Report, Span, report_of
 from central.small_counts import SMALLEST
 
@@ -61,7 +61,7 @@ def router(centre: Centre) -> APIRouter:
         values |= {"month": f"{span.first:%Y-%m}", "after": f"{span.end:%Y-%m}"}
         values |= {"before": f"{span.first - timedelta(days=1):%Y-%m}", "smallest": SMALLEST}
         values |= {"doors": doors, "whole": [each for each in doors if each.recorded == 1.0]}
-        values |= {"taken": TAKEN, "whys": list(WHYS), "most": MOST_DOORS}
+        values |= {"taken": TAKEN, "whys": list(GAPS), "most": MOST_DOORS}
         values |= {"tours": _tours(report), "round_key": ROUND_KEY}
         return centre.show(who, lang, "reports/month.html", "month", **values)
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from central.alarms.response import Response
 from central.console.pages.reports.words import NO_BUILDING, ROUNDS, TAKEN
-from central.console.words import ALARMS, N_, WHYS
-from central.fleet.coverage import DoorCoverage, Why
+from central.console.words import ALARMS, GAPS, N_
+from central.fleet.coverage import DoorCoverage, Gap
 from central.reports.entries import HOURS
 from central.reports.month import Report
 from central.small_counts import SMALLEST, Count
@@ -89,10 +89,10 @@ def _doors(report: Report, say: Say) -> Sheet:
         N_("Gateway"),
         N_("Door"),
         N_("could record, %"),
-        *(f"{say(said)}, %" for said in WHYS.values()),
+        *(f"{say(said)}, %" for said in GAPS.values()),
     )
     rows: list[list[Cell]] = [
-        [each.gateway_label, each.label, *(_percent(each, why) for why in (None, *WHYS))]
+        [each.gateway_label, each.label, *(_percent(each, why) for why in (None, *GAPS))]
         for each in report.doors
         if each.known_us
     ]
@@ -124,7 +124,7 @@ def _kept(count: Count) -> Cell:
     return "·" if count is None else count
 
 
-def _percent(door: DoorCoverage, why: Why | None) -> float:
+def _percent(door: DoorCoverage, why: Gap | None) -> float:
     return round(100 * door.long_us(why) / door.known_us, 2)
 
 
