@@ -46,6 +46,7 @@ from central.lookup.own import Own
 from central.lookup.service import LookUps
 from central.register import api as register_api
 from central.register.office import Office
+from central.requests import api as requests_api
 from central.settings import Settings
 from central.store.changes import Changes
 from central.store.questions import Questions
@@ -138,6 +139,7 @@ def create_app(
         own_api.router(Own(look_ups), zone),
         visitors_api.router(questions, changes, desk, now_us),
         register_api.router(office),
+        requests_api.router(office),
         tours_api.router(office),
         alarms_api.router(questions, changes, now_us),
         alarms_api.rules_router(questions, changes, now_us),
