@@ -52,6 +52,7 @@ from central.store.changes import Changes
 from central.store.questions import Questions
 from central.tours import api as tours_api
 from central.visitors import api as visitors_api
+from central.visitors import own_api as own_visitors_api
 from central.visitors.passes import Desk
 
 log = logging.getLogger(__name__)
@@ -138,6 +139,7 @@ def create_app(
         transparency_api.router(look_ups),
         own_api.router(Own(look_ups), zone),
         visitors_api.router(questions, changes, desk, now_us),
+        own_visitors_api.router(questions, changes, desk, now_us),
         register_api.router(office),
         requests_api.router(office),
         tours_api.router(office),

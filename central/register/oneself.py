@@ -1,12 +1,21 @@
-"""Whose data a resident's account is about: its own person's, and nobody else's."""
+"""Whom a resident's account is about: its own person, and where that person lives."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection, select
 
 from central.accounts.who import Who
 from central.errors import NotAllowed, NotThere
+from central.register.people import same_person
+from central.register.rights import rights_end_us
+from central.register.rights_questions import Whose, residencies
+from central.register.words import Relation
 from central.store.register_tables import person
+
+_WORKS: Final = frozenset({Relation.HOUSEHOLD_HELPER, Relation.STAFF})
 
 
 def person_of(who: Who) -> int:
@@ -22,3 +31,25 @@ def community_of(connection: Connection, number: int) -> int:
     if found is None:
         raise NotThere("the register has you no longer; your community answers for it")
     return int(found)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnHome:
+    """`until_us`: when living there gives no right any more; None: no end is known."""
+
+    room: int
+    until_us: int | None
+
+
+def homes_of(connection: Connection, community: int, number: int, now_us: int) -> list[OwnHome]:
+    """Where a person lives now, each home once; not where they only work."""
+    same = list(connection.execute(same_person(number)).scalars())
+    rows = connection.execute(residencies(community, Whose([], same), now_us))
+    ends: dict[int, int | None] = {}
+    for row in rows:
+        end_us = rights_end_us(row)
+        if row.relation in _WORKS or row.from_at > now_us or (end_us is not None and end_us <= now_us):
+            continue
+        known = ends.get(row.place_id, 0)
+        ends[row.place_id] = None if known is None or end_us is None else max(known, end_us)
+    return [OwnHome(room, end_us) for room, end_us in ends.items()]

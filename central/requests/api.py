@@ -59,25 +59,28 @@ class LineOut(BaseModel):
         return cls(**_line(found, now_us))
 
 
-class RequestOut(LineOut):
-    """With what it says, for whose it is and for whoever answers it."""
+class OwnRequestOut(LineOut):
+    """One's own, with what it says."""
 
     receipt: str = Field(examples=["7K3M-Q9TX-2BHD"], description="by it the desk finds the request again")
-    person: int | None
-    given: int | None = Field(serialization_alias="pass")
     text: str
     answer: str | None
 
     @classmethod
+    def whole(cls, found: OwnRequest, texts: Texts, now_us: int) -> OwnRequestOut:
+        return cls(**_line(found, now_us), receipt=found.receipt, text=texts.asked, answer=texts.answer)
+
+
+class RequestOut(OwnRequestOut):
+    """For whoever answers it: also whose data it is about."""
+
+    person: int | None
+    given: int | None = Field(serialization_alias="pass")
+
+    @classmethod
     def whole(cls, found: OwnRequest, texts: Texts, now_us: int) -> RequestOut:
-        return cls(
-            **_line(found, now_us),
-            receipt=found.receipt,
-            person=found.person,
-            given=found.given,
-            text=texts.asked,
-            answer=texts.answer,
-        )
+        own_part = OwnRequestOut.whole(found, texts, now_us).model_dump()
+        return cls(**own_part, person=found.person, given=found.given)
 
 
 class RequestsOut(BaseModel):
@@ -115,14 +118,14 @@ def router(office: Office) -> APIRouter:
 
 def _own(api: APIRouter, office: Office) -> None:
     @api.get("/own/requests", summary="One's own requests, newest first, and their answers")
-    async def made(who: Resident) -> list[RequestOut]:
+    async def made(who: Resident) -> list[OwnRequestOut]:
         now_us = office.now_us()
-        return [RequestOut.whole(*each, now_us) for each in await own.made(office, who)]
+        return [OwnRequestOut.whole(*each, now_us) for each in await own.made(office, who)]
 
     @api.post("/own/requests", status_code=201, summary="Ask for a correction, a deletion, an explanation …")
-    async def asked(who: Resident, wanted: OwnRequestIn) -> RequestOut:
+    async def asked(who: Resident, wanted: OwnRequestIn) -> OwnRequestOut:
         found = await own.make(office, who, wanted.kind, wanted.text.get_secret_value())
-        return await _whole(office, who, found)
+        return OwnRequestOut.whole(found, await _texts(office, who, found), office.now_us())
 
 
 def _desk(api: APIRouter, office: Office) -> None:
@@ -180,8 +183,11 @@ def _oversight(api: APIRouter, office: Office) -> None:
 
 
 async def _whole(office: Office, who: Who, found: OwnRequest) -> RequestOut:
-    texts = await office.ask(who, found.community, lambda db: book.texts_of(db, office.vault, found))
-    return RequestOut.whole(found, texts, office.now_us())
+    return RequestOut.whole(found, await _texts(office, who, found), office.now_us())
+
+
+async def _texts(office: Office, who: Who, found: OwnRequest) -> Texts:
+    return await office.ask(who, found.community, lambda db: book.texts_of(db, office.vault, found))
 
 
 def _line(found: OwnRequest, now_us: int) -> dict[str, Any]:

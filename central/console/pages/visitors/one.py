@@ -48,7 +48,7 @@ def router(centre: Centre) -> APIRouter:
         def change(db: Connection) -> None:
             sites = sites_of(db, who.communities)
             until_us = until_of(centre, one_pass(db, number, sites).until_us, length)
-            extend(db, number, until_us, sites, by=f"account {who.account}", now_us=centre.now_us())
+            extend(db, number, until_us, sites, by=who.by, now_us=centre.now_us())
 
         try:
             await centre.changes.make(change)
@@ -60,7 +60,7 @@ def router(centre: Centre) -> APIRouter:
     async def revoked(who: Worker, number: RowId, lang: Language = None) -> Response:
         def change(db: Connection) -> None:
             sites = sites_of(db, who.communities)
-            revoke(db, number, sites, by=f"account {who.account}", now_us=centre.now_us())
+            revoke(db, number, sites, by=who.by, now_us=centre.now_us())
 
         try:
             await centre.changes.make(change)

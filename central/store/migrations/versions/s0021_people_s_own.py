@@ -1,4 +1,4 @@
-"""What people ask for about their own data."""
+"""What people ask for about their own data, and the passes that each of them gave."""
 
 from __future__ import annotations
 
@@ -50,3 +50,4 @@ def upgrade() -> None:
         sqlite_where=waits,
         postgresql_where=waits,
     )
+    op.create_index("visitor_pass_by_issuer", "visitor_pass", ["issued_by", "id"])
