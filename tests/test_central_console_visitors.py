@@ -198,6 +198,8 @@ def test_a_pass_goes_on_longer_or_is_taken_back(desk: httpx.Client) -> None:
     longer = desk.post("/visitors/1/extend", data={"length": "4h"}).text
     assert re.findall(r"<dd>([\d-]+ [\d:]+)</dd>", longer)[1] > until
     assert "choose how long" in desk.post("/visitors/1/extend", data={"length": "9y"}).text
+    assert "王**" not in desk.post("/visitors/1/forget").text
+    assert "nothing is kept" in desk.post("/visitors/1/forget").text
     assert "good no more" in desk.post("/visitors/1/revoke").text
     assert desk.post("/visitors/1/revoke").status_code == 409
     given(desk)

@@ -169,6 +169,13 @@ def router(questions: Questions, changes: Changes, desk: Desk | None, now_us: Ca
     async def one(number: Number, who: AtTheDesk) -> PassOut:
         return await questions.ask(lambda db: _shown(db, number, who, now_us()))
 
+    _later(api, changes, now_us)
+    return api
+
+
+def _later(api: APIRouter, changes: Changes, now_us: Callable[[], int]) -> None:
+    """What may be done with a pass once it is given."""
+
     @api.post(
         "/passes/{number}/extend",
         responses={**RESPONSES, **CLASH, **NOT_THERE},
@@ -196,7 +203,18 @@ def router(questions: Questions, changes: Changes, desk: Desk | None, now_us: Ca
 
         return await changes.make(change)
 
-    return api
+    @api.post(
+        "/passes/{number}/forget",
+        responses={**RESPONSES, **CLASH, **NOT_THERE},
+        status_code=204,
+        summary="Delete the visitor's name and telephone number; the pass stays",
+    )
+    async def forget(number: Number, who: AtTheDesk) -> None:
+        def change(db: Connection) -> None:
+            sites = sites_of(db, who.communities)
+            passes.forget_visitor(db, number, sites, by=who.by, now_us=now_us())
+
+        await changes.make(change)
 
 
 def _shown(connection: Connection, number: int, who: Who, now_us: int) -> PassOut:

@@ -220,6 +220,17 @@ def revoke(connection: Connection, number: int, sites: Sequence[str], *, by: str
     return one_pass(connection, number, sites)
 
 
+def forget_visitor(
+    connection: Connection, number: int, sites: Sequence[str], *, by: str, now_us: int
+) -> None:
+    """Name and telephone go, because somebody asked for that; the pass stays as it is. Raises NotThere, and
+    Clash where nothing is kept."""
+    if _row(connection, number, sites).sealed is None:
+        raise Clash("of whom this pass is for nothing is kept")
+    connection.execute(update(visitor_pass).where(visitor_pass.c.id == number).values(sealed=None))
+    _note(connection, number, PassEvent.NAME_FORGOTTEN, by, now_us=now_us)
+
+
 def one_pass(connection: Connection, number: int, sites: Sequence[str]) -> Pass:
     """Raises NotThere."""
     return _pass(_row(connection, number, sites))

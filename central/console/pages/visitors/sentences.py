@@ -54,6 +54,7 @@ KNOWN: Final = frozenset(
         N_("is that of the card or document, as its reader writes it"),
         N_("a QR code says itself when it ends; issue another one"),
         N_("this card is good for another visitor in that time; revoke that pass first"),
+        N_("of whom this pass is for nothing is kept"),
         N_("this pass was revoked already"),
         N_("this pass was revoked; issue another one"),
         N_("lies after the day on which your own right to this home ends"),
