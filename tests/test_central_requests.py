@@ -14,6 +14,9 @@ from sqlalchemy import Engine, select
 
 from central.accounts.who import Role, Who
 from central.identity.rotation import reseal
+from central.register.oneself import homes_of
+from central.register.people import merge_people
+from central.register.words import DocumentType
 from central.requests import book
 from central.store.register_tables import register_event
 from central.store.request_tables import own_request
@@ -123,6 +126,18 @@ def test_the_desk_takes_it_down_for_others_and_a_colleague_answers(hall: Hall) -
         hall.ask(hall.clerk, "POST", requests, {**about, **wrong}, 422)
     for foreign in ({"person": 999}, {"pass": 999}):
         hall.ask(hall.clerk, "POST", requests, {**about, **foreign}, 404)
+
+
+def test_who_was_registered_twice_has_the_requests_and_the_home_of_both_rows(hall: Hall) -> None:
+    hall.asks()
+    kept = hall.estate.person("王小明", document=DocumentType.NONE, number=None)
+    with hall.estate.desk() as desk:
+        merge_people(desk, kept, hall.person, reason="同一人")
+    assert hall.asks()["state"] == "waiting"
+    assert len(hall.ask(hall.resident, "GET", "/own/requests")) == 2
+    with hall.estate.reading() as db:
+        (home,) = homes_of(db, hall.estate.community, hall.person, hall.estate.now_us)
+    assert home.room == hall.estate.places["101"]
 
 
 def test_a_neighbour_s_are_not_shown_and_ten_that_wait_are_enough(hall: Hall) -> None:

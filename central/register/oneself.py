@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
@@ -27,10 +27,12 @@ def person_of(who: Who) -> int:
 
 def community_of(connection: Connection, number: int) -> int:
     """Of a person of the register. Raises NotThere."""
-    found = connection.execute(select(person.c.community_id).where(person.c.id == number)).scalar()
-    if found is None:
-        raise NotThere("the register has you no longer; your community answers for it")
-    return int(found)
+    return int(_row(connection, number).community_id)
+
+
+def counting(connection: Connection, number: int) -> int:
+    """The row of the register that counts, where somebody was registered twice. Raises NotThere."""
+    return int(_row(connection, number).merged_into or number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,8 @@ class OwnHome:
 
 
 def homes_of(connection: Connection, community: int, number: int, now_us: int) -> list[OwnHome]:
-    """Where a person lives now, each home once; not where they only work."""
-    same = list(connection.execute(same_person(number)).scalars())
+    """Where a person lives now, each home once; not where they only work. Raises NotThere."""
+    same = list(connection.execute(same_person(counting(connection, number))).scalars())
     rows = connection.execute(residencies(community, Whose([], same), now_us))
     ends: dict[int, int | None] = {}
     for row in rows:
@@ -53,3 +55,12 @@ def homes_of(connection: Connection, community: int, number: int, now_us: int) -
         known = ends.get(row.place_id, 0)
         ends[row.place_id] = None if known is None or end_us is None else max(known, end_us)
     return [OwnHome(room, end_us) for room, end_us in ends.items()]
+
+
+def _row(connection: Connection, number: int) -> Any:
+    columns = person.c
+    asked = select(columns.community_id, columns.merged_into).where(columns.id == number)
+    found = connection.execute(asked).one_or_none()
+    if found is None:
+        raise NotThere("the register has you no longer; your community answers for it")
+    return found

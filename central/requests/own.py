@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from central.accounts.who import Who
+from central.register.desk import Desk
 from central.register.office import Office
-from central.register.oneself import community_of, person_of
+from central.register.oneself import community_of, counting, person_of
 from central.requests import book
 from central.requests.book import OwnRequest, Texts
 from central.requests.words import RequestKind
@@ -16,9 +17,11 @@ async def make(office: Office, who: Who, kind: RequestKind, text: str) -> OwnReq
     """Raises NotAllowed, NotThere, BadQuestion, Clash."""
     number = person_of(who)
     community = await office.questions.ask(lambda db: community_of(db, number))
-    return await office.act(
-        who, community, lambda desk: book.receive(desk, kind, text, person_id=number, at_desk=False)
-    )
+
+    def change(desk: Desk) -> OwnRequest:
+        return book.receive(desk, kind, text, person_id=counting(desk.connection, number), at_desk=False)
+
+    return await office.act(who, community, change)
 
 
 async def made(office: Office, who: Who) -> list[tuple[OwnRequest, Texts]]:
@@ -26,7 +29,7 @@ async def made(office: Office, who: Who) -> list[tuple[OwnRequest, Texts]]:
     number = person_of(who)
 
     def ask(db: Connection) -> list[tuple[OwnRequest, Texts]]:
-        found = book.requests_of_person(db, community_of(db, number), number)
+        found = book.requests_of_person(db, community_of(db, number), counting(db, number))
         return [(each, book.texts_of(db, office.vault, each)) for each in found]
 
     return await office.questions.ask(ask)
