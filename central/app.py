@@ -46,11 +46,13 @@ from central.lookup.own import Own
 from central.lookup.service import LookUps
 from central.register import api as register_api
 from central.register.office import Office
+from central.requests import api as requests_api
 from central.settings import Settings
 from central.store.changes import Changes
 from central.store.questions import Questions
 from central.tours import api as tours_api
 from central.visitors import api as visitors_api
+from central.visitors import own_api as own_visitors_api
 from central.visitors.passes import Desk
 
 log = logging.getLogger(__name__)
@@ -137,7 +139,9 @@ def create_app(
         transparency_api.router(look_ups),
         own_api.router(Own(look_ups), zone),
         visitors_api.router(questions, changes, desk, now_us),
+        own_visitors_api.router(questions, changes, desk, now_us),
         register_api.router(office),
+        requests_api.router(office),
         tours_api.router(office),
         alarms_api.router(questions, changes, now_us),
         alarms_api.rules_router(questions, changes, now_us),

@@ -198,6 +198,10 @@ def test_somebody_without_a_home_is_registered_given_a_card_and_deregistered(
     twice = worker.post(f"{here}/cards", data={"number": CARD, "kind": "card_uid"})
     assert twice.status_code == 409
     assert "this card is somebody" in twice.text
+    right = {"name": "李对名", "reason": "写错一个字"}
+    assert "say why" in worker.post(f"{here}/correct", data={**right, "reason": ""}).text
+    assert "李**" in worker.post(f"{here}/correct", data=right).text
+    assert "written already" in worker.post(f"{here}/correct", data=right).text
     assert "say why" in worker.post(f"{here}/deregister", data={"reason": " "}).text
     assert "deregistered" in worker.post(f"{here}/deregister", data={"reason": "离职"}).text
 

@@ -98,6 +98,36 @@ def test_a_pass_takes_at_most_four_inputs_and_shows_its_code(console: Console) -
     assert console.complaints.said == []
 
 
+def test_a_resident_gives_a_pass_for_the_own_home_in_at_most_four_inputs_and_takes_it_back(
+    console: Console,
+) -> None:
+    with console.as_role(Role.RESIDENT, "zh", 390) as page:
+        page.goto("/own/visitors")
+        assert faults_of(page) == []
+        inputs = [page.get_by_label("维修"), page.get_by_label("密码"), page.get_by_label("至今日午夜")]
+        assert len(inputs) <= MOST_INPUTS
+        for each in inputs:
+            each.check()
+        page.get_by_role("button", name="发放").click()
+        assert re.fullmatch(r"\d{4} \d{4}", page.locator(".pin").inner_text())
+        page.goto("/own/visitors")
+        page.get_by_role("button", name="发放").click()
+        page.wait_for_url(re.compile(r"/own/visitors/\d+$"))
+        assert page.locator(".code svg").is_visible()
+        assert page.locator("h1").inner_text() == "东湖小区 2 号楼 201"
+        page.get_by_role("button", name="收回").click()
+        page.get_by_text("已收回").wait_for()
+        assert faults_of(page) == []
+        assert page.locator(".code").count() == 0
+        page.goto("/own/visitors")
+        assert page.locator(".visits li").count() == 2
+        assert faults_of(page) == []
+        refused = page.goto("/own/visitors/999")
+        assert refused is not None
+        assert refused.status == 404
+    assert [text for text in console.complaints.said if "404" not in text] == []
+
+
 def test_a_pin_is_shown_once(desk: httpx.Client) -> None:
     made = given(desk, kind="pin")
     digits = re.search(r"<strong>(\d{4}) (\d{4})</strong>", made.text)
@@ -168,6 +198,8 @@ def test_a_pass_goes_on_longer_or_is_taken_back(desk: httpx.Client) -> None:
     longer = desk.post("/visitors/1/extend", data={"length": "4h"}).text
     assert re.findall(r"<dd>([\d-]+ [\d:]+)</dd>", longer)[1] > until
     assert "choose how long" in desk.post("/visitors/1/extend", data={"length": "9y"}).text
+    assert "王**" not in desk.post("/visitors/1/forget").text
+    assert "nothing is kept" in desk.post("/visitors/1/forget").text
     assert "good no more" in desk.post("/visitors/1/revoke").text
     assert desk.post("/visitors/1/revoke").status_code == 409
     given(desk)

@@ -270,6 +270,8 @@ def test_the_desk_issues_a_pass_sees_it_and_takes_it_back(served: Served) -> Non
         "2023-11-14T23:00:00.000000Z",
     )
     assert NAME not in sent(served, "GET", f"/passes?{DAY}").text
+    forgotten = [sent(served, "POST", f"/passes/{listed['id']}/forget").status_code for _ in range(2)]
+    assert forgotten == [204, 409], "the name is deleted, and is there no more"
     gone = sent(served, "POST", f"/passes/{listed['id']}/revoke")
     assert (gone.status_code, gone.json()["state"]) == (200, "revoked")
     assert sent(served, "POST", f"/passes/{listed['id']}/revoke").status_code == 409

@@ -39,6 +39,11 @@ class Who:
         """How a record or a command names whom it is from: opaque, a word of letters and digits."""
         return f"token-{-self.account}" if self.machine else f"account-{self.account}"
 
+    @property
+    def by(self) -> str:
+        """As the database notes who did something, in words."""
+        return f"token {-self.account}" if self.machine else f"account {self.account}"
+
     def sees(self, community: int | None) -> bool:
         return community in self.communities
 

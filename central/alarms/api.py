@@ -215,7 +215,7 @@ def router(questions: Questions, changes: Changes, now_us: Callable[[], int]) ->
     async def seen(alarm: Number, asked: SeenIn, who: SeesTo) -> AlarmOut:
         def change(db: Connection) -> Alarm:
             sites = sites_of(db, who.communities)
-            found = book.see_to(db, alarm, sites, who=by_of(who), note_=asked.note.strip(), now_us=now_us())
+            found = book.see_to(db, alarm, sites, who=who.by, note_=asked.note.strip(), now_us=now_us())
             webhooks.announce_seen(db, alarm, now_us())
             return found
 
@@ -250,7 +250,7 @@ def rules_router(questions: Questions, changes: Changes, now_us: Callable[[], in
                 asked.site,
                 urgency=asked.urgency,
                 limits=asked.limits,
-                made_by=by_of(who),
+                made_by=who.by,
                 now_us=now_us(),
             )
 
@@ -304,7 +304,7 @@ def webhooks_router(questions: Questions, changes: Changes, now_us: Callable[[],
         def change(db: Connection) -> Webhook:
             _refuse_foreign(db, asked.site, who)
             return webhooks.add_webhook(
-                db, asked.site, asked.url, kinds=tuple(asked.kinds), made_by=by_of(who), now_us=now_us()
+                db, asked.site, asked.url, kinds=tuple(asked.kinds), made_by=who.by, now_us=now_us()
             )
 
         return WebhookOut.of(await changes.make(change))
@@ -327,10 +327,6 @@ def _refuse_foreign(connection: Connection, site: str, who: Who) -> None:
     """Raises NotThere. Rules for everywhere are the operator's of the installation, by the command line."""
     if site not in sites_of(connection, who.communities):
         raise NotThere("there is no such site")
-
-
-def by_of(who: Who) -> str:
-    return f"token {-who.account}" if who.machine else f"account {who.account}"
 
 
 def _moment(field: str, at: datetime) -> int:

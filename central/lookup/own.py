@@ -16,7 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from central.accounts.who import Who
-from central.errors import BadQuestion, IdentityGone, NotAllowed, NotThere
+from central.errors import BadQuestion, IdentityGone
 from central.fleet.completeness import completeness_of
 from central.identity.periods import DAY_US
 from central.identity.vault import Vault
@@ -28,6 +28,7 @@ from central.lookup.service import LookUps
 from central.lookup.states import states_of
 from central.lookup.subjects import subject_text
 from central.lookup.words import Act, Asked, Happened, Shown
+from central.register.oneself import community_of, person_of
 from central.store.lookup_tables import look_up, look_up_event, look_up_subject
 from central.store.register_tables import credential, credential_token, person, person_former, residency
 
@@ -80,7 +81,7 @@ class Own:
 
     async def entries(self, who: Who, window: Window, cursor: str | None, origin: str | None) -> OwnEntries:
         """Raises NotAllowed, BadQuestion, StoreUnavailable."""
-        number = _person_of(who)
+        number = person_of(who)
         if not 0 < window.until_us - window.from_us <= MOST_DAYS * DAY_US:
             raise BadQuestion("until", f"lies after `from`, and at most {MOST_DAYS} days after it")
         community, found = await self._look_ups.questions.ask(lambda db: _entries(db, number, window, cursor))
@@ -90,7 +91,7 @@ class Own:
 
     async def who_looked(self, who: Who, origin: str | None) -> list[Looked]:
         """Newest first. Raises NotAllowed, StoreUnavailable."""
-        number, now_us = _person_of(who), self._look_ups.now_us()
+        number, now_us = person_of(who), self._look_ups.now_us()
         community, found = await self._look_ups.questions.ask(
             lambda db: _who_looked(db, self._look_ups.vault, number, now_us)
         )
@@ -115,23 +116,10 @@ class Own:
         )
 
 
-def _person_of(who: Who) -> int:
-    if who.machine or who.person is None:
-        raise NotAllowed("only a resident reads their own entries, with an account of their own")
-    return who.person
-
-
-def _community_of(connection: Connection, number: int) -> int:
-    found = connection.execute(select(person.c.community_id).where(person.c.id == number)).scalar()
-    if found is None:
-        raise NotThere("the register has you no longer; your community answers for it")
-    return int(found)
-
-
 def _entries(
     connection: Connection, number: int, window: Window, cursor: str | None
 ) -> tuple[int, OwnEntries]:
-    community = _community_of(connection, number)
+    community = community_of(connection, number)
     after = None if cursor is None else place_of(cursor)
     same = holders.same_as(connection, number)
     held = holders.of_persons(connection, community, same, window)
@@ -154,7 +142,7 @@ def _entry(found: Found) -> Entry:
 def _who_looked(
     connection: Connection, vault: Vault | None, number: int, now_us: int
 ) -> tuple[int, list[Looked]]:
-    community = _community_of(connection, number)
+    community = community_of(connection, number)
     same = holders.same_as(connection, number)
     revealed = _revealed(connection, community, same, now_us - BACK_US)
     mine = _Mine(connection, vault, community, same)

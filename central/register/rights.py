@@ -209,7 +209,7 @@ def _humans(known: _Known, doors: _Doors, rights: list[Any], now_us: int) -> dic
     grants: dict[int, list[Grant]] = defaultdict(list)
     for row in known.residencies:
         human = row.merged_into or row.person_id
-        until = _until(row)
+        until = rights_end_us(row)
         if row.from_at <= now_us and (until is None or now_us < until):
             relations[human].add(row.relation)
         starts = known.starts.get(row.place_id, ())
@@ -305,7 +305,7 @@ def _grant(right: Any, doors: _Doors) -> Grant:
     return Grant(found, right.from_at, right.until_at, right.schedule, right.id)
 
 
-def _until(row: Any) -> int | None:
+def rights_end_us(row: Any) -> int | None:
     """When living there gives no right any more: the residency ends, or the lease with its grace."""
     if row.lease_from is None:
         return None if row.until_at is None else int(row.until_at)

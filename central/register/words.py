@@ -129,3 +129,5 @@ class RegisterAct(StrEnum):
     TOUR_GUARD_ADDED = "tour_guard_added"
     TOUR_GUARD_ENDED = "tour_guard_ended"
     TOUR_HOLIDAY_SET = "tour_holiday_set"
+    REQUEST_RECEIVED = "request_received"
+    REQUEST_ANSWERED = "request_answered"

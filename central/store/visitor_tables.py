@@ -32,6 +32,7 @@ visitor_pass = Table(
     UniqueConstraint("reference", name="visitor_pass_by_reference"),
     Index("visitor_pass_of_site", "site", "until_at"),
     Index("visitor_pass_of_room", "room_id", "from_at"),
+    Index("visitor_pass_by_issuer", "issued_by", "id"),
     sqlite_strict=True,
 )
 

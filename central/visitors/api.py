@@ -15,19 +15,19 @@ from sqlalchemy import Connection
 from central.accounts.book import sites_of
 from central.accounts.guard import requires
 from central.accounts.who import Role, Who
-from central.errors import BadQuestion, NotThere, StoreUnavailable
+from central.errors import BadQuestion, NotThere
 from central.problems import RESPONSES, documented
 from central.store.changes import Changes
 from central.store.questions import Questions
 from central.times import micros, utc_text
 from central.visitors import passes
-from central.visitors.passes import Desk, Issued, Pass, Visitor, Wanted
+from central.visitors.passes import Desk, Issued, Pass, Visitor, Wanted, the_desk
 from central.visitors.visits import states
 from central.visitors.words import PassKind, VisitReason, VisitState
 
 _SITE = r"^[a-z0-9][a-z0-9-]{0,31}$"
-_CLASH: dict[int | str, dict[str, Any]] = {409: documented("What is there does not allow it")}
-_NOT_THERE: dict[int | str, dict[str, Any]] = {404: documented("There is no such thing")}
+CLASH: dict[int | str, dict[str, Any]] = {409: documented("What is there does not allow it")}
+NOT_THERE: dict[int | str, dict[str, Any]] = {404: documented("There is no such thing")}
 
 AtTheDesk = Annotated[Who, requires(Role.WORKER)]
 Number = Annotated[int, InPath(ge=1, le=2**53)]
@@ -100,6 +100,12 @@ class IssuedOut(BaseModel):
     shown: str | None = Field(description="the digits of a PIN, the text of a QR code; null for a card")
     picture: str | None = Field(description="of the QR code, as SVG")
 
+    @classmethod
+    def of(cls, issued: Issued) -> IssuedOut:
+        shown = issued.shown
+        coded = issued.made.kind is PassKind.QR and shown is not None
+        return cls(id=issued.made.id, shown=shown, picture=_picture(shown) if coded and shown else None)
+
 
 class PassesOut(BaseModel):
     passes: list[PassOut]
@@ -112,7 +118,7 @@ def router(questions: Questions, changes: Changes, desk: Desk | None, now_us: Ca
 
     @api.post(
         "/passes",
-        responses={**RESPONSES, **_CLASH, **_NOT_THERE},
+        responses={**RESPONSES, **CLASH, **NOT_THERE},
         status_code=201,
         summary="A pass for a visitor",
     )
@@ -121,24 +127,22 @@ def router(questions: Questions, changes: Changes, desk: Desk | None, now_us: Ca
             kind=asked.kind,
             site=asked.site,
             reason=asked.reason,
-            from_us=_moment("from", asked.from_),
-            until_us=_moment("until", asked.until),
+            from_us=moment("from", asked.from_),
+            until_us=moment("until", asked.until),
             doors=tuple(asked.doors),
             uses=asked.uses,
             room=asked.room,
             number=_plain(asked.number),
         )
         visitor = Visitor(_plain(asked.visitor_name) or "", _plain(asked.visitor_phone) or "")
-        there = _there(desk)
+        there = the_desk(desk)
 
         def change(db: Connection) -> Issued:
             if asked.site not in sites_of(db, who.communities):
                 raise NotThere("there is no such site")
-            return there.issue(db, wanted, visitor, by=_by(who), now_us=now_us())
+            return there.issue(db, wanted, visitor, by=who.by, now_us=now_us())
 
-        made = await changes.make(change)
-        picture = _picture(made.shown) if asked.kind is PassKind.QR and made.shown else None
-        return IssuedOut(id=made.made.id, shown=made.shown, picture=picture)
+        return IssuedOut.of(await changes.make(change))
 
     @api.get("/passes", responses=RESPONSES, summary="Passes that are good in a window, and their visits")
     async def listed(  # noqa: PLR0917  FastAPI passes them by name
@@ -149,7 +153,7 @@ def router(questions: Questions, changes: Changes, desk: Desk | None, now_us: Ca
         before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
         limit: Annotated[int, Query(ge=1, le=passes.MAX_PAGE)] = 100,
     ) -> PassesOut:
-        window = _moment("from", from_), _moment("until", until)
+        window = moment("from", from_), moment("until", until)
 
         def ask(db: Connection) -> tuple[Sequence[Pass], Mapping[int, VisitState]]:
             sites = sites_of(db, who.communities)
@@ -161,38 +165,56 @@ def router(questions: Questions, changes: Changes, desk: Desk | None, now_us: Ca
         shown = [PassOut.of(each, by_number[each.id]) for each in page if state in (None, by_number[each.id])]
         return PassesOut(passes=shown, next_before=page[-1].id if len(found) > limit else None)
 
-    @api.get("/passes/{number}", responses={**RESPONSES, **_NOT_THERE}, summary="One pass")
+    @api.get("/passes/{number}", responses={**RESPONSES, **NOT_THERE}, summary="One pass")
     async def one(number: Number, who: AtTheDesk) -> PassOut:
         return await questions.ask(lambda db: _shown(db, number, who, now_us()))
 
+    _later(api, changes, now_us)
+    return api
+
+
+def _later(api: APIRouter, changes: Changes, now_us: Callable[[], int]) -> None:
+    """What may be done with a pass once it is given."""
+
     @api.post(
         "/passes/{number}/extend",
-        responses={**RESPONSES, **_CLASH, **_NOT_THERE},
+        responses={**RESPONSES, **CLASH, **NOT_THERE},
         summary="A later end",
     )
     async def extend(number: Number, asked: UntilIn, who: AtTheDesk) -> PassOut:
-        until_us = _moment("until", asked.until)
+        until_us = moment("until", asked.until)
 
         def change(db: Connection) -> PassOut:
             sites = sites_of(db, who.communities)
-            passes.extend(db, number, until_us, sites, by=_by(who), now_us=now_us())
+            passes.extend(db, number, until_us, sites, by=who.by, now_us=now_us())
             return _shown(db, number, who, now_us())
 
         return await changes.make(change)
 
     @api.post(
         "/passes/{number}/revoke",
-        responses={**RESPONSES, **_CLASH, **_NOT_THERE},
+        responses={**RESPONSES, **CLASH, **NOT_THERE},
         summary="From now on no door opens to it",
     )
     async def revoke(number: Number, who: AtTheDesk) -> PassOut:
         def change(db: Connection) -> PassOut:
-            passes.revoke(db, number, sites_of(db, who.communities), by=_by(who), now_us=now_us())
+            passes.revoke(db, number, sites_of(db, who.communities), by=who.by, now_us=now_us())
             return _shown(db, number, who, now_us())
 
         return await changes.make(change)
 
-    return api
+    @api.post(
+        "/passes/{number}/forget",
+        responses={**RESPONSES, **CLASH, **NOT_THERE},
+        status_code=204,
+        summary="Delete the visitor's name and telephone number; the pass stays",
+    )
+    async def forget(number: Number, who: AtTheDesk) -> None:
+        def change(db: Connection) -> None:
+            sites = sites_of(db, who.communities)
+            passes.forget_visitor(db, number, sites, by=who.by, now_us=now_us())
+
+        await changes.make(change)
 
 
 def _shown(connection: Connection, number: int, who: Who, now_us: int) -> PassOut:
@@ -200,25 +222,16 @@ def _shown(connection: Connection, number: int, who: Who, now_us: int) -> PassOu
     return PassOut.of(found, states(connection, [found], now_us)[number])
 
 
-def _there(desk: Desk | None) -> Desk:
-    if desk is None:
-        raise StoreUnavailable("no passes are issued here: the centre has no key ring, or no keys to sign")
-    return desk
-
-
 def _picture(text: str) -> str:
     return segno.make(text, error="m", mode="alphanumeric").svg_inline(scale=4, border=4)
-
-
-def _by(who: Who) -> str:
-    return f"token {-who.account}" if who.machine else f"account {who.account}"
 
 
 def _plain(said: SecretStr | None) -> str | None:
     return None if said is None else said.get_secret_value().strip()
 
 
-def _moment(field: str, at: datetime) -> int:
+def moment(field: str, at: datetime) -> int:
+    """Microseconds UTC. Raises BadQuestion."""
     try:
         return micros(at)
     except ValueError as error:

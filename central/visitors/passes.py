@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import msgpack
 from sqlalchemy import Connection, Row, insert, select, update
 
-from central.errors import BadQuestion, Clash, NotThere
+from central.errors import BadQuestion, Clash, NotThere, StoreUnavailable
 from central.identity.registers import begin_register
 from central.identity.vault import Vault
 from central.store.register_tables import place, site
@@ -179,6 +179,13 @@ class Desk:
                 return f"guest-{chance}", token, None
 
 
+def the_desk(desk: Desk | None) -> Desk:
+    """Raises StoreUnavailable."""
+    if desk is None:
+        raise StoreUnavailable("no passes are issued here: the centre has no key ring, or no keys to sign")
+    return desk
+
+
 def opened_pass(vault: Vault, community: int, number: int, sealed: bytes) -> tuple[str, str]:
     """Name and phone. Raises IdentityGone, IdentityDamaged."""
     return msgpack.decode(
@@ -213,6 +220,17 @@ def revoke(connection: Connection, number: int, sites: Sequence[str], *, by: str
     return one_pass(connection, number, sites)
 
 
+def forget_visitor(
+    connection: Connection, number: int, sites: Sequence[str], *, by: str, now_us: int
+) -> None:
+    """Name and telephone go, because somebody asked for that; the pass stays as it is. Raises NotThere, and
+    Clash where nothing is kept."""
+    if _row(connection, number, sites).sealed is None:
+        raise Clash("of whom this pass is for nothing is kept")
+    connection.execute(update(visitor_pass).where(visitor_pass.c.id == number).values(sealed=None))
+    _note(connection, number, PassEvent.NAME_FORGOTTEN, by, now_us=now_us)
+
+
 def one_pass(connection: Connection, number: int, sites: Sequence[str]) -> Pass:
     """Raises NotThere."""
     return _pass(_row(connection, number, sites))
@@ -236,6 +254,13 @@ def passes(
     if before is not None:
         here.append(visitor_pass.c.id < before)
     query = select(visitor_pass).where(*here).order_by(visitor_pass.c.id.desc()).limit(limit)
+    return [_pass(row) for row in connection.execute(query)]
+
+
+def given_by(connection: Connection, by: str, *, limit: int = MAX_PAGE) -> list[Pass]:
+    """By one account, the newest first."""
+    here = visitor_pass.c.issued_by == by
+    query = select(visitor_pass).where(here).order_by(visitor_pass.c.id.desc()).limit(limit)
     return [_pass(row) for row in connection.execute(query)]
 
 

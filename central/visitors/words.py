@@ -30,6 +30,7 @@ class PassEvent(StrEnum):
     ISSUED = "issued"
     EXTENDED = "extended"
     REVOKED = "revoked"
+    NAME_FORGOTTEN = "name_forgotten"
 
 
 class VisitState(StrEnum):

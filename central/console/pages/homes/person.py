@@ -1,4 +1,4 @@
-"""One person: homes and cards, and what can be done with them. Who it is stays masked."""
+"""One person: homes and cards, what is written wrongly, and leaving for good. Who it is stays masked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash
 from central.register.credential_life import TRANSITIONS, CredentialAct, CredentialState
 from central.register.credentials import CredentialKind, change, credentials_of, history_of, issue
-from central.register.people import deregister_person
+from central.register.people import correct_person, deregister_person
 from central.register.people_found import get_person
 from central.register.place_tree import path_text, paths
 from central.register.residencies import lived_where
@@ -74,6 +74,36 @@ def router(centre: Centre) -> APIRouter:
         except (BadQuestion, Clash) as error:
             return await shown(who, community, person, lang, error=error, at=f"card-{card}")
         return led_to(f"/homes/{community}/people/{person}#cards")
+
+    @pages.post(address + "/correct", response_class=HTMLResponse, summary="What is written wrongly")
+    async def corrected(  # noqa: PLR0917  FastAPI passes them by name
+        who: Worker,
+        community: RowId,
+        person: RowId,
+        name: Text = "",
+        document_number: Text = "",
+        phone: Text = "",
+        reason: Text = "",
+        lang: Language = None,
+    ) -> Response:
+        """What is left empty stays."""
+        try:
+            why = reason_of(reason)
+            await centre.office.act(
+                who,
+                community,
+                lambda desk: correct_person(
+                    desk,
+                    person,
+                    reason=why,
+                    name=name.strip() or None,
+                    number=document_number.strip() or None,
+                    phone=phone.strip() or None,
+                ),
+            )
+        except (BadQuestion, Clash) as error:
+            return await shown(who, community, person, lang, error=error, at="correct")
+        return led_to(f"/homes/{community}/people/{person}")
 
     @pages.post(address + "/deregister", response_class=HTMLResponse, summary="Somebody left for good")
     async def deregistered(

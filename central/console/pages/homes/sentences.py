@@ -46,6 +46,7 @@ KNOWN: Final = frozenset(
 
 BEGINNINGS: Final[dict[str, str]] = {
     "it is issued already: ": N_("this card is somebody's already"),
+    "this number is person ": N_("this number is another person's; perhaps they are registered twice"),
     "this number is registered already: ": N_("this number is registered already"),
     "nobody can be registered: ": N_("this centre has no key ring; the operator makes one"),
 }

@@ -18,7 +18,6 @@ from central.accounts.book import sites_of
 from central.accounts.who import Role, Who
 from central.alarms import book as alarms
 from central.alarms import webhooks
-from central.alarms.api import by_of
 from central.alarms.kinds import Urgency
 from central.console.centre import Centre
 from central.console.frame import first_path
@@ -136,7 +135,7 @@ def _alarms(pages: APIRouter, centre: Centre) -> None:
 
         def change(db: Connection) -> None:
             sites, now_us = sites_of(db, who.communities), centre.now_us()
-            alarms.see_to(db, alarm, sites, who=by_of(who), note_="", now_us=now_us)
+            alarms.see_to(db, alarm, sites, who=who.by, note_="", now_us=now_us)
             webhooks.announce_seen(db, alarm, now_us)
 
         with contextlib.suppress(Clash):

@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 from central.accounts.book import sites_of
 from central.accounts.who import Role, Who
 from central.alarms import book, webhooks
-from central.alarms.api import by_of
 from central.console.centre import Centre
 from central.console.forms import RowId, Text, led_to
 from central.console.guard import page_for
@@ -55,7 +54,7 @@ def router(centre: Centre) -> APIRouter:
                     db,
                     number,
                     sites,
-                    who=by_of(who),
+                    who=who.by,
                     note_=note.strip()[: book.MAX_NOTE],
                     now_us=centre.now_us(),
                 )

@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 from central.accounts.book import sites_of
 from central.accounts.who import Role, Who
 from central.alarms import book
-from central.alarms.api import by_of
 from central.alarms.back_test import Tried, try_on_the_past
 from central.alarms.kinds import BY_STATE, DEFAULT_LIMITS, AlarmKind, Urgency
 from central.alarms.rules import EVERYWHERE, Rule
@@ -104,7 +103,7 @@ def _begin(centre: Centre, db: Connection, who: Who, said: dict[str, Any], limit
         said["site"],
         urgency=said["urgency"],
         limits=limits,
-        made_by=by_of(who),
+        made_by=who.by,
         now_us=centre.now_us(),
     )
 

@@ -6,21 +6,20 @@ from typing import Annotated, Any, Final
 
 import segno
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from central.accounts.book import sites_of
 from central.accounts.who import Who
 from central.console.centre import Centre
 from central.console.pages.visitors.sentences import LENGTHS
-from central.errors import BadQuestion, StoreUnavailable
-from central.register.place_tree import ancestors, search
+from central.errors import BadQuestion
+from central.register.place_tree import search
 from central.register.words import PlaceKind
-from central.store.register_tables import door_place
 from central.times import local, micros
-from central.visitors.passes import Issued, Pass, Visitor, Wanted
+from central.visitors.passes import Issued, Pass, Visitor, Wanted, the_desk
+from central.visitors.ways import way_to
 from central.visitors.words import PassKind, VisitReason
 from messages.access_list import EVERY_DOOR
-from messages.visitor_pass import MAX_PASS_DOORS
 
 _MINUTE_US: Final = 60_000_000
 _HOUR_US: Final = 60 * _MINUTE_US
@@ -45,11 +44,7 @@ class Asked(BaseModel):
 
 async def issued(centre: Centre, who: Who, asked: Asked) -> Issued:
     """Good from now on. Raises BadQuestion, Clash, NotThere."""
-    desk = centre.desk
-    if desk is None:
-        raise StoreUnavailable("no passes are issued here: the centre has no key ring, or no keys to sign")
-    now_us = centre.now_us()
-    from_us = now_us // _MINUTE_US * _MINUTE_US
+    desk, from_us, now_us = the_desk(centre.desk), begins_us(centre), centre.now_us()
     until_us = until_of(centre, from_us, asked.length)
 
     def change(db: Connection) -> Issued:
@@ -65,9 +60,14 @@ async def issued(centre: Centre, who: Who, asked: Asked) -> Issued:
             number=asked.number.strip() or None,
         )
         visitor = Visitor(asked.name.strip())
-        return desk.issue(db, wanted, visitor, by=f"account {who.account}", now_us=now_us)
+        return desk.issue(db, wanted, visitor, by=who.by, now_us=now_us)
 
     return await centre.changes.make(change)
+
+
+def begins_us(centre: Centre) -> int:
+    """Of a pass that is good from now on."""
+    return centre.now_us() // _MINUTE_US * _MINUTE_US
 
 
 def until_of(centre: Centre, from_us: int, length: str) -> int:
@@ -98,14 +98,12 @@ def _target(db: Connection, who: Who, where: str) -> tuple[int | None, str, tupl
             raise BadQuestion("where", "name the home that the visit is for")
         return None, sites[0], (EVERY_DOOR,)
     room = _room(db, who, where)
-    doors = _doors_to(db, room)
-    if not doors:
-        if len(sites) != 1:
-            raise BadQuestion("where", "no door leads to this home yet")
-        return room, sites[0], (EVERY_DOOR,)
-    site = doors[0][0]
-    names = tuple(dict.fromkeys(name for at, name in doors if at == site))
-    return room, site, names if len(names) <= MAX_PASS_DOORS else (EVERY_DOOR,)
+    way = way_to(db, room)
+    if way is not None:
+        return room, way.site, way.doors
+    if len(sites) != 1:
+        raise BadQuestion("where", "no door leads to this home yet")
+    return room, sites[0], (EVERY_DOOR,)
 
 
 def _room(db: Connection, who: Who, where: str) -> int:
@@ -121,12 +119,3 @@ def _room(db: Connection, who: Who, where: str) -> int:
     if len(found) > 1:
         raise BadQuestion("where", "several homes are called so; write the building before it")
     return int(found[0].id)
-
-
-def _doors_to(db: Connection, room: int) -> list[tuple[str, str]]:
-    """Site and name of the doors that open for whoever lives there, the outermost first."""
-    way = ancestors(db, room)
-    there = door_place.c.place_id.in_(way) & door_place.c.until_at.is_(None)
-    asked = select(door_place).where(there, door_place.c.residents == 1).order_by(door_place.c.id)
-    rows = sorted(db.execute(asked), key=lambda row: -way.index(row.place_id))
-    return [(row.site, row.door) for row in rows]

@@ -20,7 +20,7 @@ from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash
 from central.register.person_identity import masked_name
 from central.register.place_tree import path_text, paths
-from central.visitors.passes import Pass, extend, one_pass, revoke
+from central.visitors.passes import Pass, extend, forget_visitor, one_pass, revoke
 from central.visitors.visits import states
 from central.visitors.words import VisitState
 
@@ -48,7 +48,7 @@ def router(centre: Centre) -> APIRouter:
         def change(db: Connection) -> None:
             sites = sites_of(db, who.communities)
             until_us = until_of(centre, one_pass(db, number, sites).until_us, length)
-            extend(db, number, until_us, sites, by=f"account {who.account}", now_us=centre.now_us())
+            extend(db, number, until_us, sites, by=who.by, now_us=centre.now_us())
 
         try:
             await centre.changes.make(change)
@@ -60,7 +60,19 @@ def router(centre: Centre) -> APIRouter:
     async def revoked(who: Worker, number: RowId, lang: Language = None) -> Response:
         def change(db: Connection) -> None:
             sites = sites_of(db, who.communities)
-            revoke(db, number, sites, by=f"account {who.account}", now_us=centre.now_us())
+            revoke(db, number, sites, by=who.by, now_us=centre.now_us())
+
+        try:
+            await centre.changes.make(change)
+        except Clash as error:
+            return await shown(centre, who, number, lang, error=error)
+        return led_to(f"/visitors/{number}")
+
+    @pages.post("/visitors/{number}/forget", response_class=HTMLResponse, summary="The visitor's name goes")
+    async def forgotten(who: Worker, number: RowId, lang: Language = None) -> Response:
+        def change(db: Connection) -> None:
+            sites = sites_of(db, who.communities)
+            forget_visitor(db, number, sites, by=who.by, now_us=centre.now_us())
 
         try:
             await centre.changes.make(change)

@@ -15,7 +15,7 @@ from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import day_of, led_to, status_of, today
 from central.console.guard import page_for
-from central.console.pages.visitors import one
+from central.console.pages.visitors import one, own
 from central.console.pages.visitors.giving import Asked, issued
 from central.console.pages.visitors.one import Visit, told_of, where_of
 from central.console.pages.visitors.sentences import LENGTHS, WORDS
@@ -32,7 +32,8 @@ _BACK: Final = timedelta(days=7)
 """So far back visits are shown that are overdue still."""
 
 PAGES = [
-    Page("visitors", "/visitors", N_("Visitors"), Section.VISITORS, _WORKER, pictures=("/visitors/new",))
+    Page("visitors", "/visitors", N_("Visitors"), Section.VISITORS, _WORKER, pictures=("/visitors/new",)),
+    Page("own-visitors", "/own/visitors", N_("My visitors"), Section.OWN, frozenset({Role.RESIDENT}), 15),
 ]
 Worker = Annotated[Who, page_for(Role.WORKER)]
 
@@ -82,6 +83,7 @@ def router(centre: Centre) -> APIRouter:
         return centre.show(who, lang, "visitors/new.html", "visitors", status=status, **values)
 
     pages.include_router(one.router(centre))  # after the address that begins alike
+    pages.include_router(own.router(centre))
     return pages
 
 

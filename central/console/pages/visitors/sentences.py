@@ -54,11 +54,18 @@ KNOWN: Final = frozenset(
         N_("is that of the card or document, as its reader writes it"),
         N_("a QR code says itself when it ends; issue another one"),
         N_("this card is good for another visitor in that time; revoke that pass first"),
+        N_("of whom this pass is for nothing is kept"),
         N_("this pass was revoked already"),
         N_("this pass was revoked; issue another one"),
+        N_("lies after the day on which your own right to this home ends"),
+        N_("you have several homes: say for which one"),
+        N_("this is no home of yours"),
+        N_("the register knows no home of yours now; your community answers for it"),
         N_("lies after the present end, and a month after its beginning at most"),
     ]
 )
 KNOWN_BEGINNINGS: Final[dict[str, str]] = {
+    "10 of your passes": N_("ten of your passes are good already; take one back first"),
+    "is a QR code or a PIN": N_("a visitor of yours shows a QR code or a PIN; cards are lent at the desk"),
     "is for a card that is lent": N_("a number is typed for a lent card or an identity card alone"),
 }

@@ -1,0 +1,1 @@
+"""Requests about people's own data: a resident's own, the desk's, and how many are overdue for oversight."""
