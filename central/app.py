@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
-from central import problems
+from central import api_document, problems
 from central.accounts import administration_api, passkeys_api
 from central.accounts import api as accounts_api
 from central.accounts.identify import Identify
@@ -143,7 +143,7 @@ def create_app(
         alarms_api.rules_router(questions, changes, now_us),
         alarms_api.webhooks_router(questions, changes, now_us),
     ):
-        app.include_router(each, prefix=API)
+        app.include_router(each, prefix=API, responses=problems.ALWAYS)
     centre = Centre(
         questions=questions,
         changes=changes,
@@ -199,6 +199,11 @@ class _GuardedApp(FastAPI):
             await refusal(scope, receive, guarded)
         else:
             await super().__call__(scope, receive, guarded)
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = api_document.complete(super().openapi(), self)
+        return self.openapi_schema
 
     def _is_ours(self, host: str) -> bool:
         return host.lower() == self._name or _THIS_MACHINE.fullmatch(host) is not None

@@ -6,10 +6,11 @@ An endpoint writes `who: Officer`, with `Officer = Annotated[Who, requires(Role.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 
 from central.accounts.who import Role, Who
 from central.errors import NotAllowed, ProveAgain
@@ -58,3 +59,11 @@ def requires(*roles: Role, fresh: bool = False) -> Any:
 
 def open_to_all() -> Any:
     return Depends(NoGuard())
+
+
+def guards_of(dependant: Dependant) -> Iterator[RoleGuard | NoGuard]:
+    """All that stand before an endpoint."""
+    for each in dependant.dependencies:
+        if isinstance(each.call, RoleGuard | NoGuard):
+            yield each.call
+        yield from guards_of(each)

@@ -30,7 +30,15 @@ Reader = Annotated[Who, requires(*READERS)]
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
 _EVENTS: dict[int | str, dict[str, Any]] = {
     **RESPONSES,
-    200: {"content": {"text/event-stream": {}}, "description": "one event `entry` for each"},
+    200: {
+        "content": {
+            "text/event-stream": {
+                "schema": {"type": "string"},
+                "example": 'retry: 1000\n\nid: 1042\nevent: entry\ndata: {"id":1042,"door":"gate"}\n\n',
+            }
+        },
+        "description": "one event `entry` for each",
+    },
 }
 
 
