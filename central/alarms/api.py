@@ -24,7 +24,7 @@ from central.errors import BadQuestion, NotThere
 from central.problems import RESPONSES, documented
 from central.store.changes import Changes
 from central.store.questions import Questions
-from central.times import micros, utc_text
+from central.times import Moment, micros, utc_text
 
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
 _SITE = r"^(\*|[a-z0-9][a-z0-9-]{0,31})$"
@@ -124,8 +124,8 @@ class RuleOut(BaseModel):
 
 
 class BackTestIn(RuleIn):
-    from_: Annotated[datetime, Field(alias="from", examples=["2026-11-01T00:00:00+08:00"])]
-    until: Annotated[datetime, Field(examples=["2026-11-24T00:00:00+08:00"])]
+    from_: Annotated[Moment, Field(alias="from", examples=["2026-11-01T00:00:00+08:00"])]
+    until: Annotated[Moment, Field(examples=["2026-11-24T00:00:00+08:00"])]
 
 
 class TriedOut(BaseModel):

@@ -17,7 +17,7 @@ from central.lookup.reviews import Counts, Due
 from central.lookup.rules import Asking, moment_us
 from central.lookup.service import Answer, DoorComplete
 from central.lookup.words import Act, Asked, Basis, Purpose, Shown
-from central.times import utc_text
+from central.times import Moment, utc_text
 
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
 Why = Annotated[str, Field(max_length=300, description="read by whoever reviews it; no ID number")]
@@ -36,8 +36,8 @@ class QuestionIn(_In):
     purpose: Annotated[str | None, Field(max_length=40, examples=[Purpose.MISSING_PERSON])] = None
     basis: Annotated[str | None, Field(max_length=40, examples=[Basis.PEOPLES_POLICE])] = None
     case_number: Annotated[str | None, Field(max_length=80, examples=["A-2026-17"])] = None
-    from_: Annotated[datetime | None, Field(alias="from", examples=["2026-11-23T00:00:00+08:00"])] = None
-    until: Annotated[datetime | None, Field(examples=["2026-11-24T00:00:00+08:00"])] = None
+    from_: Annotated[Moment | None, Field(alias="from", examples=["2026-11-23T00:00:00+08:00"])] = None
+    until: Annotated[Moment | None, Field(examples=["2026-11-24T00:00:00+08:00"])] = None
     site: Name | None = None
     gateway: Name | None = None
     door: Name | None = None

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from central.accounts.guard import requires
 from central.accounts.who import Role, Who
 from central.problems import RESPONSES, documented
-from central.times import utc_text
+from central.times import CalendarDay, utc_text
 
 MAX_ID: Final = 2**53
 _PRINTED: Final = r"^[^\x00-\x1f\x7f]*$"
@@ -24,7 +24,7 @@ Words = Annotated[str, Field(min_length=1, max_length=200, pattern=_PRINTED)]
 Short = Annotated[str, Field(min_length=1, max_length=64, pattern=_PRINTED)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", examples=["riverside"])]
 Day = Annotated[
-    date, Field(ge=date(1900, 1, 1), le=date(2200, 12, 31), description="by the community's own clock")
+    CalendarDay, Field(ge=date(1900, 1, 1), le=date(2200, 12, 31), description="by the community's own clock")
 ]
 
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {

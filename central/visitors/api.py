@@ -19,7 +19,7 @@ from central.errors import BadQuestion, NotThere, StoreUnavailable
 from central.problems import RESPONSES, documented
 from central.store.changes import Changes
 from central.store.questions import Questions
-from central.times import micros, utc_text
+from central.times import Moment, micros, utc_text
 from central.visitors import passes
 from central.visitors.passes import Desk, Issued, Pass, Visitor, Wanted
 from central.visitors.visits import states
@@ -41,8 +41,8 @@ class PassIn(BaseModel):
     kind: PassKind
     site: Annotated[str, Field(pattern=_SITE, examples=["riverside"])]
     reason: VisitReason
-    from_: Annotated[datetime, Field(alias="from", examples=["2026-11-26T14:00:00+08:00"])]
-    until: Annotated[datetime, Field(examples=["2026-11-26T18:00:00+08:00"])]
+    from_: Annotated[Moment, Field(alias="from", examples=["2026-11-26T14:00:00+08:00"])]
+    until: Annotated[Moment, Field(examples=["2026-11-26T18:00:00+08:00"])]
     doors: Annotated[
         list[str], Field(min_length=1, max_length=8, description="names of doors, @groups, or *")
     ] = ["*"]
@@ -58,7 +58,7 @@ class PassIn(BaseModel):
 class UntilIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    until: Annotated[datetime, Field(examples=["2026-11-26T20:00:00+08:00"])]
+    until: Annotated[Moment, Field(examples=["2026-11-26T20:00:00+08:00"])]
 
 
 class PassOut(BaseModel):
@@ -143,8 +143,8 @@ def router(questions: Questions, changes: Changes, desk: Desk | None, now_us: Ca
     @api.get("/passes", responses=RESPONSES, summary="Passes that are good in a window, and their visits")
     async def listed(  # noqa: PLR0917  FastAPI passes them by name
         who: AtTheDesk,
-        from_: Annotated[datetime, Query(alias="from", examples=["2026-11-26T00:00:00+08:00"])],
-        until: Annotated[datetime, Query(examples=["2026-11-27T00:00:00+08:00"])],
+        from_: Annotated[Moment, Query(alias="from", examples=["2026-11-26T00:00:00+08:00"])],
+        until: Annotated[Moment, Query(examples=["2026-11-27T00:00:00+08:00"])],
         state: Annotated[VisitState | None, Query(description="of this page's passes, those alone")] = None,
         before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
         limit: Annotated[int, Query(ge=1, le=passes.MAX_PAGE)] = 100,
