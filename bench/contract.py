@@ -40,10 +40,14 @@ class Findings:
     answers: Counter[str] = field(default_factory=Counter)
 
 
-def look(world: World, *, seed: int, examples: int, phases: Sequence[str]) -> Findings:
+def look(
+    world: World, *, seed: int, examples: int, phases: Sequence[str], only: str | None = None
+) -> Findings:
     """Every operation, as somebody who may call it. `examples`: how many are drawn of each; `phases` of
-    schemathesis' own."""
+    schemathesis' own; `only`: paths in which this expression is found."""
     schema = schemathesis.openapi.from_dict(world.app.openapi(), config=_config(seed, examples, phases))
+    if only is not None:
+        schema = schema.include(path_regex=only)
     schema.app = world.app
     roles = {
         (route.method, route.path): _one_of(route.roles)
@@ -115,6 +119,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--phases", nargs="+", default=["examples", "coverage", "fuzzing", "stateful"], metavar="PHASE"
     )
+    parser.add_argument("--only", help="paths in which this regular expression is found")
     asked = parser.parse_args(words)
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="liuhen-contract-")))
@@ -125,7 +130,7 @@ def main(words: Sequence[str]) -> int:
             opened.callback(server.stop)
             address = server.start("contract")
         world = opened.enter_context(a_world(address, folder))
-        found = look(world, seed=asked.seed, examples=asked.examples, phases=asked.phases)
+        found = look(world, seed=asked.seed, examples=asked.examples, phases=asked.phases, only=asked.only)
     report.show("answers", ["status", "times"], sorted(found.answers.items()))
     report.save(
         "contract",
