@@ -45,7 +45,7 @@ def look(
 ) -> Findings:
     """Every operation, as somebody who may call it. `examples`: how many are drawn of each; `phases` of
     schemathesis' own; `only`: paths in which this expression is found."""
-    schema = schemathesis.openapi.from_dict(world.app.openapi(), config=_config(seed, examples, phases))
+    schema: Any = schemathesis.openapi.from_dict(world.app.openapi(), config=_config(seed, examples, phases))
     if only is not None:
         schema = schema.include(path_regex=only)
     schema.app = world.app

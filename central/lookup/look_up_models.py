@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from central.errors import BadQuestion
+from central.given import In
 from central.lookup.acts import Waiting
 from central.lookup.case_formats import Format
 from central.lookup.holding import Hold
@@ -24,11 +25,7 @@ Why = Annotated[str, Field(max_length=300, description="read by whoever reviews 
 Name = Annotated[str, Field(pattern=_NAME)]
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class QuestionIn(_In):
+class QuestionIn(In):
     """What is missing is refused in words, and the attempt is on record."""
 
     question: Asked
@@ -68,7 +65,7 @@ class QuestionIn(_In):
         )
 
 
-class RevealIn(_In):
+class RevealIn(In):
     record: Annotated[int, Field(ge=1, le=2**62)]
     field: Shown
     why: Why
@@ -78,21 +75,21 @@ class RevealOut(BaseModel):
     value: str | None = Field(description="null: it is not known")
 
 
-class ApprovalIn(_In):
+class ApprovalIn(In):
     act: Act
     why: Why
 
 
-class DecisionIn(_In):
+class DecisionIn(In):
     agreed: bool
     why: Why
 
 
-class ExportIn(_In):
+class ExportIn(In):
     format: Format
 
 
-class HoldIn(_In):
+class HoldIn(In):
     days: Annotated[int, Field(ge=1, le=180)]
 
 
@@ -108,12 +105,12 @@ class HoldOut(BaseModel):
         return cls(hold=hold.id, until=until, records=hold.records, visitors=hold.identities)
 
 
-class ReviewIn(_In):
+class ReviewIn(In):
     explained: bool
     why: Why
 
 
-class LimitIn(_In):
+class LimitIn(In):
     community: Annotated[int, Field(ge=1, le=2**53)]
     account: Annotated[int, Field(ge=1, le=2**53)]
     an_hour: Annotated[int, Field(ge=1, le=500)]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, SecretStr
 from sqlalchemy import Connection
 
 from central.errors import BadQuestion
+from central.given import In
 from central.register import people
 from central.register.api_words import (
     ANSWERS,
@@ -16,7 +17,6 @@ from central.register.api_words import (
     CommunityId,
     Day,
     Id,
-    In,
     Made,
     Reason,
     RowId,

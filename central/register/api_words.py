@@ -6,10 +6,11 @@ from datetime import date
 from typing import Annotated, Any, Final
 
 from fastapi import Path as InPath
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from central.accounts.guard import requires
 from central.accounts.who import Role, Who
+from central.given import In
 from central.problems import RESPONSES, documented
 from central.times import CalendarDay, utc_text
 
@@ -32,10 +33,6 @@ ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     404: documented("There is no such thing in this community, or no such community for the caller"),
     409: documented("What is there does not allow it; the text says what"),
 }
-
-
-class In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class Reason(In):

@@ -9,13 +9,14 @@ from typing import Annotated, Any
 import segno
 from fastapi import APIRouter, Query
 from fastapi import Path as InPath
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 from sqlalchemy import Connection
 
 from central.accounts.book import sites_of
 from central.accounts.guard import requires
 from central.accounts.who import Role, Who
 from central.errors import BadQuestion, NotThere, StoreUnavailable
+from central.given import In
 from central.problems import RESPONSES, documented
 from central.store.changes import Changes
 from central.store.questions import Questions
@@ -33,10 +34,8 @@ AtTheDesk = Annotated[Who, requires(Role.WORKER)]
 Number = Annotated[int, InPath(ge=1, le=2**53)]
 
 
-class PassIn(BaseModel):
+class PassIn(In):
     """Asks for no more than a visit needs: a name is left out where nobody has to know it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: PassKind
     site: Annotated[str, Field(pattern=_SITE, examples=["riverside"])]
@@ -45,7 +44,7 @@ class PassIn(BaseModel):
     until: Annotated[Moment, Field(examples=["2026-11-26T18:00:00+08:00"])]
     doors: Annotated[
         list[str], Field(min_length=1, max_length=8, description="names of doors, @groups, or *")
-    ] = ["*"]
+    ] = ["*"]  # noqa: RUF012  pydantic copies it
     uses: Annotated[int, Field(ge=1, le=1_000)] | None = None
     room: Annotated[int, Field(ge=1, le=2**53)] | None = Field(None, description="whom the visit is for")
     number: SecretStr | None = Field(
@@ -55,9 +54,7 @@ class PassIn(BaseModel):
     visitor_phone: SecretStr | None = None
 
 
-class UntilIn(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class UntilIn(In):
     until: Annotated[Moment, Field(examples=["2026-11-26T20:00:00+08:00"])]
 
 
