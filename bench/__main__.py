@@ -26,6 +26,7 @@ NAMES = {
     "chaos": "everything at once: deaths, power cuts, failing disks, mad readers, jumping clocks",
     "lookups": "a person, a door's day, a room as of then among millions, cold, warm and through the API",
     "import": "50,000 people with homes and cards from a workbook into the register, on both engines",
+    "contract": "the API beside its own document: schemathesis with all checks, as somebody of each role",
     "kill": "kill -9 on gateway, broker and centre under swipes, and the oracle",
 }
 

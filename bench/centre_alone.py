@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from sqlalchemy import Engine, text
 
+from bench import limits
 from bench.broker import Broker
 from bench.postgres import Postgres
 from bench.processes import Child
@@ -119,7 +120,7 @@ class CentreAlone:
                 self._furnish(self, engine)
         finally:
             engine.dispose()
-        self.settings.write_text(_SETTINGS.format(url=self.url, broker=self.broker))
+        self.settings.write_text(_SETTINGS.format(url=self.url, broker=self.broker) + limits.IN_A_FILE)
 
 
 _SETTINGS = """\

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
 import pyotp
+from sqlalchemy import Connection
 
 from central.accounts import book, passwords, sessions, tokens
-from central.accounts.second_factor import STEP_S, sealer_of
+from central.accounts.second_factor import STEP_S, Sealer, sealer_of
 from central.accounts.who import Role
 from central.console.demo_accounts import DemoAccount
 from central.store.engine import migrate, open_writer, writing
@@ -67,24 +69,44 @@ def make_demo_accounts(database: Path, key_file: Path, shown: Path) -> None:
         with writing(engine) as connection:
             communities = [each.id for each in book.communities(connection)]
             for login, name, role, unit in DEMO_PEOPLE:
-                number, _ = book.make_account(
-                    connection,
-                    login,
-                    name=name,
-                    role=role,
-                    unit=unit,
-                    communities=communities,
-                    by="demo",
-                    now_us=now_us,
+                secret = make_person(
+                    connection, sealer, kept, (login, name, role, unit), communities, now_us=now_us
                 )
-                secret = pyotp.random_base32()
-                book.set_password(connection, number, kept, by_code=True, now_us=now_us)
-                step = now_us // 1_000_000 // STEP_S - 2  # its next code is good at once
-                book.set_second(connection, number, sealer.sealed(number, secret), step, now_us)
                 accounts.append(DemoAccount(login, name, role, _PASSWORD, secret))
     finally:
         engine.dispose()
     shown.write_bytes(msgspec.json.encode(accounts))
+
+
+def make_person(
+    connection: Connection,
+    sealer: Sealer,
+    kept: str,
+    about: tuple[str, str, Role, str],
+    communities: Collection[int],
+    *,
+    now_us: int,
+    person: int | None = None,
+) -> str:
+    """An account with password and second factor; its authenticator's secret, whose next code is good at
+    once. `kept`: the password's hash; `about`: login, name, role and unit."""
+    login, name, role, unit = about
+    number, _ = book.make_account(
+        connection,
+        login,
+        name=name,
+        role=role,
+        unit=unit,
+        communities=communities,
+        by="bench",
+        now_us=now_us,
+        person=person,
+    )
+    secret = pyotp.random_base32()
+    book.set_password(connection, number, kept, by_code=True, now_us=now_us)
+    step = now_us // 1_000_000 // STEP_S - 2
+    book.set_second(connection, number, sealer.sealed(number, secret), step, now_us)
+    return secret
 
 
 def session(database: Path, role: Role = Role.OFFICER) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
-from bench import console
+from bench import console, limits
 from bench.broker import Broker
 from bench.plan import Board, Building, Door, Plan
 from bench.processes import Child
@@ -169,7 +169,7 @@ class Estate:
         return bytes.fromhex(_secret(self.folder / "gateways" / "site.key", SITE_KEY_BYTES))
 
     def _write_settings(self) -> None:
-        centre = _CENTRE.format(plan=self.plan, broker=self.broker)
+        centre = _CENTRE.format(plan=self.plan, broker=self.broker) + limits.IN_A_FILE
         if self.plan.demo_accounts:
             centre += '\n[console]\ndemo_accounts = "demo-accounts.json"\n'
         self.centre_settings().write_text(centre)

@@ -31,6 +31,7 @@ import xlsxwriter  # type: ignore[import-untyped]
 from fastapi import Request
 from sqlalchemy import Engine, event, func, select
 
+from bench.limits import UNLIMITED
 from bench.postgres import Postgres
 from bench.report import save, show
 from bench.verdict import conclude
@@ -201,7 +202,7 @@ async def _until(client: httpx.AsyncClient, address: str, state: str) -> tuple[d
 
 def _app(reader: Engine, writer: Engine, vault: Vault, community: int) -> Any:
     app = create_app(
-        Settings.model_validate({"database": {"path": "bench"}}),
+        Settings.model_validate({"database": {"path": "bench"}, "limits": UNLIMITED}),
         reader,
         writer,
         sealer=Sealer(Key(bytes(8), INTERNATIONAL, bytes(32))),

@@ -30,6 +30,7 @@ import httpx
 from fastapi import Request
 from sqlalchemy import Connection, Engine, insert
 
+from bench.limits import UNLIMITED
 from bench.lookup_world import (
     A_ROOM,
     COMMUNITY,
@@ -258,7 +259,7 @@ def _through_api(engine: Engine, url: str, folder: Path, subjects: list[Asking])
     reader = open_reader(url)
     world = open_world(engine, folder)
     app = create_app(
-        Settings.model_validate({"database": {"path": "bench"}}),
+        Settings.model_validate({"database": {"path": "bench"}, "limits": UNLIMITED}),
         reader,
         engine,
         sealer=Sealer(Key(bytes(8), INTERNATIONAL, bytes(32))),

@@ -20,10 +20,11 @@ from sqlalchemy import Engine
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
-from central import problems
+from central import api_document, problems
 from central.accounts import administration_api, passkeys_api
 from central.accounts import api as accounts_api
 from central.accounts.identify import Identify
+from central.accounts.rates import Rates
 from central.accounts.second_factor import Sealer
 from central.accounts.sign_in import SignIn
 from central.alarms import api as alarms_api
@@ -44,6 +45,7 @@ from central.lookup import api as lookup_api
 from central.lookup import look_ups_api, own_api, transparency_api
 from central.lookup.own import Own
 from central.lookup.service import LookUps
+from central.methods import Methods
 from central.register import api as register_api
 from central.register.office import Office
 from central.requests import api as requests_api
@@ -79,7 +81,7 @@ _HEADERS = {
 _THIS_MACHINE = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 """A page from elsewhere must not reach us through a name that it made point here."""
 
-_MISDIRECTED = 421
+_NOT_SO, _MISDIRECTED = 405, 421
 
 _DESCRIPTION = """\
 Entries by door and window, how complete each gateway's records are, and whether the centre is well.
@@ -119,6 +121,12 @@ def create_app(
     sign_in = SignIn(questions, changes, sealer, now_us)
     identify = Identify(sign_in, questions, now_us)
     app.state.identify = identify
+    limits = settings.limits
+    app.state.rates = Rates(
+        an_account=limits.an_account_a_minute,
+        a_token=limits.a_token_a_minute,
+        an_address=limits.an_address_a_minute,
+    )
     views = Views(settings.console, now_us)
     demo = load_demo_accounts(settings.console.demo_accounts)
     look_ups = LookUps(changes, questions, vault, zone, now_us)
@@ -147,7 +155,7 @@ def create_app(
         alarms_api.rules_router(questions, changes, now_us),
         alarms_api.webhooks_router(questions, changes, now_us),
     ):
-        app.include_router(each, prefix=API)
+        app.include_router(each, prefix=API, responses=problems.ALWAYS)
     centre = Centre(
         questions=questions,
         changes=changes,
@@ -185,6 +193,7 @@ class _GuardedApp(FastAPI):
     def __init__(self, address: str | None, **how: Any) -> None:
         """`address`: the public one, to whose name it answers too."""
         super().__init__(**how)
+        self._methods: Methods | None = None
         self._name = None if address is None else urlsplit(address).netloc
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -201,8 +210,24 @@ class _GuardedApp(FastAPI):
                 " into [listen] address",
             )
             await refusal(scope, receive, guarded)
+        elif scope["type"] == "http" and (allowed := self._others(scope)):
+            takes = ", ".join(sorted(allowed))
+            refusal = problems.problem(_NOT_SO, f"this address takes {takes}", {"Allow": takes})
+            await refusal(scope, receive, guarded)
         else:
             await super().__call__(scope, receive, guarded)
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = api_document.complete(super().openapi(), self)
+        return self.openapi_schema
+
+    def _others(self, scope: Scope) -> frozenset[str]:
+        """The methods of an address of the API, where it does not take the one that is asked with."""
+        if self._methods is None:
+            self._methods = Methods(self, API)
+        allowed = self._methods.of(scope["path"])
+        return frozenset() if scope["method"] in allowed else allowed
 
     def _is_ours(self, host: str) -> bool:
         return host.lower() == self._name or _THIS_MACHINE.fullmatch(host) is not None

@@ -46,6 +46,14 @@ def documented(description: str) -> dict[str, Any]:
     return {"description": description, "content": {PROBLEM: {"schema": Problem.model_json_schema()}}}
 
 
+ALWAYS: dict[int | str, dict[str, Any]] = {
+    400: documented("The request cannot be read"),
+    421: documented("The centre is not called so"),
+    429: documented("Too many requests; `Retry-After` says how long to wait"),
+    500: documented("The centre has a fault of its own, or what it keeps is damaged"),
+}
+"""How every endpoint may answer."""
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
     401: documented("Nobody is known to be asking; sign in, or send a token"),
     403: documented("The caller's role does not go so far"),

@@ -107,6 +107,16 @@ class AccountsPart(_Part):
     """What second factors are sealed with; made at the first start. Keep a copy apart from the database's."""
 
 
+class LimitsPart(_Part):
+    """How often the API and the pages are asked within a minute; more is answered with 429."""
+
+    an_account_a_minute: Annotated[int, Field(strict=True, ge=10)] = 300
+    """Of one person, from all their browsers together."""
+    a_token_a_minute: Annotated[int, Field(strict=True, ge=10)] = 600
+    an_address_a_minute: Annotated[int, Field(strict=True, ge=10)] = 1_200
+    """Also of those who have not signed in. Many people may come from one office."""
+
+
 class KeysPart(_Part):
     """Made by `liuhen-central keys`; relative paths are taken from where the settings lie."""
 
@@ -144,6 +154,7 @@ class Settings(_Part):
     accounts: AccountsPart = AccountsPart()
     keys: KeysPart = KeysPart()
     identity: IdentityPart = IdentityPart()
+    limits: LimitsPart = LimitsPart()
 
 
 def load_settings(path: Path) -> Settings:

@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+import re
+from datetime import UTC, date, datetime, tzinfo
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 _MICROS = 1_000_000
+
+
+def _written(value: object) -> object:
+    """A bare number is no time: nobody could say from when it counts, and what unit."""
+    if isinstance(value, str) and not re.match(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+        raise ValueError("is written as in 2026-11-23T08:00:00+08:00")
+    if isinstance(value, int | float):
+        raise ValueError("is written as a text, as in 2026-11-23T08:00:00+08:00")  # noqa: TRY004  pydantic's way
+    return value
+
+
+def _written_day(value: object) -> object:
+    if isinstance(value, int | float) or (
+        isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII)
+    ):
+        raise ValueError("is written as in 2026-11-23")
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_written)]
+"""A time that somebody asks with; `micros` demands its offset."""
+
+CalendarDay = Annotated[date, BeforeValidator(_written_day)]
 
 
 def utc_text(at_us: int) -> str:

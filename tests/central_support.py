@@ -21,6 +21,7 @@ import httpx
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from bench import limits
 from bench.console import prepare
 from messages.acks import read_ack
 from messages.chain import GENESIS, record_hash
@@ -250,6 +251,7 @@ class Central:
         self.settings = folder / "central.toml"
         self.settings.write_text(
             f'[listen]\nport = 0\n[database]\npath = "{self.database.name}"\n[mqtt]\nport = {broker_port}\n'
+            + limits.IN_A_FILE
         )
         self.address = ""
         self._process: subprocess.Popen[str] | None = None

@@ -20,6 +20,7 @@ from database_support import new_database
 from fastapi import Request
 from sqlalchemy import Engine
 
+from bench.limits import UNLIMITED
 from central.accounts.book import make_community
 from central.accounts.second_factor import Sealer
 from central.accounts.who import Role, Who
@@ -141,6 +142,12 @@ def a_filled(folder: Path) -> Iterator[Filled]:
 SEALER = Sealer(Key(bytes(8), INTERNATIONAL, bytes(32)))
 
 
+def a_settings(**parts: object) -> Settings:
+    """Of an application whose database was opened elsewhere."""
+    nowhere = {"database": {"path": "not-opened-by-the-application"}, "limits": UNLIMITED}
+    return Settings.model_validate({**nowhere, **parts})
+
+
 def somebody(role: Role, *communities: int, account: int = 1, person: int | None = None) -> Who:
     """Has just signed in."""
     return Who(account, role, frozenset(communities), person, fresh=True)
@@ -178,10 +185,10 @@ class Served:
         signing: Ed25519PrivateKey | None = None,
         public: str | None = None,
         line: Line | None = None,
+        **parts: object,
     ) -> None:
-        """`public`: the address in its settings. `line`: to gateways."""
-        where = {"database": {"path": "not-opened-by-the-application"}, "listen": {"address": public}}
-        settings = Settings.model_validate(where)
+        """`public`: the address in its settings; `parts`: others of them. `line`: to gateways."""
+        settings = a_settings(listen={"address": public}, **parts)
         self.stopping = threading.Event()
         self.app = create_app(
             settings,

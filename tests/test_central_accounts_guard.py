@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Annotated
 
 import httpx
@@ -10,11 +11,13 @@ from fastapi import FastAPI, Request
 
 from central import problems
 from central.accounts.guard import EVERY_ROLE, open_to_all, requires
+from central.accounts.rates import Rates
 from central.accounts.who import Role, Who
 from central.errors import NotSignedIn
 
 Officer = Annotated[Who, requires(Role.OFFICER, Role.SUPERVISOR)]
 MINE, THEIRS = 7, 8
+AN_ACCOUNT, AN_ADDRESS = 3, 7
 
 
 def an_application() -> FastAPI:
@@ -25,9 +28,11 @@ def an_application() -> FastAPI:
     async def identify(request: Request) -> Who:
         if "role" not in request.headers:
             raise NotSignedIn("sign in first")
-        return Who(1, Role(request.headers["role"]), frozenset({MINE}))
+        account = int(request.headers.get("account", 1))
+        return Who(account, Role(request.headers["role"]), frozenset({MINE}), machine=account < 0)
 
     app.state.identify = identify
+    app.state.rates = Rates(an_account=AN_ACCOUNT, a_token=AN_ACCOUNT, an_address=AN_ADDRESS)
 
     @app.get("/guarded")
     async def guarded(who: Officer) -> str:
@@ -79,3 +84,34 @@ def test_an_account_sees_its_own_communities_alone() -> None:
     assert (who.sees(MINE), who.sees(THEIRS), who.sees(None)) == (True, False, False)
     assert who.only([MINE, THEIRS]) == {MINE}
     assert Who(2, Role.WORKER, frozenset()).only([MINE, THEIRS]) == set()
+
+
+def test_whoever_asks_too_often_waits_and_nobody_else_with_them() -> None:
+    """An account, a machine's token, and an address; also of those who have not signed in."""
+    app = an_application()
+
+    async def asked() -> list[list[int]]:
+        async with AsyncExitStack() as opened:
+            here, elsewhere = [
+                await opened.enter_async_context(
+                    httpx.AsyncClient(
+                        transport=httpx.ASGITransport(app=app, client=(address, 1)),
+                        base_url="http://localhost",
+                    )
+                )
+                for address in ("192.0.2.1", "192.0.2.2")
+            ]
+            mine = [await here.get("/guarded", headers={"role": "officer"}) for _ in range(AN_ACCOUNT + 1)]
+            token = {"role": "officer", "account": "-1"}
+            others = [await elsewhere.get("/guarded", headers=token) for _ in range(AN_ACCOUNT + 1)]
+            strangers = [await here.get("/open") for _ in range(AN_ADDRESS - AN_ACCOUNT)]
+            others.append(await elsewhere.get("/open"))
+        for answer in (mine[-1], others[AN_ACCOUNT], strangers[-1]):
+            assert answer.headers["content-type"] == problems.PROBLEM
+            assert 1 <= int(answer.headers["retry-after"]) <= 60
+        return [[answer.status_code for answer in answers] for answers in (mine, others, strangers)]
+
+    mine, others, strangers = asyncio.run(asked())
+    assert mine == [200] * AN_ACCOUNT + [429]
+    assert others == [200] * AN_ACCOUNT + [429, 200]
+    assert strangers == [200] * (AN_ADDRESS - AN_ACCOUNT - 1) + [429]

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from central_support import START_US
-from central_web_support import SEALER, WELL
+from central_web_support import SEALER, WELL, a_settings
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from database_support import new_database
 from fastapi import FastAPI
@@ -21,7 +21,6 @@ from central.accounts import book, sessions
 from central.accounts.matrix import Guarded, an_application, routes_of
 from central.accounts.who import Role
 from central.app import create_app
-from central.settings import Settings
 from central.store.engine import open_reader, reading, writing
 from central.store.register_tables import community, person
 from central.store.tables import gateway
@@ -40,7 +39,7 @@ def application(reader: Engine, writer: Engine, folder: Path) -> FastAPI:
     stopping = threading.Event()
     stopping.set()  # event streams end at once
     return create_app(
-        Settings.model_validate({"database": {"path": "nowhere"}}),
+        a_settings(),
         reader,
         writer,
         sealer=SEALER,

@@ -8,11 +8,11 @@ import httpx
 import pytest
 from accounts_support import PASSWORD, Town, a_town
 from central_web_support import AN_OFFICER, COMMUNITY, Served, a_filled
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from central.accounts import tokens
 from central.accounts.who import Role
-from central.store.account_tables import session
+from central.store.account_tables import account_community, session
 from central.store.engine import writing
 
 
@@ -340,3 +340,18 @@ def filled_page(tmp_path: Path) -> Iterator[Callable[[Role], str]]:
             return served.get("/").text
 
         yield page
+
+
+@pytest.mark.parametrize("ending", ["signed out", "idle", "of other places"])
+def test_a_live_feed_ends_with_the_session_and_keeps_none_alive(town: Town, ending: str) -> None:
+    browser = town.signed_in("zhou", town.account())
+    with browser.stream("GET", "/live") as feed:
+        assert feed.status_code == 200
+        if ending == "signed out":
+            browser.post("/sign-out")
+        elif ending == "idle":
+            town.passes(15 * 60)
+        else:
+            with writing(town.filled.writer) as connection:
+                connection.execute(delete(account_community))
+        assert "still here" not in feed.read().decode()

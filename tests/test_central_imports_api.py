@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from central_web_support import SEALER, WELL, somebody
+from central_web_support import SEALER, WELL, a_settings, somebody
 from fastapi import FastAPI, Request
 from imports_support import Importing, a_csv, a_row
 from register_support import a_number, copied_estate
@@ -16,7 +16,6 @@ from register_support import a_number, copied_estate
 from central.accounts.who import Role, Who
 from central.app import create_app
 from central.register.imports.reading import MAX_BYTES
-from central.settings import Settings
 from central.store.register_tables import register_event
 
 
@@ -27,7 +26,7 @@ class Page:
         self.here = here
         self.who: Who = somebody(Role.WORKER, here.estate.community)
         self.app: FastAPI = create_app(
-            Settings.model_validate({"database": {"path": "not-opened-by-the-application"}}),
+            a_settings(),
             here.estate.engine,
             here.estate.engine,
             sealer=SEALER,

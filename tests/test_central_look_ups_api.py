@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from central_support import SITE
-from central_web_support import SEALER, WELL
+from central_web_support import SEALER, WELL, a_settings
 from database_support import new_database
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -25,7 +25,6 @@ from central.accounts.who import Role, Who
 from central.app import create_app
 from central.errors import NotSignedIn
 from central.lookup.words import Happened
-from central.settings import Settings
 from central.store.account_tables import account
 from central.store.engine import reading
 from central.store.lookup_tables import look_up_event
@@ -70,7 +69,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 @lru_cache(1)
 def application(world: World) -> FastAPI:
     """The real one; who asks says so in a header."""
-    settings = Settings.model_validate({"database": {"path": "not-opened-by-the-application"}})
+    settings = a_settings()
     app = create_app(
         settings,
         world.reader,

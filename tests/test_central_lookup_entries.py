@@ -190,8 +190,9 @@ def test_the_newest_are_those_that_arrived_last_and_are_about_a_door(filled: Fil
     filled.take(chain.block(4))
     with reading(filled.reader) as connection:
         assert [entry.id for entry in newest(connection, 2, [SITE])] == [3, 2]
-        assert [entry.id for entry in arrived_after(connection, 1, 10, [SITE])] == [2, 3]
-        assert [entry.id for entry in arrived_after(connection, 1, 1, [SITE])] == [2]
+        assert [entry.id for entry in arrived_after(connection, 1, 10, [SITE], through=3)] == [2, 3]
+        assert [entry.id for entry in arrived_after(connection, 1, 1, [SITE], through=3)] == [2]
+        assert [entry.id for entry in arrived_after(connection, 1, 10, [SITE], through=2)] == [2]
         assert newest_id(connection) == 4
 
 

@@ -95,8 +95,18 @@ def test_nothing_can_be_written_from_outside(served: Served, method: str, path: 
     guarded(answer)
 
 
-def test_a_wrong_method_is_told_the_right_one(served: Served) -> None:
-    assert httpx.post(f"{served.address}/api/v1/health").headers["allow"] == "GET"
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "health", "GET"),
+        pytest.param("DELETE", "alarm-rules/back-test", "POST", id="no rule is called back-test"),
+        pytest.param("OPTIONS", "communities/1/places/2", "GET, PATCH", id="of several endpoints"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(served: Served, method: str, path: str, allowed: str) -> None:
+    answer = httpx.request(method, f"{served.address}/api/v1/{path}")
+    assert answer.headers["allow"] == allowed
+    problem_of(answer)
 
 
 @pytest.mark.parametrize("path", ["/", "/api/v1/health", "/static/liuhen.css", "/assets/htmx/htmx.min.js"])

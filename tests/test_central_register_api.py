@@ -10,13 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-from central_web_support import SEALER, WELL, somebody
+from central_web_support import SEALER, WELL, a_settings, somebody
 from fastapi import FastAPI, Request
 from register_support import DAY_US, EAST, SITE, Estate, a_number, copied_estate
 
 from central.accounts.who import Role, Who
 from central.app import create_app
-from central.settings import Settings
 
 CARD = "04A1B2C3"
 PHONE = "13800000000"
@@ -31,7 +30,7 @@ class Desk:
         self.who: Who = somebody(Role.WORKER, estate.community)
         self.seen: list[str] = []
         self.app: FastAPI = create_app(
-            Settings.model_validate({"database": {"path": "not-opened-by-the-application"}}),
+            a_settings(),
             estate.engine,
             estate.engine,
             sealer=SEALER,

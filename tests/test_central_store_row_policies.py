@@ -12,8 +12,8 @@ import httpx
 import psycopg
 import pytest
 from central_support import GATEWAY, START_US, a_block, a_chain
-from central_web_support import SEALER, WELL
-from fastapi import Request
+from central_web_support import SEALER, WELL, a_settings
+from fastapi import FastAPI, Request
 from postgres_support import Postgres
 from sqlalchemy import (
     Column,
@@ -31,11 +31,11 @@ from sqlalchemy import (
 
 from central.accounts.book import make_community
 from central.accounts.guard import NoGuard
+from central.accounts.rates import Rates
 from central.accounts.who import Role, Who
 from central.app import create_app
 from central.errors import StoreRefused, StoreUnavailable
 from central.ingest.intake import examine, take_in
-from central.settings import Settings
 from central.store.engine import migrate, open_reader, open_writer, reading, writing
 from central.store.questions import Questions
 from central.store.row_policies import FREE, apply_policies, bind, condition_of, undeclared
@@ -140,6 +140,8 @@ def test_a_question_that_names_the_other_community_gets_nothing(reader: Engine) 
 
 def test_the_web_asks_within_what_its_guard_said_and_the_next_request_within_nothing(reader: Engine) -> None:
     questions = Questions(reader)
+    app = FastAPI()
+    app.state.rates = Rates(an_account=1, a_token=1, an_address=1)
 
     async def asked(*communities: int) -> int:
         ask_within(communities)
@@ -149,7 +151,7 @@ def test_the_web_asks_within_what_its_guard_said_and_the_next_request_within_not
 
     async def open_to_all() -> int:
         ask_within({OURS})
-        await NoGuard()()
+        await NoGuard()(Request({"type": "http", "app": app, "client": ("192.0.2.1", 1)}))
         return await questions.ask(
             lambda db: db.execute(select(func.count()).select_from(record)).scalar_one()
         )
@@ -233,7 +235,7 @@ def test_two_communities_stay_apart_over_the_api_with_the_code_s_check_removed(
     for module in ("central.fleet.api", "central.lookup.api"):
         monkeypatch.setattr(f"{module}.sites_of", lambda *_: ["ours", "theirs"])
     app = create_app(
-        Settings.model_validate({"database": {"url": address}}),
+        a_settings(database={"url": address}),
         reader,
         writer,
         sealer=SEALER,

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from central_web_support import SEALER, WELL, Chain, online, somebody
+from central_web_support import SEALER, WELL, Chain, a_settings, online, somebody
 from fastapi import Request
 from register_support import EAST, GATE, SITE, Estate, copied_estate
 from sqlalchemy import select
@@ -18,7 +18,6 @@ from sqlalchemy import select
 from central.accounts.who import Role, Who
 from central.app import create_app
 from central.ingest.intake import examine, take_in
-from central.settings import Settings
 from central.store.engine import writing
 from central.store.register_tables import holder, register_event
 from messages.model import AssuranceLevel, Credential, Kind, Reason
@@ -42,7 +41,7 @@ class House:
         self.chains = {name: Chain(name) for name in (EAST, GATE)}
         self.sent = dict.fromkeys(self.chains, 0)
         self.app = create_app(
-            Settings.model_validate({"database": {"path": "not-opened-by-the-application"}}),
+            a_settings(),
             estate.engine,
             estate.engine,
             sealer=SEALER,

@@ -16,9 +16,10 @@ from central.accounts import book, tokens
 from central.accounts.book import Account
 from central.accounts.events import AccountEvent, events
 from central.accounts.guard import requires
-from central.accounts.models import CLASH, NOT_THERE, In
+from central.accounts.models import CLASH, NOT_THERE
 from central.accounts.who import Role, Who
 from central.errors import NotThere
+from central.given import In
 from central.problems import RESPONSES
 from central.store.changes import Changes
 from central.store.questions import Questions

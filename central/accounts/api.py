@@ -10,10 +10,11 @@ from pydantic import BaseModel, Field, SecretStr
 from central.accounts import book
 from central.accounts.guard import EVERY_ROLE, open_to_all, requires
 from central.accounts.identify import Identify, address_of, forget, keep, refuse_foreign
-from central.accounts.models import CLASH, TOO_OFTEN, In, Secret
+from central.accounts.models import CLASH, TOO_OFTEN, Secret
 from central.accounts.sessions import Session
 from central.accounts.sign_in import SignIn
 from central.accounts.who import Role, Who
+from central.given import In
 from central.problems import RESPONSES
 
 

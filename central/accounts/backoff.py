@@ -9,7 +9,7 @@ import time
 from hashlib import sha256
 from typing import Final
 
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
@@ -23,30 +23,48 @@ _BEGUN: Final = RateLimitItemPerMinute(100, 15)
 """What costs us a row though nobody is known to be asking."""
 
 
-class Backoff:
-    """`refuse_if_too_often` before a try, `failed` after one that was wrong."""
+class Counter:
+    """What was done within a while, in memory."""
 
     def __init__(self) -> None:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
+    def hit(self, item: RateLimitItem, key: str, text: str) -> None:
+        """Counts this one. Raises TooOften where there were as many already."""
+        if not self._limiter.hit(item, key):
+            raise self._too_often(item, key, text)
+
+    def note(self, item: RateLimitItem, key: str) -> None:
+        self._limiter.hit(item, key)
+
+    def test(self, item: RateLimitItem, key: str, text: str) -> None:
+        """Counts nothing. Raises TooOften."""
+        if not self._limiter.test(item, key):
+            raise self._too_often(item, key, text)
+
+    def _too_often(self, item: RateLimitItem, key: str, text: str) -> TooOften:
+        reset_s = self._limiter.get_window_stats(item, key).reset_time
+        return TooOften(text, max(1, round(reset_s - time.time())))
+
+
+class Backoff:
+    """`refuse_if_too_often` before a try, `failed` after one that was wrong."""
+
+    def __init__(self) -> None:
+        self._counter = Counter()
+
     def refuse_if_too_often(self, who: str, address: str) -> None:
         """Raises TooOften. `who`: a login or an account's number, whether there is such a one or not."""
         for item, key in _keys(who, address):
-            if not self._limiter.test(item, key):
-                raise self._too_often(item, key, "too many wrong tries; wait before the next one")
+            self._counter.test(item, key, "too many wrong tries; wait before the next one")
 
     def refuse_if_too_many_begun(self, address: str) -> None:
         """Counts this one. Raises TooOften."""
-        if not self._limiter.hit(_BEGUN, f"begun {address}"):
-            raise self._too_often(_BEGUN, f"begun {address}", "too many begun and not finished; wait")
+        self._counter.hit(_BEGUN, f"begun {address}", "too many begun and not finished; wait")
 
     def failed(self, who: str, address: str) -> None:
         for item, key in _keys(who, address):
-            self._limiter.hit(item, key)
-
-    def _too_often(self, item: RateLimitItemPerMinute, key: str, text: str) -> TooOften:
-        reset_s = self._limiter.get_window_stats(item, key).reset_time
-        return TooOften(text, max(1, round(reset_s - time.time())))
+            self._counter.note(item, key)
 
 
 def _keys(who: str, address: str) -> tuple[tuple[RateLimitItemPerMinute, str], ...]:

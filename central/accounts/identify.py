@@ -45,7 +45,7 @@ class Identify:
         if token is None:
             raise NotSignedIn("sign in first")
         refuse_foreign(request)
-        return await self.sign_in.session(token)
+        return await self.sign_in.session(token, noted=not getattr(request.state, "looks_on", False))
 
 
 def refuse_foreign(request: Request) -> None:

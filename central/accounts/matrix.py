@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 from sqlalchemy import create_engine
 
-from central.accounts.guard import NoGuard, RoleGuard
+from central.accounts.guard import RoleGuard, guards_of
 from central.accounts.second_factor import Sealer
 from central.accounts.who import Role
 from central.app import create_app
@@ -75,7 +74,7 @@ def an_application() -> FastAPI:
 
 
 def _of_route(route: APIRoute, path: str) -> Iterator[Guarded]:
-    guards = list(_guards_of(route.dependant))
+    guards = list(guards_of(route.dependant))
     if not guards:
         raise Unguarded(f"{path}: write requires(...) or open_to_all()")
     named = [guard for guard in guards if isinstance(guard, RoleGuard)]
@@ -83,13 +82,6 @@ def _of_route(route: APIRoute, path: str) -> Iterator[Guarded]:
     fresh = any(guard.fresh for guard in named)
     for method in sorted(route.methods or ()):
         yield Guarded(method, path, roles, fresh, route.summary or "", route)
-
-
-def _guards_of(dependant: Dependant) -> Iterator[RoleGuard | NoGuard]:
-    for each in dependant.dependencies:
-        if isinstance(each.call, RoleGuard | NoGuard):
-            yield each.call
-        yield from _guards_of(each)
 
 
 # --- the page --------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from central.problems import documented
 
@@ -15,7 +15,3 @@ TOO_OFTEN: dict[int | str, dict[str, Any]] = {
 }
 CLASH: dict[int | str, dict[str, Any]] = {409: documented("What is there does not allow it")}
 NOT_THERE: dict[int | str, dict[str, Any]] = {404: documented("There is no such thing")}
-
-
-class In(BaseModel):
-    model_config = ConfigDict(extra="forbid")

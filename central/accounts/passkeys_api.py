@@ -13,12 +13,13 @@ from central.accounts import passkey_book, passkeys
 from central.accounts.api import Anybody, Half, JustProved, NextOut
 from central.accounts.guard import open_to_all
 from central.accounts.identify import address_of, keep, refuse_foreign
-from central.accounts.models import CLASH, NOT_THERE, TOO_OFTEN, In
+from central.accounts.models import CLASH, NOT_THERE, TOO_OFTEN
 from central.accounts.passkey_sign_in import PasskeySignIn
 from central.accounts.passkeys import Site
 from central.accounts.sessions import Session
 from central.accounts.sign_in import SignIn
 from central.errors import Clash, NotSignedIn
+from central.given import In
 from central.problems import RESPONSES
 from central.times import utc_text
 

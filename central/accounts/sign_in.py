@@ -134,11 +134,11 @@ class SignIn:
             lambda db: book.set_password(db, row.id, kept, by_code=False, now_us=self.now_us())
         )
 
-    async def session(self, token: str) -> Session:
-        """Raises NotSignedIn. Notes that it is in use."""
+    async def session(self, token: str, *, noted: bool = True) -> Session:
+        """Raises NotSignedIn. `noted`: that it is in use, so that it goes on."""
         now_us = self.now_us()
         found = await self.questions.ask(lambda db: sessions.find_session(db, token, now_us))
-        if now_us - found.used_us >= sessions.USED_EVERY_US:
+        if noted and now_us - found.used_us >= sessions.USED_EVERY_US:
             await self.changes.make(lambda db: sessions.used(db, found.id, now_us))
         return found
 

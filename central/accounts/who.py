@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Role(StrEnum):
@@ -18,6 +19,10 @@ class Role(StrEnum):
     OPERATOR = "operator"  # watches gateways, sends settings and commands; sees no people
     ADMINISTRATOR = "administrator"  # accounts, roles, scopes; can ask nothing about anybody
     RESIDENT = "resident"  # their own home, guests and entries
+
+
+MACHINES_ROLES: Final = frozenset({Role.OFFICER, Role.OPERATOR, Role.INSTALLER})
+"""Those of tokens: none that gets to a person."""
 
 
 @dataclass(frozen=True, slots=True)

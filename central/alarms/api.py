@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi import Path as InPath
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from central.accounts.book import sites_of
@@ -21,10 +21,11 @@ from central.alarms.kinds import AlarmKind, Urgency
 from central.alarms.rules import EVERYWHERE, Rule
 from central.alarms.webhooks import Webhook
 from central.errors import BadQuestion, NotThere
+from central.given import In
 from central.problems import RESPONSES, documented
 from central.store.changes import Changes
 from central.store.questions import Questions
-from central.times import micros, utc_text
+from central.times import Moment, micros, utc_text
 
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
 _SITE = r"^(\*|[a-z0-9][a-z0-9-]{0,31})$"
@@ -40,10 +41,6 @@ Limits = Annotated[
     dict[str, Annotated[int, Field(ge=0, le=book.MAX_LIMIT)]],
     Field(max_length=8, description="names and numbers as `kinds` lists them", examples=[{"after_s": 60}]),
 ]
-
-
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class RecordOut(BaseModel):
@@ -100,15 +97,15 @@ class AlarmsOut(BaseModel):
     next_before: int | None = Field(description="pass it as `before` for the next page; null: this was all")
 
 
-class SeenIn(_In):
+class SeenIn(In):
     note: Annotated[str, Field(max_length=book.MAX_NOTE, description="what was found or done; no names")] = ""
 
 
-class RuleIn(_In):
+class RuleIn(In):
     kind: AlarmKind
     site: Annotated[str, Field(pattern=_SITE, examples=["riverside"])]
     urgency: Urgency | None = Field(None, description="null: the usual one")
-    limits: Limits = {}
+    limits: Limits = {}  # noqa: RUF012  pydantic copies it
 
 
 class RuleOut(BaseModel):
@@ -124,8 +121,8 @@ class RuleOut(BaseModel):
 
 
 class BackTestIn(RuleIn):
-    from_: Annotated[datetime, Field(alias="from", examples=["2026-11-01T00:00:00+08:00"])]
-    until: Annotated[datetime, Field(examples=["2026-11-24T00:00:00+08:00"])]
+    from_: Annotated[Moment, Field(alias="from", examples=["2026-11-01T00:00:00+08:00"])]
+    until: Annotated[Moment, Field(examples=["2026-11-24T00:00:00+08:00"])]
 
 
 class TriedOut(BaseModel):
@@ -158,10 +155,10 @@ class BackTestOut(BaseModel):
         return cls(alarms=len(tried.alarms), records=tried.records, first=first)
 
 
-class WebhookIn(_In):
+class WebhookIn(In):
     site: Annotated[str, Field(pattern=_NAME, examples=["riverside"])]
     url: Annotated[str, Field(max_length=webhooks.MAX_URL, examples=["https://desk.example/alarms"])]
-    kinds: Annotated[list[AlarmKind], Field(max_length=len(AlarmKind), description="empty: all")] = []
+    kinds: Annotated[list[AlarmKind], Field(max_length=len(AlarmKind), description="empty: all")] = []  # noqa: RUF012
 
 
 class WebhookOut(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from fastapi import Path as InPath
@@ -121,6 +121,23 @@ class Health(BaseModel):
     records_stored: int = Field(description="since this process started")
 
 
+_NOT_READY: dict[str, Any] = {
+    "model": Health,
+    "description": "Records cannot be taken in just now",
+    "content": {
+        "application/json": {
+            "example": {
+                "ready": False,
+                "broker_connected": False,
+                "database": "ok",
+                "waiting_messages": 0,
+                "records_stored": 120_000,
+            }
+        }
+    },
+}
+
+
 def router(questions: Questions, ingest_status: Callable[[], IngestStatus]) -> APIRouter:
     api = APIRouter(tags=["gateways"])
 
@@ -141,7 +158,7 @@ def router(questions: Questions, ingest_status: Callable[[], IngestStatus]) -> A
 
     @api.get(
         "/health",
-        responses={503: {"model": Health, "description": "Records cannot be taken in just now"}},
+        responses={503: _NOT_READY},
         summary="Whether the centre takes records in; for whoever watches over the service",
         tags=["centre"],
         dependencies=[open_to_all()],

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi import Path as InPath
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from central.accounts.guard import requires
 from central.accounts.who import Role, Who
 from central.fleet.api import GatewayName, SiteName
 from central.fleet.commanding import MOST_MINUTES, Commands, Given, Order, Standing
+from central.given import In
 from central.problems import RESPONSES, documented
 from central.times import utc_text
 from messages.commands import Action, Why
@@ -30,10 +31,8 @@ CommandName = Annotated[str, InPath(pattern=r"^[0-9a-f]{32}$", examples=["6f1d3c
 Door = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", examples=["east-unit-1"])]
 
 
-class CommandIn(BaseModel):
+class CommandIn(In):
     """`door` and `minutes` where the action has them."""
-
-    model_config = ConfigDict(extra="forbid")
 
     action: Annotated[Action, Field(description="what is to be done", examples=["release"])]
     why: Annotated[Why, Field(description="stands in the record of both sides", examples=["delivery"])]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from central.accounts.guard import requires
 from central.accounts.who import Role, Who
 from central.fleet.api import SiteName
 from central.fleet.site_settings import Difference, Revision, SettingsOffice
+from central.given import In
 from central.problems import RESPONSES, documented
 from central.times import utc_text
 
@@ -32,9 +33,7 @@ Written = Annotated[
 ]
 
 
-class SettingsIn(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class SettingsIn(In):
     settings: Written
 
 

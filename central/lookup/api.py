@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -17,11 +17,11 @@ from central.accounts.guard import requires
 from central.accounts.who import Role, Who
 from central.fleet.completeness import Completeness, completeness
 from central.lookup.entries import MAX_PAGE, Entry, Page, Question, Window, entries_of_door
-from central.lookup.feed import as_events, follow
+from central.lookup.feed import EventStream, Follower, OpenStreams, as_events, follow, still_there
 from central.lookup.rules import moment_us
 from central.problems import RESPONSES
 from central.store.questions import Questions
-from central.times import local, utc_text
+from central.times import Moment, local, utc_text
 
 READERS = (Role.OFFICER,)
 """Who may see what happened at doors: where, when and why, and nobody's name."""
@@ -30,7 +30,15 @@ Reader = Annotated[Who, requires(*READERS)]
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
 _EVENTS: dict[int | str, dict[str, Any]] = {
     **RESPONSES,
-    200: {"content": {"text/event-stream": {}}, "description": "one event `entry` for each"},
+    200: {
+        "content": {
+            "text/event-stream": {
+                "schema": {"type": "string"},
+                "example": 'retry: 1000\n\nid: 1042\nevent: entry\ndata: {"id":1042,"door":"gate"}\n\n',
+            }
+        },
+        "description": "one event `entry` for each",
+    },
 }
 
 
@@ -84,14 +92,15 @@ class EntriesOut(BaseModel):
 
 def router(questions: Questions, zone: tzinfo, stopping: threading.Event) -> APIRouter:
     api = APIRouter(tags=["entries"])
+    streams = OpenStreams()
 
     @api.get("/entries", responses=RESPONSES, summary="Entries of one door in a window, newest first")
     async def entries(  # noqa: PLR0917  FastAPI passes them by name
         site: Annotated[str, Query(pattern=_NAME, examples=["riverside"])],
         gateway: Annotated[str, Query(pattern=_NAME, examples=["east"])],
         door: Annotated[str, Query(pattern=_NAME, examples=["east-unit-1"])],
-        from_: Annotated[datetime, Query(alias="from", examples=["2026-11-23T00:00:00+08:00"])],
-        until: Annotated[datetime, Query(examples=["2026-11-24T00:00:00+08:00"])],
+        from_: Annotated[Moment, Query(alias="from", examples=["2026-11-23T00:00:00+08:00"])],
+        until: Annotated[Moment, Query(examples=["2026-11-24T00:00:00+08:00"])],
         who: Reader,
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
         cursor: Annotated[str | None, Query(max_length=64)] = None,
@@ -120,12 +129,14 @@ def router(questions: Questions, zone: tzinfo, stopping: threading.Event) -> API
         last_event_id: Annotated[str | None, Header(pattern=r"^\d{1,18}$")] = None,
         after: Annotated[int | None, Query(ge=0, le=2**62)] = None,
     ) -> StreamingResponse:
-        """Go on after a break with `Last-Event-ID`, as browsers do by themselves. At most the newest 100
-        entries are made up for, also while a backlog arrives; for the rest ask for the door's window. An
-        event `again` says that the number comes from another database: begin anew."""
+        """Go on after a break with `Last-Event-ID`, as browsers do by themselves: every entry that arrived
+        since comes once, in the order of arrival, also after a restart of the centre. An event `again` says
+        that the number comes from another database: begin anew. The stream ends with the session or token,
+        and when what it may see is changed."""
         start = int(last_event_id) if last_event_id is not None else after
-        found = follow(questions, start, stopping, request.is_disconnected, who.communities)
-        return StreamingResponse(as_events(found, as_json), media_type="text/event-stream")
+        closed = streams.opened(who.account)
+        found = follow(questions, start, stopping, Follower(who.communities, still_there(request, who)))
+        return EventStream(as_events(found, as_json), closed)
 
     async def as_json(entries: Sequence[Entry]) -> list[str]:
         return [EntryOut.of(entry, zone).model_dump_json() for entry in entries]

@@ -134,9 +134,18 @@ def arrived_after(
     count: int,
     sites: Collection[str],
     wanted: Wanted = EVERYTHING,
+    *,
+    through: int,
 ) -> list[Entry]:
-    """Up to `count` entries of `sites` that arrived after the one numbered `number`, in order of arrival."""
-    here = (record.c.id > number, gateway.c.site.in_(sites), _worth_a_line(), *_of(wanted))
+    """Up to `count` entries of `sites` that arrived after the one numbered `number`, and up to the one
+    numbered `through`, in order of arrival."""
+    here = (
+        record.c.id > number,
+        record.c.id <= through,
+        gateway.c.site.in_(sites),
+        _worth_a_line(),
+        *_of(wanted),
+    )
     query = _entries().where(*here).order_by(record.c.id).limit(count)
     return [_entry(row) for row in connection.execute(query)]
 

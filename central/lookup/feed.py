@@ -5,28 +5,40 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from fastapi import Request
+from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
+from starlette.types import Receive, Scope, Send
 
 from central.accounts.book import sites_of
-from central.errors import StoreUnavailable
+from central.accounts.guard import is_still
+from central.accounts.who import Who
+from central.errors import StoreUnavailable, TooOften
 from central.lookup.entries import EVERYTHING, Entry, Wanted, arrived_after, newest_id
 from central.store.questions import Questions
+from central.store.settled import Settled
 
 LOOK_EVERY_S = 0.3
-MAX_REPLAYED = 100
-"""Whoever comes back after long, or while a backlog pours in, gets only the newest: nobody reads thousands
-a second."""
+AT_ONCE = 100
+"""So many are read at a time, and no more before they were sent: a slow reader costs nobody any memory."""
 
 COMMENT_EVERY_S = 10.0
 """Something is sent even when nobody swipes, so that a broken connection is noticed on both sides."""
 
+STILL_EVERY_S = 1.0
+"""So often it is asked whether the reader still may."""
 
 RETRY_MS = 1_000
 """How long a browser waits before it takes up a broken stream again."""
+
+OPEN_OF_ONE = 8
+"""Streams that an account or a token has open at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,47 +46,108 @@ class News:
     """What one look found: entries in order of arrival, none of them as a sign of life.
 
     `number` is where to go on. `begin_again`: the reader's own number is higher than any here, so it comes
-    from another database and means nothing.
+    from another database and means nothing. `more`: the next look will find something at once.
     """
 
     number: int
     entries: Sequence[Entry] = ()
     begin_again: bool = False
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """Who follows. `may`: whether they still may, and are still there. `newest_alone`: of what they have
+    missed they want the newest hundred, as nobody reads thousands a second on a page."""
+
+    communities: Collection[int]
+    may: Callable[[], Awaitable[bool]]
+    wanted: Wanted = EVERYTHING
+    newest_alone: bool = False
 
 
 async def follow(
-    questions: Questions,
-    after: int | None,
-    stopping: threading.Event,
-    gone: Callable[[], Awaitable[bool]],
-    communities: Collection[int],
-    *,
-    wanted: Wanted = EVERYTHING,
+    questions: Questions, after: int | None, stopping: threading.Event, reader: Follower
 ) -> AsyncIterator[News]:
-    """Yields what arrives of these communities after the record numbered `after` (None: from now on), and is
-    wanted. Ends when the centre stops or the other side has gone."""
+    """Yields what arrives after the record numbered `after` (None: from now on), and is wanted. Ends when the
+    centre stops or the reader may not go on or has gone."""
     at = after
+    settled = Settled()
     silent_s = 0.0
-    while not stopping.is_set() and not await gone():
+    while not stopping.is_set() and await reader.may():
+        news = None
         with contextlib.suppress(StoreUnavailable):  # the health endpoint says it; the feed goes on after it
-            news = await questions.ask(partial(_look, after=at, communities=communities, wanted=wanted))
+            news = await questions.ask(partial(_look, after=at, settled=settled, reader=reader))
             at = news.number
             if news.entries or news.begin_again or silent_s >= COMMENT_EVERY_S:
                 silent_s = 0.0
                 yield news
-        await asyncio.sleep(LOOK_EVERY_S)
-        silent_s += LOOK_EVERY_S
+        if news is None or not news.more:
+            await asyncio.sleep(LOOK_EVERY_S)
+            silent_s += LOOK_EVERY_S
 
 
-def _look(connection: Connection, after: int | None, communities: Collection[int], wanted: Wanted) -> News:
+def _look(connection: Connection, *, after: int | None, settled: Settled, reader: Follower) -> News:
     last = newest_id(connection)
     if after is None:
         return News(last)
     if after > last:
         return News(last, begin_again=True)
-    sites = sites_of(connection, communities)
-    entries = arrived_after(connection, max(after, last - MAX_REPLAYED), MAX_REPLAYED, sites, wanted)
-    return News(entries[-1].id if entries else after, entries)
+    through = settled.through(connection, last)
+    begin = max(after, through - AT_ONCE) if reader.newest_alone else after
+    sites = sites_of(connection, reader.communities)
+    entries = arrived_after(connection, begin, AT_ONCE, sites, reader.wanted, through=through)
+    if len(entries) == AT_ONCE:
+        return News(entries[-1].id, entries, more=True)
+    return News(max(after, through), entries)
+
+
+class OpenStreams:
+    """How many each account or token has open, in this process."""
+
+    def __init__(self) -> None:
+        self._open: Counter[int] = Counter()
+
+    def opened(self, account: int) -> Callable[[], None]:
+        """To be called at its end. Raises TooOften."""
+        if self._open[account] >= OPEN_OF_ONE:
+            raise TooOften("too many streams are open of this account; close one", RETRY_MS // 1_000)
+        self._open[account] += 1
+
+        def closed() -> None:
+            self._open[account] -= 1
+
+        return closed
+
+
+class EventStream(StreamingResponse):
+    """`closed` is called when it is over, whatever ended it."""
+
+    def __init__(self, events: AsyncIterator[str], closed: Callable[[], None]) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._closed = closed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._closed()
+
+
+def still_there(request: Request, who: Who) -> Callable[[], Awaitable[bool]]:
+    """Whether whoever asked is connected, and may go on."""
+    asked_s = time.monotonic()
+
+    async def may() -> bool:
+        nonlocal asked_s
+        if await request.is_disconnected():
+            return False
+        if time.monotonic() - asked_s < STILL_EVERY_S:
+            return True
+        asked_s = time.monotonic()
+        return await is_still(request, who)
+
+    return may
 
 
 async def as_events(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from central.errors import BadQuestion
+from central.given import In
 from central.lookup.acts import Waiting
 from central.lookup.case_formats import Format
 from central.lookup.holding import Hold
@@ -17,18 +18,14 @@ from central.lookup.reviews import Counts, Due
 from central.lookup.rules import Asking, moment_us
 from central.lookup.service import Answer, DoorComplete
 from central.lookup.words import Act, Asked, Basis, Purpose, Shown
-from central.times import utc_text
+from central.times import Moment, utc_text
 
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
 Why = Annotated[str, Field(max_length=300, description="read by whoever reviews it; no ID number")]
 Name = Annotated[str, Field(pattern=_NAME)]
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class QuestionIn(_In):
+class QuestionIn(In):
     """What is missing is refused in words, and the attempt is on record."""
 
     question: Asked
@@ -36,8 +33,8 @@ class QuestionIn(_In):
     purpose: Annotated[str | None, Field(max_length=40, examples=[Purpose.MISSING_PERSON])] = None
     basis: Annotated[str | None, Field(max_length=40, examples=[Basis.PEOPLES_POLICE])] = None
     case_number: Annotated[str | None, Field(max_length=80, examples=["A-2026-17"])] = None
-    from_: Annotated[datetime | None, Field(alias="from", examples=["2026-11-23T00:00:00+08:00"])] = None
-    until: Annotated[datetime | None, Field(examples=["2026-11-24T00:00:00+08:00"])] = None
+    from_: Annotated[Moment | None, Field(alias="from", examples=["2026-11-23T00:00:00+08:00"])] = None
+    until: Annotated[Moment | None, Field(examples=["2026-11-24T00:00:00+08:00"])] = None
     site: Name | None = None
     gateway: Name | None = None
     door: Name | None = None
@@ -68,7 +65,7 @@ class QuestionIn(_In):
         )
 
 
-class RevealIn(_In):
+class RevealIn(In):
     record: Annotated[int, Field(ge=1, le=2**62)]
     field: Shown
     why: Why
@@ -78,21 +75,21 @@ class RevealOut(BaseModel):
     value: str | None = Field(description="null: it is not known")
 
 
-class ApprovalIn(_In):
+class ApprovalIn(In):
     act: Act
     why: Why
 
 
-class DecisionIn(_In):
+class DecisionIn(In):
     agreed: bool
     why: Why
 
 
-class ExportIn(_In):
+class ExportIn(In):
     format: Format
 
 
-class HoldIn(_In):
+class HoldIn(In):
     days: Annotated[int, Field(ge=1, le=180)]
 
 
@@ -108,12 +105,12 @@ class HoldOut(BaseModel):
         return cls(hold=hold.id, until=until, records=hold.records, visitors=hold.identities)
 
 
-class ReviewIn(_In):
+class ReviewIn(In):
     explained: bool
     why: Why
 
 
-class LimitIn(_In):
+class LimitIn(In):
     community: Annotated[int, Field(ge=1, le=2**53)]
     account: Annotated[int, Field(ge=1, le=2**53)]
     an_hour: Annotated[int, Field(ge=1, le=500)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Annotated, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -43,6 +42,7 @@ from central.lookup.service import LookUps
 from central.lookup.states import events_page, look_ups_of
 from central.lookup.words import Act
 from central.problems import RESPONSES, documented
+from central.times import Moment
 
 _SINCE = "2026-11-01T00:00:00+08:00"
 _ZIP = "application/zip"
@@ -202,7 +202,7 @@ def _for_supervisors(api: APIRouter, look_ups: LookUps, asker_of: AskerOf) -> No
     async def due(
         who: Supervisor,
         request: Request,
-        since: Annotated[datetime, Query(examples=[_SINCE])],
+        since: Annotated[Moment, Query(examples=[_SINCE])],
         reviewed: Annotated[bool, Query(description="also those that were")] = False,  # noqa: FBT002
     ) -> list[DueOut]:
         asker, since_us = await asker_of(who, request), moment_us("since", since)
@@ -211,7 +211,7 @@ def _for_supervisors(api: APIRouter, look_ups: LookUps, asker_of: AskerOf) -> No
 
     @api.get("/look-up-review-counts", responses=_ANSWERS, summary="How many look-ups are left to review")
     async def counts(
-        who: Supervisor, request: Request, since: Annotated[datetime, Query(examples=[_SINCE])]
+        who: Supervisor, request: Request, since: Annotated[Moment, Query(examples=[_SINCE])]
     ) -> DueCountsOut:
         asker, since_us = await asker_of(who, request), moment_us("since", since)
         return DueCountsOut.of(reviews.counted(await _due(look_ups, asker, since_us, all_of_them=False)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -16,7 +16,7 @@ from central.lookup.own import Looked, Own, OwnEntries
 from central.lookup.rules import moment_us, window_between
 from central.lookup.words import Asked, Basis, Purpose, Shown
 from central.problems import RESPONSES, documented
-from central.times import utc_text
+from central.times import Moment, utc_text
 
 Resident = Annotated[Who, requires(Role.RESIDENT)]
 _ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -78,8 +78,8 @@ def router(own: Own, zone: tzinfo) -> APIRouter:
     async def entries(
         request: Request,
         who: Resident,
-        from_: Annotated[datetime, Query(alias="from", examples=["2026-11-16T00:00:00+08:00"])],
-        until: Annotated[datetime, Query(examples=["2026-11-23T00:00:00+08:00"])],
+        from_: Annotated[Moment, Query(alias="from", examples=["2026-11-16T00:00:00+08:00"])],
+        until: Annotated[Moment, Query(examples=["2026-11-23T00:00:00+08:00"])],
         cursor: Annotated[str | None, Query(max_length=64)] = None,
     ) -> OwnEntriesOut:
         window = window_between(moment_us("from", from_), moment_us("until", until))

@@ -13,8 +13,9 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from central.errors import BadQuestion, NotAllowed
+from central.given import In
 from central.problems import documented
-from central.register.api_words import ANSWERS, MAX_ID, CommunityId, In, Made, Reason, RowId, Worker, text_of
+from central.register.api_words import ANSWERS, MAX_ID, CommunityId, Made, Reason, RowId, Worker, text_of
 from central.register.desk import Desk
 from central.register.imports import files, jobs
 from central.register.imports.columns import DAYS, HEADINGS

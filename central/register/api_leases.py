@@ -8,13 +8,13 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
+from central.given import In
 from central.register.api_words import (
     ANSWERS,
     MAX_ID,
     CommunityId,
     Day,
     Id,
-    In,
     Made,
     Reason,
     RowId,

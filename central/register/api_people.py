@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -10,6 +9,7 @@ from pydantic import BaseModel, Field, SecretStr
 from sqlalchemy import Connection
 
 from central.errors import BadQuestion
+from central.given import In
 from central.register import people
 from central.register.api_words import (
     ANSWERS,
@@ -17,7 +17,6 @@ from central.register.api_words import (
     CommunityId,
     Day,
     Id,
-    In,
     Made,
     Reason,
     RowId,
@@ -42,6 +41,7 @@ from central.register.residencies import (
     move,
 )
 from central.register.words import Category, DocumentType, PersonState, Relation
+from central.times import CalendarDay
 
 _Secret = Annotated[SecretStr, Field(max_length=120)]
 
@@ -238,7 +238,7 @@ def homes_router(office: Office) -> APIRouter:
         who: Worker,
         community: CommunityId,
         place: RowId,
-        on: Annotated[date | None, Query(description="without one: now")] = None,
+        on: Annotated[CalendarDay | None, Query(description="without one: now")] = None,
         after: Annotated[int, Query(ge=0, le=MAX_ID, description="the last residency of a page")] = 0,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> list[ResidentOut]:

@@ -9,13 +9,13 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection, select
 
 from central.errors import BadQuestion
+from central.given import In
 from central.register.api_words import (
     ANSWERS,
     MAX_ID,
     CommunityId,
     Day,
     Id,
-    In,
     Made,
     Name,
     Reason,

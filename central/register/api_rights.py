@@ -7,12 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, SecretStr
 
+from central.given import In
 from central.register.api_words import (
     ANSWERS,
     CommunityId,
     Day,
     Id,
-    In,
     Made,
     Name,
     Reason,

@@ -6,12 +6,13 @@ from datetime import date
 from typing import Annotated, Any, Final
 
 from fastapi import Path as InPath
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from central.accounts.guard import requires
 from central.accounts.who import Role, Who
+from central.given import In
 from central.problems import RESPONSES, documented
-from central.times import utc_text
+from central.times import CalendarDay, utc_text
 
 MAX_ID: Final = 2**53
 _PRINTED: Final = r"^[^\x00-\x1f\x7f]*$"
@@ -24,7 +25,7 @@ Words = Annotated[str, Field(min_length=1, max_length=200, pattern=_PRINTED)]
 Short = Annotated[str, Field(min_length=1, max_length=64, pattern=_PRINTED)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", examples=["riverside"])]
 Day = Annotated[
-    date, Field(ge=date(1900, 1, 1), le=date(2200, 12, 31), description="by the community's own clock")
+    CalendarDay, Field(ge=date(1900, 1, 1), le=date(2200, 12, 31), description="by the community's own clock")
 ]
 
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
@@ -32,10 +33,6 @@ ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     404: documented("There is no such thing in this community, or no such community for the caller"),
     409: documented("What is there does not allow it; the text says what"),
 }
-
-
-class In(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class Reason(In):

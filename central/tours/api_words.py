@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, SecretStr
 
-from central.register.api_words import Id, In, Name, Short, text_of
+from central.given import In
+from central.register.api_words import Id, Name, Short, text_of
 from central.register.credentials import CredentialKind
 from central.tours.book import LONGEST_S, MOST_STARTS, MOST_STOPS
 from central.tours.plans import Guard

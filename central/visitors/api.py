@@ -9,17 +9,18 @@ from typing import Annotated, Any
 import segno
 from fastapi import APIRouter, Query
 from fastapi import Path as InPath
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 from sqlalchemy import Connection
 
 from central.accounts.book import sites_of
 from central.accounts.guard import requires
 from central.accounts.who import Role, Who
 from central.errors import BadQuestion, NotThere
+from central.given import In
 from central.problems import RESPONSES, documented
 from central.store.changes import Changes
 from central.store.questions import Questions
-from central.times import micros, utc_text
+from central.times import Moment, micros, utc_text
 from central.visitors import passes
 from central.visitors.passes import Desk, Issued, Pass, Visitor, Wanted, the_desk
 from central.visitors.visits import states
@@ -33,19 +34,17 @@ AtTheDesk = Annotated[Who, requires(Role.WORKER)]
 Number = Annotated[int, InPath(ge=1, le=2**53)]
 
 
-class PassIn(BaseModel):
+class PassIn(In):
     """Asks for no more than a visit needs: a name is left out where nobody has to know it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: PassKind
     site: Annotated[str, Field(pattern=_SITE, examples=["riverside"])]
     reason: VisitReason
-    from_: Annotated[datetime, Field(alias="from", examples=["2026-11-26T14:00:00+08:00"])]
-    until: Annotated[datetime, Field(examples=["2026-11-26T18:00:00+08:00"])]
+    from_: Annotated[Moment, Field(alias="from", examples=["2026-11-26T14:00:00+08:00"])]
+    until: Annotated[Moment, Field(examples=["2026-11-26T18:00:00+08:00"])]
     doors: Annotated[
         list[str], Field(min_length=1, max_length=8, description="names of doors, @groups, or *")
-    ] = ["*"]
+    ] = ["*"]  # noqa: RUF012  pydantic copies it
     uses: Annotated[int, Field(ge=1, le=1_000)] | None = None
     room: Annotated[int, Field(ge=1, le=2**53)] | None = Field(None, description="whom the visit is for")
     number: SecretStr | None = Field(
@@ -55,10 +54,8 @@ class PassIn(BaseModel):
     visitor_phone: SecretStr | None = None
 
 
-class UntilIn(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    until: Annotated[datetime, Field(examples=["2026-11-26T20:00:00+08:00"])]
+class UntilIn(In):
+    until: Annotated[Moment, Field(examples=["2026-11-26T20:00:00+08:00"])]
 
 
 class PassOut(BaseModel):
@@ -147,8 +144,8 @@ def router(questions: Questions, changes: Changes, desk: Desk | None, now_us: Ca
     @api.get("/passes", responses=RESPONSES, summary="Passes that are good in a window, and their visits")
     async def listed(  # noqa: PLR0917  FastAPI passes them by name
         who: AtTheDesk,
-        from_: Annotated[datetime, Query(alias="from", examples=["2026-11-26T00:00:00+08:00"])],
-        until: Annotated[datetime, Query(examples=["2026-11-27T00:00:00+08:00"])],
+        from_: Annotated[Moment, Query(alias="from", examples=["2026-11-26T00:00:00+08:00"])],
+        until: Annotated[Moment, Query(examples=["2026-11-27T00:00:00+08:00"])],
         state: Annotated[VisitState | None, Query(description="of this page's passes, those alone")] = None,
         before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
         limit: Annotated[int, Query(ge=1, le=passes.MAX_PAGE)] = 100,

@@ -31,7 +31,7 @@ from central.fleet.api import WATCHERS
 from central.fleet.completeness import Completeness, completeness
 from central.lookup.api import READERS
 from central.lookup.entries import Entry, Wanted, newest
-from central.lookup.feed import as_events, follow
+from central.lookup.feed import Follower, as_events, follow, still_there
 from messages.model import Kind
 
 ROWS = 100
@@ -107,9 +107,8 @@ def _parts(pages: APIRouter, centre: Centre) -> None:
         lang: Language = None,
     ) -> StreamingResponse:
         start = int(last_event_id) if last_event_id is not None else after
-        found = follow(
-            questions, start, centre.stopping, request.is_disconnected, who.communities, wanted=wanted
-        )
+        follower = Follower(who.communities, still_there(request, who), wanted, newest_alone=True)
+        found = follow(questions, start, centre.stopping, follower)
 
         async def as_rows(entries: Sequence[Entry]) -> list[str]:
             places = _places(await questions.ask(lambda db: _gateways(db, who)))
