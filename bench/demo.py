@@ -27,7 +27,7 @@ from bench.processes import ProcessFailed
 from bench.wiring import pcsc_is_here
 from central.errors import CentralError
 
-_LOOK = Plan(
+LOOK = Plan(
     buildings=mixed_buildings(with_pcsc=pcsc_is_here()),
     people=200,
     demo_accounts=True,
@@ -49,7 +49,7 @@ _LOOK_PORT = 8470
 def main() -> None:
     arguments = _arguments()
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="liuhen-demo-"))
-    plan = _LOOK if arguments.check else replace(_LOOK, centre_port=_this_or_any(arguments.port))
+    plan = LOOK if arguments.check else replace(LOOK, centre_port=_this_or_any(arguments.port))
     plan = replace(plan, embedded_broker=arguments.embedded_broker)
     _say("Liuhen 留痕: every entry leaves a trace, and so does every look-up. 凡进必留痕，凡查亦留痕")
     try:

@@ -1,4 +1,5 @@
-"""Pictures of every page in both languages, both colour schemes and two widths, and of rarer states of Now.
+"""Pictures of every page in both languages, both colour schemes and two widths, of the demo's community; and
+of rarer states of Now.
 
 `python -m bench.shots [folder]`; `./liuhen shots` sets up what it needs first.
 """
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import product
@@ -23,6 +24,9 @@ from playwright._impl._api_structures import SetCookieParam
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import Error as BrowserFailed
 
+from bench.community.opening import estate_of_community, other_gateways
+from bench.community.pictures import Picture, pictures_of
+from bench.demo import LOOK
 from bench.estate import SITE, Estate
 from bench.plan import BUILDINGS, Plan
 from bench.prefill import PREPARED_EPOCH, prepared
@@ -72,7 +76,7 @@ class Camera:
         self,
         state: str,
         address: str,
-        cookie: SetCookieParam,
+        cookie: SetCookieParam | None,
         language: _Language,
         scheme: _Scheme,
         width: int,
@@ -83,9 +87,11 @@ class Camera:
         view = self._browser.new_context(
             viewport={"width": width, "height": _WIDTHS[width]}, color_scheme=scheme, device_scale_factor=1
         )
-        view.add_cookies([cookie])
+        if cookie is not None:
+            view.add_cookies([cookie])
         page = view.new_page()
         page.goto(f"{address}{path}{'&' if '?' in path else '?'}lang={language}", wait_until="load")
+        page.wait_for_function("!document.querySelector('.htmx-request')")
         meanwhile(page)
         file = self._folder / f"{state}-{language}-{scheme}-{width}.png"
         page.screenshot(path=file, full_page=width < _WIDE)
@@ -96,14 +102,18 @@ class Camera:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="./liuhen shots", description="Pictures of the page. 页面截图")
     parser.add_argument("folder", type=Path, nargs="?", default=Path("out/shots"))
-    folder: Path = parser.parse_args().folder
+    parser.add_argument("--only", action="append", default=[], help="pages of this name; once for each")
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix="liuhen-shots-") as kept, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS))
             camera = Camera(browser, folder)
-            _empty(Path(kept) / "empty", camera)
-            _alive(Path(kept) / "alive", camera)
+            _community(Path(kept) / "community", camera, frozenset(arguments.only))
+            if not arguments.only:
+                _empty(Path(kept) / "empty", camera)
+                _alive(Path(kept) / "alive", camera)
             browser.close()
     except (ProcessFailed, CentralError, BrowserFailed) as error:
         sys.exit(f"no pictures: {error}")
@@ -127,7 +137,6 @@ def _alive(folder: Path, camera: Camera) -> None:
         with estate.control as control:
             control.set_community_rate(0)
         _wait("the rest", lambda: all(_gateway(estate, place.name)["complete"] for place in BUILDINGS))
-        _every_page(estate, camera)
         _break(estate)
         for language in _LANGUAGES:
             camera.take("trouble", estate.address, estate.cookie(), language, "light", 1280)
@@ -137,14 +146,24 @@ def _alive(folder: Path, camera: Camera) -> None:
         )
 
 
-def _every_page(estate: Estate, camera: Camera) -> None:
+def _community(folder: Path, camera: Camera, only: frozenset[str]) -> None:
+    estate = estate_of_community(folder, LOOK, lambda said: print(said, flush=True))
+    with estate, other_gateways(estate):
+        for picture in [*_pages(), *pictures_of(estate.database)]:
+            if not only or picture.name in only:
+                cookie = None if picture.role is None else estate.cookie(picture.role)
+                for language, scheme, width in product(_LANGUAGES, _SCHEMES, _WIDTHS):
+                    camera.take(
+                        picture.name, estate.address, cookie, language, scheme, width, path=picture.path
+                    )
+
+
+def _pages() -> Iterator[Picture]:
     """Each that is registered, as the first role that sees it."""
     for page in all_pages():
-        cookie = estate.cookie(next(role for role in Role if role in page.roles))
+        role = next(role for role in Role if role in page.roles)
         for number, path in enumerate((page.path, *page.pictures)):
-            name = f"{page.name}-{number}" if number else page.name
-            for language, scheme, width in product(_LANGUAGES, _SCHEMES, _WIDTHS):
-                camera.take(name, estate.address, cookie, language, scheme, width, path=path)
+            yield Picture(f"{page.name}-{number}" if number else page.name, path, role)
 
 
 def _break(estate: Estate) -> None:

@@ -12,7 +12,7 @@ from bench.community.times import MINUTE_US, Days
 from messages.model import Direction
 
 _SATURDAY: Final = 6
-_AT_THE_DOOR, _AT_THE_GATE, _OUT = 0.7, 0.25, 0.12
+_AT_THE_DOOR, _AT_THE_GATE, _OUT = 0.58, 0.2, 0.1
 """How often a homecoming or leaving is one that a reader sees: doors are held for neighbours."""
 
 

@@ -24,7 +24,7 @@ _OWES_US: Final = 2 * HOUR_US
 _LOST: Final = ("riverside", "building-8")
 _LOST_DAY: Final = 33
 _LOST_RECORDS: Final = 6
-_NO_READER: Final = ("maple", "building-3", "unit-2")
+NO_READER: Final = ("maple", "building-3", "unit-2")
 _READER_LOST_US: Final = 47 * MINUTE_US
 _OPEN: Final = ("lakeside", "building-2", "unit-1")
 _OPEN_SINCE_US: Final = 6 * MINUTE_US
@@ -33,7 +33,7 @@ _OPEN_SINCE_US: Final = 6 * MINUTE_US
 def happened(days: Days, day: int) -> Iterator[Happening]:
     """The last day's, which is not over yet."""
     if day == days.last:
-        site, gateway, door = _NO_READER
+        site, gateway, door = NO_READER
         lost = {"kind": Kind.READER_LOST, "reason": Reason.NO_ANSWER, "door": door, "reader": door}
         yield Happening(_today(days, _READER_LOST_US), site, gateway, lost)
         site, gateway, door = _OPEN
@@ -60,7 +60,7 @@ def went_silent_us(days: Days) -> int:
 
 def is_left_alone(site: str, gateway: str, days: Days, at_us: int) -> bool:
     """Whether nobody has seen yet to what happens there."""
-    return at_us >= days.begins(days.last) and (site, gateway) in (_OPEN[:2], _NO_READER[:2], SILENT)
+    return at_us >= days.begins(days.last) and (site, gateway) in (_OPEN[:2], NO_READER[:2], SILENT)
 
 
 def last_word(chain: Chain, at_us: int) -> State:
@@ -82,8 +82,8 @@ def state(chain: Chain, days: Days, at_us: int, list_version: int) -> State | No
         return None
     if place == SILENT and at_us >= went_silent_us(days):
         return None
-    lost = place == _NO_READER[:2] and at_us >= _today(days, _READER_LOST_US)
-    return chain.state(at_us, list_version=list_version, devices={_NO_READER[2]: "lost"} if lost else {})
+    lost = place == NO_READER[:2] and at_us >= _today(days, _READER_LOST_US)
+    return chain.state(at_us, list_version=list_version, devices={NO_READER[2]: "lost"} if lost else {})
 
 
 def _today(days: Days, ago_us: int) -> int:

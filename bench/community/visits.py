@@ -15,7 +15,7 @@ from firmware_sim.people import Person
 from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason
 from messages.site_settings import VISITOR
 
-_PASSES, _WITHOUT = 11, 20
+_PASSES, _WITHOUT = 8, 16
 """A day and estate; twice as many without on a weekend day."""
 
 _REASONS: Final = (
