@@ -96,7 +96,7 @@ class Camera:
         file = self._folder / f"{state}-{language}-{scheme}-{width}.png"
         page.screenshot(path=file, full_page=width < _WIDE)
         view.close()
-        print(file, flush=True)
+        _say(str(file))
 
 
 def main() -> None:
@@ -107,14 +107,16 @@ def main() -> None:
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(prefix="liuhen-shots-") as kept, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS))
-            camera = Camera(browser, folder)
-            _community(Path(kept) / "community", camera, frozenset(arguments.only))
-            if not arguments.only:
-                _empty(Path(kept) / "empty", camera)
-                _alive(Path(kept) / "alive", camera)
-            browser.close()
+        with tempfile.TemporaryDirectory(prefix="liuhen-shots-") as kept:
+            community = estate_of_community(Path(kept) / "community", LOOK, _say)
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS))
+                camera = Camera(browser, folder)
+                _community(community, camera, frozenset(arguments.only))
+                if not arguments.only:
+                    _empty(Path(kept) / "empty", camera)
+                    _alive(Path(kept) / "alive", camera)
+                browser.close()
     except (ProcessFailed, CentralError, BrowserFailed) as error:
         sys.exit(f"no pictures: {error}")
 
@@ -146,8 +148,11 @@ def _alive(folder: Path, camera: Camera) -> None:
         )
 
 
-def _community(folder: Path, camera: Camera, only: frozenset[str]) -> None:
-    estate = estate_of_community(folder, LOOK, lambda said: print(said, flush=True))
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _community(estate: Estate, camera: Camera, only: frozenset[str]) -> None:
     with estate, other_gateways(estate):
         for picture in [*_pages(), *pictures_of(estate.database)]:
             if not only or picture.name in only:

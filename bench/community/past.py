@@ -114,13 +114,13 @@ class Past:
                 yield Chain(estate.site, name, self._drawn.randbytes(8).hex(), epoch, there)
 
     def _first_words(self) -> None:
-        names = {
-            (house.site, house.gateway): house.name for each in self._world.estates for house in each.houses
-        }
+        names = {(each.site, GATES): f"{each.name}大门" for each in self._world.estates}
+        for estate in self._world.estates:
+            names |= {(each.site, each.gateway): f"{estate.name} {each.name}" for each in estate.houses}
         messages = []
         for (site, name), chain in self._chains.items():
             doors = [DoorAbout(door.name, door.label, [door.name]) for door in chain.doors]
-            about = About(WIRE_VERSION, "1.0.0", names.get((site, name), "小区大门"), doors)
+            about = About(WIRE_VERSION, "1.0.0", names[site, name], doors)
             messages.append((str(GatewayTopic(site, name, Leaf.ABOUT)), encode(about)))
             begun = [
                 Happening(self._clock_us, site, name, {"kind": kind, "reason": reason})
