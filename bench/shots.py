@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -54,6 +54,9 @@ _WIDE = 600
 _Language = Literal["zh", "en"]
 _Scheme = Literal["light", "dark"]
 _LANGUAGES: tuple[_Language, ...] = ("zh", "en")
+_LOCALES: Final = {"zh": "zh-CN", "en": "en-GB"}
+"""The browser's own, by which it writes the dates that are typed in."""
+
 _SCHEMES: tuple[_Scheme, ...] = ("light", "dark")
 
 _PLAN = Plan(people=40, swipes_per_minute=200, unknown_share=0.1, profile="instant", state_every_s=1.0)
@@ -85,7 +88,10 @@ class Camera:
     ) -> None:
         """`meanwhile` happens to the loaded page before the picture is taken. `path`: of the page."""
         view = self._browser.new_context(
-            viewport={"width": width, "height": _WIDTHS[width]}, color_scheme=scheme, device_scale_factor=1
+            viewport={"width": width, "height": _WIDTHS[width]},
+            color_scheme=scheme,
+            device_scale_factor=1,
+            locale=_LOCALES[language],
         )
         if cookie is not None:
             view.add_cookies([cookie])
@@ -94,7 +100,10 @@ class Camera:
         page.wait_for_function("!document.querySelector('.htmx-request')")
         meanwhile(page)
         file = self._folder / f"{state}-{language}-{scheme}-{width}.png"
-        page.screenshot(path=file, full_page=width < _WIDE)
+        if width < _WIDE:
+            whole = page.evaluate("document.documentElement.scrollHeight")
+            page.set_viewport_size({"width": width, "height": whole})  # what is fixed below
+        page.screenshot(path=file)
         view.close()
         _say(str(file))
 
@@ -154,13 +163,18 @@ def _say(text: str) -> None:
 
 def _community(estate: Estate, camera: Camera, only: frozenset[str]) -> None:
     with estate, other_gateways(estate):
-        for picture in [*_pages(), *pictures_of(estate.database)]:
+        for picture in sorted([*_pages(), *pictures_of(estate.database)], key=_own_last):
             if not only or picture.name in only:
                 cookie = None if picture.role is None else estate.cookie(picture.role)
                 for language, scheme, width in product(_LANGUAGES, _SCHEMES, _WIDTHS):
                     camera.take(
                         picture.name, estate.address, cookie, language, scheme, width, path=picture.path
                     )
+
+
+def _own_last(picture: Picture) -> bool:
+    """Each look at one's own leaves a row, and they would fill the page of the register."""
+    return picture.role is Role.RESIDENT
 
 
 def _pages() -> Iterator[Picture]:

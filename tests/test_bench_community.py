@@ -75,10 +75,10 @@ def test_one_gateway_is_silent_and_the_others_are_complete(filled: Path, reader:
     greet(filled / "central.db", [("riverside", building.name) for building in BUILDINGS])
     with reading(reader) as connection:
         found = {(each.site, each.name): each for each in completeness(connection)}
-    assert not found["lakeside", "building-7"].online
+    assert not found["lakeside", "building-07"].online
     assert {place for place, each in found.items() if not each.complete} <= {
-        ("maple", "building-5"),
-        ("riverside", "building-8"),
+        ("maple", "building-05"),
+        ("riverside", "building-08"),
     }
 
 

@@ -42,7 +42,9 @@ _NOTICED_US: Final = 40_000_000
 _PATIENT_S: Final = 26 * 3_600
 """Gateways speak once a day here, instead of once a minute: so much longer they may be silent."""
 
-_SEEN_TO: Final = 0.94
+_SEEN_TO: Final = 0.6
+"""Of today's alarms; those of former days were all seen to."""
+
 _OF_DOORS: Final = frozenset(
     {AlarmKind.HELD, AlarmKind.FORCED, AlarmKind.LOST_CARD, AlarmKind.REPEATED_TRIES}
 )
@@ -270,7 +272,9 @@ class Past:
             self._looked_at.add(alarm.id)
             seen_us = at_us + int(self._drawn.lognormvariate(2.2, 0.9) * MINUTE_US)
             alone = standing.is_left_alone(alarm.site, alarm.gateway, self._days, at_us)
-            if not alone and seen_us < self._days.now_us and self._drawn.random() < _SEEN_TO:
+            today = at_us >= self._days.begins(self._days.last)
+            seen = not alone and seen_us < self._days.now_us
+            if seen and (not today or self._drawn.random() < _SEEN_TO):
                 with writing(self._world.writer) as connection:
                     alarm_book.see_to(
                         connection,

@@ -86,7 +86,7 @@ def _houses(site: str, count: int, floors: int, simulated: Sequence[Building]) -
         yield House(site, building.name, building.label, doors, floors, simulated=True)
     for number in range(len(simulated) + 1, count + 1):
         doors = tuple(Door(f"unit-{unit}", f"{unit} 单元门", unit) for unit in range(1, _UNITS + 1))
-        yield House(site, f"building-{number}", f"{number} 号楼", doors, floors)
+        yield House(site, f"building-{number:02d}", f"{number} 号楼", doors, floors)
 
 
 def _unit_in(door: str) -> int | None:

@@ -11,22 +11,22 @@ from bench.community.times import HOUR_US, MINUTE_US, Days
 from messages.model import Kind, Reason
 from messages.wire import WIRE_VERSION, State
 
-SILENT: Final = ("lakeside", "building-7")
+SILENT: Final = ("lakeside", "building-07")
 _SILENT_FOR_US: Final = 3 * HOUR_US + 20 * MINUTE_US
 """Nobody has heard of it since."""
 
-_WAS_SILENT: Final = ("maple", "building-9")
+_WAS_SILENT: Final = ("maple", "building-09")
 _WAS_SILENT_DAY: Final = 41
-_OWES: Final = ("maple", "building-5")
+_OWES: Final = ("maple", "building-05")
 _OWES_US: Final = 2 * HOUR_US
 """What happened there since did not come yet."""
 
-_LOST: Final = ("riverside", "building-8")
+_LOST: Final = ("riverside", "building-08")
 _LOST_DAY: Final = 33
 _LOST_RECORDS: Final = 6
-NO_READER: Final = ("maple", "building-3", "unit-2")
+NO_READER: Final = ("maple", "building-03", "unit-2")
 _READER_LOST_US: Final = 47 * MINUTE_US
-_OPEN: Final = ("lakeside", "building-2", "unit-1")
+_OPEN: Final = ("lakeside", "building-02", "unit-1")
 _OPEN_SINCE_US: Final = 6 * MINUTE_US
 
 

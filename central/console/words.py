@@ -311,3 +311,9 @@ FIELDS: dict[str, str] = {
     Shown.VISITED: N_("Home visited"),
 }
 """What is masked until it is revealed."""
+
+WAITS: dict[str, str] = {
+    "more than 7 days": N_("it is about more than 7 days"),
+    "several buildings": N_("it is about several buildings"),
+}
+"""Why a look-up waits for somebody of another unit (`lookup.rules.why_wide`)."""
