@@ -144,9 +144,10 @@ class Estate:
         waiting = threading.Event()
         until_s = time.monotonic() + limit_s
         while time.monotonic() < until_s:
-            gateways = self.asked("/api/v1/gateways").json()
-            states = [state for gateway in gateways for state in gateway["devices"].values()]
-            if len(gateways) == len(self.plan.buildings) and set(states) == {"ok"}:
+            told = {(each["site"], each["gateway"]): each for each in self.asked("/api/v1/gateways").json()}
+            gateways = [told.get((SITE, building.name)) for building in self.plan.buildings]
+            states = {state for each in gateways if each for state in each["devices"].values()}
+            if all(gateways) and states == {"ok"}:
                 return True
             waiting.wait(0.2)
         return False

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -54,14 +54,12 @@ _WIDE = 600
 _Language = Literal["zh", "en"]
 _Scheme = Literal["light", "dark"]
 _LANGUAGES: tuple[_Language, ...] = ("zh", "en")
-_LOCALES: Final = {"zh": "zh-CN", "en": "en-GB"}
-"""The browser's own, by which it writes the dates that are typed in."""
-
 _SCHEMES: tuple[_Scheme, ...] = ("light", "dark")
 
 _PLAN = Plan(people=40, swipes_per_minute=200, unknown_share=0.1, profile="instant", state_every_s=1.0)
 _ENOUGH_ROWS = 14
 _LIMIT_S = 60.0
+_COME_A_MINUTE = 24
 
 _NORTH = "north"
 _HELD, _OLDEST = 180, 9
@@ -91,7 +89,6 @@ class Camera:
             viewport={"width": width, "height": _WIDTHS[width]},
             color_scheme=scheme,
             device_scale_factor=1,
-            locale=_LOCALES[language],
         )
         if cookie is not None:
             view.add_cookies([cookie])
@@ -163,7 +160,10 @@ def _say(text: str) -> None:
 
 def _community(estate: Estate, camera: Camera, only: frozenset[str]) -> None:
     with estate, other_gateways(estate):
-        for picture in sorted([*_pages(), *pictures_of(estate.database)], key=_own_last):
+        estate.wait_for_devices(_LIMIT_S)
+        with estate.control as control:
+            control.set_community_rate(_COME_A_MINUTE)
+        for picture in sorted([*_pages(), *pictures_of(estate.database)], key=_when):
             if not only or picture.name in only:
                 cookie = None if picture.role is None else estate.cookie(picture.role)
                 for language, scheme, width in product(_LANGUAGES, _SCHEMES, _WIDTHS):
@@ -172,9 +172,10 @@ def _community(estate: Estate, camera: Camera, only: frozenset[str]) -> None:
                     )
 
 
-def _own_last(picture: Picture) -> bool:
-    """Each look at one's own leaves a row, and they would fill the page of the register."""
-    return picture.role is Role.RESIDENT
+def _when(picture: Picture) -> int:
+    """Now comes late, when somebody has come. Each look at one's own leaves a row, and they would fill the
+    page of the register: so they come last."""
+    return 2 if picture.role is Role.RESIDENT else int(picture.name == "now")
 
 
 def _pages() -> Iterator[Picture]:
