@@ -72,7 +72,7 @@ def test_there_is_something_of_everything(reader: Engine) -> None:
 
 
 def test_one_gateway_is_silent_and_the_others_are_complete(filled: Path, reader: Engine) -> None:
-    greet(filled / "central.db", [("riverside", building.name) for building in BUILDINGS])
+    greet(filled / "central.db")
     with reading(reader) as connection:
         found = {(each.site, each.name): each for each in completeness(connection)}
     assert not found["lakeside", "building-07"].online

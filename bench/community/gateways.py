@@ -67,13 +67,13 @@ class Comer:
     category: str
 
 
-def greet(database: Path, running: Sequence[tuple[str, str]]) -> None:
-    """Each that is not silent, nor in `running`, has spoken just now; before the centre starts."""
+def greet(database: Path) -> None:
+    """Each that is not silent has spoken just now; before the centre starts."""
     now_us = time.time_ns() // 1_000
     writer = open_writer(f"sqlite:///{database}")
     try:
         with writing(writer) as connection:
-            told = [known.state(now_us) for known in _known(connection, running)]
+            told = [known.state(now_us) for known in _known(connection, ())]
             take_in(connection, [examine(topic, payload) for topic, payload in told], now_us)
     finally:
         writer.dispose()

@@ -33,7 +33,7 @@ def estate_of_community(folder: Path, plan: Plan, say: Say) -> Estate:
             say("正在生成社区与 60 天的记录；今天再次启动时直接使用")
             estate = Estate(folder, plan, lambda made: _filled(made, say))
             shelf.keep(folder)
-    greet(estate.database, _running(estate))
+    greet(estate.database)
     return estate
 
 
