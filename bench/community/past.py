@@ -11,7 +11,7 @@ from typing import Final
 from bench.community import standing
 from bench.community.comings import comings
 from bench.community.happening import Carried, Chain, Happening, began_epoch, credential_of
-from bench.community.people import Habit, Member
+from bench.community.people import Habit, Household, Member
 from bench.community.places import GATES, Estate, Room
 from bench.community.times import MINUTE_US
 from bench.community.tours import plan_tours, rounds
@@ -69,6 +69,12 @@ class Past:
         self._retention = Retention(world.writer, world.vault, world.signing, RetentionRules())
         self._drawn = Random(f"past:{world.seed}")
         self._carried = [self._carries(member) for member in world.population.members()]
+        self._of_estate: dict[str, list[Carried]] = defaultdict(list)
+        for each in self._carried:
+            self._of_estate[each.member.estate.site].append(each)
+        self._homes: dict[str, list[Household]] = defaultdict(list)
+        for household in world.population.households:
+            self._homes[household.room.house.site].append(household)
         self._chains = {(chain.site, chain.name): chain for chain in self._new_chains()}
         self._waiting: list[tuple[str, bytes]] = []
         self._looked_at: set[int] = set()
@@ -160,14 +166,13 @@ class Past:
     def _happened(self, day: int, drawn: Random) -> Iterator[Happening]:
         world, days = self._world, self._days
         for estate in world.estates:
-            mine = [each for each in self._carried if each.member.estate == estate]
-            there = [each for each in mine if each.member.is_there(day)]
+            there = [each for each in self._of_estate[estate.site] if each.member.is_there(day)]
             residents = [each for each in there if each.member.room is not None]
             guards = [each for each in there if each.member.habit is Habit.GUARD]
             yield from comings(residents, days, day, drawn)
             yield from troubles(estate, residents, days, day, drawn)
             yield from rounds(estate, guards, days, day, drawn)
-            homes = sorted({each.member.room for each in residents if each.member.room}, key=str)
+            homes = [each.room for each in self._homes[estate.site] if each.members[0].is_there(day)]
             for visit, shown in self._issued(estate, self._planned(homes, day, drawn)):
                 yield from of_a_pass(estate, visit, shown, days.ends(day), drawn)
             yield from without_a_pass(
