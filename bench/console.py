@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pyotp
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from central.accounts import book, passwords, sessions, tokens
 from central.accounts.second_factor import STEP_S, Sealer, sealer_of
@@ -16,7 +16,7 @@ from central.accounts.who import Role
 from central.console.demo_accounts import DemoAccount
 from central.store.engine import migrate, open_writer, writing
 
-_COMMUNITY = "310101001001"
+COMMUNITY = "310101001001"
 _PASSWORD = "every entry leaves a trace"  # noqa: S105  it stands on the demo's sign-in page
 _WATCHER = "the-bench"
 
@@ -31,6 +31,8 @@ DEMO_PEOPLE = (
 )
 """Login, name, role and unit of each; all of them invented."""
 
+DEMO_RESIDENT = ("resident-1", "一位住户", Role.RESIDENT, "滨河花园")
+
 
 def prepare(database: Path, site: str) -> str:
     """A community with that site, in a database that is made where there is none; returns a token for a
@@ -41,9 +43,9 @@ def prepare(database: Path, site: str) -> str:
         migrate(engine)
         with writing(engine) as connection:
             known = {each.code: each.id for each in book.communities(connection)}
-            number = known.get(_COMMUNITY)
+            number = known.get(COMMUNITY)
             if number is None:
-                number = book.make_community(connection, _COMMUNITY, "滨河社区", [site], now_us)
+                number = book.make_community(connection, COMMUNITY, "滨河社区", [site], now_us)
             return tokens.make_machine_token(
                 connection,
                 _WATCHER,
@@ -58,24 +60,50 @@ def prepare(database: Path, site: str) -> str:
 
 
 def make_demo_accounts(database: Path, key_file: Path, shown: Path) -> None:
-    """One for each role, and the file from which the sign-in page shows them; once."""
+    """One for each role but residents', who need a register, and the file from which the sign-in page shows
+    them; once."""
     if shown.exists():
         return
-    now_us = time.time_ns() // 1_000
-    sealer, kept = sealer_of(key_file), passwords.hashed(_PASSWORD)
-    accounts = []
     engine = open_writer(f"sqlite:///{database}")
     try:
-        with writing(engine) as connection:
-            communities = [each.id for each in book.communities(connection)]
-            for login, name, role, unit in DEMO_PEOPLE:
-                secret = make_person(
-                    connection, sealer, kept, (login, name, role, unit), communities, now_us=now_us
-                )
-                accounts.append(DemoAccount(login, name, role, _PASSWORD, secret))
+        made = DemoAccounts(engine, key_file, time.time_ns() // 1_000)
+        made.make_staff()
+        made.write(shown)
     finally:
         engine.dispose()
-    shown.write_bytes(msgspec.json.encode(accounts))
+
+
+class DemoAccounts:
+    """`numbers`: of the accounts that were made, by role."""
+
+    def __init__(self, engine: Engine, key_file: Path, now_us: int) -> None:
+        self._engine = engine
+        self._sealer, self._kept = sealer_of(key_file), passwords.hashed(_PASSWORD)
+        self._now_us = now_us
+        self._made: list[DemoAccount] = []
+        self.numbers: dict[Role, int] = {}
+
+    def make_staff(self) -> None:
+        for login, name, role, unit in DEMO_PEOPLE:
+            self._make(login, name, role, unit)
+
+    def make_resident(self, person: int) -> None:
+        """For somebody of the register."""
+        self._make(*DEMO_RESIDENT, person=person)
+
+    def write(self, shown: Path) -> None:
+        shown.write_bytes(msgspec.json.encode(self._made))
+
+    def _make(self, login: str, name: str, role: Role, unit: str, person: int | None = None) -> None:
+        with writing(self._engine) as connection:
+            communities = [each.id for each in book.communities(connection)]
+            about = login, name, role, unit
+            secret = make_person(
+                connection, self._sealer, self._kept, about, communities, now_us=self._now_us, person=person
+            )
+            number = book.number_called(connection, login)
+        self._made.append(DemoAccount(login, name, role, _PASSWORD, secret))
+        self.numbers[role] = number
 
 
 def make_person(
@@ -110,13 +138,14 @@ def make_person(
 
 
 def session(database: Path, role: Role = Role.OFFICER) -> str:
-    """The cookie's value of somebody of that role who has signed in, in whatever browser."""
+    """The cookie's value of somebody of that role who has signed in, in whatever browser: the demo's account
+    where there is one."""
     now_us = time.time_ns() // 1_000
     engine = open_writer(f"sqlite:///{database}")
     try:
         with writing(engine) as connection:
             login = f"bench-{role}"
-            row = book.account_called(connection, login)
+            row = book.account_called(connection, f"{role}-1") or book.account_called(connection, login)
             number = row.id if row is not None else None
             if number is None:
                 number, _ = book.make_account(

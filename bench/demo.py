@@ -1,4 +1,5 @@
-"""The demo: an estate with simulated readers and people, for a person to look at or (`--check`) for itself.
+"""The demo: a community with sixty days behind it, in which two buildings have simulated readers and people,
+for a person to look at; or (`--check`) those two buildings alone, for itself.
 
 `python -m bench.demo`; `./liuhen demo` sets up what it needs first.
 """
@@ -18,6 +19,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from bench.community.opening import estate_of_community, other_gateways
 from bench.estate import Estate
 from bench.judge import judge, settle
 from bench.plan import Plan, mixed_buildings
@@ -25,7 +27,7 @@ from bench.processes import ProcessFailed
 from bench.wiring import pcsc_is_here
 from central.errors import CentralError
 
-_LOOK = Plan(
+LOOK = Plan(
     buildings=mixed_buildings(with_pcsc=pcsc_is_here()),
     people=200,
     demo_accounts=True,
@@ -47,18 +49,23 @@ _LOOK_PORT = 8470
 def main() -> None:
     arguments = _arguments()
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="liuhen-demo-"))
-    ending = _ending()
-    plan = _LOOK if arguments.check else replace(_LOOK, centre_port=_this_or_any(arguments.port))
+    plan = LOOK if arguments.check else replace(LOOK, centre_port=_this_or_any(arguments.port))
     plan = replace(plan, embedded_broker=arguments.embedded_broker)
     _say("Liuhen 留痕: every entry leaves a trace, and so does every look-up. 凡进必留痕，凡查亦留痕")
     try:
-        with Estate(folder, plan) as estate:
+        made = Estate(folder, plan) if arguments.check else estate_of_community(folder, plan, _say)
+        ending = _ending()  # while the community is made, Ctrl-C ends at once
+        with made as estate:
             if arguments.check:
                 passed = _check(estate, arguments.seconds, ending)
             else:
-                passed = _look(estate, ending, browser=not arguments.no_browser)
+                with other_gateways(estate):
+                    passed = _look(estate, ending, browser=not arguments.no_browser)
     except (ProcessFailed, CentralError) as error:
         _say(f"the demo could not run: {error}")
+        passed = False
+    except KeyboardInterrupt:
+        _say("stopped before it had begun")
         passed = False
     _say(f"everything has ended; what it left is one folder: {folder}")
     sys.exit(0 if passed else 1)

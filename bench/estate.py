@@ -10,7 +10,7 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +45,9 @@ class Estate:
 
     folder: Path
     plan: Plan
+    furnish: Callable[[Estate], None] = lambda _: None
+    """Puts more into the centre's folder before anything starts, once all keys and settings are written."""
+
     broker: Broker = field(init=False)
     centre: Child = field(init=False)
     simulator: Child = field(init=False)
@@ -61,6 +64,7 @@ class Estate:
             embedded=self.plan.embedded_broker,
         )
         self._write_settings()
+        self.furnish(self)
         self._token = console.prepare(self.database, SITE)
         if self.plan.demo_accounts:
             folder = self.database.parent
@@ -140,9 +144,10 @@ class Estate:
         waiting = threading.Event()
         until_s = time.monotonic() + limit_s
         while time.monotonic() < until_s:
-            gateways = self.asked("/api/v1/gateways").json()
-            states = [state for gateway in gateways for state in gateway["devices"].values()]
-            if len(gateways) == len(self.plan.buildings) and set(states) == {"ok"}:
+            told = {(each["site"], each["gateway"]): each for each in self.asked("/api/v1/gateways").json()}
+            gateways = [told.get((SITE, building.name)) for building in self.plan.buildings]
+            states = {state for each in gateways if each for state in each["devices"].values()}
+            if all(gateways) and states == {"ok"}:
                 return True
             waiting.wait(0.2)
         return False
@@ -160,6 +165,12 @@ class Estate:
         """Of what this person presents at that door; None: nothing that its reader can read."""
         credential = self._wiring.credential_at(door, person)
         return None if credential is None else self._tokenise(*credential)
+
+    def credentials_of(self, person: Person) -> list[tuple[CredentialKind, str]]:
+        """What this person presents at the doors, each once, in their order."""
+        doors = (door.name for building in self.plan.buildings for door in building.doors)
+        found = (self._wiring.credential_at(door, person) for door in doors)
+        return list(dict.fromkeys(each for each in found if each is not None))
 
     @property
     def _tokenise(self) -> Tokenise:
@@ -206,10 +217,7 @@ class Estate:
         return json.dumps({"v": 1, "version": 1, "issued_us": issued_us, "entries": entries})
 
     def _tokens_of(self, person: Person) -> list[str]:
-        """Each once, in the order of the doors."""
-        doors = (door.name for building in self.plan.buildings for door in building.doors)
-        tokens = (self.token_of(person, door) for door in doors)
-        return list(dict.fromkeys(token for token in tokens if token is not None))
+        return [self._tokenise(*credential) for credential in self.credentials_of(person)]
 
     def _gateway_text(self, building: Building) -> str:
         parts = [_GATEWAY.format(site=SITE, building=building, plan=self.plan, broker=self.broker)]

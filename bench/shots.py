@@ -1,4 +1,5 @@
-"""Pictures of every page in both languages, both colour schemes and two widths, and of rarer states of Now.
+"""Pictures of every page in both languages, both colour schemes and two widths, of the demo's community; and
+of rarer states of Now.
 
 `python -m bench.shots [folder]`; `./liuhen shots` sets up what it needs first.
 """
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import product
@@ -23,6 +24,9 @@ from playwright._impl._api_structures import SetCookieParam
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import Error as BrowserFailed
 
+from bench.community.opening import estate_of_community, other_gateways
+from bench.community.pictures import Picture, pictures_of
+from bench.demo import LOOK
 from bench.estate import SITE, Estate
 from bench.plan import BUILDINGS, Plan
 from bench.prefill import PREPARED_EPOCH, prepared
@@ -55,6 +59,7 @@ _SCHEMES: tuple[_Scheme, ...] = ("light", "dark")
 _PLAN = Plan(people=40, swipes_per_minute=200, unknown_share=0.1, profile="instant", state_every_s=1.0)
 _ENOUGH_ROWS = 14
 _LIMIT_S = 60.0
+_COME_A_MINUTE = 24
 
 _NORTH = "north"
 _HELD, _OLDEST = 180, 9
@@ -72,7 +77,7 @@ class Camera:
         self,
         state: str,
         address: str,
-        cookie: SetCookieParam,
+        cookie: SetCookieParam | None,
         language: _Language,
         scheme: _Scheme,
         width: int,
@@ -81,30 +86,43 @@ class Camera:
     ) -> None:
         """`meanwhile` happens to the loaded page before the picture is taken. `path`: of the page."""
         view = self._browser.new_context(
-            viewport={"width": width, "height": _WIDTHS[width]}, color_scheme=scheme, device_scale_factor=1
+            viewport={"width": width, "height": _WIDTHS[width]},
+            color_scheme=scheme,
+            device_scale_factor=1,
         )
-        view.add_cookies([cookie])
+        if cookie is not None:
+            view.add_cookies([cookie])
         page = view.new_page()
         page.goto(f"{address}{path}{'&' if '?' in path else '?'}lang={language}", wait_until="load")
+        page.wait_for_function("!document.querySelector('.htmx-request')")
         meanwhile(page)
         file = self._folder / f"{state}-{language}-{scheme}-{width}.png"
-        page.screenshot(path=file, full_page=width < _WIDE)
+        if width < _WIDE:
+            whole = page.evaluate("document.documentElement.scrollHeight")
+            page.set_viewport_size({"width": width, "height": whole})  # what is fixed below
+        page.screenshot(path=file)
         view.close()
-        print(file, flush=True)
+        _say(str(file))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="./liuhen shots", description="Pictures of the page. 页面截图")
     parser.add_argument("folder", type=Path, nargs="?", default=Path("out/shots"))
-    folder: Path = parser.parse_args().folder
+    parser.add_argument("--only", action="append", default=[], help="pages of this name; once for each")
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(prefix="liuhen-shots-") as kept, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS))
-            camera = Camera(browser, folder)
-            _empty(Path(kept) / "empty", camera)
-            _alive(Path(kept) / "alive", camera)
-            browser.close()
+        with tempfile.TemporaryDirectory(prefix="liuhen-shots-") as kept:
+            community = estate_of_community(Path(kept) / "community", LOOK, _say)
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS))
+                camera = Camera(browser, folder)
+                _community(community, camera, frozenset(arguments.only))
+                if not arguments.only:
+                    _empty(Path(kept) / "empty", camera)
+                    _alive(Path(kept) / "alive", camera)
+                browser.close()
     except (ProcessFailed, CentralError, BrowserFailed) as error:
         sys.exit(f"no pictures: {error}")
 
@@ -127,7 +145,6 @@ def _alive(folder: Path, camera: Camera) -> None:
         with estate.control as control:
             control.set_community_rate(0)
         _wait("the rest", lambda: all(_gateway(estate, place.name)["complete"] for place in BUILDINGS))
-        _every_page(estate, camera)
         _break(estate)
         for language in _LANGUAGES:
             camera.take("trouble", estate.address, estate.cookie(), language, "light", 1280)
@@ -137,14 +154,36 @@ def _alive(folder: Path, camera: Camera) -> None:
         )
 
 
-def _every_page(estate: Estate, camera: Camera) -> None:
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _community(estate: Estate, camera: Camera, only: frozenset[str]) -> None:
+    with estate, other_gateways(estate):
+        estate.wait_for_devices(_LIMIT_S)
+        with estate.control as control:
+            control.set_community_rate(_COME_A_MINUTE)
+        for picture in sorted([*_pages(), *pictures_of(estate.database)], key=_when):
+            if not only or picture.name in only:
+                cookie = None if picture.role is None else estate.cookie(picture.role)
+                for language, scheme, width in product(_LANGUAGES, _SCHEMES, _WIDTHS):
+                    camera.take(
+                        picture.name, estate.address, cookie, language, scheme, width, path=picture.path
+                    )
+
+
+def _when(picture: Picture) -> int:
+    """Now comes late, when somebody has come. Each look at one's own leaves a row, and they would fill the
+    page of the register: so they come last."""
+    return 2 if picture.role is Role.RESIDENT else int(picture.name == "now")
+
+
+def _pages() -> Iterator[Picture]:
     """Each that is registered, as the first role that sees it."""
     for page in all_pages():
-        cookie = estate.cookie(next(role for role in Role if role in page.roles))
+        role = next(role for role in Role if role in page.roles)
         for number, path in enumerate((page.path, *page.pictures)):
-            name = f"{page.name}-{number}" if number else page.name
-            for language, scheme, width in product(_LANGUAGES, _SCHEMES, _WIDTHS):
-                camera.take(name, estate.address, cookie, language, scheme, width, path=path)
+            yield Picture(f"{page.name}-{number}" if number else page.name, path, role)
 
 
 def _break(estate: Estate) -> None:

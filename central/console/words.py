@@ -324,3 +324,9 @@ GAPS: dict[Gap, str] = {
     Gap.AWAITED: N_("records still to come"),
 }
 """Why a door could not record, or why that is not known."""
+
+WAITS: dict[str, str] = {
+    "more than 7 days": N_("it is about more than 7 days"),
+    "several buildings": N_("it is about several buildings"),
+}
+"""Why a look-up waits for somebody of another unit (`lookup.rules.why_wide`)."""

@@ -78,9 +78,15 @@ def _residencies(community: int, from_us: int, until_us: int) -> Any:
 
 
 def buildings_of(connection: Connection, community: int) -> Mapping[int, int | None]:
-    """Of each place, in the order of the buildings: the building that it lies in."""
-    asked = select(place.c.id, place.c.parent_id, place.c.kind).where(place.c.community_id == community)
-    rows = connection.execute(asked.order_by(place.c.sort_key, place.c.id)).all()
+    """Of each place, in the order of estates and their buildings: the building that it lies in."""
+    above = place.alias()
+    asked = (
+        select(place.c.id, place.c.parent_id, place.c.kind)
+        .outerjoin(above, above.c.id == place.c.parent_id)
+        .where(place.c.community_id == community)
+        .order_by(above.c.sort_key, place.c.sort_key, place.c.id)
+    )
+    rows = connection.execute(asked).all()
     parents = {row.id: row.parent_id for row in rows}
     found: dict[int, int | None] = {row.id: row.id for row in rows if row.kind == PlaceKind.BUILDING}
     for row in rows:

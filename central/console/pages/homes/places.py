@@ -19,6 +19,7 @@ from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.views import Language
 from central.errors import BadQuestion
+from central.fleet.completeness import completeness
 from central.identity.vault import Vault
 from central.register.credentials import credentials_of
 from central.register.leases import leases
@@ -129,20 +130,26 @@ def home_of(
     living = [
         Living(known[each.person_id], each, _cards_in_use(db, community, each.person_id)) for each in lived
     ]
-    above = ancestors(db, room)
-    there = door_place.c.place_id.in_(above) & door_place.c.until_at.is_(None)
-    doors = db.execute(
-        select(door_place.c.gateway, door_place.c.door)
-        .where(there, door_place.c.residents == 1)
-        .order_by(door_place.c.gateway, door_place.c.door)
-    ).all()
     return {
         "living": living,
         "leases": leases(db, community, centre.now_us(), room=room),
-        "doors": doors,
+        "doors": _doors(db, room),
         "use": uses(db, community, [room]).get(room),
         "is_past": day is not None and day != today(centre),
     }
+
+
+def _doors(db: Connection, room: int) -> list[str]:
+    """Those that open for who lives there, called as their gateways call them."""
+    there = door_place.c.place_id.in_(ancestors(db, room)) & door_place.c.until_at.is_(None)
+    columns = (door_place.c.site, door_place.c.gateway, door_place.c.door)
+    rows = db.execute(select(*columns).where(there, door_place.c.residents == 1).order_by(*columns)).all()
+    spoke = {(each.site, each.name): each for each in completeness(db, sites={row.site for row in rows})}
+    found = []
+    for site, name, door in rows:
+        known = spoke.get((site, name))
+        found.append(f"{known.label} · {known.door_label(door)}" if known else f"{name} / {door}")
+    return found
 
 
 def _cards_in_use(db: Connection, community: int, person: int) -> int:

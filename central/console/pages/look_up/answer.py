@@ -19,11 +19,6 @@ NOTES: Final[dict[str, str]] = {
 }
 """What could not be searched."""
 
-WAITS: Final[dict[str, str]] = {
-    "more than 7 days": N_("it is about more than 7 days"),
-    "several buildings": N_("it is about several buildings"),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Known:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from central.accounts.book import sites_of
 from central.accounts.who import Who
 from central.console.centre import Centre
-from central.console.pages.look_up.answer import NOTES, WAITS, by_day, by_place, known_of
+from central.console.pages.look_up.answer import NOTES, by_day, by_place, known_of
 from central.console.pages.look_up.form import OF_DOORS, OWN, SPANS, USUAL_BASIS, Form
 from central.console.words import BASES, PURPOSES
 from central.errors import NotAllowed
@@ -129,5 +129,4 @@ def views_of(centre: Centre, answer: Answer, gateways: Sequence[Completeness]) -
         "label": label,
         "door_label": door_label,
         "notes": NOTES,
-        "waits": WAITS,
     }

@@ -36,6 +36,9 @@ from messages.model import Kind
 
 ROWS = 100
 MOST_ALARMS = 20
+CARDS = 8
+"""Of so many gateways each has a card, whether it is well or not."""
+
 _SEE_OTHER = 303
 
 PAGES = [Page("now", "/", N_("Now"), Section.NOW, frozenset({*READERS, *WATCHERS}))]
@@ -89,7 +92,7 @@ def _parts(pages: APIRouter, centre: Centre) -> None:
     @pages.get("/parts/gateways", response_class=HTMLResponse)
     async def gateways_part(who: Watcher, lang: Language = None) -> str:
         gateways = await questions.ask(lambda db: _gateways(db, who))
-        return views.render(lang, "now/gateways.html", {"gateways": gateways})
+        return views.render(lang, "now/gateways.html", _cards(gateways))
 
     @pages.get("/parts/map", response_class=HTMLResponse)
     async def map_part(who: Watcher, lang: Language = None) -> str:
@@ -154,10 +157,23 @@ def _seen(connection: Connection, who: Who, wanted: Wanted, now_us: int) -> dict
         "newest_id": entries[0].id if entries else 0,
         "places": _places(gateways),
         "gateways": gateways,
+        **_cards(gateways),
         "estates": estate_map(connection, who.communities, gateways),
         "reads": reads,
         **_alarms_of(connection, who, now_us),
     }
+
+
+def _cards(gateways: Sequence[Completeness]) -> dict[str, Any]:
+    """Of many gateways those that somebody should look at; the others are counted."""
+    troubled = gateways if len(gateways) <= CARDS else [each for each in gateways if _is_troubled(each)]
+    return {"cards": troubled, "others": len(gateways) - len(troubled)}
+
+
+def _is_troubled(found: Completeness) -> bool:
+    works = all(condition == "ok" for condition in found.devices.values())
+    told = found.replayed_us is None and found.journal in (None, "ok")
+    return not (found.online and found.complete and works and told)
 
 
 def _alarms_of(connection: Connection, who: Who, now_us: int) -> dict[str, Any]:

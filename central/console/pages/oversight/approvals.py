@@ -14,6 +14,7 @@ from central.console.forms import RowId, Text, led_to, status_of
 from central.console.guard import page_for
 from central.console.pages.oversight.asker import asker_of, told, where_of
 from central.console.views import Language
+from central.console.words import WAITS
 from central.errors import BadQuestion, CentralError, Clash, NotAllowed
 from central.lookup import acts
 from central.lookup.words import Act
@@ -62,6 +63,7 @@ def router(centre: Centre) -> APIRouter:
         waiting = await centre.questions.ask(lambda db: acts.waiting(db, approver))
         names = await centre.questions.ask(lambda db: staff_names(db, who.communities))
         values: dict[str, Any] = {"waiting": waiting, "names": names, "where_of": where_of, "at": at}
+        values["wide"] = WAITS
         values |= {"told": None if error is None else told(error)}
         status = status_of(error)
         return centre.show(who, lang, "oversight/approvals.html", "approvals", status=status, **values)

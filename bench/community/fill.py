@@ -1,0 +1,140 @@
+"""Makes the community in an empty centre: keys, accounts, register, days of entries, look-ups."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench import console
+from bench.community.look_ups import People, looked_up
+from bench.community.past import Past
+from bench.community.people import Habit, Member, populate
+from bench.community.places import COMMUNITY, estates_of
+from bench.community.register import MoreCards, Registering
+from bench.community.size import WHOLE, Size
+from bench.community.times import ZONE, Days
+from bench.community.workbook import BEGAN_DAYS
+from bench.community.world import World
+from bench.plan import Building
+from central.accounts import book
+from central.accounts.who import Role
+from central.fleet.keys import make_centre_keys
+from central.identity.ring import make_ring
+from central.identity.suites import INTERNATIONAL
+from central.identity.vault import SITE_KEY_BYTES, Vault
+from central.lookup.rules import Asker
+from central.register.words import Relation
+from central.store.engine import migrate, open_reader, open_writer, writing
+
+Say = Callable[[str], None]
+LAST: Final = "demo-accounts.json"
+"""What is written last of all: where it is, everything is."""
+
+_EVERY: Final = 10
+"""Days between two words about how far it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`site_keys`: of sites whose gateways run, by which they know cards; `simulated`: their buildings;
+    `listed`: how many of the crowd are on their lists."""
+
+    seed: int
+    now_us: int
+    site_keys: dict[str, bytes]
+    simulated: Sequence[Building]
+    listed: int
+    more_cards: MoreCards
+    size: Size = WHOLE
+
+
+def fill(folder: Path, wanted: Wanted, say: Say) -> None:
+    """`folder`: of the centre's settings, database and keys; nothing of it is there yet."""
+    begun_s = time.monotonic()
+    database = f"sqlite:///{folder / 'central.db'}"
+    signing = make_centre_keys(folder / "centre.key").signing[0]
+    vault = Vault(make_ring(folder / "key-ring", INTERNATIONAL), INTERNATIONAL, ZONE)
+    estates, days = estates_of(wanted.simulated, wanted.size), Days(wanted.now_us, wanted.size.days)
+    population = populate(estates, wanted.seed, wanted.listed, wanted.size)
+    for estate in estates:
+        vault.keep_site_key(
+            estate.site, wanted.site_keys.get(estate.site) or secrets.token_bytes(SITE_KEY_BYTES)
+        )
+    writer = open_writer(database)
+    try:
+        migrate(writer)
+        reader = open_reader(database)
+        began_us = days.at(-BEGAN_DAYS, 9)
+        with writing(writer) as connection:
+            community = book.make_community(
+                connection,
+                console.COMMUNITY,
+                COMMUNITY,
+                [each.site for each in estates],
+                began_us,
+                vault=vault,
+            )
+        accounts = console.DemoAccounts(writer, folder / "accounts.key", began_us)
+        accounts.make_staff()
+        say("  the register: buildings, homes, people 登记小区、房屋与人员")
+        staff = accounts.numbers
+        registering = Registering(
+            writer, reader, vault, community, staff[Role.WORKER], days, wanted.more_cards
+        )
+        registered = registering.write(estates, population)
+        world = World(
+            writer,
+            reader,
+            vault,
+            signing,
+            community,
+            estates,
+            population,
+            registered,
+            days,
+            wanted.seed,
+            worker=staff[Role.WORKER],
+            operator=staff[Role.OPERATOR],
+        )
+        Past(world).happens(lambda day: _progress(day, wanted.size.days, say))
+        say("  look-ups, approvals and reviews 查询、审批与复核")
+        resident = _a_resident(list(population.members()))
+        looked_up(world, _people(accounts, community), resident)
+        accounts.make_resident(registered.people[resident.number])
+        accounts.write(folder / LAST)
+        reader.dispose()
+    finally:
+        writer.dispose()
+    say(f"  done in {time.monotonic() - begun_s:.0f} s")
+
+
+def _progress(day: int, of: int, say: Say) -> None:
+    if day % _EVERY == 0:
+        say(f"  entries, visitors, alarms and rounds: day {day} of {of} 通行、访客、告警与巡更")
+
+
+def _a_resident(members: Sequence[Member]) -> Member:
+    """Somebody who has long lived there, and comes and goes."""
+    return next(
+        each
+        for each in members
+        if each.relation is Relation.OWNER
+        and each.habit is Habit.OFFICE
+        and each.came is None
+        and each.left is None
+        and each.room is not None
+        and not each.room.house.simulated
+    )
+
+
+def _people(accounts: console.DemoAccounts, community: int) -> People:
+    units = {role: unit for _, _, role, unit in console.DEMO_PEOPLE}
+
+    def asker(role: Role) -> Asker:
+        return Asker(accounts.numbers[role], role, units[role], frozenset({community}), "127.0.0.1")
+
+    return People(asker(Role.OFFICER), asker(Role.APPROVER), asker(Role.SUPERVISOR))

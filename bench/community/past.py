@@ -1,0 +1,319 @@
+"""Lets the days happen: day by day, cut where something is to be noticed, through the centre's own
+ingest, watch, desk and retention, each told the time that it was then."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from random import Random
+from typing import Final
+
+from bench.community import standing
+from bench.community.comings import comings
+from bench.community.happening import Carried, Chain, Happening, began_epoch, credential_of
+from bench.community.people import Habit, Household, Member
+from bench.community.places import GATES, Estate, Room
+from bench.community.times import MINUTE_US
+from bench.community.tours import plan_tours, rounds
+from bench.community.troubles import lost_card_used, troubles
+from bench.community.visits import Shown, Visit, of_a_pass, visits, without_a_pass
+from bench.community.world import World
+from central.alarms import book as alarm_book
+from central.alarms.kinds import WATCHED, AlarmKind
+from central.alarms.rules import EVERYWHERE
+from central.alarms.watch import Watch
+from central.fleet.made_lists import due_lists, make_list
+from central.identity.opening import Opener
+from central.identity.retention import Retention
+from central.identity.retention_rules import RetentionRules
+from central.ingest.intake import examine, take_in
+from central.register.desk import Desk
+from central.store.engine import reading, writing
+from central.visitors import passes
+from firmware_sim.people import Person
+from messages.envelope import DocumentKind, VisitorIdentity, seal_identity
+from messages.model import Kind, Reason
+from messages.topics import GatewayTopic, Leaf
+from messages.wire import WIRE_VERSION, About, DoorAbout, encode
+
+_NOTICED_US: Final = 40_000_000
+"""So long after a record an alarm is noticed: a reader that is back sooner raises none."""
+
+_PATIENT_S: Final = 26 * 3_600
+"""Gateways speak once a day here, instead of once a minute: so much longer they may be silent."""
+
+_SEEN_TO: Final = 0.6
+"""Of today's alarms; those of former days were all seen to."""
+
+_OF_DOORS: Final = frozenset(
+    {AlarmKind.HELD, AlarmKind.FORCED, AlarmKind.LOST_CARD, AlarmKind.REPEATED_TRIES}
+)
+_NOTES: Final = (
+    ("已通知维修人员更换。", "重新上电后恢复。", "接线松动，已处理。", "已恢复，继续观察。"),
+    ("已到现场查看，门已关好。", "保安已处理，情况正常。", "住户搬家具，已劝离。", "已联系持卡人核实。"),
+)
+"""What is written when somebody has seen to devices, and to doors."""
+
+Say = Callable[[int], None]
+"""That so many days are done."""
+
+
+class Past:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._days = world.days
+        self._opener = Opener(world.vault, RetentionRules())
+        self._desk = passes.Desk(world.vault, world.signing)
+        self._clock_us = self._days.begins(0)
+        self._watch = Watch(world.writer, world.reader, lambda: self._clock_us)
+        self._retention = Retention(world.writer, world.vault, world.signing, RetentionRules())
+        self._drawn = Random(f"past:{world.seed}")
+        self._carried = [self._carries(member) for member in world.population.members()]
+        self._of_estate: dict[str, list[Carried]] = defaultdict(list)
+        for each in self._carried:
+            self._of_estate[each.member.estate.site].append(each)
+        self._homes: dict[str, list[Household]] = defaultdict(list)
+        for household in world.population.households:
+            self._homes[household.room.house.site].append(household)
+        self._chains = {(chain.site, chain.name): chain for chain in self._new_chains()}
+        self._waiting: list[tuple[str, bytes]] = []
+        self._looked_at: set[int] = set()
+        self._sites = [estate.site for estate in world.estates]
+
+    def happens(self, say: Say) -> None:
+        self._watch.begin()
+        self._be_patient(_PATIENT_S, self._days.begins(0))
+        self._first_words()
+        self._tours()
+        for day in range(self._days.count):
+            self._day(day)
+            say(day + 1)
+        self._lists()
+        self._ends()
+
+    def _be_patient(self, after_s: int | None, at_us: int) -> None:
+        """None: as usual."""
+        limits = {} if after_s is None else {"after_s": after_s}
+        with writing(self._world.writer) as connection:
+            alarm_book.begin_rule(
+                connection,
+                AlarmKind.GATEWAY_SILENT,
+                EVERYWHERE,
+                urgency=None,
+                limits=limits,
+                made_by=f"account {self._world.operator}",
+                now_us=at_us,
+            )
+
+    # --- who is there
+
+    def _carries(self, member: Member) -> Carried:
+        number = member.credential
+        token = self._world.vault.token(member.estate.site, member.kind.value, number)
+        reference = self._world.registered.references[member.number]
+        return Carried(member, credential_of(member.kind, number, token), reference)
+
+    def _new_chains(self) -> Iterator[Chain]:
+        first_us = self._days.begins(0)
+        for estate in self._world.estates:
+            doors = [(GATES, estate.gates), *((house.gateway, house.doors) for house in estate.houses)]
+            for name, there in doors:
+                epoch = began_epoch(first_us, self._drawn.randrange(3_000))
+                yield Chain(estate.site, name, self._drawn.randbytes(8).hex(), epoch, there)
+
+    def _first_words(self) -> None:
+        names = {(each.site, GATES): f"{each.name}大门" for each in self._world.estates}
+        for estate in self._world.estates:
+            names |= {(each.site, each.gateway): f"{estate.name} {each.name}" for each in estate.houses}
+        messages = []
+        for (site, name), chain in self._chains.items():
+            doors = [DoorAbout(door.name, door.label, [door.name]) for door in chain.doors]
+            about = About(WIRE_VERSION, "1.0.0", names[site, name], doors)
+            messages.append((str(GatewayTopic(site, name, Leaf.ABOUT)), encode(about)))
+            begun = [
+                Happening(self._clock_us, site, name, {"kind": kind, "reason": reason})
+                for kind, reason in ((Kind.JOURNAL_OPENED, Reason.NEW_JOURNAL), (Kind.GATEWAY_STARTED, None))
+            ]
+            messages += chain.blocks(chain.grow(begun))
+        self._arrive(messages, self._clock_us)
+
+    def _tours(self) -> None:
+        world = self._world
+        guards = {
+            estate: [
+                world.registered.people[each.number]
+                for each in world.population.workers
+                if each.estate == estate and each.habit is Habit.GUARD
+            ]
+            for estate in world.estates
+        }
+        with writing(world.writer) as connection:
+            desk = Desk(connection, world.community, world.operator, self._days.at(0, 9), world.vault)
+            plan_tours(desk, world.estates, guards)
+
+    # --- one day
+
+    def _day(self, day: int) -> None:
+        drawn = Random(f"{self._world.seed}:{day}")
+        happened = sorted(self._happened(day, drawn), key=lambda each: each.at_us)
+        at = 0
+        for end_us in self._cuts(happened, day):
+            upto = next((n for n in range(at, len(happened)) if happened[n].at_us >= end_us), len(happened))
+            self._slice(happened[at:upto], day, end_us)
+            at = upto
+        self._retention.run(self._days.ends(day))
+
+    def _happened(self, day: int, drawn: Random) -> Iterator[Happening]:
+        world, days = self._world, self._days
+        for estate in world.estates:
+            there = [each for each in self._of_estate[estate.site] if each.member.is_there(day)]
+            residents = [each for each in there if each.member.room is not None]
+            guards = [each for each in there if each.member.habit is Habit.GUARD]
+            yield from comings(residents, days, day, drawn)
+            yield from troubles(estate, residents, days, day, drawn)
+            yield from rounds(estate, guards, days, day, drawn)
+            homes = [each.room for each in self._homes[estate.site] if each.members[0].is_there(day)]
+            for visit, shown in self._issued(estate, self._planned(homes, day, drawn)):
+                yield from of_a_pass(estate, visit, shown, days.ends(day), drawn)
+            yield from without_a_pass(
+                estate,
+                world.population.visitors,
+                days,
+                day,
+                drawn,
+                seal=lambda who, at_us, site=estate.site: self._sealed(site, who, at_us),  # type: ignore[misc]
+                token=lambda who, site=estate.site: world.vault.token(site, "id_card", who.id_number),  # type: ignore[misc]
+            )
+        for carried in self._carried:
+            if world.registered.lost.get(carried.member.number) == day - 1:
+                found = lost_card_used(carried, days, day - 1, drawn)
+                if found.at_us < days.ends(day):
+                    yield found
+        yield from standing.happened(days, day)
+
+    def _planned(self, homes: Sequence[Room], day: int, drawn: Random) -> Iterator[Visit]:
+        """Of the last day only what was issued by now, and some of the day after."""
+        visitors, now_us = self._world.population.visitors, self._days.now_us
+        found = list(visits(homes, visitors, self._days, day, drawn))
+        if day == self._days.last:
+            found += visits(homes, visitors, self._days, day + 1, drawn)
+        return (each for each in found if each.issued_us < now_us)
+
+    def _issued(self, estate: Estate, planned: Iterable[Visit]) -> list[tuple[Visit, Shown]]:
+        world, found = self._world, []
+        with writing(world.writer) as connection:
+            for visit in planned:
+                wanted = passes.Wanted(
+                    visit.kind,
+                    estate.site,
+                    visit.reason,
+                    visit.from_us,
+                    visit.until_us,
+                    room=world.registered.places[visit.room],
+                )
+                visitor, by = passes.Visitor(visit.visitor.name), f"account {world.worker}"
+                made = self._desk.issue(connection, wanted, visitor, by=by, now_us=visit.issued_us).made
+                assert made.token is not None
+                found.append((visit, Shown(made.reference, made.token)))
+        return found
+
+    def _sealed(self, site: str, who: Person, at_us: int) -> bytes:
+        key = self._world.vault.sealing_key(self._world.community, at_us)
+        return seal_identity(
+            VisitorIdentity(who.name, DocumentKind.RESIDENT, who.id_number), key, site, GATES
+        )
+
+    # --- what of it comes to the centre, and when
+
+    def _cuts(self, happened: Iterable[Happening], day: int) -> list[int]:
+        """Moments after something that raises an alarm, and the end of the day."""
+        ends_us = self._days.ends(day)
+        moments = {each.at_us + _NOTICED_US for each in happened if _is_noticed(each)}
+        if day == self._days.last:
+            moments.add(standing.went_silent_us(self._days))
+        return [*sorted(each for each in moments if each < ends_us), ends_us]
+
+    def _slice(self, happened: Sequence[Happening], day: int, end_us: int) -> None:
+        by_gateway: dict[tuple[str, str], list[Happening]] = defaultdict(list)
+        for each in happened:
+            by_gateway[each.site, each.gateway].append(each)
+        messages, self._waiting = self._waiting, []
+        for place, theirs in by_gateway.items():
+            chain = self._chains[place]
+            for topic, payload in standing.sent(chain, theirs, self._days, day):
+                (self._waiting if standing.is_silent(chain, self._days, end_us) else messages).append(
+                    (topic, payload)
+                )
+        if end_us == standing.went_silent_us(self._days):
+            silent = self._chains[standing.SILENT]
+            topic = str(GatewayTopic(silent.site, silent.name, Leaf.STATE))
+            messages.append((topic, encode(standing.last_word(silent, end_us))))
+        day_is_over = end_us == self._days.ends(day)
+        self._arrive([*messages, *(self._states(end_us) if day_is_over else ())], end_us)
+        while self._watch.look():
+            continue
+        self._see_to(end_us)
+
+    def _states(self, at_us: int, list_version: int = 1) -> Iterator[tuple[str, bytes]]:
+        for (site, name), chain in self._chains.items():
+            state = standing.state(chain, self._days, at_us, list_version)
+            if state is not None:
+                yield str(GatewayTopic(site, name, Leaf.STATE)), encode(state)
+
+    def _arrive(self, messages: Iterable[tuple[str, bytes]], at_us: int) -> None:
+        self._clock_us = at_us
+        opened = self._opener.at(at_us)
+        batch = [examine(topic, payload, opened) for topic, payload in messages]
+        with writing(self._world.writer) as connection:
+            take_in(connection, batch, at_us)
+
+    def _see_to(self, at_us: int) -> None:
+        """Somebody takes up what was noticed just now, some minutes later; not all of it."""
+        with reading(self._world.reader) as connection:
+            unseen = alarm_book.alarms(connection, self._sites, at_us, unseen=True, limit=20)
+        for alarm in unseen:
+            if alarm.id in self._looked_at:
+                continue
+            self._looked_at.add(alarm.id)
+            seen_us = at_us + int(self._drawn.lognormvariate(2.2, 0.9) * MINUTE_US)
+            alone = standing.is_left_alone(alarm.site, alarm.gateway, self._days, at_us)
+            today = at_us >= self._days.begins(self._days.last)
+            seen = not alone and seen_us < self._days.now_us
+            if seen and (not today or self._drawn.random() < _SEEN_TO):
+                with writing(self._world.writer) as connection:
+                    alarm_book.see_to(
+                        connection,
+                        alarm.id,
+                        self._sites,
+                        who=f"account {self._world.operator}",
+                        note_=self._drawn.choice(_NOTES[alarm.kind in _OF_DOORS]),
+                        now_us=seen_us,
+                    )
+
+    # --- the end: now
+
+    def _lists(self) -> None:
+        """As the centre would make them at its start, so that none is on the way when the demo opens."""
+        world = self._world
+        with reading(world.reader) as connection:
+            due = due_lists(connection, self._days.now_us)
+        for each in due:
+            with writing(world.writer) as connection:
+                make_list(connection, each, self._days.now_us)
+
+    def _ends(self) -> None:
+        now_us = self._days.now_us
+        stopped: list[tuple[str, bytes]] = []
+        for estate in self._world.estates:
+            for house in estate.houses:
+                if house.simulated:
+                    chain = self._chains[house.site, house.gateway]
+                    last = Happening(now_us, house.site, house.gateway, {"kind": Kind.GATEWAY_STOPPED})
+                    stopped += chain.blocks(chain.grow([last]))
+        self._arrive([*stopped, *self._states(now_us)], now_us)
+        self._be_patient(None, now_us)
+
+
+def _is_noticed(each: Happening) -> bool:
+    kind = each.fields["kind"]
+    return kind in WATCHED and (kind is not Kind.ACCESS_DENIED or each.fields.get("reason") is Reason.LOST)

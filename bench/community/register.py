@@ -1,0 +1,256 @@
+"""Writes the community's register as people would, each act at its time: first an import, then by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from random import Random
+from typing import Final
+
+from sqlalchemy import Connection, Engine, select
+
+from bench.community.people import Habit, Household, Member, Population
+from bench.community.places import GATES, Estate, Room, rooms_of
+from bench.community.times import DAY_US, HOUR_US, ZONE, Days
+from bench.community.workbook import BEGAN_DAYS, phone, workbook
+from central.identity.vault import Vault
+from central.register.credential_life import CredentialAct
+from central.register.credentials import CredentialKind, change, issue
+from central.register.desk import Desk
+from central.register.groups import Door, Whose, create_group, grant, set_doors
+from central.register.imports import jobs
+from central.register.imports.work import Worker
+from central.register.leases import extend_lease, make_lease
+from central.register.people import register_person
+from central.register.places import place_door, set_use
+from central.register.residencies import Arrival, move_in, move_out
+from central.register.words import HomeUse, PlaceKind, Relation
+from central.store.engine import writing
+from central.store.register_tables import credential, holder, person, place, residency, tenancy
+
+_LEASE_DAYS: Final = 365
+_EXTENDED: Final = 0.85
+_LOST, _FOUND_OF = 14, 3
+
+Acts = Iterator[tuple[int, Callable[[Desk], None]]]
+"""What is done, each with its time."""
+
+MoreCards = Callable[[Member], list[tuple[CredentialKind, str]]]
+"""What somebody presents at simulated readers beside the card that they have anyhow."""
+
+
+@dataclass
+class Registered:
+    """`places`: of estates, houses and rooms. By the numbers of members: their row, what records call them,
+    their card; and on which day whose card was lost."""
+
+    places: dict[Estate | Room | tuple[str, str], int] = field(default_factory=dict)
+    people: dict[int, int] = field(default_factory=dict)
+    references: dict[int, str] = field(default_factory=dict)
+    cards: dict[int, int] = field(default_factory=dict)
+    lost: dict[int, int] = field(default_factory=dict)
+
+
+class Registering:
+    """`account`: of the community worker who writes."""
+
+    def __init__(  # noqa: PLR0917  once
+        self,
+        writer: Engine,
+        reader: Engine,
+        vault: Vault,
+        community: int,
+        account: int,
+        days: Days,
+        more_cards: MoreCards,
+    ) -> None:
+        self._writer, self._reader = writer, reader
+        self._vault, self._community, self._account = vault, community, account
+        self._days = days
+        self._more_cards = more_cards
+        self._drawn = Random("register")
+        self.done = Registered()
+
+    def write(self, estates: Sequence[Estate], population: Population) -> Registered:
+        self._import(workbook(estates, population, self._days.date(0)))
+        with writing(self._writer) as connection:
+            self._find_places(connection, estates)
+            self._find_people(connection, population)
+            self._place_doors(self._desk(connection, -BEGAN_DAYS, 15), estates)
+            self._groups(self._desk(connection, -BEGAN_DAYS, 16), estates, population.workers)
+            acts = [*self._moves(population), *self._extensions(connection)]
+            acts += self._losses(population)
+            for at_us, act in sorted(acts, key=lambda each: each[0]):
+                act(replace(self._desk(connection, 0), now_us=at_us))
+        return self.done
+
+    def _desk(self, connection: Connection, day: int, hour: float = 10) -> Desk:
+        at_us = min(self._days.at(day, hour), self._days.now_us)
+        return Desk(connection, self._community, self._account, at_us, self._vault)
+
+    # --- the beginning
+
+    def _import(self, data: bytes) -> None:
+        began_us = self._days.at(-BEGAN_DAYS, 14)
+        worker = Worker(self._writer, self._reader, self._vault, ZONE, lambda: began_us, word="the-beginning")
+        with writing(self._writer) as connection:
+            number = jobs.begin(self._desk(connection, -BEGAN_DAYS, 14), data)
+        worker.work(number)
+        with writing(self._writer) as connection:
+            jobs.consent(self._desk(connection, -BEGAN_DAYS, 14), number, without_wrong=False)
+        worker.work(number)
+
+    def _find_places(self, connection: Connection, estates: Sequence[Estate]) -> None:
+        rows = connection.execute(select(place.c.id, place.c.parent_id, place.c.kind, place.c.name)).all()
+        ids = {(row.parent_id, row.name): row.id for row in rows}
+        root = next(row.id for row in rows if row.kind == PlaceKind.COMMUNITY)
+        for estate in estates:
+            self.done.places[estate] = ids[root, estate.name]
+            for house in estate.houses:
+                here = ids[ids[root, estate.name], house.name]
+                self.done.places[house.site, house.gateway] = here
+                for room in rooms_of(house):
+                    unit = ids[here, f"{room.unit} 单元"]
+                    self.done.places[room] = ids[unit, room.name]
+
+    def _find_people(self, connection: Connection, population: Population) -> None:
+        rows = connection.execute(
+            select(person.c.id, person.c.number_index, holder.c.reference, credential.c.id.label("card"))
+            .join(holder, holder.c.person_id == person.c.id)
+            .join(credential, credential.c.person_id == person.c.id)
+        )
+        found = {row.number_index: row for row in rows}
+        for household in population.households:
+            for member in () if household.by_hand else household.members:
+                number = self._vault.register_index(self._community, "id_number", member.person.id_number)
+                row = found[number]
+                self.done.people[member.number] = row.id
+                self.done.references[member.number] = row.reference
+                self.done.cards[member.number] = row.card
+
+    def _place_doors(self, desk: Desk, estates: Sequence[Estate]) -> None:
+        parents = select(place.c.parent_id).where(place.c.kind == PlaceKind.ROOM)
+        units = select(place.c.id, place.c.parent_id, place.c.name).where(place.c.id.in_(parents))
+        unit_of = {(row.parent_id, row.name): row.id for row in desk.connection.execute(units)}
+        for estate in estates:
+            for gate in estate.gates:
+                place_door(desk, estate.site, GATES, gate.name, self.done.places[estate])
+            for house in estate.houses:
+                here = self.done.places[house.site, house.gateway]
+                for door in house.doors:
+                    where = here if door.unit is None else unit_of[here, f"{door.unit} 单元"]
+                    place_door(desk, house.site, house.gateway, door.name, where)
+
+    def _groups(self, desk: Desk, estates: Sequence[Estate], workers: Sequence[Member]) -> None:
+        """All doors of an estate for its guards and cleaners, each by name."""
+        for estate in estates:
+            group = create_group(desk, f"{estate.name}物业")
+            doors = [Door(estate.site, GATES, gate.name) for gate in estate.gates]
+            doors += [Door(each.site, each.gateway, one.name) for each in estate.houses for one in each.doors]
+            set_doors(desk, group, frozenset(doors))
+            for worker in (each for each in workers if each.estate == estate):
+                self._register(desk, worker)
+                why = "保安" if worker.habit is Habit.GUARD else "保洁"
+                grant(desk, group, Whose(person=self.done.people[worker.number]), reason=why)
+
+    # --- moving in and out, leases
+
+    def _moves(self, population: Population) -> Acts:
+        for household in population.households:
+            if household.by_hand:
+                came = household.came
+                day = -self._drawn.randrange(4, BEGAN_DAYS - 5) if came is None else came
+                came_us = self._days.at(day, self._drawn.uniform(8.5, 17.5))
+                came_us = min(came_us, self._days.now_us - HOUR_US)
+                yield came_us, partial(self._move_in, household=household)
+            if household.left is not None:
+                left_us = self._days.at(household.left, self._drawn.uniform(9, 12))
+                yield left_us, partial(self._move_out, household=household)
+
+    def _move_in(self, desk: Desk, household: Household) -> None:
+        room = self.done.places[household.room]
+        for member in household.members:
+            self._register(desk, member)
+        lease = None
+        if household.let:
+            until_us = desk.now_us + _LEASE_DAYS * DAY_US
+            lease = make_lease(desk, room, from_us=desk.now_us, until_us=until_us)
+        set_use(desk, room, _use_of(household))
+        for member in household.members:
+            assert member.relation is not None
+            arrival = Arrival(self.done.people[member.number], room, member.relation, lease)
+            move_in(desk, arrival, since_us=desk.now_us)
+
+    def _move_out(self, desk: Desk, household: Household) -> None:
+        reason = "租约到期搬离" if household.let else "房屋已出售"
+        for member in household.members:
+            mine = residency.c.person_id == self.done.people[member.number]
+            home = desk.connection.execute(select(residency.c.id).where(mine)).scalar_one()
+            move_out(desk, home, at_us=desk.now_us, reason=reason)
+            change(desk, self.done.cards[member.number], CredentialAct.RETURN, reason="搬离退卡")
+        set_use(desk, self.done.places[household.room], HomeUse.EMPTY)
+
+    def _register(self, desk: Desk, member: Member) -> None:
+        made = register_person(
+            desk,
+            name=member.person.name,
+            document=member.document,
+            number=member.person.id_number,
+            phone=phone(self._drawn),
+            category=member.category,
+            reference=lambda: member.reference,
+        )
+        self.done.people[member.number] = made
+        self.done.references[member.number] = member.reference
+        self.done.cards[member.number] = issue(desk, made, member.kind, member.credential)
+        for kind, number in self._more_cards(member):
+            if (kind, number) != (member.kind, member.credential):
+                issue(desk, made, kind, number)
+
+    def _extensions(self, connection: Connection) -> Acts:
+        """Most leases that would be over by now were extended a few days before."""
+        due = tenancy.c.until_at < self._days.now_us + 6 * DAY_US
+        for row in connection.execute(select(tenancy).where(due).order_by(tenancy.c.id)).all():
+            if self._drawn.random() < _EXTENDED:
+                asked_us = row.until_at - self._drawn.randrange(7, 20) * DAY_US + 10 * HOUR_US
+                asked_us = max(asked_us, self._days.at(-BEGAN_DAYS + 1, 10))
+                yield asked_us, partial(_extend, lease=row.id, until_us=row.until_at)
+
+    # --- lost cards
+
+    def _losses(self, population: Population) -> Acts:
+        """Some that were lost stay so; others are found again some days later."""
+        there = [
+            member
+            for household in population.households
+            if not household.by_hand and household.left is None
+            for member in household.members
+            if member.kind is CredentialKind.CARD_UID
+        ]
+        lost = self._drawn.sample(there, min(_LOST, len(there)))
+        for number, member in enumerate(lost):
+            day = 1 + number * (self._days.count - 3) // len(lost)
+            card = self.done.cards[member.number]
+            self.done.lost[member.number] = day
+            yield self._days.at(day, self._drawn.uniform(9, 17)), partial(_lose, card=card)
+            if number % _FOUND_OF == 0:
+                yield self._days.at(day + 2, 10), partial(_find, card=card)
+
+
+def _extend(desk: Desk, lease: int, until_us: int) -> None:
+    extend_lease(desk, lease, until_us=until_us + _LEASE_DAYS * DAY_US, reason="续租一年")
+
+
+def _lose(desk: Desk, card: int) -> None:
+    change(desk, card, CredentialAct.REPORT_LOST, reason="本人报失")
+
+
+def _find(desk: Desk, card: int) -> None:
+    change(desk, card, CredentialAct.LIFT_LOSS, reason="本人找回")
+
+
+def _use_of(household: Household) -> HomeUse:
+    if household.members[0].relation is Relation.STAFF:
+        return HomeUse.BUSINESS
+    return HomeUse.LET if household.let else HomeUse.OWNER_OCCUPIED

@@ -1,0 +1,116 @@
+"""What goes wrong on a day: refusals, doors held and forced, devices that fail, releases by hand. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import Any, Final
+
+from bench.community.happening import Carried, Happening
+from bench.community.places import GATES, Door, Estate, House
+from bench.community.times import MINUTE_US, Days
+from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason
+
+_REFUSALS: Final = 16
+"""A day and estate."""
+
+_REASONS: Final = (
+    *(Reason.UNKNOWN_CREDENTIAL,) * 5,
+    *(Reason.NO_RIGHT,) * 6,
+    *(Reason.UNREADABLE,) * 2,
+    Reason.OUTSIDE_HOURS,
+)
+_OF_HOUSES: Final = (
+    (0.45, Kind.DOOR_HELD, Reason.OPEN_TOO_LONG, Kind.DOOR_CLOSED, (2, 25)),
+    (0.06, Kind.DOOR_FORCED, Reason.NO_RELEASE, Kind.DOOR_CLOSED, (1, 4)),
+    (0.16, Kind.READER_LOST, Reason.NO_ANSWER, Kind.READER_RESTORED, (8, 150)),
+    (0.03, Kind.TAMPER, None, Kind.TAMPER_RESTORED, (3, 20)),
+    (0.02, Kind.LOCK_LOST, Reason.NO_ANSWER, Kind.LOCK_RESTORED, (10, 90)),
+    (0.05, Kind.RELEASE_FAILED, Reason.LOST_DRIVE, None, (0, 0)),
+    (0.14, Kind.REPEATED_DENIALS, None, None, (0, 0)),
+)
+"""How often on a day in an estate, what, why, and what ends it after how many minutes."""
+
+_OF_GATEWAYS: Final = (
+    (0.025, Kind.MAINS_FAILED, Kind.MAINS_RESTORED, (6, 70)),
+    (0.012, Kind.STORAGE_LOW, Kind.STORAGE_RESTORED, (60, 300)),
+    (0.02, Kind.CLOCK_STEPPED, None, (0, 0)),
+)
+_ENDED: Final = {Kind.READER_RESTORED: Reason.ANSWERS_AGAIN, Kind.LOCK_RESTORED: Reason.ANSWERS_AGAIN}
+_CAUSES: Final = {Kind.STORAGE_LOW: Reason.NEARLY_FULL, Kind.CLOCK_STEPPED: Reason.CLOCK_FORWARD}
+
+
+def troubles(
+    estate: Estate, there: Sequence[Carried], days: Days, day: int, drawn: Random
+) -> Iterator[Happening]:
+    """Of one estate; `there`: its residents. Not in the order of time."""
+    found = [*_refusals(estate, there, days, day, drawn), *_releases(estate, days, day, drawn)]
+    for share, kind, reason, over, minutes in _OF_HOUSES:
+        if drawn.random() < share:
+            house = _house(estate, drawn)
+            door = drawn.choice([each for each in house.doors if each.unit is not None])
+            fields = {"kind": kind, "door": door.name, "reason": reason}
+            if kind in (Kind.READER_LOST, Kind.TAMPER, Kind.REPEATED_DENIALS, Kind.LOCK_LOST):
+                fields["reader"] = door.name
+            found += _lasting(house, fields, over, minutes, days.at(day, drawn.uniform(7, 22)), drawn)
+    for share, kind, over, minutes in _OF_GATEWAYS:
+        if drawn.random() < share:
+            fields = {"kind": kind, "reason": _CAUSES.get(kind)}
+            at_us = days.at(day, drawn.uniform(1, 23))
+            found += _lasting(_house(estate, drawn), fields, over, minutes, at_us, drawn)
+    yield from (each for each in found if days.begins(day) <= each.at_us < days.ends(day))
+
+
+def _house(estate: Estate, drawn: Random) -> House:
+    """One whose gateway does not run for itself."""
+    return drawn.choice([house for house in estate.houses if not house.simulated])
+
+
+def _lasting(  # noqa: PLR0917  of one table each
+    house: House, fields: dict[str, Any], over: Kind | None, minutes: Any, at_us: int, drawn: Random
+) -> Iterator[Happening]:
+    yield Happening(at_us, house.site, house.gateway, fields)
+    if over is not None:
+        ends_us = at_us + int(drawn.uniform(*minutes) * MINUTE_US)
+        yield Happening(
+            ends_us, house.site, house.gateway, {**fields, "kind": over, "reason": _ENDED.get(over)}
+        )
+
+
+def _refusals(
+    estate: Estate, there: Sequence[Carried], days: Days, day: int, drawn: Random
+) -> Iterator[Happening]:
+    for _ in range(drawn.randrange(_REFUSALS // 2, _REFUSALS * 3 // 2)):
+        house, reason = _house(estate, drawn), drawn.choice(_REASONS)
+        door = drawn.choice([each for each in house.doors if each.unit is not None])
+        at_us = days.at(day, min(max(drawn.gauss(15, 4.5), 0.1), 23.9))
+        refused = {"kind": Kind.ACCESS_DENIED, "reason": reason}
+        if reason in (Reason.NO_RIGHT, Reason.OUTSIDE_HOURS):
+            yield drawn.choice(there).at(at_us, house.gateway, door, **refused)
+            continue
+        unknown = Credential("card_uid", drawn.randbytes(16).hex(), AssuranceLevel.L1)
+        told = {"credential": unknown} if reason is Reason.UNKNOWN_CREDENTIAL else {}
+        yield Happening(at_us, estate.site, house.gateway, {**refused, **_shown(door), **told})
+
+
+def _shown(door: Door) -> dict[str, Any]:
+    return {"door": door.name, "reader": door.name, "direction": door.direction}
+
+
+def _releases(estate: Estate, days: Days, day: int, drawn: Random) -> Iterator[Happening]:
+    """Somebody at the centre lets somebody in who stands before a gate."""
+    gates = [gate for gate in estate.gates if gate.direction is Direction.IN]
+    for _ in range(drawn.choice((0, 0, 1, 1, 2))):
+        fields = {
+            "kind": Kind.REMOTE_RELEASE,
+            "reason": Reason.COMMAND,
+            "door": drawn.choice(gates).name,
+            "category": "operator",
+        }
+        yield Happening(days.at(day, drawn.uniform(7.5, 20)), estate.site, GATES, fields)
+
+
+def lost_card_used(carried: Carried, days: Days, day: int, drawn: Random) -> Happening:
+    """Somebody tries a card at its owner's door that was reported lost the day before."""
+    at_us = days.at(day + 1, drawn.uniform(10, 22))
+    return carried.at_home(at_us, kind=Kind.ACCESS_DENIED, reason=Reason.LOST)
