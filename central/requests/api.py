@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field, SecretStr
 
 from central.accounts.guard import requires
 from central.accounts.who import Role, Who
-from central.register.api_words import ANSWERS, MAX_ID, CommunityId, Id, In, RowId, Worker, text_of
+from central.given import In
+from central.register.api_words import ANSWERS, MAX_ID, CommunityId, Id, RowId, Worker, text_of
 from central.register.office import Office
 from central.requests import book, own
 from central.requests.book import Counts, OwnRequest, Texts
