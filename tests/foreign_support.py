@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin
 
 from sqlalchemy import Column, Connection, Integer, LargeBinary, Table, insert, select
 
@@ -116,6 +116,8 @@ def _typed(name: str, kind: Any) -> str:
     """What a person types or chooses in a page's form, or follows in its address."""
     if isinstance(kind, type) and issubclass(kind, Enum):
         return str(next(iter(kind)).value)
+    if get_origin(kind) is Literal:
+        return str(get_args(kind)[0])
     if kind is bool:
         return "true"
     if get_origin(kind) is list:

@@ -54,7 +54,7 @@ def test_removing_one_leads_to_the_second_factor_where_it_was_given_too_long_ago
     [known] = browser.get("/me/passkeys").json()
     town.passes(600)
     answer = page_of(town, browser).post(f"/account/passkeys/{known['id']}/remove")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in/code")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in/code?then=/account")
     assert len(browser.get("/me/passkeys").json()) == 1
 
 

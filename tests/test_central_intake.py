@@ -349,9 +349,11 @@ def test_a_record_takes_few_bytes_with_everything(engine: Engine) -> None:
 
 
 def _bytes_taken(engine: Engine) -> int:
+    """Without the partition that holds no record: its indexes have a first page all the same."""
     if engine.dialect.name == "postgresql":
+        filled = "isleaf AND pg_relation_size(relid) > 0"
+        sizes = f"SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('record') WHERE {filled}"  # noqa: S608
         with engine.connect() as connection:
-            sizes = "SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('record') WHERE isleaf"
             return int(connection.exec_driver_sql(sizes).scalar_one())
     engine.dispose()  # the last one to close a SQLite file writes its log into it
     return Path(engine.url.database or "").stat().st_size
