@@ -37,6 +37,7 @@ from central.reports.tally import EVERY_S as TALLY_EVERY_S
 from central.reports.tally import Tally
 from central.settings import ListenPart, MqttPart, Settings
 from central.store.engine import migrate, open_reader, open_writer
+from central.visitors.own import end_without_right
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +130,12 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
             open_things.callback(webhooks.stop)
             if vault is not None:
                 identity = identity_service(
-                    settings, writer, vault, opener, keys.signing[0], also=[end_holds, forget_imports]
+                    settings,
+                    writer,
+                    vault,
+                    opener,
+                    keys.signing[0],
+                    also=_ENDING,
                 )
                 identity.start()
                 open_things.callback(identity.stop)
@@ -138,6 +144,10 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         with signals_only_stop(server):
             print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)  # noqa: T201
             server.run(sockets=[listener])
+
+
+_ENDING = (end_holds, forget_imports, end_without_right)
+"""What is over by the time, beside identities."""
 
 
 def _now_us() -> int:

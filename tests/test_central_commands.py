@@ -247,5 +247,11 @@ def test_settings_are_changed_on_the_page(town: Town) -> None:
         assert "doors.lobby.mode" in shown
         send = f"/operations/settings/send?site={SITE}"
         assert "Written." in browser.post(send, data={"written": written, "after": "0"}).text
+        served.is_asked_by(Who(7, Role.OPERATOR, frozenset({COMMUNITY})))
+        other = '{"doors": {"lobby": {"mode": "locked_down"}}}'
+        stale = browser.post(send, data={"written": other, "after": "1"}).text
+        assert "fresh second factor" in stale
+        assert stale.count("locked_down") >= 2
+        served.is_asked_by(OPERATOR)
         late = browser.post(send, data={"written": "{}", "after": "0"})
         assert (late.status_code, "somebody wrote other settings meanwhile" in late.text) == (409, True)

@@ -12,11 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from register_support import DAY_US, SITE, Estate, an_estate
 from sqlalchemy import Engine
 
+from central.accounts.book import disable, make_account
 from central.accounts.who import Role, Who
 from central.register.leases import make_lease
+from central.register.residencies import move_out
 from central.register.words import Relation
+from central.store.engine import writing
 from central.times import utc_text
-from central.visitors.own import MOST_GOOD
+from central.visitors.own import MOST_GOOD, end_without_right
 from central.visitors.passes import entries_of_passes
 
 HOUR_US = DAY_US // 24
@@ -112,3 +115,40 @@ def test_of_several_homes_one_is_named_and_ten_good_passes_are_enough(homes: Hom
     assert "take one back" in homes.gives(mine, 409, room=room)["detail"]
     homes.ask(mine, "POST", f"/{made[0]}/revoke")
     homes.gives(mine, room=room)
+
+
+def test_a_pass_is_taken_back_when_the_right_behind_it_ends(homes: Homes) -> None:
+    """Also when the account is disabled; and what others gave stays good."""
+    estate = homes.estate
+    people = [estate.person(name) for name in ("先搬走", "账户停", "仍住着")]
+    lived = [estate.lives(person, "101", Relation.OWNER, since=-10) for person in people]
+    with writing(estate.engine) as db:
+        made = [
+            make_account(
+                db,
+                f"resident-{person}",
+                name="住户",
+                role=Role.RESIDENT,
+                unit="居民",
+                communities=[],
+                by="test",
+                now_us=estate.now_us,
+                person=person,
+            )[0]
+            for person in people
+        ]
+    who = [
+        somebody(Role.RESIDENT, estate.community, account=number, person=person)
+        for number, person in zip(made, people, strict=True)
+    ]
+    for each in who:
+        homes.gives(each, hours=48)
+    with writing(estate.engine) as db:
+        assert end_without_right(db, estate.now_us) == 0
+        disable(db, made[1], "test", estate.now_us)
+    with estate.desk() as desk:
+        move_out(desk, lived[0], at_us=estate.now_us, reason="搬走")
+    with writing(estate.engine) as db:
+        assert end_without_right(db, estate.now_us + 1) == 2
+        assert end_without_right(db, estate.now_us + 1) == 0
+    assert [homes.ask(each, "GET", "")[0]["state"] for each in who] == ["revoked", "revoked", "expected"]

@@ -24,6 +24,11 @@ Identify = Callable[[Request], Awaitable[Who]]
 EVERY_ROLE: Final = tuple(Role)
 
 
+_PARTS: Final = "/parts/"
+"""What an open page asks for by itself, every few seconds: nobody is kept from work by their own pages. From
+an address it counts all the same."""
+
+
 class RoleGuard:
     """As a dependency: gives the endpoint who asks. `fresh`: whose both factors were given a moment ago,
     which no machine's token is. Raises NotSignedIn, NotAllowed, ProveAgain, TooOften."""
@@ -39,7 +44,8 @@ class RoleGuard:
         rates.asked_from(address_of(request))
         who = await identify(request)
         request.state.who = who  # what frames the answer, also a refusal, is told to whom
-        rates.asked_by(who)
+        if not request.url.path.startswith(_PARTS):
+            rates.asked_by(who)
         ask_within(who.communities)
         if who.role not in self.roles:
             raise NotAllowed(f"this is not for the role {who.role}")

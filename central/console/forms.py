@@ -16,6 +16,7 @@ from central.times import local
 RowId = Annotated[int, InPath(ge=1, le=2**53)]
 Text = Annotated[str, Form(max_length=512)]
 _SEE_OTHER: Final = 303
+_FIRST, _LAST = date(1900, 1, 1), date(2200, 12, 31)
 _UNFIT, _NOT_SO = 422, 409
 
 
@@ -24,9 +25,12 @@ def day_of(text: str, field: str) -> date | None:
     if not text.strip():
         return None
     try:
-        return date.fromisoformat(text.strip())
+        found = date.fromisoformat(text.strip())
     except ValueError:
         raise BadQuestion(field, "a day is written like 2026-03-31") from None
+    if not _FIRST <= found <= _LAST:
+        raise BadQuestion(field, "a day lies between 1900 and 2200")
+    return found
 
 
 def reason_of(text: str) -> str:

@@ -1,6 +1,6 @@
 """Commands to gateways as people give them: who, what and why is noted, sent at once, and answered or not.
 
-A command is good for seconds (trust.md R-54): one that cannot be sent now is never sent.
+A command is good for seconds (trust.md R-54): where no broker is there it is not sent, and not later either.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Line(Protocol):
     """The way to gateways."""
 
     def command(self, site: str, gateway: str, command: Command) -> None:
-        """Sent when this returns; blocks for seconds at most. Raises BrokerUnavailable: it was not sent."""
+        """Sent when this returns; blocks for seconds at most. Raises BrokerUnavailable: it may not be."""
 
 
 class Commands:

@@ -112,11 +112,19 @@ class OrderService:
         return self._outgoing.connected
 
     def command(self, site: str, gateway: str, command: Command) -> None:
-        """The broker has it when this returns. Raises BrokerUnavailable: it was not sent, and never will."""
+        """The broker has it when this returns. Raises BrokerUnavailable: no broker was there, or it has not
+        said in time that it took it; then it may arrive all the same, as long as the command is good."""
         if not self.connected:
             raise BrokerUnavailable("no broker is connected just now: the command was not sent")
         topic = str(GatewayTopic(site, gateway, Leaf.COMMAND))
-        self._outgoing.send(topic, [signed_command(self._key, site, gateway, command)], _COMMAND_S)
+        payload = signed_command(self._key, site, gateway, command)
+        try:
+            self._outgoing.send(topic, [payload], _COMMAND_S)
+        except BrokerUnavailable:
+            raise BrokerUnavailable(
+                "the broker did not answer in time: the command may arrive all the same within eight seconds;"
+                " see what became of it"
+            ) from None
 
     def look(self, now_s: float, now_us: int) -> int:
         """One round; how many lists and settings were sent. Raises StoreUnavailable, BrokerUnavailable."""

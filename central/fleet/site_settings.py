@@ -104,6 +104,11 @@ class SettingsOffice:
             now = _in_force(db, who, site)
             if now.number != after:
                 raise Clash("somebody wrote other settings meanwhile: look at those first")
+            if now.alone:
+                raise Clash(
+                    f"{', '.join(now.alone)}: newer settings of their own would be lost without a word of it;"
+                    " send whole ones with liuhen-central send settings"
+                )
             new = _next(now, said, self._signing, self._now_us())
             if new.revision == now.number or not differences(now.written, written(new)):
                 raise Clash("these are the settings that hold now: there is nothing to send")

@@ -73,7 +73,7 @@ async def follow(
     centre stops or the reader may not go on or has gone."""
     at = after
     settled = Settled()
-    silent_s = 0.0
+    silent_s = COMMENT_EVERY_S if after is None else 0.0  # a break before the first entry is taken up, too
     while not stopping.is_set() and await reader.may():
         news = None
         with contextlib.suppress(StoreUnavailable):  # the health endpoint says it; the feed goes on after it
@@ -160,7 +160,7 @@ async def as_events(
         if news.begin_again:
             yield _event(news.number, "again", "begin anew")
         elif not news.entries:
-            yield ": still here\n\n"
+            yield f": still here\nid: {news.number}\n\n"
         else:
             try:
                 shown = await show(news.entries)

@@ -66,7 +66,7 @@ def entries_of(
 
 def _of_building(name: str, entries: Count, hours: Sequence[int]) -> OfBuilding:
     if entries is None:
-        return OfBuilding(name, None, [None if count else 0 for count in hours])
+        return OfBuilding(name, None, [None] * len(HOURS))  # a true 0 would tell the hours with somebody
     told = kept_back({str(hour): count for hour, count in enumerate(hours)})
     return OfBuilding(name, entries, [told[str(hour)] for hour in HOURS])
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, Row, func, insert, literal_column, or
 
 from central.store.count_tables import entry_count, entry_tally
 from central.store.engine import reading, writing
+from central.store.settled import Settled
 from central.store.tables import record
 from messages.model import Direction, Kind
 
@@ -31,30 +32,27 @@ _ADD: Final = text(f"""
 
 
 class Tally:
-    """One look at a time. Keeps nothing that the database does not, but for how far it may count."""
+    """One look at a time. Keeps nothing that the database does not, but for how far all is settled."""
 
     def __init__(self, writer: Engine, reader: Engine) -> None:
         self._writer = writer
         self._reader = reader
-        self._settled = 0
+        self._settled = Settled()
 
     def look(self) -> bool:
         """Whether there is more to count now. Raises StoreUnavailable, RowRefused: then nothing was counted.
 
-        Counts up to what was there at the look before: with several ingest workers a record may be committed
-        after one with a higher number.
+        Counts up to where no record with a lower number can come any more.
         """
         with reading(self._reader) as connection:
             newest = connection.execute(select(func.max(record.c.id))).scalar() or 0
             first = connection.execute(select(entry_tally.c.record_id)).scalar() or 0
-            through = min(self._settled, first + MOST_RECORDS)
+            settled = self._settled.through(connection, newest)
+            through = min(settled, first + MOST_RECORDS)
             counts = _counted(connection, first, through) if through > first else []
         if through > first:
             self._note(first, through, counts)
-        more = through < self._settled
-        if not more:
-            self._settled = newest
-        return more
+        return through < settled
 
     def _note(self, first: int, through: int, counts: list[dict[str, Any]]) -> None:
         """Nothing, where another process has counted these meanwhile. Raises RowRefused, where it was quicker

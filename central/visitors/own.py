@@ -9,19 +9,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Text, cast, literal, select
 
 from central.accounts.book import sites_of
 from central.accounts.who import Who
 from central.errors import BadQuestion, Clash, NotThere
 from central.register.oneself import OwnHome, community_of, homes_of, person_of
+from central.store.account_tables import account, account_person
+from central.store.register_tables import person
+from central.store.visitor_tables import visitor_pass
 from central.visitors import passes
 from central.visitors.passes import Desk, Issued, Pass, Visitor, Wanted
 from central.visitors.ways import way_to
 from central.visitors.words import PassKind, VisitReason
+from messages.access_list import EVERY_DOOR
 
 MOST_GOOD: Final = 10
 """Of one resident at one time."""
+
+_CENTRE: Final = "the centre"
+"""Who takes back what nobody is there to take back."""
 
 OWN_KINDS: Final = (PassKind.QR, PassKind.PIN)
 """What a resident can hand on; cards are lent, and documents read, at the desk."""
@@ -55,6 +62,8 @@ def give(connection: Connection, desk: Desk, who: Who, wanted: OwnWanted, now_us
     way = way_to(connection, home.room)
     if way is None:
         raise BadQuestion("room", "no door leads to this home yet")
+    if EVERY_DOOR in way.doors:
+        raise Clash("more doors lead to this home than a pass can name; ask at the desk")
     given = own_passes(connection, who)
     if sum(each.revoked_us is None and each.until_us > now_us for each in given) >= MOST_GOOD:
         raise Clash(f"{MOST_GOOD} of your passes are good already; take one back first")
@@ -90,6 +99,33 @@ def revoke(connection: Connection, who: Who, number: int, now_us: int) -> Pass:
     """Raises NotAllowed, NotThere, and Clash for one that was revoked already."""
     found = own_pass(connection, who, number)
     return passes.revoke(connection, number, [found.site], by=who.by, now_us=now_us)
+
+
+def end_without_right(connection: Connection, now_us: int) -> int:
+    """Takes back what is good still although whoever gave it lives there no more, or not for so long, or has
+    no account any more; how many."""
+    columns = visitor_pass.c
+    asked = (
+        select(
+            columns.id, columns.site, columns.room_id, columns.until_at, person.c.id, account.c.disabled_at
+        )
+        .join(account, columns.issued_by == literal("account ") + cast(account.c.id, Text))
+        .join(account_person, account_person.c.account_id == account.c.id)
+        .join(person, person.c.id == account_person.c.person_id)
+        .where(columns.until_at > now_us, columns.revoked_at.is_(None))
+    )
+    ended = 0
+    for number, site, room, until_us, giver, disabled_at in connection.execute(asked).all():
+        homes = (
+            []
+            if disabled_at is not None
+            else homes_of(connection, community_of(connection, giver), giver, now_us)
+        )
+        ends = [each.until_us for each in homes if each.room == room]
+        if not any(end_us is None or end_us >= until_us for end_us in ends):
+            passes.revoke(connection, number, [site], by=_CENTRE, now_us=now_us)
+            ended += 1
+    return ended
 
 
 def _home(homes: Sequence[OwnHome], room: int | None) -> OwnHome:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
 from central.accounts.guard import requires
 from central.accounts.who import Role, Who
+from central.given import In
 from central.problems import RESPONSES
 from central.store.changes import Changes
 from central.store.questions import Questions
+from central.times import Moment
 from central.visitors import own
 from central.visitors.api import CLASH, NOT_THERE, IssuedOut, Number, PassOut, moment
 from central.visitors.passes import MOST_USES, Desk, Pass, the_desk
@@ -25,15 +26,13 @@ Resident = Annotated[Who, requires(Role.RESIDENT)]
 _ANSWERS = {**RESPONSES, **CLASH, **NOT_THERE}
 
 
-class OwnPassIn(BaseModel):
+class OwnPassIn(In):
     """Opens the doors on the way to one's own home. No name is asked for."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: PassKind = Field(PassKind.QR, description="`qr_code` or `pin`")
     reason: VisitReason
-    from_: Annotated[datetime, Field(alias="from", examples=["2026-11-26T14:00:00+08:00"])]
-    until: Annotated[datetime, Field(examples=["2026-11-26T18:00:00+08:00"])]
+    from_: Annotated[Moment, Field(alias="from", examples=["2026-11-26T14:00:00+08:00"])]
+    until: Annotated[Moment, Field(examples=["2026-11-26T18:00:00+08:00"])]
     uses: Annotated[int, Field(ge=1, le=MOST_USES)] | None = None
     room: Annotated[int, Field(ge=1, le=2**53)] | None = Field(
         None, description="of several homes of one's own; null: the only one"

@@ -21,6 +21,8 @@ from http.cookiejar import CookieJar
 from typing import Any
 
 PAGE = 25
+COMES_BACK = (429, 502, 503, 504)
+"""Answers after which asking again a moment later is right."""
 
 
 class Refused(Exception):
@@ -89,7 +91,9 @@ class Centre:
                         after = entry["id"]
                         yield entry
             except urllib.error.HTTPError as error:
-                raise Refused(json.load(error)) from None
+                if error.code not in COMES_BACK:
+                    raise Refused(json.load(error)) from None
+                print(f"the centre answers {error.code}; asking again in a second", file=sys.stderr)
             except OSError:
                 print("the line broke; going on in a second", file=sys.stderr)
             time.sleep(1)

@@ -16,7 +16,6 @@ from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash, NotThere
 
 PAGE: Final = 100
-Chosen = Annotated[list[int], Form(max_length=1_000)]
 
 
 def router(centre: Centre) -> APIRouter:

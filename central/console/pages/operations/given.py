@@ -18,7 +18,9 @@ from messages.commands import Action, Why
 OF_LATE: Final = 8
 USUAL_MINUTES: Final = "30"
 _TOLD: Final[dict[type[CentralError], str]] = {
-    BrokerUnavailable: N_("The broker does not answer: nothing was sent, and nothing will be. Try again."),
+    BrokerUnavailable: N_(
+        "The broker does not answer. Whether the command arrived stands below; it is good for eight seconds."
+    ),
     Clash: N_("There is nothing to send: no record is awaited, or the centre has no keys to sign with."),
     BadQuestion: N_("Choose a door for what is done at one, and minutes from 1 to 44640."),
 }

@@ -15,16 +15,16 @@ from central.console.guard import page_for
 from central.console.pages.operations.fleet import Looking
 from central.console.views import Language
 from central.console.words import N_
-from central.errors import BadQuestion, CentralError, Clash
+from central.errors import BadQuestion, CentralError, Clash, ProveAgain
 from central.fleet.site_settings import Difference
 from messages.site_settings import MAX_SETTINGS_BYTES
 
 Operator = Annotated[Who, page_for(Role.OPERATOR)]
-Writer = Annotated[Who, page_for(Role.OPERATOR, fresh=True)]
 Site = Annotated[str, Query(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 Written = Annotated[str, Form(max_length=MAX_SETTINGS_BYTES)]
 _NOT_JSON: Final = N_("This is not JSON: look at line %(line)s.")
 _WRONG: Final = N_("These are no settings: %(why)s")
+_STALE: Final = N_("Sending takes a fresh second factor. Give it in another tab, then send again.")
 _NOT_SENT: Final = N_("Nothing was sent: %(why)s")
 
 
@@ -37,25 +37,31 @@ def router(centre: Centre) -> APIRouter:
 
     @pages.post("/operations/settings", summary="What a change comes to")
     async def preview(who: Operator, written: Written, site: Site, lang: Language = None) -> Response:
+        looked_at = await centre.site_settings.in_force(who, site)
         try:
             found = await centre.site_settings.preview(who, site, _read(written))
         except (BadQuestion, Clash) as error:
             return await shown(who, site, lang, error, written=written)
-        return await shown(who, site, lang, written=written, differences=found)
+        return await shown(who, site, lang, written=written, differences=found, after=looked_at.number)
 
     @pages.post("/operations/settings/send", summary="Send what was looked at")
     async def send(
-        who: Writer,
+        who: Operator,
         written: Written,
         after: Annotated[int, Form(ge=0, le=2**53)],
         site: Site,
         lang: Language = None,
     ) -> Response:
+        """What was written is kept where the second factor was given too long ago."""
         try:
-            await centre.site_settings.write(who, site, _read(written), after)
+            if who.fresh:
+                await centre.site_settings.write(who, site, _read(written), after)
+                return await shown(who, site, lang, sent=True)
+            stale = ProveAgain("give the second factor again: sending takes a fresh one")
+            found = await centre.site_settings.preview(who, site, _read(written))
         except (BadQuestion, Clash) as error:
             return await shown(who, site, lang, error, written=written)
-        return await shown(who, site, lang, sent=True)
+        return await shown(who, site, lang, stale, written=written, differences=found, after=after)
 
     async def shown(
         who: Who,
@@ -65,8 +71,10 @@ def router(centre: Centre) -> APIRouter:
         *,
         written: str | None = None,
         differences: list[Difference] | None = None,
+        after: int = 0,
         sent: bool = False,
     ) -> HTMLResponse:
+        """`after`: the revision that the differences were found against, or an older one."""
         sites = await centre.site_settings.sites(who)
         site = site or (sites[0] if sites else None)
         values: dict[str, Any] = {
@@ -79,7 +87,8 @@ def router(centre: Centre) -> APIRouter:
         if site is not None:
             revision = await centre.site_settings.in_force(who, site)
             values |= {"revision": revision, "written": written or _text(revision.written)}
-        values |= {"told": _told(error), "sent": sent, "writes": who.role is Role.OPERATOR}
+        values |= {"told": _told(error), "stale": isinstance(error, ProveAgain), "after": after, "sent": sent}
+        values |= {"writes": who.role is Role.OPERATOR}
         status = status_of(error)
         return centre.show(who, lang, "operations/settings.html", "settings", status=status, **values)
 
@@ -118,6 +127,8 @@ def _told(error: CentralError | None) -> tuple[str, dict[str, Any]] | None:
             return None
         case _NotJson(line=line):
             return _NOT_JSON, {"line": line}
+        case ProveAgain():
+            return _STALE, {}
         case BadQuestion():
             return _WRONG, {"why": str(error)}
         case _:

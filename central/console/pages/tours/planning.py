@@ -3,6 +3,7 @@ changed: one ends, and another begins."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -36,6 +37,7 @@ Number = Annotated[int, Form(ge=1, le=2**53)]
 _MINUTE_S: Final = 60
 Minutes = Annotated[int, Form(ge=0, le=book.LONGEST_S // _MINUTE_S)]
 _TURN: Final = "turn-"
+_NUMBER: Final = re.compile(r"[0-9]{1,15}")
 _ENDS: Final[Mapping[str, Callable[[Desk, int], None]]] = {
     "points": book.end_point,
     "routes": book.end_route,
@@ -134,7 +136,7 @@ def _stops(typed: Mapping[str, Any]) -> tuple[WantedStop, ...]:
     turned: list[tuple[int, int]] = []
     for name, value in typed.items():
         point, turn = name.removeprefix(_TURN), str(value).strip()
-        if name.startswith(_TURN) and turn.isdecimal() and point.isdecimal():
+        if name.startswith(_TURN) and _NUMBER.fullmatch(turn) and _NUMBER.fullmatch(point):
             turned.append((int(turn), int(point)))
     return tuple(WantedStop(point) for _, point in sorted(turned))
 
