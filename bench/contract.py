@@ -29,6 +29,7 @@ from central.accounts.who import Role
 _CHECKS = """
 # A schema says nothing about what lies between two fields, and nothing about the register as it is: "until"
 # after "from", a window of a week at most, a number with the right check character. That is 422 as well.
+# 410: the identity was there once, and its key is destroyed.
 positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "410", "422", "429"]
 """
 

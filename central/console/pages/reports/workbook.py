@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from central.alarms.response import Response
+from central.alarms.response import MINUTE_US, Response
 from central.console.pages.reports.words import NO_BUILDING, ROUNDS, TAKEN
 from central.console.words import ALARMS, GAPS, N_
 from central.fleet.coverage import DoorCoverage, Gap
@@ -18,7 +17,6 @@ from central.small_counts import SMALLEST, Count
 Say = Callable[[str], str]
 Cell = str | int | float
 _FIRST_WIDTH, _WIDTH = 32, 13
-_MINUTE_US: Final = 60_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,4 +127,4 @@ def _percent(door: DoorCoverage, why: Gap | None) -> float:
 
 
 def _minutes(alarms: Response) -> Cell:
-    return "–" if alarms.median_us is None else round(alarms.median_us / _MINUTE_US, 1)
+    return "–" if alarms.median_us is None else round(alarms.median_us / MINUTE_US, 1)

@@ -61,6 +61,7 @@ KNOWN: Final = frozenset(
         N_("you have several homes: say for which one"),
         N_("this is no home of yours"),
         N_("the register knows no home of yours now; your community answers for it"),
+        N_("more doors lead to this home than a pass can name; ask at the desk"),
         N_("lies after the present end, and a month after its beginning at most"),
     ]
 )
