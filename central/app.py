@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Engine
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.routing import BaseRoute
 from starlette.types import Message, Receive, Scope, Send
 
 from central import api_document, problems
@@ -45,10 +47,10 @@ from central.lookup import api as lookup_api
 from central.lookup import look_ups_api, own_api, transparency_api
 from central.lookup.own import Own
 from central.lookup.service import LookUps
-from central.methods import Methods
 from central.register import api as register_api
 from central.register.office import Office
 from central.requests import api as requests_api
+from central.routers import Routers
 from central.settings import Settings
 from central.store.changes import Changes
 from central.store.questions import Questions
@@ -134,28 +136,26 @@ def create_app(
     office = Office(changes, questions, vault, zone, now_us)
     commands = Commands(questions, changes, line, now_us)
     site_settings = SettingsOffice(questions, changes, signing, now_us)
-    for each in (
-        accounts_api.sign_in_router(sign_in),
-        passkeys_api.router(sign_in, settings.listen.address),
-        accounts_api.router(sign_in),
-        administration_api.router(questions, changes, now_us),
-        fleet_api.router(questions, ingest_status),
-        commands_api.router(commands),
-        site_settings_api.router(site_settings),
-        lookup_api.router(questions, zone, stopping),
-        look_ups_api.router(look_ups, signing),
-        transparency_api.router(look_ups),
-        own_api.router(Own(look_ups), zone),
-        visitors_api.router(questions, changes, desk, now_us),
-        own_visitors_api.router(questions, changes, desk, now_us),
-        register_api.router(office),
-        requests_api.router(office),
-        tours_api.router(office),
-        alarms_api.router(questions, changes, now_us),
-        alarms_api.rules_router(questions, changes, now_us),
-        alarms_api.webhooks_router(questions, changes, now_us),
-    ):
-        app.include_router(each, prefix=API, responses=problems.ALWAYS)
+    add_api = partial(app.routers.add, prefix=API, responses=problems.ALWAYS)
+    add_api(accounts_api.sign_in_router, sign_in)
+    add_api(passkeys_api.router, sign_in, settings.listen.address)
+    add_api(accounts_api.router, sign_in)
+    add_api(administration_api.router, questions, changes, now_us)
+    add_api(fleet_api.router, questions, ingest_status)
+    add_api(commands_api.router, commands)
+    add_api(site_settings_api.router, site_settings)
+    add_api(lookup_api.router, questions, zone, stopping)
+    add_api(look_ups_api.router, look_ups, signing)
+    add_api(transparency_api.router, look_ups)
+    add_api(own_api.router, Own(look_ups), zone)
+    add_api(visitors_api.router, questions, changes, desk, now_us)
+    add_api(own_visitors_api.router, questions, changes, desk, now_us)
+    add_api(register_api.router, office)
+    add_api(requests_api.router, office)
+    add_api(tours_api.router, office)
+    add_api(alarms_api.router, questions, changes, now_us)
+    add_api(alarms_api.rules_router, questions, changes, now_us)
+    add_api(alarms_api.webhooks_router, questions, changes, now_us)
     centre = Centre(
         questions=questions,
         changes=changes,
@@ -172,12 +172,11 @@ def create_app(
         now_us=now_us,
         stopping=stopping,
     )
-    for each in (
-        sign_in_pages.router(identify, views, demo),
-        palette.router(centre),
-        *(folder.router(centre) for _, folder in registry.folders()),
-    ):
-        app.include_router(each, include_in_schema=False)
+    add_pages = partial(app.routers.add, include_in_schema=False)
+    add_pages(sign_in_pages.router, identify, views, demo)
+    add_pages(palette.router, centre)
+    for _, pages in registry.folders():
+        add_pages(pages.router, centre)
     for path, folder in _ASSETS.items():
         if folder.is_dir():
             app.mount(path, StaticFiles(directory=folder), name=path)
@@ -193,7 +192,7 @@ class _GuardedApp(FastAPI):
     def __init__(self, address: str | None, **how: Any) -> None:
         """`address`: the public one, to whose name it answers too."""
         super().__init__(**how)
-        self._methods: Methods | None = None
+        self.routers = Routers(self, API)
         self._name = None if address is None else urlsplit(address).netloc
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -215,7 +214,15 @@ class _GuardedApp(FastAPI):
             refusal = problems.problem(_NOT_SO, f"this address takes {takes}", {"Allow": takes})
             await refusal(scope, receive, guarded)
         else:
+            if scope["type"] == "http":
+                self.routers.include_for(scope["path"])
             await super().__call__(scope, receive, guarded)
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """All there are; a router that nobody asked yet is made for it."""
+        self.routers.include_all()
+        return super().routes
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -224,9 +231,7 @@ class _GuardedApp(FastAPI):
 
     def _others(self, scope: Scope) -> frozenset[str]:
         """The methods of an address of the API, where it does not take the one that is asked with."""
-        if self._methods is None:
-            self._methods = Methods(self, API)
-        allowed = self._methods.of(scope["path"])
+        allowed = self.routers.methods(scope["path"])
         return frozenset() if scope["method"] in allowed else allowed
 
     def _is_ours(self, host: str) -> bool:

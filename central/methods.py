@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import lru_cache
-
-from fastapi import FastAPI
-from fastapi.routing import APIRoute, iter_route_contexts
 
 
 class Methods:
-    """Of all routes below `prefix`."""
+    """Of the templates of addresses that lie below `prefix`, which ends with a slash."""
 
-    def __init__(self, app: FastAPI, prefix: str) -> None:
-        self._prefix = f"{prefix}/"
+    def __init__(self, templates: Iterable[tuple[str, frozenset[str]]], prefix: str) -> None:
+        self._prefix = prefix
         self._known: dict[int, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-        for path, methods in _routes(app):
+        for path, methods in templates:
             if path.startswith(self._prefix):
                 self._known[path.count("/")][path] |= methods
         self._shapes = {
@@ -40,9 +37,3 @@ class Methods:
         if not fitting:
             return frozenset()
         return frozenset(templates[min(fitting, key=lambda each: each.count("{"))])
-
-
-def _routes(app: FastAPI) -> Iterator[tuple[str, set[str]]]:
-    for context in iter_route_contexts(app.routes):
-        if isinstance(context.original_route, APIRoute):
-            yield str(context.path), set(context.original_route.methods or ())
