@@ -14,6 +14,7 @@ from typing import Final, Self
 from sqlalchemy import Engine, text
 
 from bench import limits
+from bench.assessed import goes_live
 from bench.broker import Broker
 from bench.postgres import Postgres
 from bench.processes import Child
@@ -116,6 +117,7 @@ class CentreAlone:
                 self.community = book.make_community(
                     connection, _COMMUNITY, "滨河社区", [SITE], time.time_ns() // 1_000, vault=self.vault
                 )
+                goes_live(connection, self.community, time.time_ns() // 1_000)
             if self._furnish is not None:
                 self._furnish(self, engine)
         finally:

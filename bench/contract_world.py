@@ -17,6 +17,7 @@ import pyotp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Engine
 
+from bench.assessed import goes_live
 from bench.console import make_person
 from bench.limits import UNLIMITED
 from central.accounts import book, passwords, sessions
@@ -63,6 +64,7 @@ class World:
             self._community = book.make_community(
                 connection, "000000001", "东湖社区", [SITE], BEGIN_US - _HOUR_US, vault=vault
             )
+            goes_live(connection, self._community, BEGIN_US - _HOUR_US)
             self._resident = _people(connection, vault, self._community)
         stopping = threading.Event()
         stopping.set()  # event streams end at once: nobody could wait for their end

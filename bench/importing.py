@@ -31,6 +31,7 @@ import xlsxwriter  # type: ignore[import-untyped]
 from fastapi import Request
 from sqlalchemy import Engine, event, func, select
 
+from bench.assessed import goes_live
 from bench.limits import UNLIMITED
 from bench.postgres import Postgres
 from bench.report import save, show
@@ -222,6 +223,7 @@ def _founded(writer: Engine, vault: Vault) -> int:
     """A community whose gates lead into it."""
     with writing(writer) as connection:
         made = create_community(connection, vault, "000000001", "枫园社区", account=0, now_us=_now_us())
+        goes_live(connection, made, _now_us())
         desk = desk_of(connection, vault, made, account=0, now_us=_now_us())
         add_site(desk, _SITE)
         root = root_of(connection, made).id

@@ -13,6 +13,7 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from bench.assessed import goes_live
 from bench.centre_alone import SITE, CentreAlone
 from bench.ingest_fleet import Member
 from central.accounts import book
@@ -38,9 +39,10 @@ class Steps:
         self._engine: Engine = open_writer(centre.new_database("steps"))
         migrate(self._engine)
         with writing(self._engine) as connection:
-            book.make_community(
+            made = book.make_community(
                 connection, "310101001001", "滨河社区", [SITE], time.time_ns() // 1_000, vault=centre.vault
             )
+            goes_live(connection, made, time.time_ns() // 1_000)
         self._opener = Opener(centre.vault, RetentionRules())
         self._telling = Telling(None)
 

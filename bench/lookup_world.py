@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, delete, func, insert, select
 
+from bench.assessed import goes_live
 from central.identity.periods import DAY_US, day_of, days_between
 from central.identity.ring import make_ring
 from central.identity.suites import INTERNATIONAL
@@ -157,6 +158,7 @@ def _register(world: World) -> None:
         connection.execute(
             insert(community).values(id=COMMUNITY, code="bench", name="评测社区", created_at=0)
         )
+        goes_live(connection, COMMUNITY, BEGIN_US)
         connection.execute(insert(site).values(name=SITE, community_id=COMMUNITY, created_at=0))
         doors = json.dumps(
             [{"door": f"door-{n}", "label": f"door {n}", "readers": []} for n in range(1, DOORS + 1)]

@@ -30,6 +30,8 @@ from central.accounts.rates import Rates
 from central.accounts.second_factor import Sealer
 from central.accounts.sign_in import SignIn
 from central.alarms import api as alarms_api
+from central.assessments import api as assessments_api
+from central.assessments.words import OF_VISITORS
 from central.console import palette, registry
 from central.console import sign_in as sign_in_pages
 from central.console.catalogue import LANGUAGES
@@ -135,6 +137,7 @@ def create_app(
     desk = Desk(vault, signing) if vault and signing else None
     office = Office(changes, questions, vault, zone, now_us)
     commands = Commands(questions, changes, line, now_us)
+    kept_days = dict.fromkeys(OF_VISITORS, settings.identity.visitor_days)
     site_settings = SettingsOffice(questions, changes, signing, now_us)
     add_api = partial(app.routers.add, prefix=API, responses=problems.ALWAYS)
     add_api(accounts_api.sign_in_router, sign_in)
@@ -152,6 +155,7 @@ def create_app(
     add_api(own_visitors_api.router, questions, changes, desk, now_us)
     add_api(register_api.router, office)
     add_api(requests_api.router, office)
+    add_api(assessments_api.router, office, kept_days)
     add_api(tours_api.router, office)
     add_api(alarms_api.router, questions, changes, now_us)
     add_api(alarms_api.rules_router, questions, changes, now_us)
@@ -171,6 +175,7 @@ def create_app(
         zone=zone,
         now_us=now_us,
         stopping=stopping,
+        kept_days=kept_days,
     )
     add_pages = partial(app.routers.add, include_in_schema=False)
     add_pages(sign_in_pages.router, identify, views, demo)

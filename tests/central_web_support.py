@@ -20,6 +20,7 @@ from database_support import new_database
 from fastapi import Request
 from sqlalchemy import Engine
 
+from bench.assessed import goes_live
 from bench.limits import UNLIMITED
 from central.accounts.book import make_community
 from central.accounts.second_factor import Sealer
@@ -104,6 +105,7 @@ class Filled:
         self.reader: Engine = open_reader(self.url)
         with writing(self.writer) as connection:
             made = make_community(connection, "310101001001", "枫园社区", [SITE], NOW_US)
+            goes_live(connection, made, NOW_US)
         assert made == COMMUNITY
 
     def take(

@@ -10,6 +10,7 @@ from pathlib import Path
 from central_support import GATEWAY, SITE, a_record, topic
 from sqlalchemy import Connection, Engine, insert, select
 
+from bench.assessed import goes_live
 from central.identity.opening import Opener
 from central.identity.retention_rules import RetentionRules
 from central.identity.ring import make_ring
@@ -74,6 +75,7 @@ def know_site(connection: Connection, name: str = SITE, number: int = COMMUNITY)
         row = {"id": number, "code": f"C{number}", "name": "东湖社区", "created_at": NOON_US}
         connection.execute(insert(community).values(row))
         connection.execute(insert(site).values(name=name, community_id=number, created_at=NOON_US))
+        goes_live(connection, number, NOON_US)
 
 
 def arrive(engine: Engine, payload: bytes, opener: Opener, now_us: int) -> Outcome:

@@ -17,6 +17,7 @@ from central_support import SITE, a_record
 from identity_support import COMMUNITY, DAY_US, NOON_US, VISITOR, a_registers_vault, opener_of, visits
 from sqlalchemy import Engine, Table, insert
 
+from bench.assessed import goes_live
 from central.identity.suites import INTERNATIONAL
 from central.identity.vault import Vault
 from central.ingest.intake import examine, take_in
@@ -66,6 +67,9 @@ class World:
         self.vault.keep_site_key(SITE, SITE_KEY)
         self.put(community, id=COMMUNITY, code="000000-1", name="枫园", created_at=1)
         self.put(community, id=OTHER, code="000000-2", name="柳园", created_at=1)
+        with writing(engine) as connection:
+            for each in (COMMUNITY, OTHER):
+                goes_live(connection, each, NOON_US)
         self.put(site, name=SITE, community_id=COMMUNITY, created_at=1)
         for name in ("east", "west"):
             self.put(gateway, site=SITE, name=name, first_heard_at=1, doors=DOORS)

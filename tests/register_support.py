@@ -14,6 +14,7 @@ from pathlib import Path
 from identity_support import NOON_US, a_vault
 from sqlalchemy import Connection, Engine, select
 
+from bench.assessed import goes_live
 from central.identity.ring import KeyRing
 from central.identity.suites import INTERNATIONAL
 from central.identity.vault import Vault
@@ -166,6 +167,7 @@ def an_estate(engine: Engine, folder: Path) -> Estate:
         estate.community = create_community(
             connection, vault, "000000001", "东湖社区", account=CLERK, now_us=NOON_US
         )
+        goes_live(connection, estate.community, NOON_US)
     with estate.desk() as desk:
         add_site(desk, SITE)
         root = root_of(desk.connection, desk.community).id

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import console
+from bench.assessed import an_assessment, goes_live
 from bench.community.look_ups import People, looked_up
 from bench.community.past import Past
 from bench.community.people import Habit, Member, populate
@@ -82,6 +83,15 @@ def fill(folder: Path, wanted: Wanted, say: Say) -> None:
         accounts.make_staff()
         say("  the register: buildings, homes, people 登记小区、房屋与人员")
         staff = accounts.numbers
+        with writing(writer) as connection:
+            goes_live(
+                connection,
+                community,
+                began_us,
+                writer=staff[Role.WORKER],
+                supervisor=staff[Role.SUPERVISOR],
+                assessment=an_assessment(("东湖", "滨河"), ("East Lake", "Riverside")),
+            )
         registering = Registering(
             writer, reader, vault, community, staff[Role.WORKER], days, wanted.more_cards
         )

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 
 from central.accounts.identify import Identify
 from central.accounts.who import Who
+from central.assessments.book import KeptDays
 from central.console.views import Views
 from central.fleet.commanding import Commands
 from central.fleet.site_settings import SettingsOffice
@@ -26,7 +27,8 @@ from central.visitors.passes import Desk
 
 @dataclass(frozen=True)
 class Centre:
-    """`vault`, `signing`, `desk`: None where the centre has no keys. `stopping` ends event streams."""
+    """`vault`, `signing`, `desk`: None where the centre has no keys. `stopping` ends event
+    streams. `kept_days`: what the settings keep of visitors."""
 
     questions: Questions
     changes: Changes
@@ -42,6 +44,7 @@ class Centre:
     zone: tzinfo
     now_us: Callable[[], int]
     stopping: threading.Event
+    kept_days: KeptDays
 
     def show(
         self, who: Who, lang: str | None, template: str, here: str, *, status: int = 200, **values: Any

@@ -14,6 +14,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, delete, func, insert, select
 
+from central.assessments.gate import NOT_LIVE, sites_not_live
 from central.errors import OrderRefused
 from central.store.tables import gateway, sent_list
 from messages.access_list import (
@@ -94,7 +95,10 @@ def note_packed(
     issued_us: int,
     now_us: int,
 ) -> int:
-    """Of a version that nobody concerned has had (`next_version`); its id."""
+    """Of a version that nobody concerned has had (`next_version`); its id. Raises OrderRefused for one with
+    anybody in it where the site's community is not live (trust.md R-80)."""
+    if made.entries and site in sites_not_live(connection):
+        raise OrderRefused(f"site {site} gets no list: {NOT_LIVE}")
     row = {
         "site": site,
         "gateway": name,

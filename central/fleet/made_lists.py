@@ -14,6 +14,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, select, union, update
 
+from central.assessments.gate import sites_not_live
 from central.fleet.lists import Packed, newest_id, newest_list, next_version, note_packed, packed
 from central.register.rights import Rights, rights_at, rights_of, tokens_of
 from central.store.list_tables import list_source
@@ -61,7 +62,7 @@ class Made:
 
 
 def due_lists(connection: Connection, now_us: int) -> list[Due]:
-    """Those whose rights were changed first, in the order of the changes."""
+    """Those whose rights were changed first, in the order of the changes; of communities that are live."""
     changed = _changed(connection)
     known = {(row.site, row.gateway): row for row in connection.execute(select(list_source))}
     events = _newest_pass_events(connection)
@@ -74,7 +75,8 @@ def due_lists(connection: Connection, now_us: int) -> list[Due]:
         if row is None or over or events.get(place[0], 0) > row.pass_event_id:
             visitors_alone = row is not None and not over
             found.append(Due(*place, frozenset() if visitors_alone else None, 0))
-    return found
+    closed = sites_not_live(connection)
+    return [each for each in found if each.site not in closed]
 
 
 def make_list(connection: Connection, due: Due, now_us: int) -> Made | None:

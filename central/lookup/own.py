@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from central.accounts.who import Who
+from central.assessments.gate import refuse_before_live
 from central.errors import BadQuestion, IdentityGone
 from central.fleet.completeness import completeness_of
 from central.identity.periods import DAY_US
@@ -80,7 +81,7 @@ class Own:
         self._look_ups = look_ups
 
     async def entries(self, who: Who, window: Window, cursor: str | None, origin: str | None) -> OwnEntries:
-        """Raises NotAllowed, BadQuestion, StoreUnavailable."""
+        """Raises NotAllowed, BadQuestion, StoreUnavailable, and Clash before the community is live."""
         number = person_of(who)
         if not 0 < window.until_us - window.from_us <= MOST_DAYS * DAY_US:
             raise BadQuestion("until", f"lies after `from`, and at most {MOST_DAYS} days after it")
@@ -120,6 +121,7 @@ def _entries(
     connection: Connection, number: int, window: Window, cursor: str | None
 ) -> tuple[int, OwnEntries]:
     community = community_of(connection, number)
+    refuse_before_live(connection, community)
     after = None if cursor is None else place_of(cursor)
     same = holders.same_as(connection, number)
     held = holders.of_persons(connection, community, same, window)

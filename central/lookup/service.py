@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, insert
 
+from central.assessments.gate import NOT_LIVE, is_live
 from central.errors import (
     BadQuestion,
     CentralError,
@@ -287,6 +288,8 @@ def _not_asked(
 def _may_ask(connection: Connection, asker: Asker, asking: Asking, now_us: int) -> None:
     if asking.community not in asker.communities:
         raise NotThere("no such community")
+    if not is_live(connection, asking.community):
+        raise NotAllowed(NOT_LIVE)
     rules.checked(asking)
     resting = why_resting(connection, asker, now_us)
     if resting is not None:

@@ -131,3 +131,5 @@ class RegisterAct(StrEnum):
     TOUR_HOLIDAY_SET = "tour_holiday_set"
     REQUEST_RECEIVED = "request_received"
     REQUEST_ANSWERED = "request_answered"
+    ASSESSMENT_WRITTEN = "assessment_written"
+    WENT_LIVE = "went_live"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from central.store import (
     account_tables,
     alarm_tables,
+    assessment_tables,
     count_tables,
     identity_tables,
     import_tables,
@@ -20,6 +21,7 @@ from central.store import (
 __all__ = [
     "account_tables",
     "alarm_tables",
+    "assessment_tables",
     "count_tables",
     "identity_tables",
     "import_tables",

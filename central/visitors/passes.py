@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import msgpack
 from sqlalchemy import Connection, Row, insert, select, update
 
+from central.assessments.gate import refuse_before_live
 from central.errors import BadQuestion, Clash, NotThere, StoreUnavailable
 from central.identity.registers import begin_register
 from central.identity.vault import Vault
@@ -120,6 +121,7 @@ class Desk:
         """Raises BadQuestion, NotThere, Clash; and SettingsError where the register's key was lost."""
         _refuse_impossible(wanted, visitor, now_us)
         community = _community_of(connection, wanted)
+        refuse_before_live(connection, community)
         reference, token, shown = self._credential(connection, wanted)
         values = {
             "community_id": community,
