@@ -31,6 +31,7 @@ from central.accounts.second_factor import Sealer
 from central.accounts.sign_in import SignIn
 from central.alarms import api as alarms_api
 from central.assessments import api as assessments_api
+from central.assessments import notice_api
 from central.assessments.words import OF_VISITORS
 from central.console import palette, registry
 from central.console import sign_in as sign_in_pages
@@ -43,6 +44,7 @@ from central.fleet import api as fleet_api
 from central.fleet import commands_api, site_settings_api
 from central.fleet.commanding import Commands, Line
 from central.fleet.site_settings import SettingsOffice
+from central.identity.retention_rules import RetentionRules
 from central.identity.vault import Vault
 from central.ingest.service import IngestStatus
 from central.lookup import api as lookup_api
@@ -59,7 +61,9 @@ from central.store.questions import Questions
 from central.tours import api as tours_api
 from central.visitors import api as visitors_api
 from central.visitors import own_api as own_visitors_api
+from central.visitors import receipts_api
 from central.visitors.passes import Desk
+from central.visitors.receipts_api import Receipts
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +142,8 @@ def create_app(
     office = Office(changes, questions, vault, zone, now_us)
     commands = Commands(questions, changes, line, now_us)
     kept_days = dict.fromkeys(OF_VISITORS, settings.identity.visitor_days)
+    rules = RetentionRules(settings.identity.visitor_days, zone)
+    receipts = Receipts(look_ups, rules, signing)
     site_settings = SettingsOffice(questions, changes, signing, now_us)
     add_api = partial(app.routers.add, prefix=API, responses=problems.ALWAYS)
     add_api(accounts_api.sign_in_router, sign_in)
@@ -155,6 +161,8 @@ def create_app(
     add_api(own_visitors_api.router, questions, changes, desk, now_us)
     add_api(register_api.router, office)
     add_api(requests_api.router, office)
+    add_api(receipts_api.router, receipts)
+    add_api(notice_api.router, office)
     add_api(assessments_api.router, office, kept_days)
     add_api(tours_api.router, office)
     add_api(alarms_api.router, questions, changes, now_us)
@@ -176,6 +184,7 @@ def create_app(
         now_us=now_us,
         stopping=stopping,
         kept_days=kept_days,
+        receipts=receipts,
     )
     add_pages = partial(app.routers.add, include_in_schema=False)
     add_pages(sign_in_pages.router, identify, views, demo)

@@ -18,6 +18,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "roles.md"
 OPEN = frozenset(
     {
         "GET /api/v1/health",
+        "POST /api/v1/receipts",
         "POST /api/v1/sign-in",
         "POST /api/v1/sign-in/activation",
         "POST /api/v1/sign-in/code",
@@ -28,6 +29,8 @@ OPEN = frozenset(
         "POST /api/v1/sign-in/passkey",
         "POST /api/v1/sign-in/passkey/options",
         "POST /api/v1/sign-out",
+        "GET /receipt",
+        "POST /receipt",
         "GET /sign-in",
         "POST /sign-in",
         "GET /sign-in/activate",

@@ -165,7 +165,9 @@ def test_a_version_of_nobody_is_not_there(estate: Estate) -> None:
 def test_until_then_gateways_get_no_list_and_from_then_on_they_do(estate: Estate) -> None:
     with estate.reading() as connection:
         assert due_lists(connection, NOON_US) == []
-    by_hand = ListFile(v=1, version=1, issued_us=NOON_US, entries=(Entry("ab" * 16, "H-1", "resident"),))
+    by_hand = ListFile(
+        v=1, version=1, issued_us=NOON_US, entries=(Entry("ab" * 16, "H-1", "resident", ("*",)),)
+    )
     with pytest.raises(OrderRefused, match="not live yet"), writing(estate.engine) as connection:
         note_list(connection, SITE, GATE, by_hand, NOON_US)
     writes(estate)

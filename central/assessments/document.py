@@ -73,10 +73,10 @@ class Assessment(_Part):
     necessity: Said = Field("", description="that purpose and means are lawful, legitimate and necessary")
     risks: Said = Field("", description="what it means for people, and what can go wrong")
     safeguards: Said = Field("", description="that protection is lawful, effective and fits the risk")
-    controllers: Annotated[list[Controller], Field(default_factory=list, max_length=MAX_CONTROLLERS)]
-    data: Annotated[dict[DataKind, DataRule], Field(default_factory=dict)]
-    roles: Annotated[dict[Role, Said], Field(default_factory=dict, description="legal basis of each role")]
-    notice: Annotated[dict[NoticeLanguage, Notice], Field(default_factory=dict)]
+    controllers: Annotated[list[Controller], Field(max_length=MAX_CONTROLLERS)] = Field(default_factory=list)
+    data: dict[DataKind, DataRule] = Field(default_factory=dict)
+    roles: dict[Role, Said] = Field(default_factory=dict, description="legal basis of each role")
+    notice: dict[NoticeLanguage, Notice] = Field(default_factory=dict)
     contact: Contact = Contact()
 
 

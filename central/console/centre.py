@@ -23,6 +23,7 @@ from central.register.office import Office
 from central.store.changes import Changes
 from central.store.questions import Questions
 from central.visitors.passes import Desk
+from central.visitors.receipts_api import Receipts
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Centre:
     now_us: Callable[[], int]
     stopping: threading.Event
     kept_days: KeptDays
+    receipts: Receipts
 
     def show(
         self, who: Who, lang: str | None, template: str, here: str, *, status: int = 200, **values: Any

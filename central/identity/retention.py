@@ -13,17 +13,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, Engine, delete, func, or_, select, update
+from sqlalchemy import Connection, Engine, delete, func, or_, select, union, update
 
 from central.identity.certificates import Certificate, DataClass, certify
 from central.identity.keyfiles import sealed_for
 from central.identity.opening import Opener, Unfit, Visitor
-from central.identity.periods import month_of_day
+from central.identity.periods import DAY_US, month_of_day
 from central.identity.retention_rules import LONGEST_WAIT_US, RetentionRules
 from central.identity.vault import Vault
 from central.store.engine import reading, writing
 from central.store.identity_tables import deletion_certificate, envelope
 from central.store.tables import gateway, sent_settings
+from central.store.visitor_tables import visitor_pass
 from messages.errors import MessageError
 from messages.site_settings import decode_site_settings
 
@@ -47,6 +48,7 @@ class Retention:
         self._destroy_days(now_us)
         made = [self._end_of_day(*each, now_us) for each in self._days_due(now_us)]
         made += [self._end_of_month(*each, now_us) for each in list(self._months_due(now_us))]
+        self._drop_older_names(now_us)
         self._forget(now_us)
         for certificate in made:
             log.info(
@@ -78,6 +80,13 @@ class Retention:
                 if over and _is_certified(connection, *each):
                     self.vault.forget_gone(*each)
 
+    def _drop_older_names(self, now_us: int) -> None:
+        """Of passes that were issued before their names had keys of a day: the rows alone can be ended."""
+        over = visitor_pass.c.until_at <= now_us - self.rules.visitor_days * DAY_US
+        with writing(self.engine) as connection:
+            here = visitor_pass.c.sealed.is_not(None) & over
+            connection.execute(update(visitor_pass).where(here).values(sealed=None))
+
     # --- days
 
     def _destroy_days(self, now_us: int) -> None:
@@ -105,6 +114,9 @@ class Retention:
         with writing(self.engine) as connection:
             here = (envelope.c.community_id == community) & (envelope.c.period == day)
             rows = connection.execute(delete(envelope).where(here)).rowcount
+            names = (visitor_pass.c.community_id == community) & (visitor_pass.c.name_day == day)
+            named = names & visitor_pass.c.name_sealed.is_not(None)
+            rows += connection.execute(update(visitor_pass).where(named).values(name_sealed=None)).rowcount
             return self._certify(connection, DataClass.VISITOR_IDENTITY, community, day, now_us, rows=rows)
 
     # --- months
@@ -189,9 +201,11 @@ def open_waiting(engine: Engine, opener: Opener, after: int = 0) -> int:
 
 
 def _days_stored(connection: Connection) -> list[tuple[int, str]]:
-    columns = envelope.c
-    found = connection.execute(select(columns.community_id, columns.period).distinct())
-    return [(row.community_id, row.period) for row in found]
+    columns, passes = envelope.c, visitor_pass.c
+    came = select(columns.community_id, columns.period)
+    named = select(passes.community_id, passes.name_day).where(passes.name_sealed.is_not(None))
+    found = connection.execute(union(came, named))
+    return [(row[0], row[1]) for row in found]
 
 
 def _is_certified(connection: Connection, community: int, period: str) -> bool:

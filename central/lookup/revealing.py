@@ -100,15 +100,13 @@ def _on_the_pass(
     """As it was written when the pass was issued; None where nobody asked."""
     columns = visitor_pass.c
     here = (columns.reference == found.holder, columns.community_id == community)
-    row = connection.execute(select(columns.id, columns.room_id, columns.sealed).where(*here)).first()
+    row = connection.execute(select(visitor_pass).where(*here)).first()
     if row is None:
         return None
     if shown is Shown.VISITED:
         return None if row.room_id is None else _path(connection, row.room_id)
-    if row.sealed is None:
-        return None
-    name, _phone = opened_pass(vault, community, row.id, row.sealed)
-    return name or None
+    kept = opened_pass(vault, row)
+    return kept[0] or None if kept else None
 
 
 def _home(connection: Connection, person_id: int, at_us: int) -> str | None:

@@ -133,3 +133,4 @@ class RegisterAct(StrEnum):
     REQUEST_ANSWERED = "request_answered"
     ASSESSMENT_WRITTEN = "assessment_written"
     WENT_LIVE = "went_live"
+    NOTICE_HUNG = "notice_hung"

@@ -5,7 +5,6 @@ What was asked and what was answered lie sealed with the community's register ke
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, select, update
 
 from central.errors import BadQuestion, Clash, NotThere
 from central.identity.vault import Vault
+from central.receipts import as_made, new_receipt
 from central.register.desk import Desk, row_of
 from central.register.people import same_person
 from central.register.words import RegisterAct
@@ -35,8 +35,6 @@ MOST_WAITING: Final = 10
 
 MAX_TEXT: Final = 500
 MAX_PAGE: Final = 200
-_SYMBOLS: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # none is taken for another one
-_PARTS, _IN_A_PART = 3, 4
 _UNSEALED_YET: Final = b""
 
 NewReceipt = Callable[[], str]
@@ -90,12 +88,6 @@ class Counts:
     too_late: int
     answered: int
     answered_late: int
-
-
-def new_receipt() -> str:
-    """Such as 7K3M-Q9TX-2BHD: says nothing, and nobody guesses it."""
-    parts = ["".join(secrets.choice(_SYMBOLS) for _ in range(_IN_A_PART)) for _ in range(_PARTS)]
-    return "-".join(parts)
 
 
 def receive(
@@ -167,9 +159,7 @@ def one_request(connection: Connection, community: int, number: int) -> OwnReque
 
 def by_receipt(connection: Connection, communities: Collection[int], receipt: str) -> OwnRequest:
     """As somebody wrote it down, in small letters and without its dashes too. Raises NotThere."""
-    plain = "".join(each for each in receipt.upper() if each in _SYMBOLS)
-    parts = [plain[first : first + _IN_A_PART] for first in range(0, len(plain), _IN_A_PART)]
-    here = (own_request.c.receipt == "-".join(parts)) & own_request.c.community_id.in_(communities)
+    here = (own_request.c.receipt == as_made(receipt)) & own_request.c.community_id.in_(communities)
     row = connection.execute(select(own_request).where(here)).one_or_none()
     if row is None:
         raise NotThere("no request has this receipt")

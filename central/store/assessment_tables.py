@@ -36,3 +36,18 @@ community_live = Table(
     sqlite_strict=True,
 )
 """A community with a row here is live: it began before there was a gate, or two people let it through."""
+notice_hung = Table(
+    "notice_hung",
+    metadata,
+    Column("id", Whole, primary_key=True),
+    Column("community_id", Whole, ForeignKey("community.id"), nullable=False),
+    Column("assessment_id", Whole, ForeignKey("impact_assessment.id"), nullable=False),  # whose notice it is
+    Column("site", Text, ForeignKey("site.name"), nullable=False),
+    Column("gateway", Text, nullable=False),
+    Column("door", Text, nullable=False),
+    Column("at", Whole, nullable=False),
+    Column("account", Whole, nullable=False),  # who saw it hang there
+    Index("notice_hung_of", "community_id", "id"),
+    sqlite_strict=True,
+)
+"""For the commissioning file: that the notice hung at a door, and who saw it (trust.md R-84)."""

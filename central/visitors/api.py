@@ -96,12 +96,16 @@ class IssuedOut(BaseModel):
     id: int
     shown: str | None = Field(description="the digits of a PIN, the text of a QR code; null for a card")
     picture: str | None = Field(description="of the QR code, as SVG")
+    receipt: str | None = Field(
+        description="by it the visitor is told what was recorded: `/receipts`", examples=["7K3M-Q9TX-2BHD"]
+    )
 
     @classmethod
     def of(cls, issued: Issued) -> IssuedOut:
         shown = issued.shown
         coded = issued.made.kind is PassKind.QR and shown is not None
-        return cls(id=issued.made.id, shown=shown, picture=_picture(shown) if coded and shown else None)
+        picture = _picture(shown) if coded and shown else None
+        return cls(id=issued.made.id, shown=shown, picture=picture, receipt=issued.made.receipt)
 
 
 class PassesOut(BaseModel):

@@ -20,8 +20,9 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from central.assessments.gate import refuse_before_live
 from central.errors import BadQuestion, Clash, NotThere, StoreUnavailable
-from central.identity.registers import begin_register
+from central.identity.periods import day_of
 from central.identity.vault import Vault
+from central.receipts import new_receipt
 from central.store.register_tables import place, site
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
 from central.visitors.words import PassEvent, PassKind, VisitReason
@@ -95,6 +96,7 @@ class Pass:
     issued_by: str
     issued_us: int
     revoked_us: int | None
+    receipt: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,24 +139,24 @@ class Desk:
             "uses": wanted.uses,
             "issued_by": by,
             "issued_at": now_us,
+            "receipt": new_receipt(),
         }
         made = connection.execute(insert(visitor_pass).values(values)).inserted_primary_key
         assert made is not None
         number = int(made[0])
         if visitor != Visitor():
-            begin_register(connection, self._vault, community, now_us)
+            day = day_of(wanted.until_us, self._vault.zone)
             plain = msgpack.encode([visitor.name, visitor.phone])
-            sealed = self._vault.seal_register(community, f"visitor_pass:{number}", plain)
-            connection.execute(update(visitor_pass).where(visitor_pass.c.id == number).values(sealed=sealed))
+            sealed = self._vault.seal_period(community, day, f"visitor_pass:{number}", plain)
+            named = {"name_day": day, "name_sealed": sealed}
+            connection.execute(update(visitor_pass).where(visitor_pass.c.id == number).values(named))
         _note(connection, number, PassEvent.ISSUED, by, now_us=now_us)
         return Issued(one_pass(connection, number, [wanted.site]), shown)
 
     def visitor_of(self, connection: Connection, number: int, sites: Sequence[str]) -> Visitor:
         """Raises NotThere, IdentityGone, IdentityDamaged."""
         row = _row(connection, number, sites)
-        if row.sealed is None:
-            return Visitor()
-        return Visitor(*opened_pass(self._vault, row.community_id, number, row.sealed))
+        return Visitor(*(opened_pass(self._vault, row) or ("", "")))
 
     def text_of(self, found: Pass) -> str:
         """Of its QR code, the same each time. Raises Clash for a pass of another kind."""
@@ -188,18 +190,24 @@ def the_desk(desk: Desk | None) -> Desk:
     return desk
 
 
-def opened_pass(vault: Vault, community: int, number: int, sealed: bytes) -> tuple[str, str]:
-    """Name and phone. Raises IdentityGone, IdentityDamaged."""
-    return msgpack.decode(
-        vault.open_register(community, f"visitor_pass:{number}", sealed), type=tuple[str, str]
-    )
+def opened_pass(vault: Vault, row: Row[Any]) -> tuple[str, str] | None:
+    """Name and phone by a row of `visitor_pass`; None where nothing is kept. Raises IdentityGone where the
+    day's keys are destroyed, IdentityDamaged."""
+    named = f"visitor_pass:{row.id}"
+    if row.name_sealed is not None:
+        plain = vault.open_period(row.community_id, row.name_day, named, row.name_sealed)
+    elif row.sealed is not None:
+        plain = vault.open_register(row.community_id, named, row.sealed)
+    else:
+        return None
+    return msgpack.decode(plain, type=tuple[str, str])
 
 
 def extend(
     connection: Connection, number: int, until_us: int, sites: Sequence[str], *, by: str, now_us: int
 ) -> Pass:
     """Raises NotThere, BadQuestion, and Clash for one that was revoked or is a QR code, which says itself
-    when it ends."""
+    when it ends. How long a name is kept stays counted from the first end."""
     found = one_pass(connection, number, sites)
     if found.revoked_us is not None:
         raise Clash("this pass was revoked; issue another one")
@@ -227,9 +235,11 @@ def forget_visitor(
 ) -> None:
     """Name and telephone go, because somebody asked for that; the pass stays as it is. Raises NotThere, and
     Clash where nothing is kept."""
-    if _row(connection, number, sites).sealed is None:
+    row = _row(connection, number, sites)
+    if row.sealed is None and row.name_sealed is None:
         raise Clash("of whom this pass is for nothing is kept")
-    connection.execute(update(visitor_pass).where(visitor_pass.c.id == number).values(sealed=None))
+    gone = {"sealed": None, "name_sealed": None}
+    connection.execute(update(visitor_pass).where(visitor_pass.c.id == number).values(gone))
     _note(connection, number, PassEvent.NAME_FORGOTTEN, by, now_us=now_us)
 
 
@@ -373,6 +383,7 @@ def _pass(row: Row[Any]) -> Pass:
         issued_by=row.issued_by,
         issued_us=row.issued_at,
         revoked_us=row.revoked_at,
+        receipt=row.receipt,
     )
 
 

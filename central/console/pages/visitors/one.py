@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -14,10 +15,11 @@ from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import RowId, Text, led_to, status_of
 from central.console.guard import page_for
+from central.console.pages.notice.page import notice_in
 from central.console.pages.visitors.giving import picture_of, until_of
 from central.console.pages.visitors.sentences import KNOWN, KNOWN_BEGINNINGS, LENGTHS, WORDS
 from central.console.views import Language
-from central.errors import BadQuestion, CentralError, Clash
+from central.errors import BadQuestion, CentralError, Clash, IdentityGone
 from central.register.person_identity import masked_name
 from central.register.place_tree import path_text, paths
 from central.visitors.passes import Pass, extend, forget_visitor, one_pass, revoke
@@ -94,10 +96,12 @@ async def shown(
 ) -> HTMLResponse:
     """`pin`: of a pass that was issued just now. Raises NotThere."""
     visit, name = await centre.questions.ask(lambda db: _one(centre, db, who, number))
+    notice = await centre.questions.ask(lambda db: notice_in(db, visit.made.community))
     now_us = centre.now_us()
     good = visit.made.revoked_us is None and visit.made.until_us > now_us
     values: dict[str, Any] = {"visit": visit, "name": name, "good": good, "pin": pin, "words": WORDS}
     values |= {"picture": picture_of(centre, visit.made) if good else None, "lengths": LENGTHS}
+    values["told_of_notice"] = notice
     told = None if error is None else told_of(error)
     status = status_of(error)
     return centre.show(who, lang, "visitors/pass.html", "visitors", status=status, told=told, **values)
@@ -109,8 +113,16 @@ def _one(centre: Centre, db: Connection, who: Who, number: int) -> tuple[Visit, 
     made = one_pass(db, number, sites)
     state = states(db, [made], centre.now_us())[number]
     where = "" if made.room is None else where_of(db, [made.room])[made.room]
-    name = centre.desk.visitor_of(db, number, sites).name if centre.desk else ""
+    name = _name_of(centre, db, number, sites)
     return Visit(made, state, where), masked_name(name) if name else None
+
+
+def _name_of(centre: Centre, db: Connection, number: int, sites: Sequence[str]) -> str:
+    """Nothing where none is kept, or no more."""
+    try:
+        return centre.desk.visitor_of(db, number, sites).name if centre.desk else ""
+    except IdentityGone:
+        return ""
 
 
 def where_of(db: Connection, rooms: list[int]) -> dict[int, str]:

@@ -13,6 +13,7 @@ from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import RowId, led_to, status_of
 from central.console.guard import page_for
+from central.console.pages.notice.page import notice_in
 from central.console.pages.visitors.giving import Said, begins_us, picture_of, until_of
 from central.console.pages.visitors.one import Visit, told_of, where_of
 from central.console.pages.visitors.sentences import LENGTHS, WORDS
@@ -92,9 +93,11 @@ def router(centre: Centre) -> APIRouter:
             return _visits(centre, db, [own.own_pass(db, who, number)])[0]
 
         visit = await centre.questions.ask(ask)
+        notice = await centre.questions.ask(lambda db: notice_in(db, visit.made.community))
         good = visit.made.revoked_us is None and visit.made.until_us > centre.now_us()
         values: dict[str, Any] = {"visit": visit, "good": good, "pin": pin, "words": WORDS}
         values["picture"] = picture_of(centre, visit.made) if good else None
+        values["told_of_notice"] = notice
         values["told"] = None if error is None else told_of(error)
         status = status_of(error)
         return centre.show(who, lang, "visitors/own_pass.html", "own-visitors", status=status, **values)

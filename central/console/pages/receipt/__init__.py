@@ -1,0 +1,1 @@
+"""A visitor's receipt, for everybody: no account is needed."""
