@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute
 from starlette.types import Message, Receive, Scope, Send
 
 from central import api_document, problems
-from central.accounts import administration_api, passkeys_api
+from central.accounts import administration_api, passkeys_api, residents_api
 from central.accounts import api as accounts_api
 from central.accounts.identify import Identify
 from central.accounts.rates import Rates
@@ -161,6 +161,7 @@ def create_app(
     add_api(own_visitors_api.router, questions, changes, desk, now_us)
     add_api(register_api.router, office)
     add_api(requests_api.router, office)
+    add_api(residents_api.router, office)
     add_api(receipts_api.router, receipts)
     add_api(notice_api.router, office)
     add_api(assessments_api.router, office, kept_days)

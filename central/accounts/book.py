@@ -14,7 +14,7 @@ from central.accounts.events import AccountEvent, note
 from central.accounts.sessions import end_sessions
 from central.accounts.tokens import hash_of
 from central.accounts.who import Role
-from central.errors import BadQuestion, Clash, NotSignedIn, NotThere
+from central.errors import BadQuestion, Clash, NotAllowed, NotSignedIn, NotThere
 from central.identity.vault import Vault
 from central.register import communities as register
 from central.register.communities import Community, create_community
@@ -134,25 +134,29 @@ def make_account(
         connection.execute(insert(account_person).values(account_id=number, person_id=person))
     _set_scope(connection, number, communities)
     note(connection, number, AccountEvent.MADE, by, now_us)
-    return number, new_code(connection, number, now_us)
+    return number, new_code(connection, number, by, now_us)
 
 
-def new_code(connection: Connection, number: int, now_us: int) -> str:
-    """A former one is of no use any more."""
+def new_code(connection: Connection, number: int, by: str, now_us: int) -> str:
+    """A former one is of no use any more, and a resident's not before it is confirmed (`residents`)."""
     code = secrets.token_hex(10)
     connection.execute(delete(activation).where(activation.c.account_id == number))
-    values = {"account_id": number, "code": hash_of(code), "until_at": now_us + CODE_US}
+    values = {"account_id": number, "code": hash_of(code), "until_at": now_us + CODE_US, "made_by": by}
     connection.execute(insert(activation).values(values))
     return code
 
 
 def account_of_code(connection: Connection, code: str, now_us: int) -> Row[Any]:
-    """Whose code that is. Raises NotSignedIn for one that is unknown, used or too old."""
+    """Whose code that is. Raises NotSignedIn for one that is unknown, used or too old, and NotAllowed for a
+    resident's that nobody has confirmed at the desk."""
     here = (activation.c.code == hash_of(code)) & (activation.c.until_at > now_us)
-    query = select(account).join(activation, activation.c.account_id == account.c.id).where(here)
+    asked = select(account, activation.c.confirmed_at)
+    query = asked.join(activation, activation.c.account_id == account.c.id).where(here)
     row = connection.execute(query.where(account.c.disabled_at.is_(None))).first()
     if row is None:
         raise NotSignedIn("this code is not valid, or no longer: ask for a new one")
+    if row.role == Role.RESIDENT and row.confirmed_at is None:
+        raise NotAllowed("not yet: a community worker has to see at the desk whom this account is for")
     return row
 
 
@@ -226,7 +230,7 @@ def reset(connection: Connection, number: int, by: str, now_us: int) -> str:
     connection.execute(delete(passkey).where(passkey.c.account_id == number))
     end_sessions(connection, number, now_us)
     note(connection, number, AccountEvent.RESET, by, now_us)
-    return new_code(connection, number, now_us)
+    return new_code(connection, number, by, now_us)
 
 
 def accounts(connection: Connection) -> list[Account]:

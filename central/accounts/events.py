@@ -27,6 +27,7 @@ class AccountEvent(StrEnum):
     ROLE_CHANGED = "role_changed"
     DISABLED = "disabled"
     RESET = "reset"
+    CONFIRMED = "confirmed"  # a worker saw at the desk whom a resident's account is for
     TOKEN_MADE = "token_made"  # noqa: S105
     TOKEN_ENDED = "token_ended"  # noqa: S105
 

@@ -107,7 +107,8 @@ class SignIn:
         return await self.changes.make(change)
 
     async def activate(self, code: str, password: str, address: str) -> str:
-        """Sets the password by a code, and begins a session. Raises NotSignedIn, BadQuestion, TooOften."""
+        """Sets the password by a code, and begins a session. Raises NotSignedIn, BadQuestion, TooOften, and
+        NotAllowed for a resident's code that nobody has confirmed at the desk."""
         self.backoff.refuse_if_too_often(f"activation at {address}", address)
         now_us = self.now_us()
         try:

@@ -18,7 +18,7 @@ from central.accounts.sessions import Session
 from central.accounts.sign_in import Enrolment
 from central.console.demo_accounts import DemoAccount
 from central.console.views import Language, Views
-from central.errors import BadQuestion, CentralError, NotSignedIn, TooOften
+from central.errors import BadQuestion, CentralError, NotAllowed, NotSignedIn, TooOften
 
 _Text = Annotated[str, Form(max_length=512)]
 _Then = Annotated[str, Query(max_length=512)]
@@ -116,7 +116,7 @@ def _first_factor(pages: APIRouter, shared: _Pages) -> None:
         refuse_foreign(request)
         try:
             token = await shared.sign_in.activate(code, password, address_of(request))
-        except (NotSignedIn, TooOften, BadQuestion) as error:
+        except (NotSignedIn, NotAllowed, TooOften, BadQuestion) as error:
             return shared.shown(lang, error, step="activate")
         return await shared.on(request, token, lang)
 
@@ -191,6 +191,8 @@ def _told(error: CentralError | None) -> tuple[str, int] | None:
             return "often", wait_s
         case BadQuestion():
             return "weak", 0
+        case NotAllowed():
+            return "unconfirmed", 0
         case _:
             return "wrong", 0
 

@@ -232,6 +232,7 @@ ACCOUNT_EVENTS: dict[str, str] = {
     AccountEvent.ROLE_CHANGED: N_("has another role"),
     AccountEvent.DISABLED: N_("account disabled"),
     AccountEvent.RESET: N_("to begin anew with a code"),
+    AccountEvent.CONFIRMED: N_("identity checked at the desk"),
     AccountEvent.TOKEN_MADE: N_("token of a machine made"),
     AccountEvent.TOKEN_ENDED: N_("token of a machine ended"),
 }

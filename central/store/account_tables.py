@@ -65,6 +65,9 @@ activation = Table(
     Column("account_id", Whole, ForeignKey("account.id"), primary_key=True),
     Column("code", LargeBinary, nullable=False),  # SHA-256
     Column("until_at", Whole, nullable=False),
+    Column("made_by", Text),  # an account's number, or a word for whoever has none
+    Column("confirmed_at", Whole),  # of a resident's: until then it is of no use
+    Column("confirmed_by", Whole),  # account
     sqlite_strict=True,
 )
 """A code by which somebody sets the first password, or a new one, once."""

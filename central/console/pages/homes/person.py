@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
+from central.accounts.residents import confirm, waiting_of
 from central.accounts.who import Who
 from central.console.centre import Centre
 from central.console.forms import RowId, Text, day_of, led_to, reason_of
@@ -129,7 +131,22 @@ def router(centre: Centre) -> APIRouter:
         values = {"community": community, "words": WORDS, "at": at, **found}
         return show(centre, who, lang, "person.html", here="people", error=error, **values)
 
+    _accounts(pages, address, centre, shown)
     return pages
+
+
+def _accounts(
+    pages: APIRouter, address: str, centre: Centre, shown: Callable[..., Awaitable[HTMLResponse]]
+) -> None:
+    @pages.post(address + "/accounts", response_class=HTMLResponse, summary="Who holds an account's code")
+    async def confirmed(
+        who: Worker, community: RowId, person: RowId, login: Text = "", lang: Language = None
+    ) -> Response:
+        try:
+            await centre.office.act(who, community, lambda desk: confirm(desk, person, login))
+        except Clash as error:
+            return await shown(who, community, person, lang, error=error, at="accounts")
+        return led_to(f"/homes/{community}/people/{person}#accounts")
 
 
 def _person(centre: Centre, db: Connection, community: int, person: int) -> dict[str, Any]:
@@ -144,5 +161,6 @@ def _person(centre: Centre, db: Connection, community: int, person: int) -> dict
             (each, list(TRANSITIONS[CredentialState(each.state)]), history_of(db, community, each.id))
             for each in cards
         ],
+        "accounts": waiting_of(db, community, person, centre.now_us()),
         "now_us": centre.now_us(),
     }

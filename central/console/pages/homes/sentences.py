@@ -45,6 +45,9 @@ KNOWN: Final = frozenset(
 """Texts of errors that these pages can show; a test holds them against what is raised."""
 
 BEGINNINGS: Final[dict[str, str]] = {
+    "nobody confirms": N_("nobody confirms an account that they made themselves"),
+    "no account of this person": N_("no account with this login waits"),
+    "this account is confirmed": N_("it is confirmed already"),
     "it is issued already: ": N_("this card is somebody's already"),
     "this number is person ": N_("this number is another person's; perhaps they are registered twice"),
     "this number is registered already: ": N_("this number is registered already"),
