@@ -1,4 +1,4 @@
-"""Whoever keeps accounts cannot take a resident's for themselves: a worker has to see whom its code is for."""
+"""Whoever keeps accounts cannot take a resident's for themselves: a worker sees whom its code is for."""
 
 from collections.abc import Iterator
 from pathlib import Path
