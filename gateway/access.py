@@ -17,7 +17,7 @@ from gateway.clock import Moment
 from gateway.commanded import CommandedModes, Turn, Until
 from gateway.decision import Circumstances, Decision, DoorPolicy, Presented, decide
 from gateway.passes import PassBook
-from gateway.rulebook import CLOCK_TOLERANCE_US, NO_SETTINGS, Rulebook, RuleNow
+from gateway.rulebook import CLOCK_TOLERANCE_US, NO_SETTINGS, NOTHING_SPECIAL, Rulebook, RuleNow
 from gateway.sealing import Sealer
 from gateway.whereabouts import BY_LIST, Memory, Right
 from messages.access_list import Entry
@@ -50,7 +50,7 @@ def presented(read: CardRead) -> Presented:
     return Presented(read.assurance, read.valid_from, read.valid_until, read.pin, read.token, read.kind)
 
 
-class _Asked(Struct, frozen=True, kw_only=True, gc=False):
+class _Asked(Struct, frozen=True, gc=False):
     """One presentation, and what is found about it without further thought."""
 
     shown: Presented
@@ -83,6 +83,15 @@ class _Asked(Struct, frozen=True, kw_only=True, gc=False):
         return VISITOR if isinstance(self.visitor, VisitorPass) else ""
 
 
+class _Point(Struct, frozen=True, gc=False):
+    """What holds at a door in one direction, whoever comes: found once for as long as `rule` holds."""
+
+    rule: RuleNow
+    key: tuple[str, Direction]
+    is_plain: bool  # no area is counted there, nobody has to come first, no other door is locked with it
+    around: Circumstances  # what a decision there depends on if it is plain, and so is the credential
+
+
 class Access:
     """Belongs to one thread. At a start: settings and list in either order, then `replay`."""
 
@@ -108,6 +117,8 @@ class Access:
         self._memory = Memory()
         self._open: set[str] = set()
         self._released: dict[str, int] = {}
+        self._points: dict[tuple[str, Direction], _Point] = {}
+        self._set_from_us = self._past_us() - CLOCK_TOLERANCE_US  # no clock that is right stands before
 
     @property
     def access_list(self) -> AccessList:
@@ -119,9 +130,12 @@ class Access:
 
     def take_list(self, access_list: AccessList) -> None:
         self._list = access_list
+        self._set_from_us = self._past_us() - CLOCK_TOLERANCE_US
 
     def take_settings(self, settings: SiteSettings) -> None:
         self._rulebook = Rulebook(settings, self._doors, self._zone)
+        self._points.clear()
+        self._set_from_us = self._past_us() - CLOCK_TOLERANCE_US
         self._passes.trust(settings.pass_signers())
         if self._sealer is not None:
             self._sealer.use(settings.sealing_key)
@@ -132,27 +146,26 @@ class Access:
         A use is taken here already: of two decisions in one breath, only one may have the last of them. Who
         does not carry a grant out calls `withdrawn`. Wrong tries are counted here, too.
         """
-        asked = _Asked(
-            shown=shown,
-            entry=self._list.find(shown.token),
-            visitor=self._passes.find(shown.token) if shown.kind is CredentialKind.QR_CODE else None,
-            rule=self._rulebook.at(door, now.now_us),
-            door=door,
-            direction=direction,
-            now_us=now.now_us,
-        )
-        decision = decide(
-            shown,
-            asked.entry,
-            door,
-            asked.rule.policy,
-            now_us=now.now_us,
-            today=asked.rule.today,
-            around=self._circumstances(asked, now),
-        )
+        now_us = now.now_us
+        point = self._point(door, direction, now_us)
+        rule, entry, kind = point.rule, self._list.find(shown.token), shown.kind
+        if (
+            point.is_plain
+            and _is_plain(entry, kind)
+            and (now.clock is not ClockQuality.UNKNOWN or now_us >= self._set_from_us)
+            and self._rulebook.category(entry.category if entry is not None else "") is NOTHING_SPECIAL
+            and self._commanded.mode(door, now) is None
+        ):
+            asked, around = None, point.around
+        else:
+            visitor = self._passes.find(shown.token) if kind is CredentialKind.QR_CODE else None
+            asked = _Asked(shown, entry, visitor, rule, door, direction, now_us)
+            around = self._circumstances(asked, now)
+        decision = decide(shown, entry, door, rule.policy, now_us=now_us, today=rule.today, around=around)
         if decision.granted:
-            self._note_grant(decision, asked)
+            self._note_grant(decision, point.key, now_us)
             return decision
+        asked = asked or _Asked(shown, entry, None, rule, door, direction, now_us)
         return replace(decision, repeated=True) if self._note_refusal(decision, asked) else decision
 
     def granted(self, decision: Decision, door: str, direction: Direction, now: Moment) -> None:
@@ -210,12 +223,27 @@ class Access:
         self._memory = Memory(in_a_row)
         self._memory.replay(records, self._list, self._rulebook, self._contacts)
 
+    def _point(self, door: str, direction: Direction, now_us: int) -> _Point:
+        rule = self._rulebook.at(door, now_us)
+        key = door, direction
+        point = self._points.get(key)
+        if point is None or point.rule is not rule:
+            point = self._points[key] = self._looked_at(rule, key)
+        return point
+
+    def _looked_at(self, rule: RuleNow, key: tuple[str, Direction]) -> _Point:
+        door, direction = key
+        book = self._rulebook
+        area = book.area_behind(door, direction)
+        counted = area is not None and book.area(area) is not None
+        is_plain = not (counted or rule.first_person or rule.policy.asks_pin or book.paired_with(door))
+        mode = _mode_for(direction, rule.mode)
+        return _Point(rule, key, is_plain, Circumstances(mode=mode, names=book.names(door)))
+
     def _circumstances(self, asked: _Asked, now: Moment) -> Circumstances:
         rules = self._rulebook.category(asked.category)
         entry, now_us = asked.entry, asked.now_us
-        mode = self._mode(asked.door, asked.rule, now)
-        if not asked.inwards and mode is DoorMode.LOCKED_DOWN:
-            mode = DoorMode.CONTROLLED  # whoever is inside may leave
+        mode = _mode_for(asked.direction, self._mode(asked.door, asked.rule, now))
         schedule = None if entry is None else entry.schedule
         oldest_h = rules.max_list_age_h
         return Circumstances(
@@ -235,9 +263,12 @@ class Access:
 
     def _unset_us(self, now_us: int, clock: ClockQuality) -> int | None:
         """How late it is at the least, where the clock cannot be right: list and settings are of the past."""
-        past_us = max(self._list.issued_us, self.settings.issued_us)
-        unset = clock is ClockQuality.UNKNOWN and now_us < past_us - CLOCK_TOLERANCE_US
-        return past_us if unset else None
+        unset = clock is ClockQuality.UNKNOWN and now_us < self._set_from_us
+        return self._set_from_us + CLOCK_TOLERANCE_US if unset else None
+
+    def _past_us(self) -> int:
+        """List and settings were issued by then."""
+        return max(self._list.issued_us, self.settings.issued_us)
 
     def _mode(self, door: str, rule: RuleNow, now: Moment) -> DoorMode:
         commanded = self._commanded.mode(door, now)
@@ -288,12 +319,13 @@ class Access:
                 return True
         return False
 
-    def _note_grant(self, decision: Decision, asked: _Asked) -> None:
-        right = _limited(decision, asked.direction)
+    def _note_grant(self, decision: Decision, point: tuple[str, Direction], now_us: int) -> None:
+        door, direction = point
+        right = _limited(decision, direction)
         if right is not None:
-            self._memory.uses.take(right, asked.now_us)
-        self._released[asked.door] = asked.now_us
-        self._memory.in_a_row.forget(asked.point)
+            self._memory.uses.take(right, now_us)
+        self._released[door] = now_us
+        self._memory.in_a_row.forget(point)
 
     def _note_refusal(self, decision: Decision, asked: _Asked) -> bool:
         """Whether this is one wrong credential too many. No right try makes up for wrong ones: whoever has a
@@ -305,6 +337,19 @@ class Access:
             over = memory.tries.wrong(asked.point, now_us)
         in_a_row = decision.reason in WRONG and memory.in_a_row.wrong(asked.point, now_us)
         return over or in_a_row
+
+
+def _is_plain(entry: Entry | None, kind: CredentialKind | None) -> bool:
+    """Whether nothing need be found about this credential but what the list says of it."""
+    if kind is CredentialKind.QR_CODE or kind is CredentialKind.PIN:
+        return False
+    return entry is None or (entry.schedule is None and entry.uses is None)
+
+
+def _mode_for(direction: Direction, mode: DoorMode) -> DoorMode:
+    if mode is DoorMode.LOCKED_DOWN and direction is not Direction.IN:
+        return DoorMode.CONTROLLED  # whoever is inside may leave
+    return mode
 
 
 def _limited(decision: Decision, direction: Direction) -> Right | None:

@@ -98,7 +98,7 @@ class Controller:
             epoch_began=doors.forget_decisions,
         )
         self._fact = self._recorder.fact
-        self._readers = AtTheReader(points, access, self._recorder, lambda: self._clock.moment)
+        self._readers = AtTheReader(points, access, self._recorder, self._clock)
         self._remembering = Remembering(access, self._recorder)
         self._stopping = False
         self._ticked_s = float("-inf")

@@ -165,7 +165,8 @@ def _refused_by_list(case: _Case) -> Reason | None:
         return Reason.UNKNOWN_CREDENTIAL
     if Admission.LISTED not in case.policy.admits or not case.names_door(entry.doors):
         return Reason.NO_RIGHT
-    if flaw := _time_flaw(entry.from_us, entry.until_us, case):
+    limited_in_time = entry.from_us is not None or entry.until_us is not None
+    if limited_in_time and (flaw := _time_flaw(entry.from_us, entry.until_us, case)):
         return flaw
     if entry.schedule is not None and around.unset_us is not None:
         return Reason.CLOCK_NOT_SET

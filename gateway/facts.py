@@ -57,28 +57,32 @@ class Fact(Struct, frozen=True, kw_only=True, gc=False):
 def record_of(fact: Fact, gateway: str, boot: str, *, epoch: int, seq: int, prev: str) -> Record:
     """The record of `fact` at that place. Times beyond what a record can say are brought to its bounds, and a
     link to a decision of another epoch is left out: each epoch is read by itself."""
+    links = fact.links
+    if links is not None:
+        links = _link_within(epoch, links)
+    # In the order of its fields: by their names it takes three times as long, and a door waits.
     return Record(
-        v=RECORD_VERSION,
-        gateway=gateway,
-        epoch=epoch,
-        seq=seq,
-        kind=fact.kind,
-        at=_within(fact.at_us, _MOST_US),
-        boot=boot,
-        uptime_us=_within(fact.uptime_us, _MOST_US),
-        clock=fact.clock,
-        prev=prev,
-        door=fact.door,
-        reader=fact.reader,
-        direction=fact.direction,
-        credential=fact.credential,
-        holder=fact.holder,
-        category=fact.category,
-        reason=fact.reason,
-        list_version=fact.list_version,
-        list_age_s=None if fact.list_age_s is None else _within(fact.list_age_s, _MOST_COUNT),
-        links=_link_within(epoch, fact.links),
-        identity=None if fact.envelope is None else envelope_hash(fact.envelope),
+        RECORD_VERSION,
+        gateway,
+        epoch,
+        seq,
+        fact.kind,
+        fact.at_us if 0 <= fact.at_us <= _MOST_US else _within(fact.at_us, _MOST_US),
+        boot,
+        fact.uptime_us if 0 <= fact.uptime_us <= _MOST_US else _within(fact.uptime_us, _MOST_US),
+        fact.clock,
+        prev,
+        fact.door,
+        fact.reader,
+        fact.direction,
+        fact.credential,
+        fact.holder,
+        fact.category,
+        fact.reason,
+        fact.list_version,
+        None if fact.list_age_s is None else _within(fact.list_age_s, _MOST_COUNT),
+        links,
+        None if fact.envelope is None else envelope_hash(fact.envelope),
     )
 
 
@@ -86,7 +90,5 @@ def _within(value: int, most: int) -> int:
     return min(max(value, 0), most)
 
 
-def _link_within(epoch: int, links: int | None) -> int | None:
-    if links is None or (isinstance(links, Placed) and links.epoch != epoch):
-        return None
-    return int(links)
+def _link_within(epoch: int, links: int) -> int | None:
+    return None if isinstance(links, Placed) and links.epoch != epoch else int(links)

@@ -107,12 +107,16 @@ class Store:
         """Stores `facts` after the head in one commit; returns the new head."""
         head, rows, envelopes = self.head, [], []
         assert head is not None, "begin an epoch first"
+        gateway, boot = self._gateway, self._clock.boot
+        epoch, first_id, seq, prev = head.epoch, head.first_id, head.seq, head.hash
         for fact in facts:
-            body = self._encoded(fact, head.epoch, head.seq + 1, head.hash)
-            head = Head(head.epoch, head.seq + 1, record_hash(body), head.first_id)
-            rows.append(row_of(head.record_id, body))
+            seq += 1
+            body = encode_record(record_of(fact, gateway, boot, epoch=epoch, seq=seq, prev=prev))
+            prev = record_hash(body)
+            rows.append(row_of(first_id + seq - 1, body))
             if fact.envelope is not None:
-                envelopes.append((head.record_id, fact.envelope))
+                envelopes.append((first_id + seq - 1, fact.envelope))
+        head = Head(epoch, seq, prev, first_id)
         work: Work = [(_INSERT, rows)]
         if envelopes:
             work = [*work, ("INSERT INTO envelopes VALUES (?, ?)", envelopes)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TypeVar
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from drivers.base import Assurance
@@ -31,7 +31,9 @@ CLOCK_TOLERANCE_US = 300_000_000
 
 NO_SETTINGS = SiteSettings(v=SETTINGS_VERSION, revision=0, issued_us=0)
 _T = TypeVar("_T")
-_PLAIN = CategoryRules()
+NOTHING_SPECIAL: Final = CategoryRules()
+"""Of a category that the settings say nothing about."""
+
 _UNSAID = DoorRules()
 
 
@@ -106,7 +108,7 @@ class Rulebook:
         return timetable is not None and timetable.holds(now_us)
 
     def category(self, name: str) -> CategoryRules:
-        return self.settings.categories.get(name, _PLAIN)
+        return self.settings.categories.get(name, NOTHING_SPECIAL)
 
     def area_behind(self, door: str, direction: Direction) -> str | None:
         """Where one comes to through this door; None where nothing is said."""
