@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from drivers.base import CardRead, CardRemoved, CardUnreadable, DeviceChanged, Indication, InputChanged
 from drivers.errors import DriverError
@@ -140,7 +140,8 @@ class Controller:
         except JournalUnavailable as error:
             self._without_a_journal(acts, error)
             return
-        follow = [fact for act, seq in zip(acts, seqs, strict=True) for fact in self._carry_out(act, seq)]
+        follow = self._carry_out(acts, seqs)
+        self._recorder.count()
         self._around.announce(self._recorder.head)
         self._recorder.settle([*follow, *self._recorder.troubles()])
 
@@ -244,7 +245,7 @@ class Controller:
         done = True
         match command.action:
             case Action.RELEASE if act.point is not None:
-                follow = self._release(act, seq)
+                follow = self._release(act.point, seq)
                 done = not any(fact.kind is Kind.RELEASE_FAILED for fact in follow)
             case Action.RESET_PASSBACK:
                 self._access.reset_passback()
@@ -266,39 +267,58 @@ class Controller:
 
     # --- recording, and what follows --------------------------------------------------------------------
 
-    def _carry_out(self, act: Act, seq: int | None) -> list[Fact]:
-        """What follows from what is durable now (`seq` None: from what is kept in memory)."""
-        if act.refused is not None and seq is not None:
-            self._answer(act.refused, seq, act.fact.reason)
-        if act.noted is not None and seq is not None:
-            act.noted()
-        if act.command is not None:
-            return [] if seq is None else self._obey(act, act.command, seq)
+    def _carry_out(self, acts: Sequence[Act], seqs: Sequence[int | None]) -> list[Fact]:
+        """What follows from what is durable now (a number of None: from what is kept in memory); returns what
+        there is to record of that. Whoever waits at a door comes first, and what is to be remembered of it
+        after them all."""
+        failures = [self._at_the_door(act) for act in acts]
+        now, now_s = self._clock.look(), time.monotonic()
+        follow: list[Fact] = []
+        for act, seq, failure in zip(acts, seqs, failures, strict=True):
+            decision, point = act.decision, act.point
+            if decision is not None and decision.granted and point is not None:
+                if failure is not None:
+                    self._access.withdrawn(decision, point.door, point.direction)
+                    follow.append(self._not_driven(point, seq, failure))
+                elif told := self._doors.granted(decision, point, seq, now, now_s):
+                    follow += self._of_doors(told)
+            elif seq is not None:
+                follow += self._follow(act, seq)
+        return follow
+
+    def _at_the_door(self, act: Act) -> DriverError | None:
+        """Drives the lock for whoever was let in, and shows them so; the others are shown why not."""
         if act.point is None or act.reader is None:
-            return []
+            return None
         if not act.granted:
             self._around.indicate(act.reader, signal_of(act.fact.reason))
-            return []
-        return self._release(act, seq)
+            return None
+        try:
+            act.point.release()
+        except DriverError as error:
+            return error
+        self._around.indicate(act.reader, Indication.GRANTED)
+        return None
 
-    def _release(self, act: Act, seq: int | None) -> list[Fact]:
-        """Drives the lock; returns what there is to record of that."""
-        point = act.point
-        assert point is not None
+    def _follow(self, act: Act, seq: int) -> list[Fact]:
+        if act.refused is not None:
+            self._answer(act.refused, seq, act.fact.reason)
+        if act.noted is not None:
+            act.noted()
+        return [] if act.command is None else self._obey(act, act.command, seq)
+
+    def _release(self, point: AccessPoint, seq: int) -> list[Fact]:
+        """By command; returns what there is to record of that."""
         try:
             point.release()
         except DriverError as error:
             self._clock.look()
-            log.error("door %s: granted, but the lock was not driven: %s", point.door, error)
-            if act.decision is not None:
-                self._access.withdrawn(act.decision, point.door, point.direction)
-            return [self._fact(Kind.RELEASE_FAILED, door=point.door, reason=Reason.LOST_DRIVE, links=seq)]
-        now, now_s = self._clock.look(), time.monotonic()
-        if act.decision is None:
-            return self._of_doors(self._doors.commanded(point.door, seq, now, now_s))
-        if act.reader is not None:
-            self._around.indicate(act.reader, Indication.GRANTED)
-        return self._of_doors(self._doors.granted(act.decision, point, seq, now, now_s))
+            return [self._not_driven(point, seq, error)]
+        return self._of_doors(self._doors.commanded(point.door, seq, self._clock.look(), time.monotonic()))
+
+    def _not_driven(self, point: AccessPoint, seq: int | None, error: DriverError) -> Fact:
+        log.error("door %s: granted, but the lock was not driven: %s", point.door, error)
+        return self._fact(Kind.RELEASE_FAILED, door=point.door, reason=Reason.LOST_DRIVE, links=seq)
 
     def _without_a_journal(self, acts: list[Act], error: JournalUnavailable) -> None:
         """The declared policy: enrolled residents are let in with a loud alarm and a record in memory,
@@ -313,7 +333,7 @@ class Controller:
             fact = act.fact_without_a_journal(stands_free=self._doors.stands_free(act.fact.door))
             self._recorder.keep_in_memory([fact])
             if act.admits_unrecorded:
-                self._recorder.keep_in_memory(self._carry_out(act, seq=None))
+                self._recorder.keep_in_memory(self._carry_out([act], [None]))
                 continue
             if act.granted and act.point is not None and act.decision is not None:
                 self._access.withdrawn(act.decision, act.point.door, act.point.direction)

@@ -7,7 +7,7 @@ monotonic clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec import Struct
@@ -157,7 +157,7 @@ class Portal:
     def _deal_with(self, this: _Signalled) -> tuple[Told, ...]:
         self._note(this)
         self._turn(this)
-        case = next(each for each in TABLE[self._state][this.signal] if self._holds(each.when))
+        case = self._case(TABLE[self._state][this.signal])
         if case.next is not self._state:
             self._timer_s = None
         for deed in case.does:
@@ -169,7 +169,7 @@ class Portal:
     def _note(self, this: _Signalled) -> None:
         if self._released_until_s is not None and self._released_until_s <= this.now_s:
             self._released_until_s = None
-        if this.signal in (Signal.FIRE, Signal.FIRE_OVER):
+        if this.signal in _OF_FIRE:
             self._fire = this.signal is Signal.FIRE
 
     def _turn(self, this: _Signalled) -> None:
@@ -181,8 +181,12 @@ class Portal:
         if turn.runs_out:
             self._release_until(this.now_s + self._release_s, cause=None)
 
-    def _holds(self, when: When) -> bool:
-        return _MET[when](self)
+    def _case(self, cases: Sequence[Case]) -> Case:
+        """The first whose condition is met; the last one has none."""
+        for case in cases:
+            if case.when is When.ALWAYS or _MET[case.when](self):
+                return case
+        raise AssertionError("the last case of a pair asks for something")
 
     def _do(self, deed: Do, this: _Signalled) -> None:
         match deed:
@@ -260,6 +264,7 @@ class Portal:
         return [each for each in self._waiting if each.until_s <= now_s]
 
 
+_OF_FIRE = frozenset({Signal.FIRE, Signal.FIRE_OVER})
 _OPEN_STATES = frozenset({State.OPEN, State.HELD, State.FORCED, State.FREE_OPEN})
 
 _MET: Mapping[When, Callable[[Portal], bool]] = {

@@ -100,6 +100,7 @@ class Recorder:
         self._acknowledged: dict[int, tuple[int, int]] = {}  # the least that was said, and the last
         self._noted: dict[int, int] = {}
         self._epoch = 0
+        self._uncounted: list[tuple[list[Fact], float]] = []  # recorded, and how long the commit took
         self._epochs_anew = Allowance(_MOST_ANEW, _ANEW_PER_S)
         self.since = RecordsSince()
         self._care_every_s = CARE_EVERY_S if keep_days else 0.0
@@ -138,20 +139,29 @@ class Recorder:
         """Durable when this returns their numbers. What could not be recorded before goes first. Raises
         JournalUnavailable."""
         earlier, lost = self._unrecorded.facts, self._unrecorded.lost
+        if earlier:
+            facts = [*earlier, *facts]
         begun_s = time.monotonic()
-        seqs = self._journal.append([*earlier, *facts])
-        self._metrics.committed(time.monotonic() - begun_s)
-        self.since.take([*earlier, *facts], self._journal.head.epoch, seqs)
-        self._metrics.recorded((fact.kind, fact.reason) for fact in (*earlier, *facts))
-        if self._journal.head.epoch != self._epoch:
-            self._epoch = self._journal.head.epoch
+        seqs = self._journal.append(facts)
+        self._uncounted.append((facts, time.monotonic() - begun_s))
+        epoch = self._journal.head.epoch
+        self.since.take(facts, epoch, seqs)
+        if epoch != self._epoch:
+            self._epoch = epoch
             self._epoch_began()
         if earlier:
             self._unrecorded.clear()
             log.warning("journal: %d records made up for", len(earlier) - (lost > 0))
         if lost:
             log.critical("journal: %d records before them are lost", lost)
-        return seqs[len(earlier) :]
+        return seqs[len(earlier) :] if earlier else seqs
+
+    def count(self) -> None:
+        """Tells the metrics what was recorded; apart from `record`, because nobody at a door waits for it."""
+        for facts, took_s in self._uncounted:
+            self._metrics.committed(took_s)
+            self._metrics.recorded((fact.kind, fact.reason) for fact in facts)
+        self._uncounted.clear()
 
     def settle(self, facts: list[Fact]) -> None:
         """Records what nothing at a door waits for: durable or in memory when this returns."""
@@ -166,6 +176,7 @@ class Recorder:
         except JournalUnavailable as error:
             log.critical("nothing can be recorded: %s", error)
             return False
+        self.count()
         self._announce(self._journal.head)
         self.settle(self.troubles())
         return True
@@ -206,6 +217,7 @@ class Recorder:
         try:
             if self._unrecorded:
                 self.record([])
+                self.count()
                 self._announce(self._journal.head)
             self._note_acknowledgements()
             while self._journal.prune(self._keep_days) and go_on():
