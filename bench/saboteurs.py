@@ -41,8 +41,7 @@ VICTIMS = {"none": ("gateway", "broker", "centre"), "unlock-first": ("gateway",)
 class _UnlocksFirst(Controller):
     def handle(self, events: Iterable[Event]) -> None:
         acts = [act for event in events for act in self._acts_on(event)]
-        for act in acts:
-            self._carry_out(act, seq=None)
+        self._carry_out(acts, [None] * len(acts))
         threading.Event().wait(LINGER_S)
         self._recorder.settle([act.fact for act in acts])
 

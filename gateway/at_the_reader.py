@@ -17,7 +17,6 @@ from gateway.recording import Act, Recorder
 from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason
 from messages.site_settings import VISITOR
 
-
 _LEVELS = {each: AssuranceLevel(each) for each in Assurance}
 """Looked up, because a member is found by its value a hundred times as slowly."""
 

@@ -1,13 +1,15 @@
-"""The controller: one thread decides for the whole building.
+"""The controller: decides for the whole building, one round after the other.
 
-Readers hand their events to `inbox`; the deciding thread turns what is waiting into records, commits them
-together, and only then releases doors. It never waits for a network, a reader or the centre.
+Who has the turn takes what is waiting, makes records of it, commits them together, and only then releases
+doors. That is the deciding thread, which waits for `inbox`; a reader's own thread may take the turn for the
+card that it has just read (`read`) while nobody else has it. Neither ever waits for a network, a reader or
+the centre.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -39,6 +41,7 @@ from gateway.events import (
 )
 from gateway.facts import Fact
 from gateway.freeing import begin_free
+from gateway.inbox import Inbox
 from gateway.journal import Journal
 from gateway.looking_back import Remembering
 from gateway.metrics import Metrics
@@ -65,7 +68,7 @@ _LONGEST_UNTICKED_S = 0.02
 
 
 class Controller:
-    """Everything but `inbox` belongs to the thread that calls `run`."""
+    """Everything but `inbox` and `read` belongs to the thread that calls `run`, and to who has the turn."""
 
     def __init__(
         self,
@@ -83,7 +86,9 @@ class Controller:
     ) -> None:
         """`points` by reader. `wall_us`: the machine's time of day as it stands, for decisions: `clock` may
         give out a later one while that has not been set, and then no time window is certain."""
-        self.inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self.inbox = Inbox()
+        self._turn = threading.Lock()
+        self._lends_turn = False  # between the first record of a run and its last
         self._clock = Glance(clock, wall_us or clock.now_us)
         self._access = access
         self._doors = doors
@@ -115,19 +120,41 @@ class Controller:
 
     def run(self) -> None:
         """Decides until `Stop`."""
-        self._clock.look()
-        self._recorder.settle([self._fact(Kind.GATEWAY_STARTED)])
+        with self._turn:
+            self._clock.look()
+            self._recorder.settle([self._fact(Kind.GATEWAY_STARTED)])
+            self._lends_turn = True
+        wait_s = 0.0
         while not self._stopping:
-            self.handle(self._waiting())
-            self.look_back()
-            if self.inbox.empty() or time.monotonic() - self._ticked_s >= _LONGEST_UNTICKED_S:
-                self.tick()
-            self._around.beat()
-            if self.inbox.empty() and self._recorder.care_is_due:
-                self._care_for_the_journal()
-        self._clock.look()
-        self._recorder.settle([self._fact(Kind.GATEWAY_STOPPED)])
-        self._care_for_the_journal()
+            self.inbox.wait(wait_s)
+            with self._turn:
+                wait_s = self._go_round()
+        with self._turn:
+            self._clock.look()
+            self._recorder.settle([self._fact(Kind.GATEWAY_STOPPED)])
+            self._care_for_the_journal()
+
+    def read(self, read: CardRead) -> None:
+        """From a reader's own thread: decides at once, on that thread, if nobody decides now; else the card
+        waits in the inbox, and shares a commit with the others that do. Two threads that wake each other cost
+        a person at the door more than the decision.
+
+        Whatever waited before goes first. What time alone brings is left to the deciding thread. Raises
+        whatever a decision fails with; then `run` goes on alone.
+        """
+        if not self._turn.acquire(blocking=False):
+            self.inbox.put(read)
+            return
+        try:
+            if self._lends_turn:
+                self.handle([*self.inbox.take(_TOGETHER - 1), read] if not self.inbox.empty() else [read])
+            else:
+                self.inbox.put(read)
+        except BaseException:
+            self._lends_turn = False
+            raise
+        finally:
+            self._turn.release()
 
     def handle(self, events: Iterable[Event]) -> None:
         """One round: decide, make durable, release."""
@@ -157,16 +184,28 @@ class Controller:
         begin_free(self._doors, self._recorder, now, now_s)
         self._doors.keep_free(now_s)
 
-    def _waiting(self) -> list[Event]:
+    def _go_round(self) -> float:
+        """Returns for how long nothing more is to be done. A card that is read meanwhile changes nothing of
+        that: what it releases is released for longer than _IDLE_S."""
+        try:
+            self.handle(self.inbox.take(_TOGETHER))
+            self.look_back()
+            if self.inbox.empty() or time.monotonic() - self._ticked_s >= _LONGEST_UNTICKED_S:
+                self.tick()
+            self._around.beat()
+            if self.inbox.empty() and self._recorder.care_is_due:
+                self._care_for_the_journal()
+        except BaseException:
+            self._lends_turn = False
+            raise
+        return self._wait_s()
+
+    def _wait_s(self) -> float:
+        if not self.inbox.empty():
+            return 0.0
         due_s = self._doors.due_s()
         wait_s = _IDLE_S if due_s is None else min(_IDLE_S, due_s - time.monotonic())
-        try:
-            events = [self.inbox.get(timeout=max(_LEAST_WAIT_S, wait_s))]
-        except queue.Empty:
-            return []
-        while len(events) < _TOGETHER and not self.inbox.empty():
-            events.append(self.inbox.get_nowait())
-        return events
+        return max(_LEAST_WAIT_S, wait_s)
 
     def _acts_on(self, event: Event) -> list[Act]:
         match event:
@@ -187,7 +226,7 @@ class Controller:
             case EpochDisputed(epoch):
                 self._recorder.begin_anew(epoch)
             case Stop():
-                self._stopping = True
+                self._stopping, self._lends_turn = True, False
             case CardRemoved():
                 pass  # a removed card says nothing about who went in
             case _:

@@ -16,8 +16,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from drivers.base import DeviceChanged, DeviceEvent, DeviceState, Indication, InputChanged
+from drivers.base import CardRead, DeviceChanged, DeviceEvent, DeviceState, Indication, InputChanged
 from drivers.errors import DriverError
+from drivers.serial_reader import SerialReader
 from gateway.about import about
 from gateway.assembly import make_access, make_doorways, make_points, make_sensors
 from gateway.clock import Clock
@@ -81,12 +82,15 @@ class Daemon:
         devices = (*settings.lock_boards, *settings.readers)
         self._devices = {part.name: DeviceState.RECOVERING.value for part in devices}
         self._former_list_left = False
-        self.fell = False  # the deciding thread ended by itself: whoever supervises must start us again
+        self.fell = False  # a decision, or the deciding thread, ended by itself: whoever supervises must start us again
         gateway, passes = settings.gateway, PassBook(settings.gateway.site)
         self._keys = load_keys(settings.keys.device_key_file, settings.keys.centre_keys_file)
         sealer = Sealer(gateway.site, gateway.name, ZoneInfo(gateway.timezone), self._clock.now_us)
         tokenise = tokeniser(load_site_key(gateway.site_key_file), passes)
         self._readers = make_readers(settings, tokenise, sealer)
+        self._lending = frozenset(
+            name for name, reader in self._readers.items() if isinstance(reader, SerialReader)
+        )
         self._lock_boards = make_lock_boards(settings)
         self._sensors = make_sensors(settings)
         self._access = make_access(settings, passes, sealer)
@@ -285,7 +289,18 @@ class Daemon:
             if all(self._devices[board] != DeviceState.RECOVERING.value for board in self._lock_boards):
                 self._boards_known.set()
             self._uplink.report_soon()
-        self.controller.inbox.put(event)
+        if isinstance(event, CardRead) and event.reader in self._lending:
+            self._decide_here(event)
+        else:
+            self.controller.inbox.put(event)
+
+    def _decide_here(self, read: CardRead) -> None:
+        """On the reader's own thread, where that has nobody else to serve meanwhile."""
+        try:
+            self.controller.read(read)
+        except Exception:
+            log.critical("a decision fell; the gateway stops", exc_info=True)
+            self._cannot_decide()
 
     def _report(self) -> Report:
         list_version, devices = self.controller.access_list.version, dict(self._devices)
@@ -340,8 +355,11 @@ class Daemon:
             self.controller.run()
         except Exception:
             log.critical("the deciding thread fell; the gateway stops", exc_info=True)
-            self.fell = True
-            self.stop()
+            self._cannot_decide()
+
+    def _cannot_decide(self) -> None:
+        self.fell = True
+        self.stop()
 
     def _fell(self, name: str) -> None:
         self._metrics.restarted(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import stat
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +12,7 @@ from gateway.passes import PassBook
 from messages.visitor_pass import is_pass
 
 SITE_KEY_BYTES = 32
+_BLOCK_BYTES = 64  # of SHA-256; a longer key would have to be hashed first
 TOKEN_BYTES = 16
 """128 bits: no two credentials of a site meet by chance."""
 
@@ -47,12 +47,16 @@ def tokeniser(site_key: bytes, passes: PassBook | None = None) -> Tokenise:
     The text of a QR code that claims to be a visitor pass is handed to `passes` before its token is told, so
     that the decision finds there what the pass says.
     """
-    started = hmac.new(site_key, digestmod=sha256)
+    # RFC 2104 by its two hashes, both begun with the key once: `hmac`'s own copy takes three times as long.
+    padded = site_key.ljust(_BLOCK_BYTES, b"\0")
+    inner = sha256(bytes(byte ^ 0x36 for byte in padded))
+    outer = sha256(bytes(byte ^ 0x5C for byte in padded))
 
     def tokenise(kind: CredentialKind, number: str) -> str:
-        mac = started.copy()
-        mac.update(f"{kind}:{number}".encode())
-        token = mac.digest()[:TOKEN_BYTES].hex()
+        within, around = inner.copy(), outer.copy()
+        within.update(f"{kind}:{number}".encode())
+        around.update(within.digest())
+        token = around.digest()[:TOKEN_BYTES].hex()
         if passes is not None and kind is CredentialKind.QR_CODE and is_pass(number):
             passes.take(token, number)
         return token

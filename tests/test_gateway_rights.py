@@ -108,7 +108,7 @@ class Building:
     def round(self) -> None:
         """As the deciding thread's."""
         inbox = self.controller.inbox
-        self.controller.handle([inbox.get() for _ in range(inbox.qsize())])
+        self.controller.handle(inbox.take(inbox.qsize()))
         self.controller.look_back()
         self.controller.tick()
 

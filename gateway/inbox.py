@@ -1,0 +1,43 @@
+"""What waits for a decision: events in the order in which they came, and a bell for the thread that waits.
+
+The bell stands apart from the events, so that only whoever has the turn takes these: what came before a card
+is never overtaken by it.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections import deque
+
+from gateway.events import Event
+
+
+class Inbox:
+    """`put` from any thread."""
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def put(self, event: Event) -> None:
+        self._events.append(event)
+        if self._bell.empty():  # else it is still to be heard, and this event is found with the others
+            self._bell.put(None)
+
+    def wait(self, timeout_s: float) -> None:
+        """For one thread: until something was put, for so long at most. It may have been taken already."""
+        try:
+            self._bell.get(timeout=timeout_s)
+        except queue.Empty:
+            return
+
+    def take(self, most: int) -> list[Event]:
+        """For whoever has the turn: the oldest, `most` of them."""
+        events = self._events
+        return [events.popleft() for _ in range(min(most, len(events)))]
+
+    def empty(self) -> bool:
+        return not self._events
+
+    def qsize(self) -> int:
+        return len(self._events)
