@@ -28,7 +28,7 @@ from drivers.base import (
 )
 from drivers.health import Health
 from drivers.keypad import Entry, PinPad
-from drivers.serial_reader import SerialReader
+from drivers.serial_reader import SerialReader, nothing
 from drivers.settings import DeviceSettings, Port
 from drivers.transport import Transport
 
@@ -211,6 +211,7 @@ class _Session:
         self._stopped = stopped
         self._emit = emit
         self.health = Health("reader", name, emit)
+        self.while_reading: Callable[[], None] = nothing
         self._card: _Placement | None = None
         self._told = False  # CardRead was emitted, CardRemoved not yet
         self._complained_s: float | None = None
@@ -240,7 +241,10 @@ class _Session:
                 self._wait_out_the_flood(transport)
             elif data:
                 self._heard_s = now
+                had_begun = self._decoder.collecting
                 self._take(self._decoder.feed, data, now)
+                if self._decoder.collecting and not had_begun:
+                    self.while_reading()  # the rest takes a millisecond a byte at the usual speed
             elif self._decoder.collecting and now >= self._heard_s + self._decoder.idle_s:
                 self._take(lambda _: self._decoder.idle(), b"", now)
             self._do_what_is_due(now)

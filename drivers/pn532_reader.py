@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -46,7 +47,7 @@ from drivers.pn532_codec import (
     parse_type_a,
 )
 from drivers.pn532_link import Miss, Pn532Link
-from drivers.serial_reader import SerialReader
+from drivers.serial_reader import SerialReader, nothing
 from drivers.settings import DeviceSettings, Port
 from drivers.transport import Transport
 from drivers.uid import refusal, uid_number, without_cascade_tags
@@ -129,6 +130,7 @@ class _Session:
         self._stopped = stopped
         self._emit = emit
         self.health = Health("reader", name, emit)
+        self.while_reading: Callable[[], None] = nothing  # a UID comes at once: there is no while
         self._card = _Placement()
         self._silent = self._failed = 0  # commands in a row: without an answer, with a wrong one
         self._link: Pn532Link

@@ -90,21 +90,27 @@ class SamLink:
                 return rate, None
         return None
 
-    def ask(self, command: Command) -> Reply | Miss:
-        """Sends `command` and returns its reply, which the caller wipes. Raises DeviceUnavailable."""
+    def ask(self, command: Command, meanwhile: Callable[[], None] | None = None) -> Reply | Miss:
+        """Sends `command` and returns its reply, which the caller wipes; `meanwhile` is called once the module
+        has begun to work on it. Raises DeviceUnavailable."""
         if not self._in_step:
             barrier = self._exchange(READ_SAM_NUMBER, LIMITS_S[READ_SAM_NUMBER])
             if isinstance(barrier, Miss):
                 return barrier
-        return self._exchange(command, LIMITS_S[command])
+        return self._exchange(command, LIMITS_S[command], meanwhile)
 
-    def _exchange(self, command: Command, limit_s: float) -> Reply | Miss:
+    def _exchange(
+        self, command: Command, limit_s: float, meanwhile: Callable[[], None] | None = None
+    ) -> Reply | Miss:
         self._framer.reset()
         self._transport.flush_input()
         discarded, rejected = self._framer.discarded, self._framer.rejected
         self._in_step = False
         self._transport.write(command.frame)
-        answer = self._await(command, time.monotonic(), limit_s)
+        sent_s = time.monotonic()
+        if meanwhile is not None:
+            meanwhile()
+        answer = self._await(command, sent_s, limit_s)
         self.noise = self._framer.discarded - discarded
         if isinstance(answer, Reply):
             self._in_step = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
@@ -42,7 +43,7 @@ from drivers.sam_codec import (
     Status,
 )
 from drivers.sam_link import Miss, SamLink, rates_to_try
-from drivers.serial_reader import SerialReader
+from drivers.serial_reader import SerialReader, nothing
 from drivers.settings import DeviceSettings, Port
 from drivers.transport import Transport
 
@@ -63,6 +64,8 @@ _NOT_ABOUT_CARDS = frozenset({FIND, SELF_CHECK, RESET})
 _REFUSALS = frozenset({Status.COMMAND_NOT_VALID, Status.NO_PRIVILEGE, Status.UNCLASSIFIED, Status.UNKNOWN})
 _REFUSED_CARD = frozenset({Status.CARD_REFUSED_SAM, Status.SAM_REFUSED_CARD, Status.CARD_TYPE_UNKNOWN})
 _LOST_WHILE_READING = "the reader was lost while it read the card"
+NOBODY = "0" * 18
+"""No number of a document: its month is 0."""
 _HOLD_STILL = Status.READ_FAILED.meaning
 
 
@@ -115,6 +118,7 @@ class _Session:
         self._stopped = stopped
         self._emit = emit
         self.health = Health("reader", name, emit)
+        self.while_reading: Callable[[], None] = nothing
         self.rate: int | None = None
         self._card = _Placement()
         self._last_token: str | None = None
@@ -183,8 +187,8 @@ class _Session:
         self._repeated = bool(self._failed or self._silent)
         return self._ask_once(command) if self._repeated else answer
 
-    def _ask_once(self, command: Command) -> Reply | Miss:
-        answer = self._link.ask(command)
+    def _ask_once(self, command: Command, meanwhile: Callable[[], None] | None = None) -> Reply | Miss:
+        answer = self._link.ask(command, meanwhile)
         if self._stopped.is_set():
             return answer
         if isinstance(answer, Miss):
@@ -298,7 +302,7 @@ class _Session:
         """The card, or why there is none."""
         cause = _HOLD_STILL
         for _ in range(READ_ATTEMPTS):
-            answer = self._ask_once(READ_CARD)
+            answer = self._ask_once(READ_CARD, self._rehearse)  # the module takes most of a second for it
             if self._stopped.is_set():
                 break
             if isinstance(answer, Reply):
@@ -306,6 +310,10 @@ class _Session:
                     return _parse(answer, with_name=self._seal is not None and self._seal.wanted)
                 cause = answer.status.meaning
         return cause
+
+    def _rehearse(self) -> None:
+        self._tokenise(CredentialKind.ID_CARD, NOBODY)
+        self.while_reading()
 
     def _tell_read(self, card: IdCard) -> None:
         token = self._tokenise(CredentialKind.ID_CARD, card.number)

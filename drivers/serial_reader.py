@@ -17,6 +17,8 @@ class Session(Protocol):
     """What one kind of reader does with its port; outlives losses of the line."""
 
     health: Health
+    while_reading: Callable[[], None]
+    """To be called when a card's bytes are on their way, and by the protocol not here for a while."""
 
     @property
     def opening_rate(self) -> int:
@@ -33,6 +35,10 @@ Begin = Callable[[threading.Event, Emit], Session]
 """The event that says stop, and who is told -> a session."""
 
 
+def nothing() -> None:
+    """Nobody wants to know."""
+
+
 class SerialReader:
     """A `ReaderDriver` of a device that has nothing to show a signal with."""
 
@@ -40,11 +46,14 @@ class SerialReader:
         self.name = name
         self._port = port
         self._begin = begin
+        self.while_reading: Callable[[], None] = nothing
+        """To be set before `run`; called by its thread while a card is being read, and returns at once."""
         self._stopped = threading.Event()
         self._transport: Transport | None = None
 
     def run(self, emit: Emit) -> None:
         session = self._begin(self._stopped, emit)
+        session.while_reading = self.while_reading
         while not self._stopped.is_set():
             try:
                 with closing(open_transport(self._port, session.opening_rate)) as transport:

@@ -146,6 +146,19 @@ class Access:
         A use is taken here already: of two decisions in one breath, only one may have the last of them. Who
         does not carry a grant out calls `withdrawn`. Wrong tries are counted here, too.
         """
+        decision, asked = self._judged(shown, door, direction, now)
+        if decision.granted:
+            self._note_grant(decision, (door, direction), now.now_us)
+            return decision
+        return replace(decision, repeated=True) if self._note_refusal(decision, asked) else decision
+
+    def rehearse(self, shown: Presented, door: str, direction: Direction, now: Moment) -> Decision:
+        """As `decide`, and nothing is counted or remembered of it."""
+        return self._judged(shown, door, direction, now)[0]
+
+    def _judged(
+        self, shown: Presented, door: str, direction: Direction, now: Moment
+    ) -> tuple[Decision, _Asked]:
         now_us = now.now_us
         point = self._point(door, direction, now_us)
         rule, entry, kind = point.rule, self._list.find(shown.token), shown.kind
@@ -156,17 +169,13 @@ class Access:
             and self._rulebook.category(entry.category if entry is not None else "") is NOTHING_SPECIAL
             and self._commanded.mode(door, now) is None
         ):
-            asked, around = None, point.around
+            asked = _Asked(shown, entry, None, rule, door, direction, now_us)
+            around = point.around
         else:
             visitor = self._passes.find(shown.token) if kind is CredentialKind.QR_CODE else None
             asked = _Asked(shown, entry, visitor, rule, door, direction, now_us)
             around = self._circumstances(asked, now)
-        decision = decide(shown, entry, door, rule.policy, now_us=now_us, today=rule.today, around=around)
-        if decision.granted:
-            self._note_grant(decision, point.key, now_us)
-            return decision
-        asked = asked or _Asked(shown, entry, None, rule, door, direction, now_us)
-        return replace(decision, repeated=True) if self._note_refusal(decision, asked) else decision
+        return decide(shown, entry, door, rule.policy, now_us=now_us, today=rule.today, around=around), asked
 
     def granted(self, decision: Decision, door: str, direction: Direction, now: Moment) -> None:
         """The record of a grant is durable. Where no contact tells, the holder counts as gone through."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from drivers.base import Assurance, CardRead, CardUnreadable
+from drivers.base import Assurance, CardRead, CardUnreadable, CredentialKind
 from gateway.access import Access, presented
 from gateway.clock import Glance
 from gateway.decision import Decision
@@ -19,6 +19,10 @@ from messages.site_settings import VISITOR
 
 _LEVELS = {each: AssuranceLevel(each) for each in Assurance}
 """Looked up, because a member is found by its value a hundred times as slowly."""
+
+
+NOBODY = "0" * 32
+"""The token of no card: 128 bits of a keyed hash are not all zero."""
 
 
 class AtTheReader:
@@ -52,6 +56,15 @@ class AtTheReader:
         if decision.repeated:
             acts.append(Act(self._recorder.fact(Kind.REPEATED_DENIALS, door=point.door, reader=read.reader)))
         return acts
+
+    def rehearsed(self, reader: str) -> Fact | None:
+        """What would be recorded of a card that nobody has; of this one nothing remains."""
+        point = self._points.get(reader)
+        if point is None:
+            return None
+        read = CardRead(reader, CredentialKind.ID_CARD, NOBODY, Assurance.L3, 0)
+        decision = self._access.rehearse(presented(read), point.door, point.direction, self._clock.moment)
+        return self._decision_fact(read, point, decision)
 
     def unreadable(self, event: CardUnreadable) -> list[Act]:
         point = self._points.get(event.reader)

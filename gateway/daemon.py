@@ -82,7 +82,7 @@ class Daemon:
         devices = (*settings.lock_boards, *settings.readers)
         self._devices = {part.name: DeviceState.RECOVERING.value for part in devices}
         self._former_list_left = False
-        self.fell = False  # a decision, or the deciding thread, ended by itself: whoever supervises must start us again
+        self.fell = False  # a decision ended by itself: whoever supervises must start us again
         gateway, passes = settings.gateway, PassBook(settings.gateway.site)
         self._keys = load_keys(settings.keys.device_key_file, settings.keys.centre_keys_file)
         sealer = Sealer(gateway.site, gateway.name, ZoneInfo(gateway.timezone), self._clock.now_us)
@@ -91,6 +91,9 @@ class Daemon:
         self._lending = frozenset(
             name for name, reader in self._readers.items() if isinstance(reader, SerialReader)
         )
+        for name, reader in self._readers.items():
+            if isinstance(reader, SerialReader):
+                reader.while_reading = partial(self._rehearse, name)
         self._lock_boards = make_lock_boards(settings)
         self._sensors = make_sensors(settings)
         self._access = make_access(settings, passes, sealer)
@@ -301,6 +304,9 @@ class Daemon:
         except Exception:
             log.critical("a decision fell; the gateway stops", exc_info=True)
             self._cannot_decide()
+
+    def _rehearse(self, reader: str) -> None:
+        self.controller.rehearse(reader)
 
     def _report(self) -> Report:
         list_version, devices = self.controller.access_list.version, dict(self._devices)

@@ -100,6 +100,11 @@ class Journal:
                 raise
             return self._append_to(instead, facts)
 
+    def rehearse(self, fact: Fact) -> None:
+        """Goes the way of `append` and stores nothing. Raises JournalUnavailable."""
+        if (store := self._in_use) is not None:
+            store.rehearse(fact)
+
     def begin_anew(self, epoch: int) -> bool:
         """Goes on in a new epoch where `epoch` is the one that is written to: the centre has other records in
         it than this file, which was put back to an older copy. False where that was left already.

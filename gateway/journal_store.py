@@ -126,6 +126,19 @@ class Store:
         self.head = head
         return head
 
+    def rehearse(self, fact: Fact) -> None:
+        """Does what `append` does up to the commit, and gives it up. Raises JournalUnavailable."""
+        head = self.head
+        assert head is not None, "begin an epoch first"
+        row = row_of(head.record_id + 1, self._encoded(fact, head.epoch, head.seq + 1, head.hash))
+        connection = self._must_be_open()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(_INSERT, row)
+            connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
     def begin_epoch(self, reason: Reason, former: int, after: Head | None = None) -> Head:
         """An epoch is numbered by the second it was opened in, so that a lost file does not repeat one; and
         after every epoch known here, as the clock may stand in the past. `after` is the newest record, where
