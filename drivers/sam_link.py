@@ -91,8 +91,8 @@ class SamLink:
         return None
 
     def ask(self, command: Command, meanwhile: Callable[[], None] | None = None) -> Reply | Miss:
-        """Sends `command` and returns its reply, which the caller wipes; `meanwhile` is called once the module
-        has begun to work on it. Raises DeviceUnavailable."""
+        """Sends `command`, calls `meanwhile` while the module works on it, and returns its reply, which the
+        caller wipes. Raises DeviceUnavailable."""
         if not self._in_step:
             barrier = self._exchange(READ_SAM_NUMBER, LIMITS_S[READ_SAM_NUMBER])
             if isinstance(barrier, Miss):

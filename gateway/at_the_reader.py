@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from drivers.base import Assurance, CardRead, CardUnreadable, CredentialKind
+from drivers.base import Assurance, CardRead, CardUnreadable
 from gateway.access import Access, presented
 from gateway.clock import Glance
 from gateway.decision import Decision
@@ -19,10 +19,6 @@ from messages.site_settings import VISITOR
 
 _LEVELS = {each: AssuranceLevel(each) for each in Assurance}
 """Looked up, because a member is found by its value a hundred times as slowly."""
-
-
-NOBODY = "0" * 32
-"""The token of no card: 128 bits of a keyed hash are not all zero."""
 
 
 class AtTheReader:
@@ -41,6 +37,7 @@ class AtTheReader:
         self._recorder = recorder
         self._clock = clock
         self._repeats = RepeatWindow()
+        self._last: CardRead | None = None  # of anybody, with no PIN and nothing sealed
 
     def read(self, read: CardRead) -> list[Act]:
         """Nothing for a repeat, or for a reader without a door."""
@@ -48,6 +45,8 @@ class AtTheReader:
         shown = read.token if read.pin is None else f"{read.token} {read.pin}"  # another PIN is another try
         if point is None or self._repeats.is_repeat(read.reader, shown, read.at_ns):
             return []
+        if read.pin is None and read.sealed is None:
+            self._last = read
         decision = self._access.decide(presented(read), point.door, point.direction, self._clock.moment)
         fact = self._decision_fact(read, point, decision)
         acts = [Act(fact, point, read.reader, decision)]
@@ -58,11 +57,11 @@ class AtTheReader:
         return acts
 
     def rehearsed(self, reader: str) -> Fact | None:
-        """What would be recorded of a card that nobody has; of this one nothing remains."""
-        point = self._points.get(reader)
-        if point is None:
+        """What would be recorded of the last card once more, were it shown to this reader; of that nothing
+        remains. None as long as there is no such card."""
+        point, read = self._points.get(reader), self._last
+        if point is None or read is None:
             return None
-        read = CardRead(reader, CredentialKind.ID_CARD, NOBODY, Assurance.L3, 0)
         decision = self._access.rehearse(presented(read), point.door, point.direction, self._clock.moment)
         return self._decision_fact(read, point, decision)
 

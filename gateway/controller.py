@@ -161,7 +161,7 @@ class Controller:
 
     def rehearse(self, reader: str) -> None:
         """From a reader's own thread, while a card is being read there: goes the way of a decision, up to its
-        record, with a card that nobody has, and leaves nothing. What was not used for a while has left the
+        record, with the last card once more, and leaves nothing. What was not used for a while has left the
         processor's caches, and takes ten times as long."""
         if time.monotonic() - self._handled_s < _STAYS_WARM_S or not self._turn.acquire(blocking=False):
             return

@@ -27,6 +27,7 @@ from drivers.base import (
     pin_number,
 )
 from drivers.catalogue import READERS
+from drivers.serial_reader import SerialReader
 
 DOCS = Path(__file__).parents[1] / "docs" / "readers"
 GAP_S = 0.3  # `removal_s` in these tests
@@ -176,6 +177,23 @@ def test_a_frame_in_pieces_is_put_together(peer: Peer, family: Family) -> None:
             peer.send(bytes((byte,)))
             pace(0.005)
         assert ear.wait(CardRead)[0].token == tokenise(family.kind, family.number)
+
+
+def test_it_says_that_a_card_is_being_read_once_its_first_bytes_are_there(peer: Peer) -> None:
+    kind = READERS["rdm6300"]()
+    reader, ear = kind.make("gate", kind.settings.model_validate({"port": str(peer.path)}), tokenise), Ear()
+    assert isinstance(reader, SerialReader)
+    begun = threading.Event()
+    reader.while_reading = begun.set
+    with running(reader, ear):
+        ear.wait_state("ok")
+        peer.send(RDM[:3])
+        assert begun.wait(20)
+        assert ear.of(CardRead) == []
+        begun.clear()
+        peer.send(RDM[3:])
+        ear.wait(CardRead)
+        assert not begun.is_set()
 
 
 @EACH

@@ -107,6 +107,21 @@ def test_a_card_is_read_once_however_long_it_lies_and_its_end_is_told(
         assert ear.of(CardUnreadable) == []
 
 
+def test_it_says_that_a_card_is_being_read_before_it_tells_the_card(
+    peer: Peer, module: ScriptedModule
+) -> None:
+    settings = SamVSettings.model_validate({"port": str(peer.path), "poll_s": 0.02, "presence_s": 0.05})
+    reader, ear = SamReader("east-1", settings, tokenise), Ear()
+    told_before: list[int] = []
+    reader.while_reading = lambda: told_before.append(len(ear.of(CardRead)))
+    with running(reader, ear):
+        ear.wait_state("ok")
+        assert told_before == []
+        module.lay(CARD)
+        ear.wait(CardRead)
+        assert told_before == [0]
+
+
 def test_one_missed_look_is_not_a_removal(peer: Peer, module: ScriptedModule) -> None:
     with reading(peer) as ear:
         ear.wait_state("ok")

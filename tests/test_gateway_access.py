@@ -589,3 +589,22 @@ def test_what_is_in_force_can_be_asked_for() -> None:
     site = Site(entry())
     assert isinstance(site.access, Access)
     assert (site.access.access_list.version, site.access.settings.revision) == (1, 1)
+
+
+def test_a_rehearsal_decides_as_a_presentation_and_counts_nothing() -> None:
+    site = Site(entry(uses=1))
+    now = Moment(NOON_US)
+    rehearsed = [site.access.rehearse(card(), "lobby", IN, now).reason for _ in range(3)]
+    assert rehearsed == [Reason.LISTED] * 3
+    assert [site.access.decide(card(), "lobby", IN, now).reason for _ in range(2)] == [
+        Reason.LISTED,
+        Reason.PASS_USED_UP,
+    ]
+    assert site.access.rehearse(card(), "lobby", IN, now).reason is Reason.PASS_USED_UP
+
+
+def test_what_holds_at_a_door_is_found_anew_with_new_settings_and_with_the_next_hours() -> None:
+    site = Site(entry(), doors={"lobby": {"mode": "locked_down"}})
+    assert site.shows(card()).reason is Reason.LOCKED_DOWN
+    site.access.take_settings(Site(entry()).access.settings)
+    assert site.shows(card()).reason is Reason.LISTED

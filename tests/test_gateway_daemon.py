@@ -260,6 +260,22 @@ def test_without_decisions_there_is_no_gateway(
     assert "the deciding thread fell; the gateway stops" in caplog.text
 
 
+def test_a_decision_that_fails_on_a_readers_thread_ends_the_gateway_too(
+    building: Building, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def mistake(self: Controller, read: CardRead) -> None:
+        raise RuntimeError("a mistake in a decision")
+
+    monkeypatch.setattr(Controller, "read", mistake)
+    monkeypatch.setattr(building.daemon, "_lending", frozenset({READER}))
+    with building.running():
+        until(lambda: building.reader.emit, "the reader")
+        building.swipe()
+        assert building.daemon.wait_for_stop(20)
+    assert building.daemon.fell
+    assert "a decision fell; the gateway stops" in caplog.text
+
+
 def test_lists_are_taken_and_bad_ones_refused_while_it_runs(
     building: Building, caplog: pytest.LogCaptureFixture
 ) -> None:

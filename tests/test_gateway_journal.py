@@ -76,6 +76,16 @@ def test_append_numbers_without_a_gap_and_chains_each_record_to_the_one_before(p
         prev = record_hash(body)
 
 
+def test_a_rehearsal_stores_nothing_and_the_next_record_stands_where_it_would_have(path: Path) -> None:
+    with opened(path) as journal:
+        journal.append([a_fact()])
+        before = bodies(path)
+        journal.rehearse(a_fact())
+        assert bodies(path) == before
+        assert journal.append([a_fact()]) == [3]
+    assert verified(path) == 3
+
+
 def test_what_append_returned_stays_when_the_journal_is_opened_again(path: Path) -> None:
     with opened(path) as journal:
         journal.append([a_fact()])
