@@ -53,7 +53,9 @@ def test_everything_that_can_be_missing_has_a_name_and_a_field_to_go_to() -> Non
 def test_the_office_writes_and_what_is_missing_is_named_with_a_way_to_its_field(console: Console) -> None:
     typed = typed_of(WHOLE)
     with console.as_role(Role.WORKER, "zh", 390) as page:
-        page.goto("/assessment")
+        page.goto("/visitors")
+        page.get_by_role("link", name="尚无有效的影响评估").click()
+        page.wait_for_url("**/assessment?community=*")
         page.evaluate(FILL, {**typed, "roles.officer": ""})
         page.get_by_role("button", name="保存为新版本").click()
         page.wait_for_url("**/assessment?community=*")

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from central.accounts.book import sites_of
 from central.accounts.who import Role, Who
+from central.assessments.book import in_force
 from central.console.centre import Centre
 from central.console.forms import day_of, led_to, status_of, today
 from central.console.guard import page_for
@@ -50,8 +51,10 @@ def router(centre: Centre) -> APIRouter:
         except BadQuestion:
             day = today(centre)
         visits = await centre.questions.ask(lambda db: _visits(centre, db, who, day))
+        to_do = await centre.questions.ask(lambda db: _without_assessment(db, who))
         values: dict[str, Any] = {"groups": _grouped(visits), "on": day, "is_today": day == today(centre)}
         values |= {"before": day - timedelta(days=1), "after": day + timedelta(days=1), "words": WORDS}
+        values["to_do"] = to_do
         return centre.show(who, lang, "visitors/visits.html", "visitors", **values)
 
     @pages.get("/visitors/new", response_class=HTMLResponse, summary="A pass for a visitor")
@@ -85,6 +88,11 @@ def router(centre: Centre) -> APIRouter:
     pages.include_router(one.router(centre))  # after the address that begins alike
     pages.include_router(own.router(centre))
     return pages
+
+
+def _without_assessment(db: Connection, who: Who) -> int | None:
+    """One of the communities that have no impact assessment in force yet: somebody has to write it."""
+    return next((each for each in sorted(who.communities) if in_force(db, each) is None), None)
 
 
 def _visits(centre: Centre, db: Connection, who: Who, day: date) -> list[Visit]:
