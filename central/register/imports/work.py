@@ -154,9 +154,11 @@ class Worker:
         with reading(self.reader) as connection:
             known = Known.of(connection, community)
         below_zero = count(-1, -1)
-        planner = Planner(self.vault, known, lambda _table: next(below_zero), self.now_us())
+        now_us = self.now_us()
         while part := list(islice(found.rows, READ_AT_ONCE)):
-            good, wrong = self._parsed(community, part)
+            vault = self.vault.at_one_look()
+            planner = Planner(vault, known, lambda _table: next(below_zero), now_us)
+            good, wrong = self._parsed(vault, community, part)
             with reading(self.reader) as connection:
                 known.load(connection, [*good.values()])
             yield [
@@ -164,7 +166,9 @@ class Worker:
                 for raw in part
             ]
 
-    def _parsed(self, community: int, part: list[RawRow]) -> tuple[dict[int, Indexed], dict[int, Planned]]:
+    def _parsed(
+        self, vault: Vault, community: int, part: list[RawRow]
+    ) -> tuple[dict[int, Indexed], dict[int, Planned]]:
         good: dict[int, Indexed] = {}
         wrong: dict[int, Planned] = {}
         for raw in part:
@@ -172,10 +176,11 @@ class Worker:
             if isinstance(wanted, list):
                 wrong[raw.number] = Planned(raw.number, faults=wanted)
             else:
-                good[raw.number] = indexed(self.vault, community, wanted)
+                good[raw.number] = indexed(vault, community, wanted)
         return good, wrong
 
     def _keep(self, row: Any, part: list[tuple[RawRow, Planned]], counts: dict[Outcome, int]) -> None:
+        vault = self.vault.at_one_look()
         with writing(self.writer) as connection:
             self._held(connection, row.id)
             ids = next_ids(connection, import_row, len(part))
@@ -184,7 +189,7 @@ class Worker:
                 outcome = planned.outcome
                 counts[outcome] += 1
                 kept = RowKept(dict(raw.cells), dict(raw.odd), planned.differences)  # type: ignore[arg-type]
-                sealed = seal_kept(self.vault, row.community_id, f"import_row:{row_id}", kept)
+                sealed = seal_kept(vault, row.community_id, f"import_row:{row_id}", kept)
                 faults = _encoded(planned.faults)
                 rows.append(
                     (row_id, row.community_id, row.id, raw.number, outcome, faults, sealed, None, None)
@@ -202,9 +207,10 @@ class Worker:
             mine = (import_row.c.import_id == number) & (import_row.c.number > row.through)
             asked = select(import_row).where(mine, wanted).order_by(import_row.c.number).limit(WRITE_AT_ONCE)
             rows = connection.execute(asked).all()
-        shown = {each.number: row_shown(self.vault, each) for each in rows}
+        vault = self.vault.at_one_look()
+        shown = {each.number: row_shown(vault, each) for each in rows}
         raws = [_raw(each.number, each.kept) for each in shown.values()]
-        good, _ = self._parsed(row.community_id, raws)
+        good, _ = self._parsed(vault, row.community_id, raws)
         with writing(self.writer) as connection:
             held, desk = self._held_at_desk(connection, row)
             if held.through != row.through or held.state != ImportState.IMPORTING:
@@ -216,7 +222,7 @@ class Worker:
             known = Known.of(connection, row.community_id)
             known.load(connection, [*good.values()])
             ids = Ids(desk)
-            planner = Planner(self.vault, known, ids, desk.now_us)
+            planner = Planner(desk.vault, known, ids, desk.now_us)
             changes, stale = [], []
             for each in shown.values():
                 planned = planner.plan(good[each.number], each.kept.differences if each.kept else ())
@@ -316,7 +322,8 @@ class Worker:
         """At the desk of whoever consented, or asked for the undo. The community is locked before the
         import, as by everybody who changes the register. Raises TakenOver."""
         by = row.undone_by if row.state == ImportState.UNDOING else row.consented_by
-        desk = desk_of(connection, self.vault, row.community_id, account=by, now_us=self.now_us())
+        vault = self.vault.at_one_look()
+        desk = desk_of(connection, vault, row.community_id, account=by, now_us=self.now_us())
         return self._held(connection, row.id), desk
 
     def _begins(self, day: date) -> int:
