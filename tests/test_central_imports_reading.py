@@ -145,7 +145,7 @@ def test_the_template_is_recognised_whole_in_both_forms() -> None:
 
 
 def test_wrong_rows_go_out_with_what_to_write_and_can_be_brought_again() -> None:
-    kept = RowKept({"name": "=王小明", "room": "101"})
+    kept = RowKept({Field.NAME: "=王小明", Field.ROOM: "101"})
     shown = RowShown(7, Outcome.WRONG, [Fault(Field.RELATION, "relation_missing")], [], kept)
     for form in Format:
         found = read(files.wrong_rows([shown], form), form)

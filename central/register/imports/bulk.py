@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Table, bindparam, insert, select, update
 
 from central.register.affected import gateways_of_people
@@ -52,6 +52,7 @@ class Bulk:
 
     def add(self, table: Table, /, **values: object) -> None:
         """A row; of tables whose rows are known by their ids, with one of `Ids`."""
+        assert (table in KNOWN_BY_ID) == ("id" in values)
         values["community_id"] = self.desk.community
         self._rows[table].append(tuple(map(values.get, _columns(table))))
 
@@ -68,7 +69,7 @@ class Bulk:
         reason: str | None = None,
     ) -> None:
         """As `Desk.note`, with the import that did it."""
-        said = _NOTED.encode({**body, "import": self.import_id})
+        said = told({**body, "import": self.import_id})
         self.add(
             tables.register_event,
             at=self.desk.now_us,
@@ -128,7 +129,12 @@ class Bulk:
             connection.execute(insert(import_gateway), rows)
 
 
-_NOTED: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
+_TOLD: Final = msgspec.json.Encoder(order="sorted")
+
+
+def told(body: Mapping[str, object]) -> str:
+    """The same JSON as `Desk.note` writes, but for its spaces, in a fortieth of the time."""
+    return _TOLD.encode(body).decode()
 
 
 @cache

@@ -278,7 +278,7 @@ def _day_said(text: str) -> object:
     from openpyxl.utils.datetime import from_ISO8601
 
     try:
-        return from_ISO8601(text)
+        return from_ISO8601(text)  # type: ignore[no-untyped-call]
     except ValueError:
         return ODD
 
