@@ -36,7 +36,7 @@ from central.store.import_tables import import_row, register_import
 from central.times import micros
 
 READ_AT_ONCE: Final = 500
-WRITE_AT_ONCE: Final = 200
+WRITE_AT_ONCE: Final = 300
 """Rows in one transaction: records that come meanwhile wait no longer than for these."""
 
 STALE_US: Final = 10_000_000
