@@ -170,6 +170,17 @@ def test_what_another_process_rotates_counts_at_once(tmp_path: Path) -> None:
     assert here.register_key_id(COMMUNITY) == used
 
 
+def test_at_one_look_a_key_counts_as_it_was_and_afterwards_as_it_is(tmp_path: Path) -> None:
+    vault = a_registers_vault(tmp_path, INTERNATIONAL)
+    look = vault.at_one_look()
+    before = look.register_key_id(COMMUNITY)
+    after = vault.rotate_register(COMMUNITY)
+    assert look.register_key_id(COMMUNITY) == before != after
+    assert vault.at_one_look().register_key_id(COMMUNITY) == after
+    sealed = look.seal_register(COMMUNITY, "person:17", PLAIN)
+    assert vault.open_register(COMMUNITY, "person:17", sealed) == PLAIN
+
+
 def test_many_that_need_a_key_at_once_get_the_same_one(tmp_path: Path) -> None:
     make_ring(tmp_path / "ring", INTERNATIONAL)
     vaults = [Vault(KeyRing(tmp_path / "ring"), INTERNATIONAL) for _ in range(8)]

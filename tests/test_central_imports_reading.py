@@ -96,6 +96,69 @@ def test_cells_that_cannot_be_taken_as_they_are_say_why() -> None:
     }
 
 
+def a_workbook(rows: str, *, shared: str = "", early: str = "") -> bytes:
+    """One sheet, with parts and prefixes as some program may write them."""
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    parts = {
+        "_rels/.rels": f'<Relationships><Relationship Id="a" Type="{office}/officeDocument"'
+        ' Target="/xl/book.xml"/></Relationships>',
+        "xl/book.xml": f'<x:workbook xmlns:x="urn:x" xmlns:r="{office}"><x:workbookPr{early}/>'
+        '<x:sheets><x:sheet name="一" r:id="s1"/></x:sheets></x:workbook>',
+        "xl/_rels/book.xml.rels": f'<Relationships><Relationship Id="s1" Type="{office}/worksheet"'
+        f' Target="sheets/one.xml"/><Relationship Id="t" Type="{office}/sharedStrings"'
+        f' Target="texts.xml"/><Relationship Id="l" Type="{office}/styles" Target="looks.xml"/>'
+        "</Relationships>",
+        "xl/texts.xml": f"<sst><si><t>姓名</t></si><si><t>室</t></si>{shared}</sst>",
+        "xl/looks.xml": '<styleSheet><numFmts><numFmt numFmtId="170" formatCode="yyyy/m/d"/></numFmts>'
+        '<cellXfs><xf numFmtId="0"/><xf numFmtId="170"/></cellXfs></styleSheet>',
+        "xl/sheets/one.xml": '<x:worksheet xmlns:x="urn:x"><x:sheetData><x:row r="1"><x:c r="A1" t="s"><x:v>0'
+        '</x:v></x:c><x:c r="B1" t="s"><x:v>1</x:v></x:c><x:c r="C1" t="inlineStr"><x:is><x:t>入住日期</x:t>'
+        f"</x:is></x:c></x:row>{rows}</x:sheetData></x:worksheet>",
+    }
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as packed:
+        for name, text in parts.items():
+            packed.writestr(name, text)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("cells", "found"),
+    [
+        pytest.param('<x:c r="A5" t="s"><x:v>2</x:v></x:c>', {Field.NAME: "王小明"}, id="runs, unspoken"),
+        pytest.param('<x:c t="str"><x:v>李_x82B3_</x:v></x:c>', {Field.NAME: "李芳"}, id="escaped"),
+        pytest.param('<x:c r="C5" s="1"><x:v>46027</x:v></x:c>', {Field.SINCE: "2026-01-05"}, id="a day"),
+        pytest.param('<x:c r="C5" t="d"><x:v>2026-01-05</x:v></x:c>', {Field.SINCE: "2026-01-05"}, id="ISO"),
+        pytest.param('<x:c r="B5"><x:v>1.01E2</x:v></x:c>', {Field.ROOM: "101"}, id="a number"),
+        pytest.param('<x:c r="B5" t="e"><x:v>#N/A</x:v></x:c>', {Field.ROOM: "odd_cell"}, id="an error"),
+        pytest.param('<x:c r="C5" s="1"><x:v>1E9</x:v></x:c>', {Field.SINCE: "odd_cell"}, id="no such day"),
+        pytest.param('<x:c r="B5"><x:f>1+1</x:f><x:v>2</x:v></x:c>', {Field.ROOM: "formula"}, id="a formula"),
+    ],
+)
+def test_a_cell_is_read_as_spreadsheets_mean_it(cells: str, found: dict[Field, str]) -> None:
+    runs = "<si><r><t>王</t></r><r><t>小明</t></r><rPh><t>wáng</t></rPh></si>"
+    row = only(a_workbook(f'<x:row r="5">{cells}</x:row>', shared=runs))
+    assert (row.number, {**row.cells, **row.odd}) == (5, found)
+
+
+def test_days_count_from_1904_where_the_workbook_says_so() -> None:
+    rows = '<x:row><x:c r="C2" s="1"><x:v>44565</x:v></x:c></x:row>'
+    assert only(a_workbook(rows, early=' date1904="1"')).cells == {Field.SINCE: "2026-01-05"}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param('<x:row r="1"><x:c r="A1"><x:v>1</x:v></x:c></x:row>', id="a row twice"),
+        pytest.param('<x:row r="99999999"/>', id="beyond the last row"),
+        pytest.param('<x:row r="2"><x:c t="s"><x:v>77</x:v></x:c></x:row>', id="no such text"),
+        pytest.param("<x:row>", id="not closed"),
+    ],
+)
+def test_a_damaged_sheet_is_refused(rows: str) -> None:
+    assert "not a workbook" in refusal(a_workbook(rows))
+
+
 def test_rows_without_anything_known_are_not_counted() -> None:
     assert [row.number for row in rows_in("姓名,备注\n王小明,\n,x\n\n李芳,\n".encode())] == [2, 5]
 
@@ -145,7 +208,7 @@ def test_the_template_is_recognised_whole_in_both_forms() -> None:
 
 
 def test_wrong_rows_go_out_with_what_to_write_and_can_be_brought_again() -> None:
-    kept = RowKept({"name": "=王小明", "room": "101"})
+    kept = RowKept({Field.NAME: "=王小明", Field.ROOM: "101"})
     shown = RowShown(7, Outcome.WRONG, [Fault(Field.RELATION, "relation_missing")], [], kept)
     for form in Format:
         found = read(files.wrong_rows([shown], form), form)

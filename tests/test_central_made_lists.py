@@ -16,7 +16,7 @@ from register_support import EAST, GATE, SITE, WEST, Estate, copied_estate
 from central.fleet.keys import CentreKeys
 from central.fleet.list_service import ListService
 from central.fleet.lists import newest_entries
-from central.fleet.made_lists import Made, due_lists, keep, make_list, work_out
+from central.fleet.made_lists import Made, due_lists, keep_all, make_list, work_out
 from central.register.credential_life import CredentialAct
 from central.register.credentials import change, credentials_of
 from central.settings import MqttPart
@@ -226,7 +226,7 @@ def test_a_list_that_was_worked_out_gives_way_to_one_that_was_noted_meanwhile(es
         change(desk, credentials_of(desk.connection, desk.community, person)[0].id, CredentialAct.REPORT_LOST)
     made(estate)
     with writing(estate.engine) as connection:
-        assert keep(connection, slow, estate.now_us) is None
+        assert keep_all(connection, [slow], estate.now_us) == []
     found = entry(estate, GATE, OTHERS_CARD)
     assert found is not None
     assert found.lost
@@ -240,7 +240,7 @@ def test_what_changes_while_a_list_is_worked_out_makes_it_due_again(estate: Esta
     with estate.desk() as desk:
         change(desk, credentials_of(desk.connection, desk.community, person)[0].id, CredentialAct.REPORT_LOST)
     with writing(estate.engine) as connection:
-        assert keep(connection, slow, estate.now_us) is not None
+        assert len(keep_all(connection, [slow], estate.now_us)) == 1
     made(estate)
     found = entry(estate, GATE, CARD)
     assert found is not None

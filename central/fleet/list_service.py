@@ -9,12 +9,12 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from central.errors import BrokerUnavailable, OrderRefused, RowRefused, StoreUnavailable
 from central.fleet.keys import CentreKeys
-from central.fleet.lists import gateways_of, messages_for
-from central.fleet.made_lists import Due, Made, Worked, due_lists, keep, names_few, work_out_all
+from central.fleet.lists import gateways_of, messages_for, messages_of
+from central.fleet.made_lists import Due, Made, Worked, due_lists, keep_all, names_few, work_out_all
 from central.ingest.outgoing import Outgoing
 from central.settings import MqttPart
 from central.store.engine import reading, writing
@@ -23,7 +23,7 @@ from messages.topics import GatewayTopic, Leaf, from_gateways
 log = logging.getLogger(__name__)
 
 ROUND_S: Final = 0.3
-TOGETHER: Final = 50
+TOGETHER: Final = 100
 """Lists noted in one transaction."""
 
 _SEND_S: Final = 5.0
@@ -61,10 +61,9 @@ class ListService:
                 break
             worked = self._worked_out(due[first : first + TOGETHER], now_us)
             with writing(self._writer) as connection:
-                made = [keep(connection, each, now_us) for each in worked]
-            fresh = [each for each in made if each is not None]
-            self._send(fresh)
-            done += len(fresh)
+                made = keep_all(connection, worked, now_us)
+            self._send(made)
+            done += len(made)
         return done
 
     def _worked_out(self, dues: Sequence[Due], now_us: int) -> list[Worked]:
@@ -82,13 +81,14 @@ class ListService:
         if not made or not self._outgoing.connected:
             return
         with reading(self._reader) as connection:
-            has = {site: dict(gateways_of(connection, site)) for site in {each.site for each in made}}
+            has: dict[tuple[str, str], int | None] = {}
+            for site in {each.site for each in made}:
+                names = [each.gateway for each in made if each.site == site]
+                has |= {(site, name): version for name, version in gateways_of(connection, site, names)}
             messages = {
-                (each.site, each.gateway): messages_for(
-                    connection, self._key, each.site, each.gateway, each.list_id, has=has[each.site][name]
-                )
+                place: self._messages(connection, each, has[place])
                 for each in made
-                if (name := each.gateway) in has[each.site]
+                if (place := (each.site, each.gateway)) in has
             }
         self._outgoing.send_all(
             [
@@ -98,6 +98,12 @@ class ListService:
             ],
             _SEND_S,
         )
+
+    def _messages(self, connection: Connection, made: Made, has: int | None) -> list[bytes]:
+        """Most have what was the newest until now: what is to be said to them is at hand."""
+        if made.changes is not None and made.base == has:
+            return messages_of(self._key, made.site, made.gateway, made.sent, made.changes, base=has)
+        return messages_for(connection, self._key, made.site, made.gateway, made.list_id, has=has)
 
     def _run(self) -> None:
         """The thread's outermost frame: whatever happens, the next round begins."""

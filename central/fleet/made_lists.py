@@ -8,15 +8,26 @@ whoever did not take it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, select, union, update
+from sqlalchemy import Connection, bindparam, delete, func, select, union
 
 from central.assessments.gate import sites_not_live
-from central.fleet.lists import Packed, newest_id, newest_list, next_version, note_packed, packed
+from central.fleet.lists import (
+    Changes,
+    Newest,
+    Packed,
+    Sent,
+    changes_of,
+    newest_ids,
+    newest_lists,
+    note_packed_all,
+    packed,
+)
 from central.register.rights import Rights, rights_at, rights_of, tokens_of
+from central.store.engine import upsert_many
 from central.store.list_tables import list_source
 from central.store.register_tables import door_group_door, door_place, rights_changed
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
@@ -42,10 +53,11 @@ class Due:
 @dataclass(frozen=True, slots=True)
 class Worked:
     """A list that is worked out and not noted yet. `before`: the list that was the newest then; `packed`
-    None: nothing differs from it."""
+    None: nothing differs from it. `changes`: since then, where they are few."""
 
     due: Due
-    before: int | None
+    before: Newest | None
+    changes: Changes | None
     packed: Packed | None
     pass_event: int
     changes_us: int | None
@@ -53,12 +65,19 @@ class Worked:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A list that was noted, by its id in `sent_list`."""
+    """A list that was noted, by its id in `sent_list`. `changes`: since the version `base`, where they are
+    few."""
 
     site: str
     gateway: str
     list_id: int
-    version: int
+    sent: Sent
+    base: int | None
+    changes: Changes | None
+
+    @property
+    def version(self) -> int:
+        return self.sent.version
 
 
 def due_lists(connection: Connection, now_us: int) -> list[Due]:
@@ -82,7 +101,7 @@ def due_lists(connection: Connection, now_us: int) -> list[Due]:
 def make_list(connection: Connection, due: Due, now_us: int) -> Made | None:
     """Notes the list, and that it is made; None where nothing in it differs from the last. Raises
     OrderRefused."""
-    return keep(connection, work_out(connection, due, now_us), now_us)
+    return next(iter(keep_all(connection, [work_out(connection, due, now_us)], now_us)), None)
 
 
 def work_out(connection: Connection, due: Due, now_us: int) -> Worked:
@@ -95,13 +114,33 @@ def work_out_all(connection: Connection, dues: Sequence[Due], now_us: int) -> li
     """`work_out` of each. What is the same for gateways of a site is asked for once, and somebody's rights
     at all of them together. Raises OrderRefused."""
     visits = {site: _Visits.of(connection, site, now_us) for site in {due.site for due in dues}}
-    newest = [newest_list(connection, due.site, due.gateway) for due in dues]
-    fewer = [due for due, known in zip(dues, newest, strict=True) if known is not None and names_few(due)]
+    newest: dict[tuple[str, str], Newest] = {}
+    changes_at: dict[tuple[str, str], int | None] = {}
+    for site, names in _by_site(dues).items():
+        newest |= {(site, name): found for name, found in newest_lists(connection, site, names).items()}
+        changes_at |= _changes_at(connection, site, names)
+    fewer = [due for due in dues if (due.site, due.gateway) in newest and names_few(due)]
     changed = _rights_of_few(connection, fewer, now_us)
     return [
-        _work_out(connection, due, known, visits[due.site], changed.get((due.site, due.gateway)), now_us)
-        for due, known in zip(dues, newest, strict=True)
+        _work_out(
+            connection,
+            due,
+            newest.get(place),
+            visits[due.site],
+            changed.get(place),
+            changes_at.get(place),
+            now_us,
+        )
+        for due in dues
+        for place in ((due.site, due.gateway),)
     ]
+
+
+def _by_site(dues: Iterable[Due]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for due in dues:
+        found[due.site].append(due.gateway)
+    return found
 
 
 def names_few(due: Due) -> bool:
@@ -157,21 +196,23 @@ def _rights_of_few(connection: Connection, dues: Sequence[Due], now_us: int) -> 
 def _work_out(  # noqa: PLR0917  one step of `work_out_all`
     connection: Connection,
     due: Due,
-    newest: tuple[int, dict[str, Entry]] | None,
+    newest: Newest | None,
     visits: _Visits,
     of_few: _OfFew | None,
+    changed_us: int | None,
     now_us: int,
 ) -> Worked:
-    before_id, before = (None, None) if newest is None else newest
+    before = None if newest is None else newest.entries()
     if of_few is not None and before is not None:
         entries = _changed_entries(before, visits, of_few)
-        changes_us = _first(_changes_at(connection, due), of_few.rights.changes_us)
+        changes_us = _first(changed_us, of_few.rights.changes_us)
     else:
         rights = rights_of(connection, due.site, due.gateway, now_us)
         entries, changes_us = {each.token: each for each in rights.entries}, rights.changes_us
     merged = {**visits.entries, **entries}
     made = None if before == merged else packed(merged.values())
-    return Worked(due, before_id, made, visits.through, _first(changes_us, visits.next_end_us))
+    changes = None if before is None else changes_of(before, merged)
+    return Worked(due, newest, changes, made, visits.through, _first(changes_us, visits.next_end_us))
 
 
 def _changed_entries(before: dict[str, Entry], visits: _Visits, of_few: _OfFew) -> dict[str, Entry]:
@@ -185,20 +226,29 @@ def _changed_entries(before: dict[str, Entry], visits: _Visits, of_few: _OfFew) 
     return kept | {each.token: each for each in of_few.rights.entries}
 
 
-def keep(connection: Connection, worked: Worked, now_us: int) -> Made | None:
-    """Notes what was worked out, within the caller's transaction; None where nothing in it differs from the
-    last, or another one was noted meanwhile: then it is due again."""
-    due = worked.due
-    if newest_id(connection, due.site, due.gateway) != worked.before:
-        return None
-    _settle(connection, due, now_us, worked.pass_event, worked.changes_us)
-    if worked.packed is None:
-        return None
-    version = next_version(connection, due.site, due.gateway)
-    number = note_packed(
-        connection, due.site, due.gateway, worked.packed, version=version, issued_us=now_us, now_us=now_us
-    )
-    return Made(due.site, due.gateway, number, version)
+def keep_all(connection: Connection, worked: Sequence[Worked], now_us: int) -> list[Made]:
+    """Notes what was worked out, within the caller's transaction, with as few statements as for one; but for
+    those in which nothing differs from the last, or of which another was noted meanwhile: they are due
+    again."""
+    made: list[Made] = []
+    for site, names in _by_site(each.due for each in worked).items():
+        newest = newest_ids(connection, site, names)
+        held = [
+            each
+            for each in worked
+            if each.due.site == site
+            and newest.get(each.due.gateway) == (None if each.before is None else each.before.id)
+        ]
+        _settle(connection, held, now_us)
+        lists = {each.due.gateway: each.packed for each in held if each.packed is not None}
+        noted = note_packed_all(connection, site, lists, issued_us=now_us, now_us=now_us)
+        for each in held:
+            if each.packed is not None:
+                number, version = noted[each.due.gateway]
+                sent = Sent(version, now_us, each.packed.digest, each.packed.entries)
+                base = None if each.before is None else each.before.version
+                made.append(Made(site, each.due.gateway, number, sent, base, each.changes))
+    return made
 
 
 def _changed(connection: Connection) -> dict[tuple[str, str], Due]:
@@ -239,18 +289,25 @@ def _tokens_of_passes(connection: Connection, site: str) -> set[str]:
     return {token.hex() for token in connection.execute(asked).scalars() if token is not None}
 
 
-def _changes_at(connection: Connection, due: Due) -> int | None:
-    here = (list_source.c.site == due.site) & (list_source.c.gateway == due.gateway)
-    return connection.execute(select(list_source.c.changes_at).where(here)).scalar()
+def _changes_at(connection: Connection, site: str, names: Sequence[str]) -> dict[tuple[str, str], int | None]:
+    here = (list_source.c.site == site) & list_source.c.gateway.in_(names)
+    asked = select(list_source.c.gateway, list_source.c.changes_at).where(here)
+    return {(site, row.gateway): row.changes_at for row in connection.execute(asked)}
 
 
-def _settle(connection: Connection, due: Due, now_us: int, pass_event: int, changes_us: int | None) -> None:
-    here = (rights_changed.c.site == due.site) & (rights_changed.c.gateway == due.gateway)
-    connection.execute(delete(rights_changed).where(here, rights_changed.c.id <= due.through))
-    values = {"made_at": now_us, "pass_event_id": pass_event, "changes_at": changes_us}
-    known = (list_source.c.site == due.site) & (list_source.c.gateway == due.gateway)
-    if connection.execute(update(list_source).where(known).values(values)).rowcount == 0:
-        connection.execute(insert(list_source).values(site=due.site, gateway=due.gateway, **values))
+def _settle(connection: Connection, held: Sequence[Worked], now_us: int) -> None:
+    """They are made of all that was changed until then."""
+    notes = rights_changed.c
+    here = (notes.site == bindparam("of_site")) & (notes.gateway == bindparam("of_gateway"))
+    taken = [
+        {"of_site": each.due.site, "of_gateway": each.due.gateway, "through": each.due.through}
+        for each in held
+        if each.due.through
+    ]
+    if taken:
+        connection.execute(delete(rights_changed).where(here, notes.id <= bindparam("through")), taken)
+    rows = [(each.due.site, each.due.gateway, now_us, each.pass_event, each.changes_us) for each in held]
+    upsert_many(connection, list_source, rows, ["made_at", "pass_event_id", "changes_at"])
 
 
 def _first(*moments: int | None) -> int | None:

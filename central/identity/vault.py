@@ -60,6 +60,14 @@ class Vault:
         self.zone = zone or ZoneInfo(_DEFAULT_ZONE)
         self._read: dict[str, tuple[bytes, object]] = {}
         self._lock = threading.Lock()
+        self._seen: dict[str, bytes] | None = None  # by `at_one_look` alone
+
+    def at_one_look(self) -> Vault:
+        """The same vault for one short piece of work, such as a transaction of many rows, and one thread: it
+        looks at the ring once for each key, and what another process does to a key meanwhile counts after."""
+        made = Vault(self.ring, self.suite, self.zone)
+        made._read, made._lock, made._seen = self._read, self._lock, {}
+        return made
 
     @classmethod
     def of(
@@ -109,7 +117,7 @@ class Vault:
         with self._lock:
             found = self._keys(community)
             made = new_key(self.suite)
-            self.ring.replace(name, encode(Keys((text_of(made), *found.sealing), found.index)))
+            self._replace(name, encode(Keys((text_of(made), *found.sealing), found.index)))
         return made.id
 
     def drop_former_registers(self, community: int) -> int:
@@ -118,7 +126,7 @@ class Vault:
         with self._lock:
             found = self._keys(community)
             if len(found.sealing) > 1:
-                self.ring.replace(name, encode(Keys(found.sealing[:1], found.index)))
+                self._replace(name, encode(Keys(found.sealing[:1], found.index)))
         return len(found.sealing) - 1
 
     # --- visitors: periods
@@ -170,7 +178,7 @@ class Vault:
             names += [name for name in self.ring.names(_folder(community)) if f"/{period}-" in name]
         with self._lock:
             for name in names:
-                self._read.pop(name, None)
+                self._forget(name)
         return tuple(name for name in names if self.ring.destroy(name))
 
     def periods(self, community: int) -> tuple[str, ...]:
@@ -194,7 +202,7 @@ class Vault:
         return tuple(Path(name).stem for name in self.ring.names("lasting/sites"))
 
     def has_register(self, community: int) -> bool:
-        return self.ring.get(register_name(community)) is not None
+        return self._secret(register_name(community)) is not None
 
     def public_of(self, community: int, period: str) -> str | None:
         """The id and the public half of a month's pair of keys; None for a day, and where there is none."""
@@ -231,7 +239,7 @@ class Vault:
         return hmac.digest(self._site(site), f"{kind}:{number}".encode(), sha256)[:TOKEN_BYTES]
 
     def has_site(self, site: str) -> bool:
-        return self.ring.get(site_name(site)) is not None
+        return self._secret(site_name(site)) is not None
 
     def keep_site_key(self, site: str, key: bytes) -> bool:
         """Keeps the 32 bytes that the site's gateways have; whether they are the ones that are kept now."""
@@ -244,7 +252,7 @@ class Vault:
         return self._site(site)
 
     def _site(self, site: str) -> bytes:
-        key = self.ring.get(site_name(site))
+        key = self._secret(site_name(site))
         if key is None:
             raise NotThere(
                 "no key of this site is in the key ring; take it in with: liuhen-central identity site"
@@ -252,6 +260,23 @@ class Vault:
         return key
 
     # --- keys as they are read
+
+    def _secret(self, name: str) -> bytes | None:
+        if self._seen is None:
+            return self.ring.get(name)
+        found = self._seen.get(name)
+        if found is None and (found := self.ring.get(name)) is not None:
+            self._seen[name] = found
+        return found
+
+    def _replace(self, name: str, secret: bytes) -> None:
+        self.ring.replace(name, secret)
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        self._read.pop(name, None)
+        if self._seen is not None:
+            self._seen.pop(name, None)
 
     def _keys(self, community: int) -> Keys:
         return decode(self._register_secret(community), Keys)
@@ -263,7 +288,7 @@ class Vault:
     def _register_secret(self, community: int) -> bytes:
         """Never made here: a lost key must not be taken for one that never was."""
         name = register_name(community)
-        secret = self.ring.get(name)
+        secret = self._secret(name)
         if secret is None:
             raise SettingsError(
                 f"[identity] key_ring: {name} is missing; if community {community} ever had a register key,"
@@ -280,7 +305,7 @@ class Vault:
         return self._parsed(name, new_pair if make else None, lambda text: pair_of(text, community, period))
 
     def _parsed(self, name: str, made: Callable[[], bytes] | None, parse: Callable[[bytes], _T]) -> _T:
-        secret = self.ring.get(name)
+        secret = self._secret(name)
         if secret is None:
             if made is None:
                 raise IdentityGone("there is no key of this period in the key ring")

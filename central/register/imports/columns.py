@@ -251,6 +251,8 @@ def recognised(cells: Sequence[str]) -> Header | None:
 
 def word(choices: Mapping[str, _Word], text: str) -> _Word | None:
     """A word of a column's, in Chinese or as the API writes it."""
+    if (found := choices.get(text)) is not None:
+        return found
     wanted = plain(text)
     for name, value in choices.items():
         if wanted in {plain(name), plain(value.value)}:

@@ -64,7 +64,7 @@ def wrong_rows(rows: Iterable[RowShown], form: Format) -> bytes:
         columns = [where.zh if (where := column_of(fault)) is not None else "—" for fault in row.faults]
         said = [f"{what.zh} / {what.en}" for what in map(says, row.faults)]
         beside = [str(row.number), "；".join(columns), "；".join(said)]
-        table.append([*(cells.get(field.value, "") for field in Field), *beside])
+        table.append([*(cells.get(field, "") for field in Field), *beside])
     return _csv(table) if form is Format.CSV else _book([(_WRONG, table, _WIDTH)])
 
 

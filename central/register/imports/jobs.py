@@ -17,7 +17,9 @@ from sqlalchemy import Connection, delete, insert, select, update
 from central.errors import Clash, IdentityDamaged, NotThere
 from central.identity.vault import Vault
 from central.register.desk import Desk, GatewayOf
+from central.register.imports.columns import Field
 from central.register.imports.faults import Fault
+from central.register.imports.known import Indexed
 from central.register.imports.plan_row import Difference
 from central.register.imports.reading import format_of
 from central.register.imports.states import WORKING, ImportState, Outcome
@@ -41,11 +43,13 @@ class Headings(Struct, frozen=True):
 
 
 class RowKept(Struct, frozen=True, omit_defaults=True):
-    """What a row says and what differs; sealed."""
+    """What a row says and what differs; sealed. `said`: of rows that can be imported, as it was understood
+    and found: the same is imported that was previewed."""
 
-    cells: dict[str, str] = {}
-    odd: dict[str, str] = {}
+    cells: dict[Field, str] = {}
+    odd: dict[Field, str] = {}
     differences: list[Difference] = []
+    said: Indexed | None = None
 
 
 BUT_THE_FILE: Final = [column for column in register_import.c if column.name != "file"]

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from central.errors import BadQuestion
 from central.register.imports.columns import AS_TEXT, Field, Header, recognised
+from central.register.imports.workbook import Line, Workbook
 
 MAX_BYTES: Final = 24 * 2**20
 MAX_ROWS: Final = 100_000
@@ -80,7 +81,7 @@ def read(data: bytes, form: Format) -> Read:
     )
 
 
-def _rows(header: Header, first: list[tuple[int, Any]], rest: Iterator[tuple[int, Any]]) -> Iterator[RawRow]:
+def _rows(header: Header, first: list[Line], rest: Iterator[Line]) -> Iterator[RawRow]:
     seen = 0
     for lines in (first, rest):
         for number, cells in lines:
@@ -123,7 +124,7 @@ def _cell(field: Field, value: object) -> tuple[str, str | None]:
             return value.date().isoformat(), None
         case date():
             return value.isoformat(), None
-    return "", "formula" if type(value).__name__.endswith("Formula") else "odd_cell"
+    return "", "odd_cell"
 
 
 def _text(value: str) -> tuple[str, str | None]:
@@ -142,26 +143,23 @@ def _heading(value: object) -> str:
 # --- XLSX
 
 
-def _sheet(data: bytes) -> Iterator[tuple[int, Any]]:
+def _sheet(data: bytes) -> Iterator[Line]:
     """The first sheet in which headings are recognised, else the first one."""
-    import openpyxl
-
     _refuse_bomb(data)
     try:
-        book = openpyxl.load_workbook(
-            io.BytesIO(data), read_only=True, data_only=False, keep_links=False, keep_vba=False
-        )
-        chosen = next((sheet for sheet in book.worksheets if _is_headed(sheet)), book.worksheets[0])
-        yield from enumerate(chosen.iter_rows(max_col=_MAX_COLUMNS, values_only=True), 1)
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            book = Workbook.of(packed)
+            chosen = next((sheet for sheet in book.sheets if _is_headed(book, sheet)), book.sheets[0])
+            yield from book.rows(chosen, _MAX_COLUMNS)
     except BadQuestion:
         raise
-    except Exception as error:  # noqa: BLE001  openpyxl lets all kinds out where a file is damaged
+    except Exception as error:  # noqa: BLE001  all kinds come out where a file is damaged
         raise BadQuestion("file", f"not a workbook that can be read ({type(error).__name__})") from None
 
 
-def _is_headed(sheet: Any) -> bool:
-    rows = sheet.iter_rows(max_row=_HEADER_WITHIN, max_col=_MAX_COLUMNS, values_only=True)
-    return any(recognised([_heading(cell) for cell in row]) is not None for row in rows)
+def _is_headed(book: Workbook, sheet: str) -> bool:
+    rows = islice(book.rows(sheet, _MAX_COLUMNS), _HEADER_WITHIN)
+    return any(recognised([_heading(cell) for cell in cells]) is not None for _, cells in rows)
 
 
 def _refuse_bomb(data: bytes) -> None:
@@ -189,7 +187,7 @@ def _is_plain(packed: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
 # --- CSV
 
 
-def _csv(data: bytes) -> Iterator[tuple[int, Any]]:
+def _csv(data: bytes) -> Iterator[Line]:
     text = _decoded(data)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     try:

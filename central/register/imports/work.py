@@ -20,7 +20,7 @@ from central.identity.vault import Vault
 from central.register.desk import Desk, desk_of
 from central.register.imports import undoing
 from central.register.imports.bulk import Ids
-from central.register.imports.columns import HEADINGS, Field
+from central.register.imports.columns import HEADINGS
 from central.register.imports.faults import Fault
 from central.register.imports.jobs import BUT_THE_FILE, Headings, RowKept, row_shown, seal_kept, settle
 from central.register.imports.known import Indexed, Known, indexed
@@ -36,11 +36,17 @@ from central.store.import_tables import import_row, register_import
 from central.times import micros
 
 READ_AT_ONCE: Final = 500
-WRITE_AT_ONCE: Final = 200
+WRITE_AT_ONCE: Final = 300
 """Rows in one transaction: records that come meanwhile wait no longer than for these."""
 
 STALE_US: Final = 10_000_000
 """A process that did nothing for so long is taken for dead."""
+
+
+_IMPORTED: Final = (Outcome.NEW, Outcome.CHANGED)
+
+_Previewed = tuple[RawRow, Indexed | None, Planned]
+"""A row, what it asks for where nothing is wrong with its cells, and what it comes to."""
 
 
 class TakenOver(Exception):
@@ -149,22 +155,27 @@ class Worker:
             worker_at=None,
         )
 
-    def _previewed(self, community: int, found: Read) -> Iterator[list[tuple[RawRow, Planned]]]:
+    def _previewed(self, community: int, found: Read) -> Iterator[list[_Previewed]]:
         """Parts of the file with what they come to, as if all before them were imported already."""
         with reading(self.reader) as connection:
             known = Known.of(connection, community)
         below_zero = count(-1, -1)
-        planner = Planner(self.vault, known, lambda _table: next(below_zero), self.now_us())
+        now_us = self.now_us()
         while part := list(islice(found.rows, READ_AT_ONCE)):
-            good, wrong = self._parsed(community, part)
+            vault = self.vault.at_one_look()
+            planner = Planner(vault, known, lambda _table: next(below_zero), now_us)
+            good, wrong = self._parsed(vault, community, part)
             with reading(self.reader) as connection:
                 known.load(connection, [*good.values()])
             yield [
-                (raw, planner.plan(good[raw.number]) if raw.number in good else wrong[raw.number])
+                (raw, said, wrong[raw.number] if said is None else planner.plan(said))
                 for raw in part
+                for said in (good.get(raw.number),)
             ]
 
-    def _parsed(self, community: int, part: list[RawRow]) -> tuple[dict[int, Indexed], dict[int, Planned]]:
+    def _parsed(
+        self, vault: Vault, community: int, part: list[RawRow]
+    ) -> tuple[dict[int, Indexed], dict[int, Planned]]:
         good: dict[int, Indexed] = {}
         wrong: dict[int, Planned] = {}
         for raw in part:
@@ -172,19 +183,21 @@ class Worker:
             if isinstance(wanted, list):
                 wrong[raw.number] = Planned(raw.number, faults=wanted)
             else:
-                good[raw.number] = indexed(self.vault, community, wanted)
+                good[raw.number] = indexed(vault, community, wanted)
         return good, wrong
 
-    def _keep(self, row: Any, part: list[tuple[RawRow, Planned]], counts: dict[Outcome, int]) -> None:
+    def _keep(self, row: Any, part: list[_Previewed], counts: dict[Outcome, int]) -> None:
+        vault = self.vault.at_one_look()
         with writing(self.writer) as connection:
             self._held(connection, row.id)
             ids = next_ids(connection, import_row, len(part))
             rows = []
-            for row_id, (raw, planned) in zip(ids, part, strict=True):
+            for row_id, (raw, said, planned) in zip(ids, part, strict=True):
                 outcome = planned.outcome
                 counts[outcome] += 1
-                kept = RowKept(dict(raw.cells), dict(raw.odd), planned.differences)  # type: ignore[arg-type]
-                sealed = seal_kept(self.vault, row.community_id, f"import_row:{row_id}", kept)
+                needed = said if outcome in _IMPORTED else None
+                kept = RowKept(raw.cells, raw.odd, planned.differences, needed)
+                sealed = seal_kept(vault, row.community_id, f"import_row:{row_id}", kept)
                 faults = _encoded(planned.faults)
                 rows.append(
                     (row_id, row.community_id, row.id, raw.number, outcome, faults, sealed, None, None)
@@ -198,13 +211,13 @@ class Worker:
         """Whether there is more to do."""
         with reading(self.reader) as connection:
             row = connection.execute(select(register_import).where(register_import.c.id == number)).one()
-            wanted = import_row.c.outcome.in_([Outcome.NEW.value, Outcome.CHANGED.value])
+            wanted = import_row.c.outcome.in_([each.value for each in _IMPORTED])
             mine = (import_row.c.import_id == number) & (import_row.c.number > row.through)
             asked = select(import_row).where(mine, wanted).order_by(import_row.c.number).limit(WRITE_AT_ONCE)
             rows = connection.execute(asked).all()
-        shown = {each.number: row_shown(self.vault, each) for each in rows}
-        raws = [_raw(each.number, each.kept) for each in shown.values()]
-        good, _ = self._parsed(row.community_id, raws)
+        vault = self.vault.at_one_look()
+        shown = {each.number: row_shown(vault, each) for each in rows}
+        good = {each.number: _said(each.kept) for each in shown.values()}
         with writing(self.writer) as connection:
             held, desk = self._held_at_desk(connection, row)
             if held.through != row.through or held.state != ImportState.IMPORTING:
@@ -216,10 +229,11 @@ class Worker:
             known = Known.of(connection, row.community_id)
             known.load(connection, [*good.values()])
             ids = Ids(desk)
-            planner = Planner(self.vault, known, ids, desk.now_us)
+            planner = Planner(desk.vault, known, ids, desk.now_us)
             changes, stale = [], []
             for each in shown.values():
-                planned = planner.plan(good[each.number], each.kept.differences if each.kept else ())
+                assert each.kept is not None
+                planned = planner.plan(good[each.number], each.kept.differences)
                 if planned.faults:
                     stale.append(each)
                 changes += [(each.number, change) for change in planned.changes if not planned.faults]
@@ -316,17 +330,18 @@ class Worker:
         """At the desk of whoever consented, or asked for the undo. The community is locked before the
         import, as by everybody who changes the register. Raises TakenOver."""
         by = row.undone_by if row.state == ImportState.UNDOING else row.consented_by
-        desk = desk_of(connection, self.vault, row.community_id, account=by, now_us=self.now_us())
+        vault = self.vault.at_one_look()
+        desk = desk_of(connection, vault, row.community_id, account=by, now_us=self.now_us())
         return self._held(connection, row.id), desk
 
     def _begins(self, day: date) -> int:
         return micros(datetime(day.year, day.month, day.day, tzinfo=self.zone))
 
 
-def _raw(number: int, kept: RowKept | None) -> RawRow:
-    if kept is None:
-        raise IdentityGone("what this import says is forgotten already")
-    return RawRow(number, {Field(name): text for name, text in kept.cells.items()}, {})
+def _said(kept: RowKept | None) -> Indexed:
+    if kept is None or kept.said is None:
+        raise IdentityGone("what this import says is forgotten, or an older program read it: bring it again")
+    return kept.said
 
 
 def _encoded(faults: list[Fault]) -> str | None:

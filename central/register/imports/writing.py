@@ -6,10 +6,9 @@ the register are not asked again here: `plan` asked them of what `Known` found i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from sqlalchemy import func, select
 
@@ -17,7 +16,7 @@ from central.register.credential_life import CredentialAct, CredentialState
 from central.register.credentials import hint_of
 from central.register.desk import Desk
 from central.register.imports import changes as do
-from central.register.imports.bulk import Bulk, Ids
+from central.register.imports.bulk import Bulk, Ids, told
 from central.register.imports.changes import Change
 from central.register.imports.states import Effect
 from central.register.leases import GRACE_DAYS, NOTICE_DAYS
@@ -42,7 +41,7 @@ class Writing:
     def write(self, changes: Sequence[tuple[int, Change]]) -> None:
         """`changes` with their rows, in order. Raises RowRefused through the transaction where the database
         does not take one of them."""
-        before = {change.person for _, change in changes if isinstance(change, _CLOSING)}
+        before = {change.person for _, change in changes if _closes(change)}
         touched = self._bulk.gateways_of(before)
         for row, change in changes:
             _DO[type(change)](self, row, change)
@@ -258,7 +257,7 @@ class Writing:
             kind=kind.value,
             subject_id=subject_id,
             at=self._desk.now_us,
-            body=json.dumps(body),
+            body=told(body),
         )
 
 
@@ -297,7 +296,12 @@ def keep_former(bulk: Bulk, person_id: int, former: int) -> Any:
     return was
 
 
-_CLOSING: Final = (do.WritePerson, do.EndResidency, do.MoveIn, do.ExtendCard)
+def _closes(change: Change) -> TypeGuard[do.WritePerson | do.EndResidency | do.MoveIn | do.ExtendCard]:
+    """Whether somebody may have had a right before it that they have no more."""
+    if isinstance(change, do.MoveIn):
+        return change.corrects is not None
+    return isinstance(change, do.WritePerson | do.EndResidency | do.ExtendCard)
+
 
 _DO: Final[Mapping[type, Callable[[Writing, int, Any], None]]] = {
     do.NewPlace: Writing._place,
