@@ -1,15 +1,19 @@
 """The guide's example runs against a centre, and both languages of the guide say the same."""
 
+import contextlib
 import importlib.util
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from accounts_support import PASSWORD, a_town
-from central_support import GATEWAY, SITE
-from central_web_support import COMMUNITY, Chain, Served, secretive
+from central_support import DEADLINE_S, GATEWAY, SITE
+from central_web_support import COMMUNITY, Chain, Served, a_filled, secretive
 
 from central.accounts.matrix import an_application
 from central.accounts.tokens import make_machine_token
@@ -75,6 +79,39 @@ def test_the_example_looks_up_page_by_page_and_follows_the_feed(client: ModuleTy
             seen += [next(feed)["id"] for _ in range(5)]
             feed.close()
         assert seen == list(range(51, 61))
+
+
+def test_the_example_takes_up_a_feed_that_broke_before_the_first_entry(
+    client: ModuleType, tmp_path: Path
+) -> None:
+    alive = threading.Event()
+
+    class Watched(client.Centre):  # type: ignore[misc, name-defined] # a module from a file
+        def open(self, *asked: Any, **how: Any) -> Any:
+            stream = super().open(*asked, **how)
+            return contextlib.closing(self.lines(stream))
+
+        def lines(self, stream: Any) -> Iterator[bytes]:
+            for line in stream:
+                yield line
+                if not line.strip() and told:
+                    alive.set()
+                told.append(line)
+
+    told: list[bytes] = []
+    with a_filled(tmp_path) as filled, ThreadPoolExecutor(1) as beside:
+        chain = Chain()
+        secretive(chain, 3, door="door-1")
+        filled.take(chain.block())
+        with Served(filled) as served:
+            feed = Watched(served.address).feed()
+            first = beside.submit(next, feed)
+            assert alive.wait(DEADLINE_S)
+        secretive(chain, 1, door="door-1")
+        filled.take(chain.block(4))
+        with Served(filled, served.port):
+            assert first.result(DEADLINE_S)["id"] == 4
+            feed.close()
 
 
 def test_both_languages_quote_the_same_and_only_what_there_is() -> None:

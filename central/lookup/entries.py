@@ -150,6 +150,23 @@ def arrived_after(
     return [_entry(row) for row in connection.execute(query)]
 
 
+def numbers_between(connection: Connection, after: int, through: int) -> Sequence[int]:
+    """Of all records that are there."""
+    here = (record.c.id > after, record.c.id <= through)
+    return connection.execute(select(record.c.id).where(*here)).scalars().all()
+
+
+def entries_numbered(
+    connection: Connection, numbers: Collection[int], sites: Collection[str], wanted: Wanted = EVERYTHING
+) -> list[Entry]:
+    """In order of arrival."""
+    if not numbers:
+        return []
+    here = (record.c.id.in_(sorted(numbers)), gateway.c.site.in_(sites), _worth_a_line(), *_of(wanted))
+    query = _entries().where(*here).order_by(record.c.id)
+    return [_entry(row) for row in connection.execute(query)]
+
+
 def newest_id(connection: Connection) -> int:
     """The number of the record that arrived last, 0 before the first."""
     return connection.execute(select(func.max(record.c.id))).scalar() or 0

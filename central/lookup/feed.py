@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
@@ -20,7 +19,15 @@ from central.accounts.book import sites_of
 from central.accounts.guard import is_still
 from central.accounts.who import Who
 from central.errors import StoreUnavailable, TooOften
-from central.lookup.entries import EVERYTHING, Entry, Wanted, arrived_after, newest_id
+from central.lookup.entries import (
+    EVERYTHING,
+    Entry,
+    Wanted,
+    arrived_after,
+    entries_numbered,
+    newest_id,
+    numbers_between,
+)
 from central.store.questions import Questions
 from central.store.settled import Settled
 
@@ -30,6 +37,9 @@ AT_ONCE = 100
 
 COMMENT_EVERY_S = 10.0
 """Something is sent even when nobody swipes, so that a broken connection is noticed on both sides."""
+
+AT_MOST_UNSETTLED = 10_000
+"""Numbers that were drawn and are not committed, at any moment: a few processes with a batch each."""
 
 STILL_EVERY_S = 1.0
 """So often it is asked whether the reader still may."""
@@ -71,35 +81,69 @@ async def follow(
 ) -> AsyncIterator[News]:
     """Yields what arrives after the record numbered `after` (None: from now on), and is wanted. Ends when the
     centre stops or the reader may not go on or has gone."""
-    at = after
-    settled = Settled()
+    following = _Following(after, reader)
     silent_s = COMMENT_EVERY_S if after is None else 0.0  # a break before the first entry is taken up, too
     while not stopping.is_set() and await reader.may():
         news = None
         with contextlib.suppress(StoreUnavailable):  # the health endpoint says it; the feed goes on after it
-            news = await questions.ask(partial(_look, after=at, settled=settled, reader=reader))
-            at = news.number
-            if news.entries or news.begin_again or silent_s >= COMMENT_EVERY_S:
-                silent_s = 0.0
-                yield news
+            news = await questions.ask(following.look)
+        if news is not None and (news.entries or news.begin_again or silent_s >= COMMENT_EVERY_S):
+            silent_s = 0.0
+            yield news
         if news is None or not news.more:
             await asyncio.sleep(LOOK_EVERY_S)
             silent_s += LOOK_EVERY_S
 
 
-def _look(connection: Connection, *, after: int | None, settled: Settled, reader: Follower) -> News:
-    last = newest_id(connection)
-    if after is None:
-        return News(last)
-    if after > last:
-        return News(last, begin_again=True)
-    through = settled.through(connection, last)
-    begin = max(after, through - AT_ONCE) if reader.newest_alone else after
-    sites = sites_of(connection, reader.communities)
-    entries = arrived_after(connection, begin, AT_ONCE, sites, reader.wanted, through=through)
-    if len(entries) == AT_ONCE:
-        return News(entries[-1].id, entries, more=True)
-    return News(max(after, through), entries)
+class _Following:
+    """Where one reader is, from look to look."""
+
+    def __init__(self, after: int | None, reader: Follower) -> None:
+        self._at = after
+        self._reader = reader
+        self._settled = Settled()
+        self._there_already: frozenset[int] | None = None
+
+    def look(self, connection: Connection) -> News | None:
+        """None: where to begin is not known yet."""
+        last = newest_id(connection)
+        if self._at is None:
+            self._at = self._begin(connection, last)
+        if self._there_already is not None:
+            return self._first(connection, self._at, last)
+        if self._at > last:
+            self._at = last
+            return News(last, begin_again=True)
+        return self._further(connection, self._at, last)
+
+    def _begin(self, connection: Connection, last: int) -> int:
+        """From now on: also what is being written now under a number below the newest."""
+        settled = self._settled.through(connection, last) >= last
+        already = () if settled else numbers_between(connection, last - AT_MOST_UNSETTLED, last)
+        self._there_already = frozenset(already)
+        return last
+
+    def _first(self, connection: Connection, begun: int, last: int) -> News | None:
+        if self._settled.through(connection, last) < begun:
+            return None
+        assert self._there_already is not None
+        late: set[int] = set()
+        if self._there_already:
+            late = {*numbers_between(connection, begun - AT_MOST_UNSETTLED, begun)} - self._there_already
+        sites = sites_of(connection, self._reader.communities)
+        entries = entries_numbered(connection, late, sites, self._reader.wanted)
+        self._there_already = None
+        return News(begun, entries, more=True)
+
+    def _further(self, connection: Connection, after: int, last: int) -> News:
+        through = self._settled.through(connection, last)
+        begin = max(after, through - AT_ONCE) if self._reader.newest_alone else after
+        sites = sites_of(connection, self._reader.communities)
+        wanted = self._reader.wanted
+        entries = arrived_after(connection, begin, AT_ONCE, sites, wanted, through=through)
+        more = len(entries) == AT_ONCE
+        self._at = entries[-1].id if more else max(after, through)
+        return News(self._at, entries, more=more)
 
 
 class OpenStreams:
@@ -167,6 +211,12 @@ async def as_events(
             except StoreUnavailable:
                 return
             yield "".join(_event(e.id, "entry", text) for e, text in zip(news.entries, shown, strict=True))
+
+
+def page_goes_on_after(connection: Connection, newest: int) -> int:
+    """The number after which the page that has just read the newest entries follows: on PostgreSQL some may
+    be committed late, among them. What it has already it does not show twice."""
+    return newest if connection.dialect.name == "sqlite" else max(0, newest - AT_ONCE)
 
 
 def _event(number: int, name: str, text: str) -> str:

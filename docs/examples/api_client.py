@@ -81,15 +81,16 @@ class Centre:
             yield answer
 
     def feed(self, after: int | None = None) -> Iterator[dict[str, Any]]:
-        """Entries as they arrive, without end, each once: a broken line is taken up where it broke. `after`:
-        the number of the last one that was seen; None: from now on."""
+        """Entries as they arrive, without end, each once: a broken line is taken up where it broke, also
+        before the first entry. `after`: the number of the last one that was seen; None: from now on."""
         while True:
             headers = {} if after is None else {"Last-Event-ID": str(after)}
             try:
                 with self.open("GET", "/live", headers=headers) as stream:
-                    for entry in _events(stream):
-                        after = entry["id"]
-                        yield entry
+                    for number, entry in _events(stream):
+                        after = number
+                        if entry is not None:
+                            yield entry
             except urllib.error.HTTPError as error:
                 if error.code not in COMES_BACK:
                     raise Refused(json.load(error)) from None
@@ -99,19 +100,21 @@ class Centre:
             time.sleep(1)
 
 
-def _events(stream: Any) -> Iterator[dict[str, Any]]:
-    """Of a stream of server-sent events, those that are entries."""
-    name, data = "", ""
+def _events(stream: Any) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Of a stream of server-sent events each number with its entry; a sign of life, and an `again`, have a
+    number and no entry."""
+    number, name, data = None, "", ""
     for line in stream:
         field, _, value = line.decode().rstrip("\n").partition(": ")
-        if field == "event":
+        if field == "id":
+            number = int(value)
+        elif field == "event":
             name = value
         elif field == "data":
             data += value
-        elif not field:
-            if name == "entry":
-                yield json.loads(data)
-            name, data = "", ""
+        elif not field and not value and number is not None:
+            yield number, json.loads(data) if name == "entry" else None
+            number, name, data = None, "", ""
 
 
 def look_up(address: str) -> None:

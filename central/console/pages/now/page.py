@@ -31,7 +31,7 @@ from central.fleet.api import WATCHERS
 from central.fleet.completeness import Completeness, completeness
 from central.lookup.api import READERS
 from central.lookup.entries import Entry, Wanted, newest
-from central.lookup.feed import Follower, as_events, follow, still_there
+from central.lookup.feed import Follower, as_events, follow, page_goes_on_after, still_there
 from messages.model import Kind
 
 ROWS = 100
@@ -154,7 +154,7 @@ def _seen(connection: Connection, who: Who, wanted: Wanted, now_us: int) -> dict
     gateways = _gateways(connection, who) if watches else []
     return {
         "entries": sorted(entries, key=lambda entry: entry.at_us, reverse=True),
-        "newest_id": entries[0].id if entries else 0,
+        "newest_id": page_goes_on_after(connection, entries[0].id if entries else 0),
         "places": _places(gateways),
         "gateways": gateways,
         **_cards(gateways),

@@ -1,0 +1,100 @@
+"""The feed where several processes write: what is committed after a higher number is not passed over."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+
+import pytest
+from central_support import SITE
+from central_web_support import NOW_US, Chain, secretive
+from postgres_support import Postgres
+from sqlalchemy import Connection
+
+from central.accounts.book import make_community
+from central.ingest.intake import examine, take_in
+from central.lookup.feed import Follower, News, follow, page_goes_on_after
+from central.store.engine import open_reader, open_writer, reading, writing
+from central.store.questions import Questions
+from messages.topics import GatewayTopic
+
+SLOW, QUICK = "slow", "quick"
+
+
+@pytest.fixture
+def address(postgres: Postgres, migrated_database: str) -> Iterator[str]:
+    made = postgres.new_database(migrated_database)
+    writer = open_writer(made)
+    with writing(writer) as connection:
+        make_community(connection, "310101001001", "枫园社区", [SITE], NOW_US)
+        for name in (SLOW, QUICK):
+            take(connection, Chain(name))
+    yield made
+    writer.dispose()
+
+
+def take(connection: Connection, chain: Chain) -> None:
+    """Its next record."""
+    secretive(chain, 1, door="door-1")
+    leaf, payload = chain.block(len(chain.bodies))
+    take_in(connection, [examine(str(GatewayTopic(SITE, chain.gateway, leaf)), payload)], NOW_US)
+
+
+def grown(name: str) -> Chain:
+    """As the fixture left it."""
+    chain = Chain(name)
+    secretive(chain, 1, door="door-1")
+    return chain
+
+
+async def until_looked(found: AsyncIterator[News], looks: asyncio.Semaphore) -> asyncio.Task[News]:
+    """The next news, while it is waited for, after the feed has looked once more in vain."""
+    waiting = asyncio.ensure_future(anext(found))
+    for _ in range(2):
+        await looks.acquire()
+    assert not waiting.done()
+    return waiting
+
+
+def test_a_record_that_is_committed_after_a_higher_one_is_told_to_who_follows_from_now_on(
+    address: str,
+) -> None:
+    writers = [open_writer(address) for _ in (SLOW, QUICK)]
+    reader = open_reader(address)
+
+    async def told() -> list[str]:
+        looks = asyncio.Semaphore(0)
+
+        async def may() -> bool:
+            looks.release()
+            return True
+
+        seen: list[str] = []
+        slow, quick = grown(SLOW), grown(QUICK)
+        follower = Follower([1], may)
+        found = follow(Questions(reader, bound=False), None, threading.Event(), follower)
+        async with aclosing(found):
+            with writing(writers[0]) as late:
+                take(late, slow)
+                with writing(writers[1]) as early:
+                    take(early, quick)
+                waiting = await until_looked(found, looks)
+            seen += [entry.gateway for entry in (await waiting).entries]
+            with writing(writers[1]) as early:
+                take(early, quick)
+            while len(seen) < 2:
+                seen += [entry.gateway for entry in (await anext(found)).entries]
+        return seen
+
+    try:
+        assert asyncio.run(told()) == [SLOW, QUICK]
+    finally:
+        for each in (*writers, reader):
+            each.dispose()
+
+
+def test_a_page_reads_again_what_may_come_late_among_what_it_shows(address: str) -> None:
+    reader = open_reader(address)
+    with reading(reader) as connection:
+        assert page_goes_on_after(connection, 350) == 250
+    reader.dispose()
