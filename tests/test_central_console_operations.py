@@ -17,6 +17,7 @@ from central_web_support import (
     online,
     somebody,
 )
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from central.accounts.who import Role
 from central.alarms import book
@@ -38,8 +39,9 @@ def filled(tmp_path: Path) -> Iterator[Filled]:
 
 
 def browser_of(filled: Filled, role: Role) -> Iterator[httpx.Client]:
+    signing = Ed25519PrivateKey.generate()
     with (
-        Served(filled, who=somebody(role, COMMUNITY)) as served,
+        Served(filled, who=somebody(role, COMMUNITY), signing=signing) as served,
         httpx.Client(
             base_url=served.address,
             follow_redirects=True,
@@ -120,6 +122,15 @@ def test_who_only_looks_sees_no_form_and_may_not_post(filled: Filled, installer:
     assert "/seen" not in page
     assert installer.post(f"/operations/alarms/{number}/seen").status_code == 403
     assert installer.get("/operations/rules").status_code == 403
+
+
+def test_settings_that_were_sent_lead_to_their_page(filled: Filled, operator: httpx.Client) -> None:
+    sent = {"written": '{"doors": {"unit-1": {"asks_pin": true}}}', "after": "0"}
+    answer = operator.post(f"/operations/settings/send?site={SITE}", data=sent, follow_redirects=False)
+    assert answer.status_code == 303
+    page = operator.get(answer.headers["location"]).text
+    assert "Written. The gateways are sent it" in page
+    assert "asks_pin" in page
 
 
 def test_a_rule_is_tried_on_the_past_and_then_switched_on(filled: Filled, operator: httpx.Client) -> None:

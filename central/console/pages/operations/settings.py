@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
-from central.console.forms import status_of
+from central.console.forms import led_to, status_of
 from central.console.guard import page_for
 from central.console.pages.operations.fleet import Looking
 from central.console.views import Language
@@ -32,8 +32,11 @@ def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
 
     @pages.get("/operations/settings", response_class=HTMLResponse, summary="The settings of a site's doors")
-    async def settings_page(who: Looking, site: Site | None = None, lang: Language = None) -> HTMLResponse:
-        return await shown(who, site, lang)
+    async def settings_page(
+        who: Looking, site: Site | None = None, *, sent: bool = False, lang: Language = None
+    ) -> HTMLResponse:
+        """`sent`: it was, a moment ago."""
+        return await shown(who, site, lang, sent=sent)
 
     @pages.post("/operations/settings", summary="What a change comes to")
     async def preview(who: Operator, written: Written, site: Site, lang: Language = None) -> Response:
@@ -56,7 +59,7 @@ def router(centre: Centre) -> APIRouter:
         try:
             if who.fresh:
                 await centre.site_settings.write(who, site, _read(written), after)
-                return await shown(who, site, lang, sent=True)
+                return led_to(f"/operations/settings?site={site}&sent=true")
             stale = ProveAgain("give the second factor again: sending takes a fresh one")
             found = await centre.site_settings.preview(who, site, _read(written))
         except (BadQuestion, Clash) as error:
