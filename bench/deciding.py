@@ -71,7 +71,7 @@ def controller_of(
         )
         for door in doors
     }
-    access = Access(dict.fromkeys(doors, DoorPolicy()), ZONE, PassBook(SITE))
+    access = Access(dict.fromkeys(doors, DoorPolicy()), ZONE, PassBook(SITE, GATEWAY))
     doorways = [Doorway(_portal(), (point,)) for point in points.values()]
     return Controller(
         journal=journal,

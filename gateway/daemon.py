@@ -83,7 +83,7 @@ class Daemon:
         self._devices = {part.name: DeviceState.RECOVERING.value for part in devices}
         self._former_list_left = False
         self.fell = False  # a decision ended by itself: whoever supervises must start us again
-        gateway, passes = settings.gateway, PassBook(settings.gateway.site)
+        gateway, passes = settings.gateway, PassBook(settings.gateway.site, settings.gateway.name)
         self._keys = load_keys(settings.keys.device_key_file, settings.keys.centre_keys_file)
         sealer = Sealer(gateway.site, gateway.name, ZoneInfo(gateway.timezone), self._clock.now_us)
         tokenise = tokeniser(load_site_key(gateway.site_key_file), passes)

@@ -10,21 +10,23 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from msgspec.structs import replace
 
 from messages.errors import MessageError
 from messages.model import Reason
 from messages.signing import WrongAudience
-from messages.visitor_pass import VisitorPass, open_pass
+from messages.visitor_pass import VisitorPass, doors_of, open_pass
 
 MAX_KEPT = 1_024
 """A pass is taken at each presentation, a moment before it is decided on: older ones may go."""
 
 
 class PassBook:
-    """Thread-safe. Keeps what a pass says under its token, or why it says nothing."""
+    """Thread-safe. Keeps what a pass says of this gateway's doors under its token, or why it says nothing."""
 
-    def __init__(self, site: str) -> None:
+    def __init__(self, site: str, gateway: str) -> None:
         self._site = site
+        self._gateway = gateway
         self._lock = threading.Lock()
         self._keys: Mapping[str, Ed25519PublicKey] = {}
         self._kept: OrderedDict[str, VisitorPass | Reason] = OrderedDict()
@@ -49,14 +51,17 @@ class PassBook:
                 self._kept.popitem(last=False)
 
     def find(self, token: str) -> VisitorPass | Reason | None:
-        """The pass; or why there is none (PASS_FORGED; NO_RIGHT: one of another site); None: never shown."""
+        """The pass; or why there is none (PASS_FORGED; NO_RIGHT: of another site or gateway); None: never
+        shown."""
         with self._lock:
             return self._kept.get(token)
 
     def _judged(self, text: str, keys: Mapping[str, Ed25519PublicKey]) -> VisitorPass | Reason:
         try:
-            return open_pass(text, keys, self._site)
+            visitor = open_pass(text, keys, self._site)
         except WrongAudience:
             return Reason.NO_RIGHT
         except MessageError:
             return Reason.PASS_FORGED
+        own = doors_of(self._gateway, visitor.doors)
+        return replace(visitor, doors=own) if own else Reason.NO_RIGHT

@@ -5,7 +5,10 @@
 Base32 (RFC 4648) because a QR code packs capitals and digits tighter than any other text, and because no
 scanner's keyboard setting alters them. The body is a MessagePack array; the signature is Ed25519 (RFC 8032)
 over the purpose and the body. One pass has one text: what is not spelt as `encode_pass` spells it is refused.
-Pure.
+
+A door is called `gateway/door`; in the body the gateway is left out where it is that of the door before
+(`east/front`, `/garage`). Passes of before that call it `door` alone, and then each gateway takes its own to
+be meant. Pure.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b32decode, b32encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -21,9 +24,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Meta, Struct
 
-from messages.access_list import DoorOrGroup
 from messages.errors import MessageError
-from messages.model import Micros, Name
+from messages.model import NAME, Micros, Name
 from messages.signing import NotTrusted, WrongAudience, key_id
 
 PASS_PREFIX: Final = "LH1:"  # noqa: S105  with the version in it
@@ -36,6 +38,10 @@ _SIGNATURE_BYTES = 64
 _MINUTE_US = 60_000_000
 _SIGNED_AS = b"liuhen/v1\0pass\0"
 _TEXT = re.compile(r"LH1:[A-Z2-7]{120,508}")
+_GATEWAY_MARK: Final = "/"
+
+PassDoor = Annotated[str, Meta(pattern=rf"^(\*|@{NAME}|({NAME}/)?{NAME})\Z")]
+_PackedDoor = Annotated[str, Meta(pattern=rf"^(\*|@{NAME}|(({NAME})?/)?{NAME})\Z")]
 
 PassId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 """64 bits of chance, made by whoever issues the pass; says nothing about anybody."""
@@ -48,7 +54,7 @@ class VisitorPass(Struct, frozen=True, forbid_unknown_fields=True):
     site: Name
     from_us: Micros
     until_us: Micros
-    doors: Annotated[tuple[DoorOrGroup, ...], Meta(min_length=1, max_length=MAX_PASS_DOORS)]
+    doors: Annotated[tuple[PassDoor, ...], Meta(min_length=1, max_length=MAX_PASS_DOORS)]
     uses: Annotated[int, Meta(ge=1, le=1_000)] | None = None  # at each gateway; None: as often as wanted
 
     @property
@@ -66,11 +72,23 @@ class _Body(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     site: Name
     from_min: Annotated[int, Meta(ge=0, le=2**27)]  # since 1970; until the year 2225
     minutes: Annotated[int, Meta(ge=1, le=LONGEST_PASS_MIN)]
-    doors: Annotated[tuple[DoorOrGroup, ...], Meta(min_length=1, max_length=MAX_PASS_DOORS)]
+    doors: Annotated[tuple[_PackedDoor, ...], Meta(min_length=1, max_length=MAX_PASS_DOORS)]
     uses: Annotated[int, Meta(ge=1, le=1_000)] | None
 
 
 _decoder = msgspec.msgpack.Decoder(_Body)
+
+
+def door_at(gateway: str, door: str) -> str:
+    """What a pass calls one door."""
+    return f"{gateway}{_GATEWAY_MARK}{door}"
+
+
+def doors_of(gateway: str, doors: Sequence[str]) -> tuple[str, ...]:
+    """Of a pass's doors, those of one gateway, by the names that it has for them; groups and every door stay
+    as they are, and so does what an earlier pass calls by its name alone."""
+    split = [each.rpartition(_GATEWAY_MARK) for each in doors]
+    return tuple(name for owner, _, name in split if owner in ("", gateway))
 
 
 def encode_pass(visitor: VisitorPass, private: Ed25519PrivateKey) -> str:
@@ -83,12 +101,16 @@ def encode_pass(visitor: VisitorPass, private: Ed25519PrivateKey) -> str:
         site=visitor.site,
         from_min=visitor.from_us // _MINUTE_US,
         minutes=(visitor.until_us - visitor.from_us) // _MINUTE_US,
-        doors=visitor.doors,
+        doors=_shortened(visitor.doors),
         uses=visitor.uses,
     )
     packed = msgspec.msgpack.encode(body)
-    _body_of(packed)
-    return _text_of(private.sign(_SIGNED_AS + packed) + packed)
+    if _lengthened(_body_of(packed).doors) != visitor.doors:
+        raise MessageError("visitor pass: a door is called gateway/door")
+    text = _text_of(private.sign(_SIGNED_AS + packed) + packed)
+    if len(text) > MAX_PASS_CHARS:
+        raise MessageError("visitor pass: the names of its doors are too long for one code")
+    return text
 
 
 def is_pass(text: str) -> bool:
@@ -123,7 +145,10 @@ def open_pass(text: str, keys: Mapping[str, Ed25519PublicKey], site: str) -> Vis
         raise WrongAudience("meant for another site")
     from_us = body.from_min * _MINUTE_US
     until_us = from_us + body.minutes * _MINUTE_US
-    return VisitorPass(body.id.hex(), body.site, from_us, until_us, body.doors, body.uses)
+    doors = _lengthened(body.doors)
+    if _shortened(doors) != body.doors:
+        raise MessageError("a visitor pass in another spelling")
+    return VisitorPass(body.id.hex(), body.site, from_us, until_us, doors, body.uses)
 
 
 def _body_of(packed: bytes) -> _Body:
@@ -131,6 +156,28 @@ def _body_of(packed: bytes) -> _Body:
         return _decoder.decode(packed)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise MessageError("not a visitor pass") from None
+
+
+def _shortened(doors: Sequence[str]) -> tuple[str, ...]:
+    """Without a gateway's name where it is that of the door before."""
+    found, last = [], ""
+    for each in doors:
+        owner, mark, name = each.rpartition(_GATEWAY_MARK)
+        found.append(mark + name if owner == last else each)
+        last = owner
+    return tuple(found)
+
+
+def _lengthened(doors: Sequence[str]) -> tuple[str, ...]:
+    """Raises MessageError where no gateway stands before."""
+    found, last = [], ""
+    for each in doors:
+        owner, mark, name = each.rpartition(_GATEWAY_MARK)
+        last = owner or (last if mark else "")
+        if mark and not last:
+            raise MessageError("not a visitor pass")
+        found.append(last + mark + name)
+    return tuple(found)
 
 
 def _text_of(data: bytes) -> str:

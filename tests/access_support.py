@@ -51,7 +51,7 @@ class Site:
     """One gateway's access with its list and settings; doors lobby and yard, without contacts."""
 
     def __init__(self, *listed: Entry, contacts: tuple[str, ...] = (), **settings: Any) -> None:
-        self.passes = PassBook("north")
+        self.passes = PassBook("north", "east")
         doors = {"lobby": DoorPolicy(), "yard": DoorPolicy()}
         self.access = Access(doors, SHANGHAI, self.passes, contacts=contacts)
         self.tokenise = tokeniser(bytes(32), self.passes)

@@ -110,7 +110,7 @@ def test_what_is_made_of_a_change_is_what_would_be_made_of_everything(estate: Es
     made(estate)
     for name in (GATE, EAST, WEST):
         with estate.reading() as connection:
-            visitors = passes.entries_of_passes(connection, SITE, estate.now_us)
+            visitors = passes.entries_at(name, passes.listed_passes(connection, SITE, estate.now_us))
         whole = {each.token: each for each in (*visitors, *estate.rights(name).entries)}
         assert entries(estate, name) == whole, name
 

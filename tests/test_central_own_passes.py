@@ -9,7 +9,7 @@ import pytest
 from central_support import DEADLINE_S
 from central_web_support import Served, somebody
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from register_support import DAY_US, SITE, Estate, an_estate
+from register_support import DAY_US, EAST, GATE, SITE, Estate, an_estate
 from sqlalchemy import Engine
 
 from central.accounts.book import disable, make_account
@@ -20,7 +20,7 @@ from central.register.words import Relation
 from central.store.engine import writing
 from central.times import utc_text
 from central.visitors.own import MOST_GOOD, end_without_right
-from central.visitors.passes import entries_of_passes
+from central.visitors.passes import entries_at, listed_passes
 
 HOUR_US = DAY_US // 24
 
@@ -74,14 +74,14 @@ def test_a_resident_gives_a_pass_for_the_own_home_sees_it_and_takes_it_back(home
     assert (first["id"], first["state"]) == (given["id"], "expected")
     assert (first["room"], first["doors"]) == (
         homes.estate.places["101"],
-        ["gate-in", "east-front", "east-unit-1"],
+        [f"{GATE}/gate-in", f"{EAST}/east-front", f"{EAST}/east-unit-1"],
     )
     assert homes.ask(neighbour, "GET", "") == []
     homes.ask(neighbour, "POST", f"/{first['id']}/revoke", expect=404)
     assert homes.ask(mine, "POST", f"/{second['id']}/revoke")["state"] == "revoked"
     homes.ask(mine, "POST", f"/{second['id']}/revoke", expect=409)
     with homes.estate.reading() as db:
-        (entry,) = entries_of_passes(db, SITE, homes.estate.now_us)
+        (entry,) = entries_at(EAST, listed_passes(db, SITE, homes.estate.now_us))
     assert entry.blocked
 
 

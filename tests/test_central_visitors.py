@@ -5,11 +5,22 @@ from pathlib import Path
 
 import httpx
 import pytest
-from central_support import SITE
-from central_web_support import COMMUNITY, NOW_US, Chain, Filled, Served, a_filled, secretive, somebody
+from central_support import GATEWAY, SITE
+from central_web_support import (
+    COMMUNITY,
+    NOW_US,
+    Chain,
+    Filled,
+    Served,
+    a_filled,
+    about,
+    secretive,
+    somebody,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from identity_support import a_vault
-from sqlalchemy import select
+from msgspec.structs import replace
+from sqlalchemy import select, update
 
 from central.accounts.book import make_community
 from central.accounts.who import Role
@@ -22,9 +33,9 @@ from central.visitors.passes import Desk, Issued, Visitor, Wanted
 from central.visitors.visits import states
 from central.visitors.words import PassKind, Seen, VisitReason, VisitState, state_of
 from gateway.passes import PassBook
-from messages.model import Direction, Kind
+from messages.model import Direction, Kind, Reason
 from messages.signing import trusted
-from messages.visitor_pass import open_pass
+from messages.visitor_pass import VisitorPass, open_pass
 
 HOUR_US = 3_600_000_000
 SIGNING = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -35,7 +46,7 @@ WANTED = Wanted(
     reason=VisitReason.FRIENDS,
     from_us=BEGINS_US,
     until_us=BEGINS_US + 4 * HOUR_US,
-    doors=("unit-1", "garage"),
+    doors=(f"{GATEWAY}/unit-1", f"{GATEWAY}/garage"),
     uses=2,
 )
 NAME = "王来访"
@@ -55,8 +66,8 @@ class Gatehouse:
     def entries(self, now_us: int = NOW_US) -> dict[str, tuple[str, bool]]:
         """By token: holder, and whether it is blocked."""
         with self.filled.reader.connect() as connection:
-            found = passes.entries_of_passes(connection, SITE, now_us)
-        return {each.token: (each.holder, each.blocked) for each in found}
+            found = passes.listed_passes(connection, SITE, now_us)
+        return {each.token: (each.holder, each.blocked) for each in passes.entries_at(GATEWAY, found)}
 
     def passes_through(self, holder: str, direction: Direction, at_us: int) -> None:
         first = len(self.chain.bodies) + 1
@@ -97,10 +108,10 @@ def test_a_qr_code_is_judged_by_the_gateway_itself(gatehouse: Gatehouse) -> None
     assert issued.shown is not None
     told = open_pass(issued.shown, trusted(SIGNING.public_key()), SITE)
     assert (told.holder, told.doors, told.uses) == (issued.made.reference, WANTED.doors, 2)
-    book = PassBook(SITE)
+    book = PassBook(SITE, GATEWAY)
     book.trust(trusted(SIGNING.public_key()))
     book.take("token", issued.shown)
-    assert book.find("token") == told
+    assert book.find("token") == replace(told, doors=("unit-1", "garage"))
     assert gatehouse.entries() == {}
     assert gatehouse.desk.text_of(issued.made) == issued.shown, "the same code can be printed again"
 
@@ -226,6 +237,55 @@ def test_a_pass_that_cannot_be_is_refused_by_the_field_at_fault(
         assert connection.execute(select(visitor_pass)).first() is None
 
 
+def test_a_door_s_name_alone_is_taken_where_one_gateway_has_it(gatehouse: Gatehouse) -> None:
+    gatehouse.filled.take(about("东楼", [("unit-1", "1 单元门", []), ("garage", "车库", [])]), gateway="east")
+    gatehouse.filled.take(about("西楼", [("unit-1", "1 单元门", [])]), gateway="west")
+    made = gatehouse.issues(changed(doors=("garage", "west/unit-1", "@yard"))).made
+    assert made.doors == ("east/garage", "west/unit-1", "@yard")
+    with pytest.raises(BadQuestion, match="east/unit-1, west/unit-1"):
+        gatehouse.issues(changed(doors=("unit-1",)))
+    with pytest.raises(BadQuestion, match="has a door cellar"):
+        gatehouse.issues(changed(doors=("cellar",)))
+
+
+def test_doors_that_are_called_alike_do_not_open_to_each_other_s_passes(gatehouse: Gatehouse) -> None:
+    pin = gatehouse.issues(changed(doors=("east/unit-1",)))
+    qr = gatehouse.issues(changed(kind=PassKind.QR, doors=("east/unit-1",)))
+    assert qr.shown is not None
+    with gatehouse.filled.reader.connect() as connection:
+        listed = passes.listed_passes(connection, SITE, NOW_US)
+    assert [each.doors for each in passes.entries_at("east", listed)] == [("unit-1",)]
+    assert passes.entries_at("west", listed) == []
+    found = {}
+    for gateway in ("east", "west"):
+        book = PassBook(SITE, gateway)
+        book.trust(trusted(SIGNING.public_key()))
+        book.take("token", qr.shown)
+        found[gateway] = book.find("token")
+    assert isinstance(found["east"], VisitorPass)
+    assert found["east"].doors == ("unit-1",)
+    assert found["west"] is Reason.NO_RIGHT
+    with writing(gatehouse.filled.writer) as connection:
+        passes.revoke(connection, pin.made.id, [SITE], by="test", now_us=NOW_US)
+        listed = passes.listed_passes(connection, SITE, NOW_US)
+    assert [each.blocked for each in passes.entries_at("west", listed)] == [True]
+
+
+def test_a_pass_of_before_that_names_doors_alone_is_good_until_its_end(gatehouse: Gatehouse) -> None:
+    issued = gatehouse.issues()
+    with writing(gatehouse.filled.writer) as connection:
+        connection.execute(update(visitor_pass).values(doors='["unit-1"]'))
+        listed = passes.listed_passes(connection, SITE, NOW_US)
+    for gateway in ("east", "west"):
+        [entry] = passes.entries_at(gateway, listed)
+        assert (entry.holder, entry.doors) == (issued.made.reference, ("unit-1",))
+
+
+def test_names_that_are_too_long_for_one_code_are_refused(gatehouse: Gatehouse) -> None:
+    with pytest.raises(BadQuestion, match="too long for one code"):
+        gatehouse.issues(changed(kind=PassKind.QR, doors=tuple(f"{n:0<32}/{n:0<32}" for n in range(1, 9))))
+
+
 def test_a_site_or_room_that_is_not_there_is_none(gatehouse: Gatehouse) -> None:
     for wanted in (changed(site="elsewhere"), changed(room=7)):
         with pytest.raises(NotThere):
@@ -248,7 +308,7 @@ ASKED = {
     "reason": "repair",
     "from": "2023-11-14T23:00:00Z",
     "until": "2023-11-15T03:00:00Z",
-    "doors": ["unit-1"],
+    "doors": [f"{GATEWAY}/unit-1"],
     "visitor_name": NAME,
 }
 DAY = "from=2023-11-14T00:00:00Z&until=2023-11-16T00:00:00Z"

@@ -60,7 +60,7 @@ class Building:
         access = Access(
             {"lobby": DoorPolicy(frozenset({Admission.LISTED}))},
             ZoneInfo("Asia/Shanghai"),
-            PassBook("north"),
+            PassBook("north", "east"),
             contacts=("lobby",),
         )
         access.take_list(AccessList(1, EPOCH_S * 1_000_000, ENTRIES))

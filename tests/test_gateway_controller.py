@@ -119,7 +119,7 @@ class House:
         self.access = Access(
             {"lobby": dataclasses.replace(both, asks_pin=asks_pin), "garage": both},
             ZoneInfo("Asia/Shanghai"),
-            PassBook("north"),
+            PassBook("north", "east"),
             contacts=("garage",),
         )
         self.access.take_list(LIST)

@@ -52,7 +52,7 @@ class House:
         self.garage = AccessPoint("garage", Direction.IN, "board", self.garage_lock.release, PULSE_S)
         doors = dict.fromkeys(("lobby", "lobby-out", "garage"), DoorPolicy())
         self.access = Access(
-            doors, ZoneInfo("Asia/Shanghai"), PassBook("north"), contacts=("lobby", "lobby-out")
+            doors, ZoneInfo("Asia/Shanghai"), PassBook("north", "east"), contacts=("lobby", "lobby-out")
         )
         self.access.take_list(AccessList(5, 1, {TOKEN: ENTRY}))
         self.doors = Doors(

@@ -22,7 +22,7 @@ TOKEN = "ab" * 16
 
 
 def a_book() -> PassBook:
-    book = PassBook("north")
+    book = PassBook("north", "east")
     book.trust(KEYS)
     return book
 
@@ -58,7 +58,7 @@ def test_why_a_pass_is_none_is_kept_too(text: str, reason: Reason) -> None:
 
 
 def test_without_keys_no_pass_is_genuine() -> None:
-    book = PassBook("north")
+    book = PassBook("north", "east")
     book.take(TOKEN, TEXT)
     assert book.find(TOKEN) is Reason.PASS_FORGED
 

@@ -66,7 +66,7 @@ class Building:
         self.settings = load_settings(settings)
         self.clock = TurnedClock()
         self.journal = Journal(self.settings.journal.path, GATEWAY, self.clock)
-        self.access = make_access(self.settings, PassBook(SITE))
+        self.access = make_access(self.settings, PassBook(SITE, GATEWAY))
         self.answers: list[Result] = []
         point = AccessPoint(DOOR, Direction.IN, "lobby-board", lambda: None)
         portal = Portal(release_s=5.0, open_limit_s=30.0, has_contact=False, exit_by_handle=True)

@@ -66,9 +66,10 @@ def test_one_key_is_as_good_as_another_while_both_are_trusted() -> None:
     [
         PASS,
         VisitorPass("f" * 16, "n", 0, 60_000_000, ("*",)),
+        VisitorPass("0" * 16, "north", 0, DAY_US, ("east/front", "east/garage", "@b", "west/front", "yard")),
         VisitorPass("0" * 16, "n" * 32, BEGINS_US, BEGINS_US + 366 * DAY_US, ("@b", "yard") * 4, 1_000),
     ],
-    ids=["usual", "shortest", "longest"],
+    ids=["usual", "shortest", "of several gateways", "longest"],
 )
 def test_every_pass_that_may_be_comes_back(visitor: VisitorPass) -> None:
     text = encode_pass(visitor, ISSUER)
@@ -86,6 +87,12 @@ def test_every_pass_that_may_be_comes_back(visitor: VisitorPass) -> None:
         pytest.param(VisitorPass("f" * 16, "north", 0, DAY_US, ()), id="no door"),
         pytest.param(VisitorPass("f" * 16, "north", 0, DAY_US, ("lobby",) * 9), id="nine doors"),
         pytest.param(VisitorPass("f" * 16, "north", 0, DAY_US, ("Lobby",)), id="no door's name"),
+        pytest.param(VisitorPass("f" * 16, "north", 0, DAY_US, ("/lobby",)), id="no gateway's name"),
+        pytest.param(VisitorPass("f" * 16, "north", 0, DAY_US, ("a/b/c",)), id="no door of a gateway"),
+        pytest.param(
+            VisitorPass("f" * 16, "north", 0, DAY_US, tuple(f"{n:0<32}/{n:0<32}" for n in range(1, 9))),
+            id="too long for one code",
+        ),
         pytest.param(VisitorPass("f" * 16, "north", 0, DAY_US, ("lobby",), 0), id="no use"),
         pytest.param(VisitorPass("ff", "north", 0, DAY_US, ("lobby",)), id="short id"),
         pytest.param(VisitorPass("f" * 16, "North", 0, DAY_US, ("lobby",)), id="no site's name"),
@@ -94,6 +101,12 @@ def test_every_pass_that_may_be_comes_back(visitor: VisitorPass) -> None:
 def test_a_pass_that_no_gateway_would_take_is_not_made(visitor: VisitorPass) -> None:
     with pytest.raises(MessageError):
         encode_pass(visitor, ISSUER)
+
+
+def test_a_way_through_doors_of_two_gateways_fits_a_code_that_is_read_at_arm_s_length() -> None:
+    way = ("gates/gate-in", "gates/gate-out", "east-1/front", "east-1/garage", "east-1/unit-1")
+    text = encode_pass(VisitorPass("f" * 16, "riverside", BEGINS_US, BEGINS_US + DAY_US, way), ISSUER)
+    assert len(text) < 260  # a QR code of version 9 holds 262 such characters with a quarter to spare
 
 
 @pytest.mark.parametrize(

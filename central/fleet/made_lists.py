@@ -31,7 +31,7 @@ from central.store.engine import upsert_many
 from central.store.list_tables import list_source
 from central.store.register_tables import door_group_door, door_place, rights_changed
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
-from central.visitors.passes import entries_of_passes, next_end_us
+from central.visitors.passes import Pass, entries_at, listed_passes, next_end_us
 from messages.access_list import Entry
 from messages.site_settings import VISITOR
 
@@ -152,7 +152,7 @@ def names_few(due: Due) -> bool:
 class _Visits:
     """What visitors' passes put into the lists of one site."""
 
-    entries: dict[str, Entry]
+    passes: Sequence[Pass]
     through: int  # the last event of a pass that is in them
     next_end_us: int | None
     tokens: frozenset[str]  # of all passes, former ones too
@@ -161,11 +161,14 @@ class _Visits:
     def of(cls, connection: Connection, site: str, now_us: int) -> _Visits:
         events = _newest_pass_events(connection).get(site, 0)  # before what they led to
         return cls(
-            {each.token: each for each in entries_of_passes(connection, site, now_us)},
+            listed_passes(connection, site, now_us),
             events,
             next_end_us(connection, site, now_us),
             frozenset(_tokens_of_passes(connection, site)),
         )
+
+    def entries_at(self, gateway: str) -> dict[str, Entry]:
+        return {each.token: each for each in entries_at(gateway, self.passes)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,7 @@ def _work_out(  # noqa: PLR0917  one step of `work_out_all`
     else:
         rights = rights_of(connection, due.site, due.gateway, now_us)
         entries, changes_us = {each.token: each for each in rights.entries}, rights.changes_us
-    merged = {**visits.entries, **entries}
+    merged = {**visits.entries_at(due.gateway), **entries}
     made = None if before == merged else packed(merged.values())
     changes = None if before is None else changes_of(before, merged)
     return Worked(due, newest, changes, made, visits.through, _first(changes_us, visits.next_end_us))

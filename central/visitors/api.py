@@ -43,7 +43,12 @@ class PassIn(In):
     from_: Annotated[Moment, Field(alias="from", examples=["2026-11-26T14:00:00+08:00"])]
     until: Annotated[Moment, Field(examples=["2026-11-26T18:00:00+08:00"])]
     doors: Annotated[
-        list[str], Field(min_length=1, max_length=8, description="names of doors, @groups, or *")
+        list[str],
+        Field(
+            min_length=1,
+            max_length=8,
+            description="gateway/door, @groups, or *; gateway may be left out where only one has such a door",
+        ),
     ] = ["*"]  # noqa: RUF012  pydantic copies it
     uses: Annotated[int, Field(ge=1, le=1_000)] | None = None
     room: Annotated[int, Field(ge=1, le=2**53)] | None = Field(None, description="whom the visit is for")
@@ -133,9 +138,9 @@ def router(questions: Questions, changes: Changes, desk: Desk | None, now_us: Ca
             doors=tuple(asked.doors),
             uses=asked.uses,
             room=asked.room,
-            number=_plain(asked.number),
+            number=plain(asked.number),
         )
-        visitor = Visitor(_plain(asked.visitor_name) or "", _plain(asked.visitor_phone) or "")
+        visitor = Visitor(plain(asked.visitor_name) or "", plain(asked.visitor_phone) or "")
         there = the_desk(desk)
 
         def change(db: Connection) -> Issued:
@@ -227,7 +232,7 @@ def _picture(text: str) -> str:
     return segno.make(text, error="m", mode="alphanumeric").svg_inline(scale=4, border=4)
 
 
-def _plain(said: SecretStr | None) -> str | None:
+def plain(said: SecretStr | None) -> str | None:
     return None if said is None else said.get_secret_value().strip()
 
 

@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,10 +25,12 @@ from central.identity.vault import Vault
 from central.receipts import new_receipt
 from central.store.register_tables import place, site
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
+from central.visitors.ways import meant
 from central.visitors.words import PassEvent, PassKind, VisitReason
 from messages.access_list import EVERY_DOOR, Entry
+from messages.errors import MessageError
 from messages.site_settings import VISITOR
-from messages.visitor_pass import LONGEST_PASS_MIN, MAX_PASS_DOORS, VisitorPass, encode_pass
+from messages.visitor_pass import LONGEST_PASS_MIN, MAX_PASS_DOORS, VisitorPass, doors_of, encode_pass
 
 _MINUTE_US: Final = 60_000_000
 LONGEST_US: Final = 31 * 24 * 60 * _MINUTE_US
@@ -41,7 +43,8 @@ PIN_DIGITS: Final = 8
 MAX_PAGE: Final = 500
 _MAX_TEXT: Final = 80
 _REFERENCE_BYTES: Final = 8
-_DOOR: Final = re.compile(r"(\*|@?[a-z0-9][a-z0-9-]{0,31})")
+_NAME: Final = "[a-z0-9][a-z0-9-]{0,31}"
+_DOOR: Final = re.compile(rf"(\*|@{_NAME}|({_NAME}/)?{_NAME})")
 _NUMBER: Final = re.compile(r"[0-9A-Za-z]{4,32}")
 
 assert LONGEST_US <= LONGEST_PASS_MIN * _MINUTE_US
@@ -124,6 +127,7 @@ class Desk:
         _refuse_impossible(wanted, visitor, now_us)
         community = _community_of(connection, wanted)
         refuse_before_live(connection, community)
+        wanted = replace(wanted, doors=meant(connection, wanted.site, wanted.doors))
         reference, token, shown = self._credential(connection, wanted)
         values = {
             "community_id": community,
@@ -171,7 +175,12 @@ class Desk:
                 form = VisitorPass(
                     chance, wanted.site, wanted.from_us, wanted.until_us, wanted.doors, wanted.uses
                 )
-                text = encode_pass(form, self._signing)
+                try:
+                    text = encode_pass(form, self._signing)
+                except MessageError:
+                    raise BadQuestion(
+                        "doors", "have names too long for one code; name fewer, or a @group"
+                    ) from None
                 return form.holder, self._vault.token(wanted.site, wanted.kind, text), text
             case PassKind.PIN:
                 pin = f"{secrets.randbelow(10**PIN_DIGITS):0{PIN_DIGITS}d}"
@@ -230,6 +239,26 @@ def revoke(connection: Connection, number: int, sites: Sequence[str], *, by: str
     return one_pass(connection, number, sites)
 
 
+def end_for_a_home(connection: Connection, found: Pass, *, by: str, now_us: int) -> None:
+    """The visitor lives here now: no door opens to the pass any more."""
+    ended = update(visitor_pass).where(visitor_pass.c.id == found.id).values(revoked_at=now_us)
+    connection.execute(ended)
+    _note(connection, found.id, PassEvent.STAYED, by, now_us=now_us)
+
+
+def sealed_of(connection: Connection, number: int) -> bytes | None:
+    """Of whom the pass is for; None: nobody asked."""
+    query = select(visitor_pass.c.sealed).where(visitor_pass.c.id == number)
+    return connection.execute(query).scalar()
+
+
+def who_stayed(connection: Connection, numbers: Sequence[int]) -> set[int]:
+    """Of these passes, those whose visitors live here now."""
+    columns = visitor_pass_event.c
+    here = columns.pass_id.in_(numbers) & (columns.event == PassEvent.STAYED)
+    return set(connection.execute(select(columns.pass_id).where(here)).scalars())
+
+
 def forget_visitor(
     connection: Connection, number: int, sites: Sequence[str], *, by: str, now_us: int
 ) -> None:
@@ -276,13 +305,20 @@ def given_by(connection: Connection, by: str, *, limit: int = MAX_PAGE) -> list[
     return [_pass(row) for row in connection.execute(query)]
 
 
-def entries_of_passes(connection: Connection, site_name: str, now_us: int) -> list[Entry]:
-    """For the access lists of a site's gateways: what may come in, and what was revoked before its end. QR
-    codes are judged by the gateway itself; only those that were revoked are in a list."""
+def listed_passes(connection: Connection, site_name: str, now_us: int) -> list[Pass]:
+    """Those that the access lists of a site's gateways speak of: what may come in, and what was revoked
+    before its end. QR codes are judged by the gateway itself; only those that were revoked are in a list."""
     here = (visitor_pass.c.site == site_name) & (visitor_pass.c.until_at > now_us)
     rows = connection.execute(select(visitor_pass).where(here).order_by(visitor_pass.c.id))
     found = [_pass(row) for row in rows]
-    return [_entry(each) for each in found if each.kind is not PassKind.QR or each.revoked_us is not None]
+    return [each for each in found if each.kind is not PassKind.QR or each.revoked_us is not None]
+
+
+def entries_at(gateway: str, found: Sequence[Pass]) -> list[Entry]:
+    """Of those, what is in the list of one gateway: with its own doors alone, and nothing where a pass
+    names none of them. What was revoked is blocked at every gateway."""
+    own = [(each, doors_of(gateway, each.doors)) for each in found]
+    return [_entry(each, doors) for each, doors in own if doors or each.revoked_us is not None]
 
 
 def next_end_us(connection: Connection, site_name: str, now_us: int) -> int | None:
@@ -292,13 +328,13 @@ def next_end_us(connection: Connection, site_name: str, now_us: int) -> int | No
     return connection.execute(query).scalar()
 
 
-def _entry(found: Pass) -> Entry:
+def _entry(found: Pass, doors: tuple[str, ...]) -> Entry:
     assert found.token is not None
     return Entry(
         token=found.token.hex(),
         holder=found.reference,
         category=VISITOR,
-        doors=found.doors,
+        doors=doors,
         from_us=found.from_us,
         until_us=found.until_us,
         blocked=found.revoked_us is not None,
@@ -320,7 +356,7 @@ def _refuse_impossible(wanted: Wanted, visitor: Visitor, now_us: int) -> None:
     if wanted.until_us - wanted.from_us > LONGEST_US:
         raise BadQuestion("until", "is 31 days after the beginning at most")
     if not 1 <= len(wanted.doors) <= MAX_PASS_DOORS or not all(map(_DOOR.fullmatch, wanted.doors)):
-        raise BadQuestion("doors", f"are 1 to {MAX_PASS_DOORS} names of doors, @groups, or *")
+        raise BadQuestion("doors", f"are 1 to {MAX_PASS_DOORS} doors as gateway/door, @groups, or *")
     if wanted.uses is not None and not 1 <= wanted.uses <= MOST_USES:
         raise BadQuestion("uses", f"is 1 to {MOST_USES}, or left out")
     needs = wanted.kind in (PassKind.CARD, PassKind.ID_CARD)
