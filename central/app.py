@@ -60,6 +60,7 @@ from central.store.changes import Changes
 from central.store.questions import Questions
 from central.tours import api as tours_api
 from central.visitors import api as visitors_api
+from central.visitors import moving_in_api
 from central.visitors import own_api as own_visitors_api
 from central.visitors import receipts_api
 from central.visitors.passes import Desk
@@ -160,10 +161,10 @@ def create_app(
     add_api(own_visitors_api.router, questions, changes, desk, now_us)
     add_api(receipts_api.router, receipts)
     add_api(assessments_api.router, office, kept_days)
-    for each in (register_api, requests_api, tours_api, residents_api, notice_api):
+    for each in (moving_in_api, register_api, requests_api, tours_api, residents_api, notice_api):
         add_api(each.router, office)
     add_api(alarms_api.router, questions, changes, now_us)
-    add_api(alarms_api.rules_router, questions, changes, now_us)
+    add_api(alarms_api.rules_router, questions, changes, now_us, zone)
     add_api(alarms_api.webhooks_router, questions, changes, now_us)
     centre = Centre(
         questions=questions,

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from central.errors import BadQuestion, Clash
+from central.identity.vault import normalised
 from central.register.affected import gateways_of_person
 from central.register.desk import Desk
 from central.register.person_identity import PersonIdentity, checked, indexes, seal, unseal
@@ -70,6 +71,25 @@ def register_person(
     body = {"document": document, "category": category}
     desk.note(RegisterAct.PERSON_REGISTERED, person, made, body=body)
     return made
+
+
+def registered_or_new(
+    desk: Desk,
+    *,
+    name: str,
+    document: DocumentType,
+    number: str | None,
+    phone: str | None,
+    category: Category,
+) -> int:
+    """Who is registered already under that number is who they are; anybody else is registered. Raises
+    BadQuestion."""
+    if number and document is not DocumentType.NONE:
+        index = desk.vault.register_index(desk.community, "id_number", normalised("id_number", number))
+        known = _of_number(desk, index)
+        if known is not None and known.state == PersonState.REGISTERED:
+            return int(known.id)
+    return register_person(desk, name=name, document=document, number=number, phone=phone, category=category)
 
 
 def correct_person(

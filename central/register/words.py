@@ -77,6 +77,9 @@ CATEGORY_OF: Final = {
     Relation.STAFF: Category.WORKER,
 }
 
+RENTERS: Final = frozenset({Relation.TENANT, Relation.TENANT_FAMILY})
+"""Who lives somewhere by a lease."""
+
 _STRONGEST: Final = {category: rank for rank, category in enumerate(Category)}
 
 
@@ -102,6 +105,7 @@ class RegisterAct(StrEnum):
     PERSON_MERGED = "person_merged"
     PERSON_DEREGISTERED = "person_deregistered"
     MOVED_IN = "moved_in"
+    VISITOR_STAYED = "visitor_stayed"
     MOVED_OUT = "moved_out"
     RESIDENCY_CORRECTED = "residency_corrected"
     LEASE_MADE = "lease_made"

@@ -246,10 +246,9 @@ def end_for_a_home(connection: Connection, found: Pass, *, by: str, now_us: int)
     _note(connection, found.id, PassEvent.STAYED, by, now_us=now_us)
 
 
-def sealed_of(connection: Connection, number: int) -> bytes | None:
-    """Of whom the pass is for; None: nobody asked."""
-    query = select(visitor_pass.c.sealed).where(visitor_pass.c.id == number)
-    return connection.execute(query).scalar()
+def named_on(connection: Connection, vault: Vault, found: Pass) -> tuple[str, str] | None:
+    """Name and phone; None: nobody asked. Raises IdentityGone, IdentityDamaged."""
+    return opened_pass(vault, _row(connection, found.id, [found.site]))
 
 
 def who_stayed(connection: Connection, numbers: Sequence[int]) -> set[int]:

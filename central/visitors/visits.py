@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 from central.store.tables import gateway, record
-from central.visitors.passes import Pass
+from central.visitors.passes import Pass, who_stayed
 from central.visitors.words import Seen, VisitState, state_of
 from messages.model import Direction, Kind
 
@@ -20,9 +20,13 @@ _LOOKED_AT: Final = 2_000
 def states(connection: Connection, found: Sequence[Pass], now_us: int) -> Mapping[int, VisitState]:
     """By the numbers of the passes."""
     seen = _seen(connection, [each.reference for each in found])
+    ended = [each.id for each in found if each.revoked_us is not None]
+    stayed = who_stayed(connection, ended) if ended else set()
     told = {name: exits_are_told(connection, name) for name in {each.site for each in found}}
     return {
-        each.id: state_of(
+        each.id: VisitState.STAYED
+        if each.id in stayed
+        else state_of(
             each.until_us,
             revoked=each.revoked_us is not None,
             seen=seen.get(each.reference, Seen()),

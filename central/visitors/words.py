@@ -31,6 +31,7 @@ class PassEvent(StrEnum):
     EXTENDED = "extended"
     REVOKED = "revoked"
     NAME_FORGOTTEN = "name_forgotten"
+    STAYED = "stayed"  # the visitor lives here now, and the pass has ended
 
 
 class VisitState(StrEnum):
@@ -41,6 +42,7 @@ class VisitState(StrEnum):
     MISSED = "missed"  # the time is over, and nobody came
     ENDED = "ended"  # arrived; the time is over, and no door there tells who leaves
     REVOKED = "revoked"  # before anybody came
+    STAYED = "stayed"  # lives here now
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,20 +16,18 @@ from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash, NotThere
-from central.register import people
 from central.register.credentials import CredentialKind, issue
 from central.register.desk import Desk
 from central.register.leases import make_lease
-from central.register.people_found import find_people
+from central.register.people import registered_or_new
 from central.register.place_tree import get_place, paths
 from central.register.residencies import Arrival, move_in
-from central.register.words import CATEGORY_OF, Category, DocumentType, Relation
+from central.register.words import CATEGORY_OF, RENTERS, Category, DocumentType, Relation
 
 MOST: Final = 12
 """People on one page; a family that has more moves in twice."""
 
 _BEGUN: Final = 2
-_RENTERS: Final = frozenset({Relation.TENANT, Relation.TENANT_FAMILY})
 
 
 @dataclass(frozen=True)
@@ -130,13 +128,13 @@ def _all_move_in(desk: Desk, room: int, lines: Sequence[Line], since_us: int, un
     if not arriving:
         raise BadQuestion("name-0", "nobody is on this page")
     lease = None
-    if any(line.relation in _RENTERS for _, line in arriving):
+    if any(line.relation in RENTERS for _, line in arriving):
         lease = make_lease(desk, room, from_us=since_us, until_us=until_us)
     for number, line in arriving:
         try:
             person = _known_or_new(desk, line)
             relation = Relation(line.relation)
-            by = lease if relation in _RENTERS else None
+            by = lease if relation in RENTERS else None
             arrival = Arrival(person, room, relation, by, None if by else until_us)
             move_in(desk, arrival, since_us=since_us)
             if line.card.strip():
@@ -147,15 +145,10 @@ def _all_move_in(desk: Desk, room: int, lines: Sequence[Line], since_us: int, un
 
 def _known_or_new(desk: Desk, line: Line) -> int:
     """Who is registered already moves in as who they are."""
-    document = DocumentType(line.document)
-    if line.number.strip() and document is not DocumentType.NONE:
-        found = find_people(desk.connection, desk.vault, desk.community, number=line.number.strip())
-        if found and found[0].state == "registered":
-            return found[0].id
-    return people.register_person(
+    return registered_or_new(
         desk,
         name=line.name,
-        document=document,
+        document=DocumentType(line.document),
         number=line.number.strip() or None,
         phone=line.phone.strip() or None,
         category=CATEGORY_OF.get(Relation(line.relation), Category.RESIDENT),

@@ -97,7 +97,7 @@ def _target(db: Connection, who: Who, where: str) -> tuple[int | None, str, tupl
         if len(sites) != 1:
             raise BadQuestion("where", "name the home that the visit is for")
         return None, sites[0], (EVERY_DOOR,)
-    room = _room(db, who, where)
+    room = room_called(db, who, where)
     way = way_to(db, room)
     if way is not None:
         return room, way.site, way.doors
@@ -106,7 +106,7 @@ def _target(db: Connection, who: Who, where: str) -> tuple[int | None, str, tupl
     return room, sites[0], (EVERY_DOOR,)
 
 
-def _room(db: Connection, who: Who, where: str) -> int:
+def room_called(db: Connection, who: Who, where: str) -> int:
     """Raises BadQuestion for none, and for more than one."""
     found: list[Any] = []
     for community in sorted(who.communities):

@@ -16,7 +16,7 @@ from central.assessments.book import in_force
 from central.console.centre import Centre
 from central.console.forms import day_of, led_to, status_of, today
 from central.console.guard import page_for
-from central.console.pages.visitors import one, own
+from central.console.pages.visitors import moving_in, one, own
 from central.console.pages.visitors.giving import Asked, issued
 from central.console.pages.visitors.one import Visit, told_of, where_of
 from central.console.pages.visitors.sentences import LENGTHS, WORDS
@@ -86,6 +86,7 @@ def router(centre: Centre) -> APIRouter:
         return centre.show(who, lang, "visitors/new.html", "visitors", status=status, **values)
 
     pages.include_router(one.router(centre))  # after the address that begins alike
+    pages.include_router(moving_in.router(centre))
     pages.include_router(own.router(centre))
     return pages
 

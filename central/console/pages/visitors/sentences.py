@@ -40,6 +40,7 @@ STATES: Final[dict[str, str]] = {
     VisitState.MISSED: N_("did not come"),
     VisitState.ENDED: N_("came; time is over"),
     VisitState.REVOKED: N_("taken back"),
+    VisitState.STAYED: N_("lives here now"),
 }
 WORDS: Final[dict[str, dict[str, str]]] = {"kind": KINDS, "reason": REASONS, "state": STATES}
 """By what they are words of; templates translate them."""
@@ -57,6 +58,8 @@ KNOWN: Final = frozenset(
         N_("of whom this pass is for nothing is kept"),
         N_("this pass was revoked already"),
         N_("this pass was revoked; issue another one"),
+        N_("this pass was revoked; whoever has none moves in from the page of the home"),
+        N_("nobody was asked for it when this pass was given; ask now"),
         N_("lies after the day on which your own right to this home ends"),
         N_("you have several homes: say for which one"),
         N_("this is no home of yours"),
