@@ -107,7 +107,8 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         )
         ingest.start()
         open_things.callback(ingest.stop)
-        watch = Watch(writer, reader, _now_us)
+        zone = ZoneInfo(settings.console.timezone)
+        watch = Watch(writer, reader, _now_us, zone)
         tally = Tally(writer, reader)
         for looking in (
             Looking("alarms", watch.look, ALARMS_EVERY_S, watch.begin),
@@ -116,7 +117,7 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
             looking.start()
             open_things.callback(looking.stop)
         if vault is not None:
-            imports = ImportService(writer, reader, vault, ZoneInfo(settings.console.timezone), _now_us)
+            imports = ImportService(writer, reader, vault, zone, _now_us)
             imports.start()
             open_things.callback(imports.stop)
         if keys is not None and orders is not None:

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -54,7 +55,7 @@ class House:
         self.watch.begin()
 
     def a_watch(self) -> Watch:
-        return Watch(self.filled.writer, self.filled.reader, lambda: self.now_us)
+        return Watch(self.filled.writer, self.filled.reader, lambda: self.now_us, UTC)
 
     def happens(self, kind: Kind, at_s: int, **changes: object) -> None:
         first = len(self.chain.bodies) + 1

@@ -1,6 +1,7 @@
 """Now 实时: alarms are seen to, the feed is narrowed, and the map says how each door stands."""
 
 from collections.abc import Iterator
+from datetime import UTC
 
 import pytest
 from console_support import Console, a_console
@@ -21,7 +22,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
 
 
 def test_an_alarm_stands_on_top_until_somebody_has_seen_to_it(console: Console) -> None:
-    watch = Watch(console.filled.writer, console.filled.reader, lambda: console.now_us)
+    watch = Watch(console.filled.writer, console.filled.reader, lambda: console.now_us, UTC)
     watch.begin()
     console.happens(EAST, kind=Kind.DOOR_FORCED, **OF_A_DOOR)
     watch.look()

@@ -10,7 +10,7 @@ from central_web_support import Served, somebody
 from register_support import EAST, GATE, SITE, Estate, a_number, copied_estate
 
 from central.accounts.who import Role
-from central.tours.plans import guards_of, plans_of
+from central.tours.plans import guards_of, plans_of, points_of
 
 PLANS = "/tours/plans"
 
@@ -64,6 +64,32 @@ def test_points_a_route_and_a_plan_become_rounds_of_the_day(browser: httpx.Clien
     assert one.index("大门") < one.index("东楼")
     assert "No round is planned" in browser.get("/tours?day=2026-11-05").text
     assert browser.get("/tours/round?plan=1&day=2026-11-04&start=23:00").status_code == 404
+
+
+def test_a_point_has_a_tag_whose_number_is_kept_nowhere(browser: httpx.Client, estate: Estate) -> None:
+    here = {"community": estate.community, "name": "屋顶", "door": f"{SITE}/{EAST}/east-roof"}
+    shown = browser.post(f"{PLANS}/points", data=here | {"tag_kind": "card_uid", "tag": " 04c0ffee "}).text
+    assert ("· tag" in shown, "04C0FFEE" in shown.upper()) == (True, False)
+    with estate.reading() as db:
+        [point] = points_of(db, estate.community)
+    assert point.token == estate.vault.token(SITE, "card_uid", "04C0FFEE")
+    again = browser.post(f"{PLANS}/points", data=here | {"name": "楼顶", "tag": "04C0FFEE"})
+    assert (again.status_code, "Nothing was changed" in again.text) == (409, True)
+
+
+def test_a_holiday_is_added_and_is_a_day_like_any_other_again(browser: httpx.Client, estate: Estate) -> None:
+    here = {"community": estate.community}
+    shown = browser.post(f"{PLANS}/holidays", data=here | {"day": "2027-01-01", "name": "元旦"}).text
+    assert "元旦" in shown
+    for wrong in (
+        {"day": "", "name": "元旦"},
+        {"day": "2027-01-02", "name": ""},
+        {"day": "soon", "name": "x"},
+    ):
+        assert browser.post(f"{PLANS}/holidays", data=here | wrong).status_code == 422
+    gone = browser.post(f"{PLANS}/holidays/2027-01-01/end", data=here)
+    assert (gone.status_code, "元旦" in gone.text) == (200, False)
+    assert browser.post(f"{PLANS}/holidays/2027-01-01/end", data=here).status_code == 404
 
 
 def test_a_worker_says_whose_cards_count_and_nobody_else_sees_who(

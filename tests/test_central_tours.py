@@ -7,17 +7,24 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 from central_web_support import SEALER, WELL, Chain, a_settings, online, somebody
 from fastapi import Request
-from register_support import EAST, GATE, SITE, Estate, copied_estate
-from sqlalchemy import select
+from register_support import EAST, GATE, SITE, Estate, an_estate, copied_estate
+from sqlalchemy import Engine, delete, select
 
 from central.accounts.who import Role, Who
+from central.alarms import book
+from central.alarms.back_test import Tried, try_on_the_past
+from central.alarms.kinds import OF_TOURS, AlarmKind, Urgency
+from central.alarms.rules import EVERYWHERE, Rule
+from central.alarms.watch import Watch
 from central.app import create_app
 from central.ingest.intake import examine, take_in
+from central.store.alarm_tables import alarm_rule
 from central.store.engine import writing
 from central.store.register_tables import holder, register_event
 from messages.model import AssuranceLevel, Credential, Kind, Reason
@@ -25,6 +32,7 @@ from messages.topics import GatewayTopic, Leaf
 from messages.wire import encode
 
 MINUTE_US = 60_000_000
+SHANGHAI = ZoneInfo("Asia/Shanghai")
 TAG = "04C0FFEE"
 DAY = date(2026, 11, 4)
 OPENS_US = 1_793_800_800_000_000
@@ -262,3 +270,120 @@ def test_an_operator_plans_and_sees_no_guard(house: House) -> None:
     house.who = somebody(Role.OPERATOR, house.estate.community)
     assert house.ask("GET", "/tour-plans")[0]["id"] == plan
     house.ask("GET", f"/tour-plans/{plan}/guards", expect=403)
+
+
+# --- alarms --------------------------------------------------------------------------------------------
+
+
+class Watched:
+    """The watch over a house with a plan."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.plan, self.guard = house.a_plan()
+        self.watch = self.a_watch()
+        self.watch.begin()
+
+    def a_watch(self) -> Watch:
+        engine = self.house.estate.engine
+        return Watch(engine, engine, lambda: self.house.now_us, SHANGHAI)
+
+    def is_known_until(self, minutes: float) -> None:
+        """Both gateways have told all until then, and it is that late."""
+        self.house.later(minutes)
+        for gateway in (GATE, EAST):
+            self.house.delivers(gateway, minutes)
+
+    def alarms(self) -> list[tuple[str, str | None, bool]]:
+        """Of tours, after one more look, the oldest first: kind, door, whether it lasts."""
+        while self.watch.look():
+            continue
+        with self.house.estate.reading() as connection:
+            found = book.alarms(connection, [SITE], self.house.now_us)
+        return [
+            (each.kind.value, each.door, each.over_us is None)
+            for each in reversed(found)
+            if each.kind in OF_TOURS
+        ]
+
+    def tried(self, kind: AlarmKind) -> Tried:
+        rule = Rule(0, kind, SITE, Urgency.NOTED, {})
+        with self.house.estate.reading() as connection:
+            until_us = self.house.now_us
+            return try_on_the_past(
+                connection, rule, [SITE], until_us - 30 * 86_400_000_000, until_us, zone=SHANGHAI
+            )
+
+
+@pytest.fixture
+def watched(house: House) -> Watched:
+    return Watched(house)
+
+
+def test_a_round_that_is_late_is_an_alarm_until_it_is_settled_and_what_was_missed_is_another(
+    engine: Engine, tmp_path: Path
+) -> None:
+    watched = Watched(House(an_estate(engine, tmp_path)))
+    house = watched.house
+    watched.is_known_until(5)
+    assert watched.alarms() == [], "it may still begin"
+    watched.is_known_until(12)
+    assert watched.alarms() == [("tour_late", "gate-in", True)]
+    house.happens(GATE, "gate-in", 13, holder=watched.guard)
+    watched.is_known_until(14)
+    assert watched.alarms() == [("tour_late", "gate-in", True)], "once"
+    watched.is_known_until(60)
+    settled = [("tour_late", "gate-in", False), ("tour_missed", "east-front", False)]
+    assert watched.alarms() == settled
+    watched.watch = watched.a_watch()
+    watched.is_known_until(70)
+    assert watched.alarms() == settled, "nor again after a restart"
+
+
+def test_a_round_in_time_is_no_alarm_and_one_out_of_order_is(watched: Watched) -> None:
+    house = watched.house
+    house.happens(EAST, "east-front", 1, holder=watched.guard)
+    house.happens(GATE, "gate-in", 4, holder=watched.guard)
+    house.reads_tag(9)
+    watched.is_known_until(60)
+    assert [(kind, lasts) for kind, _, lasts in watched.alarms()] == [("tour_out_of_order", False)]
+    week = 7 * 24 * 60
+    for gateway, door, minutes in ((GATE, "gate-in", 1), (EAST, "east-front", 4)):
+        house.happens(gateway, door, week + minutes, holder=watched.guard)
+    house.reads_tag(week + 9)
+    watched.is_known_until(week + 60)
+    assert len(watched.alarms()) == 1
+
+
+def test_what_is_not_known_is_no_alarm_before_its_records_come(watched: Watched) -> None:
+    house = watched.house
+    house.happens(GATE, "gate-in", 2, holder=watched.guard)
+    house.delivers(GATE, 60)
+    house.delivers(EAST, -5)
+    house.later(60)
+    assert watched.alarms() == []
+    house.happens(EAST, "east-front", 3, holder=watched.guard)
+    house.reads_tag(3.2)
+    watched.is_known_until(65)
+    assert watched.alarms() == [("tour_too_quick", "east-roof", False)]
+
+
+def test_a_rule_about_tours_is_tried_on_the_rounds_of_the_past(watched: Watched) -> None:
+    watched.is_known_until(60)
+    missed = watched.tried(AlarmKind.TOUR_MISSED)
+    assert [(each.device, each.count) for each in missed.alarms] == [(f"{watched.plan}/{DAY}/22:00", 3)]
+    assert missed.records == 1
+    assert watched.tried(AlarmKind.TOUR_OUT_OF_ORDER).alarms == []
+
+
+def test_a_database_of_before_gets_the_rules_of_new_kinds_and_keeps_its_own(watched: Watched) -> None:
+    engine = watched.house.estate.engine
+    with writing(engine) as connection:
+        connection.execute(delete(alarm_rule).where(alarm_rule.c.kind.in_(sorted(OF_TOURS))))
+        for rule in book.rules_in_force(connection):
+            if rule.kind is AlarmKind.HELD:
+                book.end_rule(connection, rule.id, 1)
+    watched.watch.begin()
+    with watched.house.estate.reading() as connection:
+        kinds = {rule.kind for rule in book.rules_in_force(connection) if rule.site == EVERYWHERE}
+    assert kinds == set(AlarmKind) - {AlarmKind.HELD}, "what somebody ended stays ended"

@@ -13,7 +13,7 @@ from bench.community.comings import comings
 from bench.community.happening import Carried, Chain, Happening, began_epoch, credential_of
 from bench.community.people import Habit, Household, Member
 from bench.community.places import GATES, Estate, Room
-from bench.community.times import MINUTE_US
+from bench.community.times import MINUTE_US, ZONE
 from bench.community.tours import plan_tours, rounds
 from bench.community.troubles import lost_card_used, troubles
 from bench.community.visits import Shown, Visit, of_a_pass, visits, without_a_pass
@@ -65,7 +65,7 @@ class Past:
         self._opener = Opener(world.vault, RetentionRules())
         self._desk = passes.Desk(world.vault, world.signing)
         self._clock_us = self._days.begins(0)
-        self._watch = Watch(world.writer, world.reader, lambda: self._clock_us)
+        self._watch = Watch(world.writer, world.reader, lambda: self._clock_us, ZONE)
         self._retention = Retention(world.writer, world.vault, world.signing, RetentionRules())
         self._drawn = Random(f"past:{world.seed}")
         self._carried = [self._carries(member) for member in world.population.members()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -57,7 +57,9 @@ class AlarmOut(BaseModel):
     site: str
     gateway: str
     door: str | None
-    device: str | None = Field(description="a reader, or what of the records is wrong")
+    device: str | None = Field(
+        description="a reader, what of the records is wrong, or plan/day/start of a round"
+    )
     began_at: str = Field(description="by the gateway's clock, UTC")
     last_at: str
     noticed_at: str = Field(description="by the centre's clock, UTC")
@@ -136,7 +138,7 @@ class TriedOut(BaseModel):
 
 class BackTestOut(BaseModel):
     alarms: int = Field(description="that this rule would have raised")
-    records: int = Field(description="that it looked at")
+    records: int = Field(description="that it looked at; of guard tours, rounds")
     first: list[TriedOut] = Field(description="the first 100 of them")
 
     @classmethod
@@ -221,7 +223,9 @@ def router(questions: Questions, changes: Changes, now_us: Callable[[], int]) ->
     return api
 
 
-def rules_router(questions: Questions, changes: Changes, now_us: Callable[[], int]) -> APIRouter:
+def rules_router(
+    questions: Questions, changes: Changes, now_us: Callable[[], int], zone: tzinfo
+) -> APIRouter:
     api = APIRouter(tags=["alarms"])
 
     @api.get("/alarm-rules", responses=RESPONSES, summary="The rules in force")
@@ -281,7 +285,7 @@ def rules_router(questions: Questions, changes: Changes, now_us: Callable[[], in
             _refuse_foreign(db, asked.site, who)
             limits = book.checked_limits(asked.kind, asked.limits)
             rule = Rule(0, asked.kind, asked.site, asked.urgency or Urgency.NOTED, limits)
-            return try_on_the_past(db, rule, sites_of(db, who.communities), from_us, until_us)
+            return try_on_the_past(db, rule, sites_of(db, who.communities), from_us, until_us, zone=zone)
 
         return BackTestOut.of(await questions.ask(ask))
 

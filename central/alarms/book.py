@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 
-from central.alarms.kinds import DEFAULT_LIMITS, DEFAULT_URGENCY, AlarmKind, Urgency
+from central.alarms.kinds import DEFAULT_LIMITS, DEFAULT_URGENCY, OF_TOURS, AlarmKind, Urgency
 from central.alarms.rules import EVERYWHERE, Lasting, Noticed, Rule, Rules
 from central.errors import BadQuestion, Clash, NotThere
 from central.store.alarm_tables import alarm, alarm_cursor, alarm_record, alarm_rule
@@ -51,10 +51,11 @@ class Alarm:
 
 
 def begin_usual_rules(connection: Connection, now_us: int) -> None:
-    """Where no rule was ever made: every kind, everywhere, with its usual limits."""
-    if connection.execute(select(alarm_rule.c.id).limit(1)).first() is not None:
-        return
+    """Every kind of which no rule was ever made: everywhere, with its usual limits."""
+    known = set(connection.execute(select(alarm_rule.c.kind).distinct()).scalars())
     for kind in AlarmKind:
+        if kind in known:
+            continue
         begin_rule(connection, kind, EVERYWHERE, urgency=None, limits={}, made_by=THE_CENTRE, now_us=now_us)
 
 
@@ -187,6 +188,20 @@ def lasting(connection: Connection, rules: Rules) -> list[Lasting]:
             )
         )
     return found
+
+
+def noted_rounds(connection: Connection, since_us: int) -> set[tuple[AlarmKind, str]]:
+    """Of which rounds of guard tours, by their keys, there was an alarm of which kind."""
+    columns = alarm.c
+    here = columns.kind.in_(sorted(OF_TOURS)) & (columns.began_at >= since_us)
+    rows = connection.execute(select(columns.kind, columns.device).where(here))
+    return {(AlarmKind(kind), device) for kind, device in rows}
+
+
+def gateway_numbers(connection: Connection) -> dict[tuple[str, str], int]:
+    """By site and name."""
+    rows = connection.execute(select(gateway.c.id, gateway.c.site, gateway.c.name))
+    return {(row.site, row.name): row.id for row in rows}
 
 
 def note(connection: Connection, changed: Iterable[Lasting], now_us: int) -> list[tuple[int, Lasting]]:

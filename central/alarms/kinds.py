@@ -40,6 +40,11 @@ class AlarmKind(StrEnum):
     GATEWAY_SILENT = "gateway_silent"
     GAP = "gap"
     INTEGRITY = "integrity"
+    # of what a guard tour's plan asks for and nobody did, or not so
+    TOUR_LATE = "tour_late"
+    TOUR_MISSED = "tour_missed"
+    TOUR_OUT_OF_ORDER = "tour_out_of_order"
+    TOUR_TOO_QUICK = "tour_too_quick"
 
 
 class About(StrEnum):
@@ -110,6 +115,16 @@ SIGNS: Final[Mapping[AlarmKind, Sign]] = {
 BY_STATE: Final = frozenset({AlarmKind.GATEWAY_SILENT, AlarmKind.GAP, AlarmKind.INTEGRITY})
 """The alarms that a gateway's present state tells of: there is no past of it to try them on."""
 
+OF_TOURS: Final = frozenset(
+    {
+        AlarmKind.TOUR_LATE,
+        AlarmKind.TOUR_MISSED,
+        AlarmKind.TOUR_OUT_OF_ORDER,
+        AlarmKind.TOUR_TOO_QUICK,
+    }
+)
+"""The alarms that rounds tell of, by what readers recorded and what they did not."""
+
 DEFAULT_LIMITS: Final[Mapping[AlarmKind, Mapping[str, int]]] = {
     AlarmKind.READER_LOST: {"after_s": 30},
     AlarmKind.GATEWAY_SILENT: {"after_s": 120},
@@ -122,6 +137,10 @@ DEFAULT_URGENCY: Final[Mapping[AlarmKind, Urgency]] = {
     AlarmKind.GATEWAY_SILENT: Urgency.TODAY,
     AlarmKind.GAP: Urgency.TODAY,
     AlarmKind.INTEGRITY: Urgency.NOW,
+    AlarmKind.TOUR_LATE: Urgency.TODAY,
+    AlarmKind.TOUR_MISSED: Urgency.TODAY,
+    AlarmKind.TOUR_OUT_OF_ORDER: Urgency.NOTED,
+    AlarmKind.TOUR_TOO_QUICK: Urgency.NOTED,
 }
 
 WATCHED: Final = frozenset(kind for sign in SIGNS.values() for kind in (*sign.begins, *sign.over))

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
+from central.alarms.book import gateway_numbers
 from central.alarms.kinds import AlarmKind
 from central.alarms.rules import Lasting, Rules, Subject
 from central.fleet.completeness import completeness
-from central.store.tables import gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,7 @@ class Found:
 
 def found_now(connection: Connection, now_us: int) -> list[Found]:
     """Whatever the rules say: they decide about it later."""
-    ids = {
-        (row.site, row.name): row.id
-        for row in connection.execute(select(gateway.c.id, gateway.c.site, gateway.c.name))
-    }
+    ids = gateway_numbers(connection)
     found = []
     for each in completeness(connection):
         number = ids.get((each.site, each.name))

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import tzinfo
 from typing import Final
 
 from sqlalchemy import Engine
 
 from central.alarms import book, webhooks
-from central.alarms.kinds import BY_STATE, WATCHED
+from central.alarms.kinds import BY_STATE, OF_TOURS, SIGNS, WATCHED
+from central.alarms.rounds import BACK_US, Grounds, compared_rounds
 from central.alarms.rules import Lasting, Rules, Walk
 from central.alarms.states import compared, found_now
 from central.store.engine import reading, writing
 from central.store.tables import record
+from central.tours.walked import lately
+from central.tours.words import SETTLED
 
 EVERY_S: Final = 0.5
 STATES_EVERY_US: Final = 10_000_000
+ROUNDS_EVERY_US: Final = 60_000_000
 MOST_RECORDS: Final = 2_000
 """Looked at in one go: a backlog of months must not become one transaction."""
 
@@ -26,13 +31,18 @@ NOTED_EVERY: Final = 20_000
 class Watch:
     """One look at a time; keeps nothing that the database does not."""
 
-    def __init__(self, writer: Engine, reader: Engine, now_us: Callable[[], int]) -> None:
+    def __init__(self, writer: Engine, reader: Engine, now_us: Callable[[], int], zone: tzinfo) -> None:
+        """`zone`: of the communities' clocks, by which rounds begin."""
         self._writer = writer
         self._reader = reader
         self._now_us = now_us
+        self._zone = zone
         self._at: int | None = None
         self._noted = 0
         self._states_at_us = 0
+        self._rounds_at_us = 0
+        self._settled: dict[str, int] = {}  # rounds by their keys, and when they opened
+        self._settled_now: dict[str, int] = {}
 
     def begin(self) -> None:
         """Raises StoreUnavailable, RowRefused."""
@@ -51,15 +61,19 @@ class Watch:
             more = len(rows) == MOST_RECORDS
             last = rows[-1] if more else None
             through = book.number_of(connection, last.gateway_id, last.epoch, last.seq) if last else newest
-            lasting = book.lasting(connection, rules) if rows or self._states_due else []
-        walk = Walk(rules, (each for each in lasting if each.rule.kind not in BY_STATE))
+            looks = rows or self._states_due or self._rounds_due
+            lasting = book.lasting(connection, rules) if looks else []
+        walk = Walk(rules, (each for each in lasting if each.rule.kind in SIGNS))
         for row in rows:
             walk.take(row)
         changed = walk.changed()
         if self._states_due:
             changed += self._of_states(rules, lasting)
+        if self._rounds_due:
+            changed += self._of_rounds(rules, lasting)
         if changed or through - self._noted >= NOTED_EVERY:
             self._note(changed, through)
+        self._settled |= self._settled_now
         self._at = through
         return more
 
@@ -73,6 +87,24 @@ class Watch:
             found = found_now(connection, now_us)
         of_states = [each for each in lasting if each.rule.kind in BY_STATE]
         return compared(rules, found, of_states, now_us)
+
+    @property
+    def _rounds_due(self) -> bool:
+        return self._now_us() - self._rounds_at_us >= ROUNDS_EVERY_US
+
+    def _of_rounds(self, rules: Rules, lasting: list[Lasting]) -> list[Lasting]:
+        now_us = self._rounds_at_us = self._now_us()
+        begins_us = now_us - BACK_US
+        self._settled = {key: opened for key, opened in self._settled.items() if opened >= begins_us}
+        with reading(self._reader) as connection:
+            found = lately(connection, now_us, back_us=BACK_US, zone=self._zone, but=self._settled)
+            noted = book.noted_rounds(connection, begins_us)
+            grounds = Grounds(found.points, book.gateway_numbers(connection), noted)
+        of_rounds = [each for each in lasting if each.rule.kind in OF_TOURS]
+        self._settled_now = {
+            each.round.key: each.round.opens_us for each in found.rounds if each.state in SETTLED
+        }
+        return compared_rounds(rules, found.rounds, of_rounds, grounds, now_us)
 
     def _note(self, changed: list[Lasting], through: int) -> None:
         now_us = self._now_us()

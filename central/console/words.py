@@ -256,6 +256,10 @@ ALARMS: dict[str, str] = {
     AlarmKind.GATEWAY_SILENT: N_("gateway is silent"),
     AlarmKind.GAP: N_("records do not arrive"),
     AlarmKind.INTEGRITY: N_("records do not fit together"),
+    AlarmKind.TOUR_LATE: N_("a guard's round is late"),
+    AlarmKind.TOUR_MISSED: N_("points of a guard's round were missed"),
+    AlarmKind.TOUR_OUT_OF_ORDER: N_("a guard's round was walked out of order"),
+    AlarmKind.TOUR_TOO_QUICK: N_("a guard's round was walked too quickly"),
 }
 
 URGENCIES: dict[str, str] = {

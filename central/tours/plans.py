@@ -73,6 +73,14 @@ def plans_of(
     return [(row.community_id, _plan(row, routes[row.route_id])) for row in rows]
 
 
+def community_of(connection: Connection, plan: int) -> int:
+    """Raises NotThere."""
+    found = connection.execute(select(tour_plan.c.community_id).where(tour_plan.c.id == plan)).scalar()
+    if found is None:
+        raise NotThere("no such plan")
+    return int(found)
+
+
 def guards_of(connection: Connection, here: int, plan: int) -> list[Guard]:
     """Those of today. Raises NotThere."""
     known = (tour_plan.c.id == plan) & (tour_plan.c.community_id == here)

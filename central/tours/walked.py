@@ -25,7 +25,7 @@ _DAY_US: Final = 86_400_000_000
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """`points`: of the community, by their ids."""
+    """`points`: those that the rounds pass, and others, by their ids."""
 
     rounds: Sequence[Judged]
     points: Mapping[int, Point]
@@ -105,7 +105,7 @@ def month_of(found: Walked) -> Month:
 
 def lately(
     connection: Connection, now_us: int, *, back_us: int, zone: tzinfo, but: Iterable[str] = ()
-) -> list[Judged]:
+) -> Walked:
     """Rounds of every community that opened within `back_us`; but for those of these keys."""
     known_keys = frozenset(but)
     first, last = local(now_us - back_us, zone).date(), local(now_us, zone).date()
@@ -113,8 +113,10 @@ def lately(
     for here, plan in kept.plans_of(connection, since_us=now_us - back_us - _DAY_US):
         by_community.setdefault(here, []).append(plan)
     found: list[Judged] = []
+    every: dict[int, Point] = {}
     for here, plans in by_community.items():
         points = {each.id: each for each in kept.points_of(connection, here, ended=True)}
+        every |= points
         holidays = kept.holidays_of(connection, here)
         known: Mapping[int, int] | None = None
         for plan in plans:
@@ -126,4 +128,4 @@ def lately(
             if rounds:
                 known = known_until(connection, points.values()) if known is None else known
                 found += judged_of(connection, rounds, points, known, now_us)
-    return found
+    return Walked(found, every)

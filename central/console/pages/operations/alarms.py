@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 from central.accounts.book import sites_of
 from central.accounts.who import Role, Who
 from central.alarms import book, webhooks
+from central.alarms.kinds import OF_TOURS
 from central.console.centre import Centre
 from central.console.forms import RowId, Text, led_to
 from central.console.guard import page_for
+from central.console.pages.tours.rounds import READERS
 from central.console.views import Language
 from central.errors import Clash
 from central.fleet.completeness import Completeness, completeness
@@ -42,6 +44,7 @@ def router(centre: Centre) -> APIRouter:
         values: dict[str, Any] = {"alarms": found[:PAGE], "unseen": unseen}
         values["further"] = found[PAGE - 1].id if len(found) > PAGE else None
         values["places"] = {(each.site, each.name): each for each in gateways}
+        values["of_tours"] = OF_TOURS if who.role in READERS else ()
         values["sees_to"] = who.role is Role.OPERATOR
         return centre.show(who, lang, "operations/alarms.html", "alarms", **values)
 

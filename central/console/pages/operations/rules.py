@@ -116,4 +116,4 @@ def _tried(centre: Centre, db: Connection, who: Who, rule: Rule) -> Tried:
     if rule.kind in BY_STATE:
         raise BadQuestion("kind", NOT_TRIED)
     now_us = centre.now_us()
-    return try_on_the_past(db, rule, sites, now_us - BACK_DAYS * _DAY_US, now_us + 1)
+    return try_on_the_past(db, rule, sites, now_us - BACK_DAYS * _DAY_US, now_us + 1, zone=centre.zone)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Form, Request
@@ -15,17 +16,18 @@ from central.accounts.book import sites_of
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.chosen import CommunityAsked, chosen
-from central.console.forms import RowId, Text, led_to, status_of
+from central.console.forms import RowId, Text, day_of, led_to, status_of
 from central.console.guard import page_for
-from central.console.pages.tours.words import DAYS, FIELDS, HOLIDAYS
+from central.console.pages.tours.words import DAYS, FIELDS, HOLIDAYS, TAGS
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash
 from central.fleet.completeness import completeness
+from central.register.credentials import CredentialKind
 from central.register.desk import Desk
 from central.register.people_found import MaskedPerson, found_by_any, masked_by_id
 from central.tours import book
 from central.tours import plans as kept
-from central.tours.book import WantedPlan, WantedRoute, WantedStop
+from central.tours.book import Tag, WantedPlan, WantedRoute, WantedStop
 from central.tours.words import OnHolidays
 
 PLANNERS = (Role.WORKER, Role.OPERATOR)
@@ -55,6 +57,7 @@ def router(centre: Centre) -> APIRouter:
         return await _shown(centre, who, community, lang)
 
     _makes(pages, centre)
+    _holidays(pages, centre)
     _guards(pages, centre)
 
     @pages.post("/tours/plans/{kind}/{number}/end", summary="One of them ends")
@@ -68,14 +71,22 @@ def router(centre: Centre) -> APIRouter:
 
 def _makes(pages: APIRouter, centre: Centre) -> None:
     @pages.post("/tours/plans/points", summary="A point at a door")
-    async def point(
-        who: Planner, community: Here, name: Text = "", door: Text = "", lang: Language = None
+    async def point(  # noqa: PLR0917  FastAPI passes them by name
+        who: Planner,
+        community: Here,
+        name: Text = "",
+        door: Text = "",
+        tag_kind: Annotated[CredentialKind, Form()] = CredentialKind.CARD_UID,
+        tag: Text = "",
+        lang: Language = None,
     ) -> Response:
+        """By POST: of a tag's number nothing is kept but its token."""
         site, gateway, door_name = (*door.split("/"), "", "", "")[:3]
+        hangs = Tag(tag_kind, tag.strip()) if tag.strip() else None
 
         def made(desk: Desk) -> int:
             where = {"site": site, "gateway": gateway, "door": door_name}
-            return book.make_point(desk, name, **where, reader=None, tag=None)
+            return book.make_point(desk, name, **where, reader=None, tag=hangs)
 
         return await _acted(centre, who, community, lang, made)
 
@@ -109,6 +120,24 @@ def _makes(pages: APIRouter, centre: Centre) -> None:
         times = tuple(starts.replace(",", " ").replace("，", " ").replace("、", " ").split())
         wanted = WantedPlan(name, route, frozenset(days or ()), times, window * _MINUTE_S, holidays)
         return await _acted(centre, who, community, lang, lambda desk: book.make_plan(desk, wanted))
+
+
+def _holidays(pages: APIRouter, centre: Centre) -> None:
+    @pages.post("/tours/plans/holidays", summary="A holiday")
+    async def holiday(
+        who: Planner, community: Here, day: Text = "", name: Text = "", lang: Language = None
+    ) -> Response:
+        def change(desk: Desk) -> None:
+            found = day_of(day, "day")
+            if found is None:
+                raise BadQuestion("day", "choose one")
+            book.set_holiday(desk, found, name)
+
+        return await _acted(centre, who, community, lang, change)
+
+    @pages.post("/tours/plans/holidays/{day}/end", summary="A day like any other")
+    async def no_holiday(who: Planner, day: date, community: Here, lang: Language = None) -> Response:
+        return await _acted(centre, who, community, lang, lambda desk: book.remove_holiday(desk, day))
 
 
 def _guards(pages: APIRouter, centre: Centre) -> None:
@@ -156,7 +185,7 @@ async def _shown(
 ) -> HTMLResponse:
     here, all_mine = await chosen(centre, who, community)
     values = await centre.office.ask(who, here.id, lambda db: _what_is(centre, db, here.id, who))
-    values |= {"here_id": here.id, "all_mine": all_mine, "days": DAYS, "holidays": HOLIDAYS}
+    values |= {"here_id": here.id, "all_mine": all_mine, "days": DAYS, "holidays": HOLIDAYS, "tags": TAGS}
     field = error.field if isinstance(error, BadQuestion) else ""
     values |= {"wrong": error is not None, "why": FIELDS.get(field), "is_worker": who.role is Role.WORKER}
     return centre.show(who, lang, "tours/plans.html", "tour-plans", status=status_of(error), **values)
@@ -185,4 +214,5 @@ def _what_is(centre: Centre, db: Connection, here: int, who: Who) -> dict[str, A
         "plans": plans,
         "guards": guards,
         "doors": doors,
+        "days_off": kept.holidays_of(db, here),
     }

@@ -19,6 +19,7 @@ from central.console.guard import page_for
 from central.console.pages.tours.words import ROUNDS, STOPS, TONES
 from central.console.views import Language
 from central.errors import NotThere
+from central.tours.plans import community_of
 from central.tours.rounds import Judged
 from central.tours.walked import Walked, walked
 from central.tours.words import StopState
@@ -65,6 +66,8 @@ def router(centre: Centre) -> APIRouter:
         community: CommunityAsked = None,
         lang: Language = None,
     ) -> HTMLResponse:
+        if community is None:
+            community = await centre.questions.ask(lambda db: community_of(db, plan))
         here, _ = await chosen(centre, who, community)
         at = day_of(day, "day") or today(centre)
         found = await centre.office.ask(who, here.id, lambda db: _of_day(centre, db, here.id, at, plan))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from central.console.words import N_
+from central.register.credentials import CredentialKind
 from central.tours.words import OnHolidays, RoundState, StopState
 
 ROUNDS: Final[dict[RoundState, tuple[str, str]]] = {
@@ -38,7 +39,16 @@ HOLIDAYS: Final[dict[OnHolidays, str]] = {
     OnHolidays.NOT: N_("not on holidays"),
     OnHolidays.ONLY: N_("on holidays alone"),
 }
+TAGS: Final[dict[str, str]] = {
+    CredentialKind.CARD_UID: N_("card or sticker"),
+    CredentialKind.EM_TAG: N_("key fob (125 kHz)"),
+    CredentialKind.CARD_NUMBER: N_("card with a printed number"),
+    CredentialKind.QR_CODE: N_("QR code"),
+}
+"""What may hang at a point."""
+
 FIELDS: Final[dict[str, str]] = {
+    "day": N_("choose a day"),
     "name": N_("a name has 1 to 64 characters"),
     "stops": N_("a route passes one point at least; without an order, each once"),
     "days": N_("choose one day at least"),
