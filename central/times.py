@@ -34,6 +34,10 @@ Moment = Annotated[datetime, BeforeValidator(_written)]
 CalendarDay = Annotated[date, BeforeValidator(_written_day)]
 
 
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2200, 12, 31)
+"""What lies outside is a slip of the hand: nobody lived then, and nothing is agreed for then."""
+
+
 def utc_text(at_us: int) -> str:
     """RFC 3339 in UTC with microseconds."""
     return f"{_datetime(at_us, UTC):%Y-%m-%dT%H:%M:%S.%f}Z"

@@ -11,12 +11,11 @@ from fastapi.responses import RedirectResponse, Response
 
 from central.console.centre import Centre
 from central.errors import BadQuestion, CentralError
-from central.times import local
+from central.times import FIRST_DAY, LAST_DAY, local
 
 RowId = Annotated[int, InPath(ge=1, le=2**53)]
 Text = Annotated[str, Form(max_length=512)]
 _SEE_OTHER: Final = 303
-_FIRST, _LAST = date(1900, 1, 1), date(2200, 12, 31)
 _UNFIT, _NOT_SO = 422, 409
 
 
@@ -28,7 +27,7 @@ def day_of(text: str, field: str) -> date | None:
         found = date.fromisoformat(text.strip())
     except ValueError:
         raise BadQuestion(field, "a day is written like 2026-03-31") from None
-    if not _FIRST <= found <= _LAST:
+    if not FIRST_DAY <= found <= LAST_DAY:
         raise BadQuestion(field, "a day lies between 1900 and 2200")
     return found
 

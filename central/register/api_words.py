@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any, Final
 
 from fastapi import Path as InPath
@@ -12,7 +11,7 @@ from central.accounts.guard import requires
 from central.accounts.who import Role, Who
 from central.given import In
 from central.problems import RESPONSES, documented
-from central.times import CalendarDay, utc_text
+from central.times import FIRST_DAY, LAST_DAY, CalendarDay, utc_text
 
 MAX_ID: Final = 2**53
 _PRINTED: Final = r"^[^\x00-\x1f\x7f]*$"
@@ -24,9 +23,7 @@ Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Words = Annotated[str, Field(min_length=1, max_length=200, pattern=_PRINTED)]
 Short = Annotated[str, Field(min_length=1, max_length=64, pattern=_PRINTED)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", examples=["riverside"])]
-Day = Annotated[
-    CalendarDay, Field(ge=date(1900, 1, 1), le=date(2200, 12, 31), description="by the community's own clock")
-]
+Day = Annotated[CalendarDay, Field(ge=FIRST_DAY, le=LAST_DAY, description="by the community's own clock")]
 
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     **RESPONSES,

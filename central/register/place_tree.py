@@ -11,7 +11,7 @@ from sqlalchemy import CTE, Connection, Select, and_, func, literal_column, or_,
 from central.errors import NotThere
 from central.register.desk import row_of
 from central.register.place_names import tidy
-from central.store.register_tables import home_use, place, place_former
+from central.store.register_tables import door_place, home_use, place, place_former
 
 MAX_CHILDREN: Final = 2_000
 _CANDIDATES: Final = 2_000
@@ -166,6 +166,17 @@ def _begins(word: str) -> Any:
         place.c.initials.startswith(word, autoescape=True),
         func.lower(place.c.code).startswith(word, autoescape=True),
     )
+
+
+def doors_lead(
+    connection: Connection, communities: Collection[int], *, former: bool = False
+) -> dict[tuple[str, str, str], int]:
+    """By site, gateway and door: the place that it leads to; `former`: or that it led to last."""
+    columns = door_place.c
+    query = select(columns.site, columns.gateway, columns.door, columns.place_id)
+    query = query.where(columns.community_id.in_(communities)).order_by(columns.id)
+    rows = connection.execute(query if former else query.where(columns.until_at.is_(None)))
+    return {(row.site, row.gateway, row.door): row.place_id for row in rows}
 
 
 def _matching(connection: Connection, community: int, words: list[str], candidates: list[int]) -> set[int]:

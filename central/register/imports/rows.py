@@ -19,9 +19,9 @@ from central.register.imports.reading import RawRow
 from central.register.person_identity import masked_name, masked_number, number_fault
 from central.register.place_names import tidy
 from central.register.words import Category, DocumentType, HomeUse, PlaceKind, Relation
+from central.times import FIRST_DAY, LAST_DAY
 
 _DAY: Final = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?: 00:00(?::00)?)?|(\d{4})(\d\d)(\d\d)")
-_FIRST, _LAST = date(1900, 1, 1), date(2200, 12, 31)
 _LONGEST_NAME: Final = 120
 _LONGEST_PLACE: Final = 64
 _EIGHTEEN: Final = {DocumentType.RESIDENT_ID, DocumentType.RESIDENCE_PERMIT}
@@ -164,7 +164,7 @@ def day_of(text: str) -> date | None:
         made = date(year, month, day)
     except ValueError:
         return None
-    return made if _FIRST <= made <= _LAST else None
+    return made if FIRST_DAY <= made <= LAST_DAY else None
 
 
 def shown(field: Field, text: str) -> str:

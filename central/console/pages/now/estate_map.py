@@ -12,9 +12,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from central.fleet.completeness import Completeness
-from central.register.place_tree import paths
+from central.register.place_tree import doors_lead, paths
 from central.register.words import PlaceKind
-from central.store.register_tables import door_place, place
+from central.store.register_tables import place
 from central.store.tables import gateway, record
 from messages.model import Kind
 
@@ -75,7 +75,7 @@ def estate_map(
 ) -> list[MapEstate]:
     """Those of the communities, in the tree's order; at the end the doors that lie nowhere yet."""
     known = {(each.site, each.name): each for each in gateways}
-    doors = _placed(connection, communities)
+    doors = doors_lead(connection, communities)
     estates = _estates(connection, communities)
     ways = paths(connection, set(doors.values()))
     states = _states(connection, gateways)
@@ -134,15 +134,6 @@ def _estates(
             buildings[row.id] = MapBuilding(row.id, row.name)
             estate.buildings.append(buildings[row.id])
     return found
-
-
-def _placed(connection: Connection, communities: Collection[int]) -> dict[tuple[str, str, str], int]:
-    columns = door_place.c
-    here = (columns.community_id.in_(communities), columns.until_at.is_(None))
-    rows = connection.execute(
-        select(columns.site, columns.gateway, columns.door, columns.place_id).where(*here)
-    )
-    return {(row.site, row.gateway, row.door): row.place_id for row in rows}
 
 
 def _states(
