@@ -109,7 +109,7 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         open_things.callback(ingest.stop)
         zone = ZoneInfo(settings.console.timezone)
         watch = Watch(writer, reader, _now_us, zone)
-        tally = Tally(writer, reader)
+        tally = Tally(writer, reader, _now_us, zone)
         for looking in (
             Looking("alarms", watch.look, ALARMS_EVERY_S, watch.begin),
             Looking("tally", tally.look, TALLY_EVERY_S),

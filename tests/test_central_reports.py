@@ -1,7 +1,8 @@
 """What reports are made of, over a real database: entries counted once, and when each door could record."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,8 @@ from sqlalchemy import Engine, event, select
 
 from central.fleet.coverage import DoorCoverage, Gap, Span, coverage, laid_out
 from central.ingest.intake import examine, take_in
-from central.reports.entries import Entries, entries_of
+from central.reports import tally
+from central.reports.entries import Entries, Month, entries_of, is_closed
 from central.reports.tally import Tally
 from central.store.engine import open_reader, reading, writing
 from central.store.tables import gateway
@@ -24,7 +26,9 @@ from messages.wire import About, State, encode
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
 OCTOBER_US, NOVEMBER_US = (micros(datetime(2026, month, 1, tzinfo=SHANGHAI)) for month in (10, 11))
+OCTOBER = Month.of(date(2026, 10, 1), SHANGHAI)
 NO_CREDENTIAL = {"credential": None, "holder": None, "reason": None, "door": None, "reader": None}
 
 
@@ -34,10 +38,11 @@ class House:
     def __init__(self, estate: Estate, reader: Engine) -> None:
         self.estate, self.reader = estate, reader
         self.chains = {name: Chain(name) for name in (GATE, EAST, WEST)}
+        self.now_us = NOVEMBER_US + 4 * DAY_US
         self.tally = self.a_tally()
 
     def a_tally(self) -> Tally:
-        return Tally(self.estate.engine, self.reader)
+        return Tally(self.estate.engine, self.reader, lambda: self.now_us, SHANGHAI)
 
     def happens(self, name: str, hours: float, count: int = 1, /, **changes: object) -> None:
         """So many hours after October began in Shanghai."""
@@ -56,9 +61,15 @@ class House:
         while self.tally.look():
             continue
 
-    def told(self) -> Entries:
+    def told_now(self) -> Entries | None:
         with reading(self.reader) as connection:
-            found = entries_of(connection, self.estate.community, OCTOBER_US, NOVEMBER_US, SHANGHAI)
+            return entries_of(connection, self.estate.community, OCTOBER)
+
+    def told(self) -> Entries:
+        """Of October, when it is closed."""
+        self.now_us = NOVEMBER_US + 5 * DAY_US
+        self.counts()
+        found = self.told_now()
         assert found is not None
         return found
 
@@ -109,6 +120,43 @@ def test_what_comes_late_and_whoever_else_counts_is_counted_once(house: House) -
     house.happens(EAST, 8, 10, door="east-front")
     house.delivers(EAST, 11)  # ten of them again
     house.counts()
+    assert house.told().entries == 30
+
+
+def test_a_month_is_told_five_days_after_its_end_and_then_the_same_for_ever(house: House) -> None:
+    house.happens(EAST, 8, 12, door="east-front")
+    house.delivers(EAST, 1)
+    house.counts()
+    with reading(house.reader) as connection:
+        assert not is_closed(connection, house.estate.community, OCTOBER)
+    assert house.told_now() is None
+    told = house.told()
+    house.happens(EAST, 8, 1, door="east-front")  # somebody whom the next reading would give away
+    house.happens(WEST, 9, 8, door="west-front")
+    house.delivers(EAST, 13)
+    house.delivers(WEST, 1)
+    house.counts()
+    assert house.told_now() == told, "two readings subtracted are nothing at all"
+    house.happens(WEST, 9, 1, door="west-front")
+    house.delivers(WEST, 9)
+    house.counts()
+    assert house.told_now() == replace(told, late=10)
+    house.happens(GATE, 9, 9, door="gate-in")
+    house.delivers(GATE, 1)
+    house.counts()
+    assert house.told_now() == replace(told, late=10), "what is late is told in whole tens"
+
+
+def test_a_month_is_not_closed_before_all_that_has_arrived_is_counted(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tally, "MOST_RECORDS", 10)
+    house.happens(EAST, 8, 30, door="east-front")
+    house.delivers(EAST, 1)
+    house.now_us = NOVEMBER_US + 40 * DAY_US
+    house.tally = house.a_tally()
+    while house.told_now() is None:
+        house.tally.look()
     assert house.told().entries == 30
 
 

@@ -14,7 +14,7 @@ from central.alarms.response import Response, response
 from central.fleet.coverage import DoorCoverage, coverage
 from central.register.place_tree import path_text, paths
 from central.register.report import stock_and_flow
-from central.reports.entries import Entries, entries_of
+from central.reports.entries import Entries, Month, entries_of, is_closed
 from central.small_counts import Count, rounded
 from central.store.tables import gateway
 from central.tours.walked import Month as Tours
@@ -45,9 +45,9 @@ class Stock:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`is_over`: entries are told of months that are over alone."""
+    """`is_told`: entries are told of months that are closed alone, some days after their end."""
 
-    is_over: bool
+    is_told: bool
     entries: Entries | None
     stock: Sequence[Stock]
     doors: Sequence[DoorCoverage]
@@ -57,14 +57,13 @@ class Report:
 
 def report_of(connection: Connection, community: int, span: Span, *, zone: tzinfo, now_us: int) -> Report:
     sites = sites_of(connection, [community])
-    is_over = span.until_us <= now_us
-    counted = entries_of(connection, community, span.from_us, span.until_us, zone) if is_over else None
+    month = Month.of(span.first, zone)
     here = select(gateway).where(gateway.c.site.in_(sites)).order_by(gateway.c.site, gateway.c.name)
     rows = connection.execute(here).all()
     rounds = walked(connection, community, span.first, span.end - _ONE_DAY, zone=zone, now_us=now_us)
     return Report(
-        is_over=is_over,
-        entries=counted,
+        is_told=is_closed(connection, community, month),
+        entries=entries_of(connection, community, month),
         stock=_stock(connection, community, span),
         doors=coverage(connection, rows, span.from_us, span.until_us, now_us),
         alarms=response(connection, sites, span.from_us, span.until_us, now_us),

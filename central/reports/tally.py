@@ -1,4 +1,4 @@
-"""The tally: counts who is let in, by door and hour, behind what arrives.
+"""The tally: counts who is let in, by door and hour, behind what arrives; and closes months that are over.
 
 A month of records is millions; a report adds up a few thousand counts instead. Numbers alone: a count says
 of nobody that they were there.
@@ -6,20 +6,28 @@ of nobody that they were there.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta, tzinfo
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, func, insert, literal_column, or_, select, text, update
 
-from central.store.count_tables import entry_count, entry_tally
+from central.reports.entries import Month, close_month
+from central.store.count_tables import entry_count, entry_tally, month_told
 from central.store.engine import reading, writing
+from central.store.register_tables import community
 from central.store.settled import Settled
 from central.store.tables import record
+from central.times import local
 from messages.model import Direction, Kind
 
 EVERY_S: Final = 20.0
 HOUR_US: Final = 3_600_000_000
 MOST_RECORDS: Final = 20_000
 """Counted in one go: a backlog of months must not become one transaction."""
+
+CLOSES_AFTER_US: Final = 5 * 24 * HOUR_US
+"""So long after its end a month is closed: gateways that were offline have come back, or have an alarm."""
 
 _ONE: Final = 1
 
@@ -34,10 +42,15 @@ _ADD: Final = text(f"""
 class Tally:
     """One look at a time. Keeps nothing that the database does not, but for how far all is settled."""
 
-    def __init__(self, writer: Engine, reader: Engine) -> None:
+    def __init__(self, writer: Engine, reader: Engine, now_us: Callable[[], int], zone: tzinfo) -> None:
+        """`zone`: of the communities' months."""
         self._writer = writer
         self._reader = reader
+        self._now_us = now_us
+        self._zone = zone
         self._settled = Settled()
+        self._there_at_first: int | None = None
+        self._closed_through = ""  # the last month of which nothing is to be closed any more
 
     def look(self) -> bool:
         """Whether there is more to count now. Raises StoreUnavailable, RowRefused: then nothing was counted.
@@ -46,13 +59,40 @@ class Tally:
         """
         with reading(self._reader) as connection:
             newest = connection.execute(select(func.max(record.c.id))).scalar() or 0
+            if self._there_at_first is None:
+                self._there_at_first = newest
             first = connection.execute(select(entry_tally.c.record_id)).scalar() or 0
             settled = self._settled.through(connection, newest)
             through = min(settled, first + MOST_RECORDS)
             counts = _counted(connection, first, through) if through > first else []
         if through > first:
             self._note(first, through, counts)
-        return through < settled
+        more = through < settled
+        if not more and max(first, through) >= self._there_at_first:
+            self._close_months()
+        return more
+
+    def _close_months(self) -> None:
+        """Those that are over for so long that what was late has come, once all of it is counted."""
+        now_us = self._now_us()
+        last = local(now_us - CLOSES_AFTER_US, self._zone).date().replace(day=1) - timedelta(days=1)
+        if f"{last:%Y-%m}" <= self._closed_through:
+            return
+        with reading(self._reader) as connection:
+            first_us = connection.execute(select(func.min(entry_count.c.hour_at))).scalar()
+            here = list(connection.execute(select(community.c.id)).scalars())
+            rows = connection.execute(select(month_told.c.community_id, month_told.c.month))
+            closed = {(row.community_id, row.month) for row in rows}
+        if first_us is None:
+            return
+        for first in _months(local(first_us, self._zone).date(), last):
+            month = Month.of(first, self._zone)
+            open_ones = [each for each in here if (each, month.name) not in closed]
+            if open_ones:
+                with writing(self._writer) as connection:
+                    for each in open_ones:
+                        close_month(connection, each, month, zone=self._zone, now_us=now_us)
+        self._closed_through = f"{last:%Y-%m}"
 
     def _note(self, first: int, through: int, counts: list[dict[str, Any]]) -> None:
         """Nothing, where another process has counted these meanwhile. Raises RowRefused, where it was quicker
@@ -64,6 +104,14 @@ class Tally:
                 noted = connection.execute(insert(entry_tally).values(id=_ONE, record_id=through)).rowcount
             if noted and counts:
                 connection.execute(_ADD, counts)
+
+
+def _months(first: date, last: date) -> Iterator[date]:
+    """The first days of those from that of `first` until that of `last`."""
+    day = first.replace(day=1)
+    while day <= last:
+        yield day
+        day = (day + timedelta(days=32)).replace(day=1)
 
 
 def _counted(connection: Connection, first: int, through: int) -> list[dict[str, Any]]:

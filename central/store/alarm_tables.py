@@ -61,6 +61,24 @@ alarm_record = Table(
 )
 """The records that an alarm rests on, the first of them."""
 
+integrity_declared = Table(
+    "integrity_declared",
+    metadata,
+    Column("id", Whole, primary_key=True),
+    Column("alarm_id", Whole, ForeignKey("alarm.id"), nullable=False),
+    Column("gateway_id", Whole, ForeignKey("gateway.id"), nullable=False),
+    Column("flaw", Text, nullable=False),  # the kind of finding
+    Column("findings", Whole, nullable=False),  # how many it covers, beside those of earlier rows
+    Column("declared_at", Whole, nullable=False),
+    Column("declared_by", Text, nullable=False),
+    Column("found", Text, nullable=False),
+    Column("done", Text, nullable=False),
+    UniqueConstraint("alarm_id", name="integrity_declared_once"),
+    sqlite_strict=True,
+)
+"""What somebody found and did about records that do not fit together. Rows are only ever added; what was
+found stays in `finding`."""
+
 alarm_cursor = Table(
     "alarm_cursor",
     metadata,

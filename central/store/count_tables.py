@@ -19,6 +19,20 @@ entry_count = Table(
 )
 """How often somebody was let in at a door within an hour. Whoever reads it keeps small ones back."""
 
+month_told = Table(
+    "month_told",
+    metadata,
+    Column("community_id", Whole, ForeignKey("community.id"), nullable=False),
+    Column("month", Text, nullable=False),  # such as 2026-10, by the community's clock
+    Column("told_at", Whole, nullable=False),  # from then on
+    Column("entries", Whole, nullable=False),
+    Column("cells", Text, nullable=False),  # JSON array of [building or null, 24 counts by hour of the day]
+    PrimaryKeyConstraint("community_id", "month"),
+    sqlite_with_rowid=False,
+    sqlite_strict=True,
+)
+"""A month's counts as they are told from then on: never changed, so that no two readings differ."""
+
 entry_tally = Table(
     "entry_tally",
     metadata,
