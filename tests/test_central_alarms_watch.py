@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -30,11 +31,13 @@ from sqlalchemy import select
 
 from central.accounts.book import make_community
 from central.accounts.who import Role
-from central.alarms import book, webhooks
+from central.alarms import book, integrity, webhooks
 from central.alarms.kinds import AlarmKind
+from central.alarms.rules import Rules
 from central.alarms.watch import Watch
 from central.alarms.webhooks import WebhookService, add_webhook
-from central.errors import BadQuestion
+from central.errors import BadQuestion, Clash
+from central.fleet.completeness import completeness
 from central.store.alarm_tables import webhook_message
 from central.store.engine import writing
 from messages.model import Kind, Reason
@@ -153,7 +156,67 @@ def test_what_makes_a_story_doubtful_is_told_once(house: House) -> None:
         house.now_us += 11 * SECOND_US
         house.looks()
     [flaw] = [alarm for alarm in house.alarms() if alarm.kind is AlarmKind.INTEGRITY]
-    assert (flaw.device, flaw.count, flaw.over_us) == ("poison", 1, None)
+    assert (flaw.device, flaw.count, flaw.over_us) == ("poison", 3, None)
+
+
+def test_a_doubtful_story_ends_when_somebody_declares_what_it_was_and_a_new_break_is_another_alarm(
+    house: House,
+) -> None:
+    def look() -> list[book.Alarm]:
+        house.now_us += 11 * SECOND_US
+        house.looks()
+        return [alarm for alarm in house.alarms() if alarm.kind is AlarmKind.INTEGRITY]
+
+    def declare(number: int, **changes: object) -> book.Alarm:
+        said: dict[str, object] = {"count": 1, "found": "换盘时日志损坏", "done": "已核对现场", **changes}
+        with writing(house.filled.writer) as connection:
+            return integrity.declare(
+                connection,
+                number,
+                [SITE],
+                by="account 1",
+                now_us=house.now_us,
+                **said,  # type: ignore[arg-type]
+            )
+
+    house.happens(Kind.ACCESS_GRANTED, 1)
+    house.filled.take((Leaf.JOURNAL, b"{"))
+    [flaw] = look()
+    for wrong, refused in (({"found": " "}, BadQuestion), ({"count": 2}, Clash)):
+        with pytest.raises(refused):
+            declare(flaw.id, **wrong)
+    over = declare(flaw.id)
+    assert (over.over_us, over.seen_by) == (house.now_us, "account 1")
+    with pytest.raises(Clash):
+        declare(flaw.id)
+    assert [alarm.id for alarm in look()] == [flaw.id], "nor does it come again"
+    with house.filled.reader.connect() as connection:
+        [known] = completeness(connection)
+        said = integrity.declared_of(connection, [flaw.id])[flaw.id]
+    assert (known.complete, known.findings) == (False, {"poison": 1}), "the records stay marked for ever"
+    assert (said.by, said.found, said.done, said.count) == ("account 1", "换盘时日志损坏", "已核对现场", 1)
+    house.filled.take((Leaf.JOURNAL, b"["))
+    newer, older = look()
+    assert (newer.over_us, newer.count, older.id) == (None, 1, flaw.id)
+
+
+def test_a_declaration_stands_also_where_the_watch_saw_the_alarm_lasting(house: House) -> None:
+    house.happens(Kind.ACCESS_GRANTED, 1)
+    house.filled.take((Leaf.JOURNAL, b"{"))
+    house.looks()
+    with house.filled.reader.connect() as connection:
+        [lasting] = [
+            each
+            for each in book.lasting(connection, Rules(book.rules_in_force(connection)))
+            if each.rule.kind is AlarmKind.INTEGRITY
+        ]
+    assert lasting.id is not None
+    lasting.again(house.now_us)
+    with writing(house.filled.writer) as connection:
+        said = {"count": 1, "found": "损坏", "done": "核对", "by": "account 1", "now_us": house.now_us}
+        integrity.declare(connection, lasting.id, [SITE], **said)  # type: ignore[arg-type]
+        book.note(connection, [lasting], house.now_us)
+        assert book.one_alarm(connection, lasting.id, [SITE], house.now_us).over_us == house.now_us
 
 
 def test_an_ended_rule_raises_nothing_more(house: House) -> None:
@@ -190,6 +253,25 @@ def test_somebody_sees_to_an_alarm_once_and_it_says_who_and_what_was_found(
     assert sent(served, "POST", f"/alarms/{alarm['id']}/seen", {}).status_code == 409
     assert sent(served, "GET", "/alarms?unseen=true").json()["alarms"] == []
     assert sent(served, "GET", f"/alarms/{alarm['id']}").json()["records"] == [{"epoch": 1, "seq": 1}]
+
+
+def test_a_declaration_takes_a_fresh_factor_and_says_who_and_what(house: House, served: Served) -> None:
+    house.happens(Kind.ACCESS_GRANTED, 1)
+    house.filled.take((Leaf.JOURNAL, b"{"))
+    house.looks()
+    number = next(alarm.id for alarm in house.alarms() if alarm.kind is AlarmKind.INTEGRITY)
+    said = {"count": 1, "found": "换盘时日志损坏", "done": "已核对现场"}
+    served.is_asked_by(replace(OPERATOR, fresh=False))
+    assert sent(served, "POST", f"/alarms/{number}/declare", said).status_code == 401
+    served.is_asked_by(OPERATOR)
+    done = sent(served, "POST", f"/alarms/{number}/declare", said)
+    assert (done.status_code, done.json()["declared"]["by"]) == (200, "account 1")
+    assert sent(served, "GET", f"/alarms/{number}").json()["declared"]["found"] == "换盘时日志损坏"
+    assert sent(served, "POST", f"/alarms/{number}/declare", said).status_code == 409
+    house.happens(Kind.DOOR_FORCED, 2)
+    house.looks()
+    forced = next(alarm.id for alarm in house.alarms() if alarm.kind is AlarmKind.FORCED)
+    assert sent(served, "POST", f"/alarms/{forced}/declare", said).status_code == 409
 
 
 def test_alarms_of_others_are_as_if_they_were_not(house: House, served: Served) -> None:

@@ -18,6 +18,7 @@ from central_web_support import (
     somebody,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import update
 
 from central.accounts.who import Role
 from central.alarms import book
@@ -113,6 +114,22 @@ def test_an_alarm_is_seen_to_once_with_what_was_done(filled: Filled, operator: h
     assert again.status_code == 200
     assert "又一次" not in again.text
     assert "No alarm that nobody has seen to." in operator.get("/operations/alarms?unseen=true").text
+
+
+def test_an_alarm_about_records_ends_with_what_was_found_and_done(
+    filled: Filled, operator: httpx.Client
+) -> None:
+    number = an_alarm(filled, AlarmKind.INTEGRITY)
+    with writing(filled.writer) as db:
+        db.execute(update(alarm).values(door=None, device="chain_break"))
+    assert "Declare what was found and done" in operator.get("/operations/alarms").text
+    said = {"count": "1", "found": "换盘时日志损坏", "done": ""}
+    refused = operator.post(f"/operations/alarms/{number}/declared", data=said)
+    assert (refused.status_code, "换盘时日志损坏" in refused.text) == (422, True)
+    done = operator.post(f"/operations/alarms/{number}/declared", data=said | {"done": "已核对现场"}).text
+    assert "Declared on" in done
+    assert "已核对现场" in done
+    assert "Declare what was found and done" not in done
 
 
 def test_who_only_looks_sees_no_form_and_may_not_post(filled: Filled, installer: httpx.Client) -> None:

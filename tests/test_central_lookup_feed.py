@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
 
 import pytest
 from central_support import SITE
@@ -73,17 +72,16 @@ def test_a_record_that_is_committed_after_a_higher_one_is_told_to_who_follows_fr
         slow, quick = grown(SLOW), grown(QUICK)
         follower = Follower([1], may)
         found = follow(Questions(reader, bound=False), None, threading.Event(), follower)
-        async with aclosing(found):
-            with writing(writers[0]) as late:
-                take(late, slow)
-                with writing(writers[1]) as early:
-                    take(early, quick)
-                waiting = await until_looked(found, looks)
-            seen += [entry.gateway for entry in (await waiting).entries]
+        with writing(writers[0]) as late:
+            take(late, slow)
             with writing(writers[1]) as early:
                 take(early, quick)
-            while len(seen) < 2:
-                seen += [entry.gateway for entry in (await anext(found)).entries]
+            waiting = await until_looked(found, looks)
+        seen += [entry.gateway for entry in (await waiting).entries]
+        with writing(writers[1]) as early:
+            take(early, quick)
+        while len(seen) < 2:
+            seen += [entry.gateway for entry in (await anext(found)).entries]
         return seen
 
     try:

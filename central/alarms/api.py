@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 from central.accounts.book import sites_of
 from central.accounts.guard import requires
 from central.accounts.who import Role, Who
-from central.alarms import book, webhooks
+from central.alarms import book, integrity, webhooks
 from central.alarms.back_test import MAX_DAYS, Tried, try_on_the_past
 from central.alarms.book import Alarm
+from central.alarms.integrity import Declared
 from central.alarms.kinds import AlarmKind, Urgency
 from central.alarms.rules import EVERYWHERE, Rule
 from central.alarms.webhooks import Webhook
@@ -36,6 +37,7 @@ _NOT_THERE: dict[int | str, dict[str, Any]] = {404: documented("There is no such
 Watcher = Annotated[Who, requires(Role.OPERATOR, Role.OFFICER, Role.SUPERVISOR, Role.INSTALLER)]
 Operator = Annotated[Who, requires(Role.OPERATOR)]
 SeesTo = Annotated[Who, requires(Role.OPERATOR, Role.OFFICER)]
+Declares = Annotated[Who, requires(Role.OPERATOR, fresh=True)]
 Number = Annotated[int, InPath(ge=1, le=2**53)]
 Limits = Annotated[
     dict[str, Annotated[int, Field(ge=0, le=book.MAX_LIMIT)]],
@@ -70,10 +72,14 @@ class AlarmOut(BaseModel):
     note: str | None
     rule: int
     records: list[RecordOut] = Field(description="the first 20 that it rests on; only where one is asked for")
+    declared: DeclaredOut | None = Field(
+        None, description="how an alarm of kind `integrity` ended; only where one is asked for"
+    )
 
     @classmethod
-    def of(cls, found: Alarm) -> AlarmOut:
+    def of(cls, found: Alarm, declared: Declared | None = None) -> AlarmOut:
         return cls(
+            declared=None if declared is None else DeclaredOut.of(declared),
             id=found.id,
             kind=found.kind,
             urgency=found.urgency,
@@ -101,6 +107,30 @@ class AlarmsOut(BaseModel):
 
 class SeenIn(In):
     note: Annotated[str, Field(max_length=book.MAX_NOTE, description="what was found or done; no names")] = ""
+
+
+class DeclarationIn(In):
+    """What was found and done about records that do not fit together; no names."""
+
+    count: Annotated[int, Field(ge=1, le=2**53, description="`count` of the alarm that was looked at")]
+    found: Annotated[
+        str, Field(min_length=1, max_length=integrity.MAX_TEXT, examples=["磁盘更换时一段日志损坏"])
+    ]
+    done: Annotated[
+        str, Field(min_length=1, max_length=integrity.MAX_TEXT, examples=["已更换磁盘，现场核对"])
+    ]
+
+
+class DeclaredOut(BaseModel):
+    at: str
+    by: str
+    count: int
+    found: str
+    done: str
+
+    @classmethod
+    def of(cls, said: Declared) -> DeclaredOut:
+        return cls(at=utc_text(said.at_us), by=said.by, count=said.count, found=said.found, done=said.done)
 
 
 class RuleIn(In):
@@ -202,9 +232,11 @@ def router(questions: Questions, changes: Changes, now_us: Callable[[], int]) ->
 
     @api.get("/alarms/{alarm}", responses={**RESPONSES, **_NOT_THERE}, summary="One alarm and its records")
     async def one(alarm: Number, who: Watcher) -> AlarmOut:
-        return AlarmOut.of(
-            await questions.ask(lambda db: book.one_alarm(db, alarm, sites_of(db, who.communities), now_us()))
-        )
+        def ask(db: Connection) -> AlarmOut:
+            found = book.one_alarm(db, alarm, sites_of(db, who.communities), now_us())
+            return AlarmOut.of(found, integrity.declared_of(db, [alarm]).get(alarm))
+
+        return await questions.ask(ask)
 
     @api.post(
         "/alarms/{alarm}/seen",
@@ -219,6 +251,32 @@ def router(questions: Questions, changes: Changes, now_us: Callable[[], int]) ->
             return found
 
         return AlarmOut.of(await changes.make(change))
+
+    @api.post(
+        "/alarms/{alarm}/declare",
+        responses={**RESPONSES, **_NOT_THERE, **_CLASH},
+        summary="End an alarm about records that do not fit together",
+    )
+    async def declare(alarm: Number, asked: DeclarationIn, who: Declares) -> AlarmOut:
+        """Under the name of whoever says so, with what was found and done. What was found stays: the
+        gateway's records are not called complete again, and whatever else is found raises another alarm."""
+
+        def change(db: Connection) -> AlarmOut:
+            sites = sites_of(db, who.communities)
+            ended = integrity.declare(
+                db,
+                alarm,
+                sites,
+                count=asked.count,
+                found=asked.found,
+                done=asked.done,
+                by=who.by,
+                now_us=now_us(),
+            )
+            webhooks.announce_over(db, alarm, now_us())
+            return AlarmOut.of(ended, integrity.declared_of(db, [alarm])[alarm])
+
+        return await changes.make(change)
 
     return api
 

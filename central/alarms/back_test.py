@@ -17,6 +17,7 @@ from central.errors import BadQuestion
 from central.store.register_tables import site
 from central.store.tables import gateway, record
 from central.times import local
+from central.tours.reads import Point
 from central.tours.rounds import Judged
 from central.tours.walked import walked
 
@@ -61,7 +62,7 @@ def _tried_on_rounds(
     """`records` are rounds here: those that opened in the window and of which all is known."""
     asked = select(site.c.community_id).where(site.c.name.in_(sites)).distinct()
     rounds: list[Judged] = []
-    points = {}
+    points: dict[int, Point] = {}
     for here in connection.execute(asked).scalars().all():
         first, last = local(from_us, zone).date(), local(until_us, zone).date()
         found = walked(connection, here, first, last, zone=zone, now_us=until_us)

@@ -216,7 +216,8 @@ def note(connection: Connection, changed: Iterable[Lasting], now_us: int) -> lis
             assert number is not None
             each.id = int(number[0])
         values = {"last_at": each.last_us, "times": each.count, "over_at": each.over_us}
-        connection.execute(update(alarm).where(alarm.c.id == each.id).values(values))
+        here = (alarm.c.id == each.id) & alarm.c.over_at.is_(None)  # what somebody ended meanwhile stays so
+        connection.execute(update(alarm).where(here).values(values))
         if each.records:
             rows = [{"alarm_id": each.id, "epoch": epoch, "seq": seq} for epoch, seq in each.records]
             connection.execute(insert(alarm_record), rows)

@@ -125,6 +125,9 @@ OF_TOURS: Final = frozenset(
 )
 """The alarms that rounds tell of, by what readers recorded and what they did not."""
 
+UNBELIEVED: Final = "unbelieved"
+"""What an alarm of kind `integrity` is about where what is said in a gateway's name lacks its signature."""
+
 DEFAULT_LIMITS: Final[Mapping[AlarmKind, Mapping[str, int]]] = {
     AlarmKind.READER_LOST: {"after_s": 30},
     AlarmKind.GATEWAY_SILENT: {"after_s": 120},

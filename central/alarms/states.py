@@ -5,13 +5,15 @@ They are found by looking again and again at what is known of each gateway.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from central.alarms.book import gateway_numbers
-from central.alarms.kinds import AlarmKind
+from central.alarms.integrity import flaws_now
+from central.alarms.kinds import UNBELIEVED, AlarmKind
 from central.alarms.rules import Lasting, Rules, Subject
 from central.fleet.completeness import completeness
 
@@ -29,6 +31,9 @@ class Found:
 def found_now(connection: Connection, now_us: int) -> list[Found]:
     """Whatever the rules say: they decide about it later."""
     ids = gateway_numbers(connection)
+    flaws: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    for (gateway_id, flaw), count in flaws_now(connection).items():
+        flaws[gateway_id].append((flaw, count))
     found = []
     for each in completeness(connection):
         number = ids.get((each.site, each.name))
@@ -41,10 +46,10 @@ def found_now(connection: Connection, now_us: int) -> list[Found]:
             found.append(Found((number, AlarmKind.GAP, None, None), each.site, now_us, awaited))
         found += [
             Found((number, AlarmKind.INTEGRITY, None, flaw), each.site, now_us, count)
-            for flaw, count in each.findings.items()
+            for flaw, count in flaws[number]
         ]
         if each.unbelieved_us is not None:
-            subject = (number, AlarmKind.INTEGRITY, None, "unbelieved")
+            subject = (number, AlarmKind.INTEGRITY, None, UNBELIEVED)
             found.append(Found(subject, each.site, each.unbelieved_us))
     return found
 

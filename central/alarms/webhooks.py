@@ -114,6 +114,13 @@ def announce(connection: Connection, number: int, found: Lasting, now_us: int) -
                 _put(connection, each, number, OVER, now_us=now_us)
 
 
+def announce_over(connection: Connection, number: int, now_us: int) -> None:
+    """By a declaration."""
+    row = connection.execute(select(alarm.c.gateway_id, alarm.c.kind).where(alarm.c.id == number)).one()
+    for each in _told_of(connection, row.gateway_id, AlarmKind(row.kind)):
+        _put(connection, each, number, OVER, now_us=now_us)
+
+
 def announce_seen(connection: Connection, number: int, now_us: int) -> None:
     row = connection.execute(select(alarm.c.gateway_id, alarm.c.kind).where(alarm.c.id == number)).one()
     for each in _told_of(connection, row.gateway_id, AlarmKind(row.kind)):

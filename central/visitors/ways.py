@@ -53,7 +53,8 @@ def _meant(door: str, gateways: set[str]) -> str:
     if len(gateways) > 1:
         named = ", ".join(door_at(each, door) for each in sorted(gateways))
         raise BadQuestion("doors", f"several doors are called so; write one of {named}")
-    return door_at(*gateways, door)
+    (only,) = gateways
+    return door_at(only, door)
 
 
 def _owners(connection: Connection, site: str) -> dict[str, set[str]]:

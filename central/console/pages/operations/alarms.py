@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
 from central.accounts.book import sites_of
 from central.accounts.who import Role, Who
-from central.alarms import book, webhooks
+from central.alarms import book, integrity, webhooks
+from central.alarms.integrity import Declared
 from central.alarms.kinds import OF_TOURS
 from central.console.centre import Centre
-from central.console.forms import RowId, Text, led_to
+from central.console.forms import RowId, Text, led_to, status_of
 from central.console.guard import page_for
 from central.console.pages.tours.rounds import READERS
 from central.console.views import Language
-from central.errors import Clash
+from central.console.words import N_
+from central.errors import BadQuestion, CentralError, Clash
 from central.fleet.completeness import Completeness, completeness
 
 Looking = Annotated[Who, page_for(Role.OPERATOR, Role.INSTALLER, Role.SUPERVISOR)]
 Operator = Annotated[Who, page_for(Role.OPERATOR)]
+Declares = Annotated[Who, page_for(Role.OPERATOR, fresh=True)]
 PAGE: Final = 50
+_SAY: Final = N_("Say what was found and what was done, each in at most 500 characters.")
+_NOT_SO: Final = N_("This alarm is over already, or more was found meanwhile: look at it again.")
 
 
 def router(centre: Centre) -> APIRouter:
@@ -35,18 +40,56 @@ def router(centre: Centre) -> APIRouter:
         unseen: Annotated[bool, Query()] = False,  # noqa: FBT002  FastAPI passes it by name
         lang: Language = None,
     ) -> HTMLResponse:
-        def asked(db: Connection) -> tuple[list[book.Alarm], list[Completeness]]:
+        return await shown(who, lang, before, unseen=unseen)
+
+    @pages.post("/operations/alarms/{number}/declared", summary="What was found and done ends an alarm")
+    async def declared(  # noqa: PLR0917  FastAPI passes them by name
+        who: Declares,
+        number: RowId,
+        count: Annotated[int, Form(ge=1, le=2**53)],
+        found: Text = "",
+        done: Text = "",
+        lang: Language = None,
+    ) -> Response:
+        def change(db: Connection) -> None:
+            sites, now_us = sites_of(db, who.communities), centre.now_us()
+            integrity.declare(
+                db, number, sites, count=count, found=found, done=done, by=who.by, now_us=now_us
+            )
+            webhooks.announce_over(db, number, now_us)
+
+        try:
+            await centre.changes.make(change)
+        except (BadQuestion, Clash) as error:
+            return await shown(who, lang, error=error, said={"number": number, "found": found, "done": done})
+        return led_to("/operations/alarms")
+
+    async def shown(
+        who: Who,
+        lang: str | None,
+        before: int | None = None,
+        *,
+        unseen: bool = False,
+        error: CentralError | None = None,
+        said: dict[str, Any] | None = None,
+    ) -> HTMLResponse:
+        """`said`: what was typed for one of them, and could not be done."""
+
+        def asked(db: Connection) -> tuple[list[book.Alarm], list[Completeness], dict[int, Declared]]:
             sites = sites_of(db, who.communities)
             found = book.alarms(db, sites, centre.now_us(), unseen=unseen, before=before, limit=PAGE + 1)
-            return found, completeness(db, sites=sites)
+            told = integrity.declared_of(db, [each.id for each in found])
+            return found, completeness(db, sites=sites), told
 
-        found, gateways = await centre.questions.ask(asked)
-        values: dict[str, Any] = {"alarms": found[:PAGE], "unseen": unseen}
+        found, gateways, told = await centre.questions.ask(asked)
+        values: dict[str, Any] = {"alarms": found[:PAGE], "unseen": unseen, "declared": told, "said": said}
         values["further"] = found[PAGE - 1].id if len(found) > PAGE else None
         values["places"] = {(each.site, each.name): each for each in gateways}
         values["of_tours"] = OF_TOURS if who.role in READERS else ()
         values["sees_to"] = who.role is Role.OPERATOR
-        return centre.show(who, lang, "operations/alarms.html", "alarms", **values)
+        values["wrong"] = None if error is None else _SAY if isinstance(error, BadQuestion) else _NOT_SO
+        status = status_of(error)
+        return centre.show(who, lang, "operations/alarms.html", "alarms", status=status, **values)
 
     @pages.post("/operations/alarms/{number}/seen", summary="Somebody has seen to it")
     async def seen(who: Operator, number: RowId, note: Text = "") -> Response:
