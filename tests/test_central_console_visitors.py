@@ -92,6 +92,9 @@ def test_a_pass_takes_at_most_four_inputs_and_shows_its_code(console: Console) -
         assert page.locator("h1").inner_text() == "东湖小区 1 号楼 1 单元 101"
         assert "east-unit-1" in page.locator(".facts").inner_text()
         assert faults_of(page) == []
+        page.get_by_role("link", name="在此居住").click()
+        page.wait_for_url(re.compile(r"/visitors/\d+/move-in$"))
+        assert faults_of(page) == []
         page.goto("/visitors")
         assert "维修" in page.locator(".visits").inner_text()
         assert faults_of(page) == []
