@@ -60,9 +60,8 @@ from central.store.changes import Changes
 from central.store.questions import Questions
 from central.tours import api as tours_api
 from central.visitors import api as visitors_api
-from central.visitors import moving_in_api
+from central.visitors import moving_in_api, receipts_api
 from central.visitors import own_api as own_visitors_api
-from central.visitors import receipts_api
 from central.visitors.passes import Desk
 from central.visitors.receipts_api import Receipts
 
