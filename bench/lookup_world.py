@@ -39,7 +39,7 @@ _TOGETHER: Final = 250_000
 _AT_HOME: Final = 0.8
 _HASH = bytes(32)
 _UNREGISTERED, _DENIED, _UNKNOWN, _REMOTE = 0.06, 0.10, 0.12, 0.1201
-"""Shares, each with those before it: visitors, residents refused, strangers refused, doors opened from afar."""
+"""Shares, each with those before it: visitors, residents and strangers refused, doors opened from afar."""
 
 _NO_CARD: Final = f"(share >= {_UNKNOWN} AND share < {_REMOTE})"
 _A_STRANGER: Final = f"(share < {_UNREGISTERED} OR share >= {_DENIED} AND share < {_UNKNOWN})"
@@ -121,7 +121,8 @@ class _Words:
 
 _WORDS: Final = {
     "sqlite": _Words(
-        "(WITH RECURSIVE n(n) AS (VALUES (:first) UNION ALL SELECT n + 1 FROM n WHERE n < :last) SELECT n FROM n)",
+        "(WITH RECURSIVE n(n) AS (VALUES (:first) UNION ALL SELECT n + 1 FROM n WHERE n < :last)"
+        " SELECT n FROM n)",
         "abs(random() % {0})",
         "randomblob(16)",
         "CAST(printf('%016d', who) AS BLOB)",
@@ -163,8 +164,9 @@ def _records(dialect: str) -> TextClause:
         "hint": f"CASE WHEN {_NO_CARD} THEN NULL ELSE '0000' END",
         "holder": f"CASE WHEN {_NO_CARD} OR {_A_STRANGER} THEN NULL ELSE 'H-' || who END",
         "category": f"CASE WHEN {_NO_CARD} OR {_A_STRANGER} THEN NULL ELSE 'resident' END",
-        "reason": f"CASE WHEN share < {_UNREGISTERED} THEN 'verified_id' WHEN share < {_DENIED} THEN 'no_right'"
-        f" WHEN share < {_UNKNOWN} THEN 'unknown_credential' WHEN {_NO_CARD} THEN 'command' ELSE 'listed' END",
+        "reason": f"CASE WHEN share < {_UNREGISTERED} THEN 'verified_id'"
+        f" WHEN share < {_DENIED} THEN 'no_right' WHEN share < {_UNKNOWN} THEN 'unknown_credential'"
+        f" WHEN {_NO_CARD} THEN 'command' ELSE 'listed' END",
         "list_version": "7",
         "list_age_s": "60",
         "identity": f"CASE WHEN share < {_UNREGISTERED} THEN {words.zeros.format(32)} END",
@@ -173,9 +175,11 @@ def _records(dialect: str) -> TextClause:
     # concatenating makes text of SQLite's bytes
     values["hash"] = "randomblob(32)" if dialect == "sqlite" else values["hash"]
     at_home, anywhere = words.draw.format(PEOPLE // GATEWAYS), words.draw.format(PEOPLE)
+    seconds = DAYS * DAY_US // 1_000_000
     drawn = (
-        f"SELECT n, n % {GATEWAYS} + 1 AS home, {BEGIN_US} + n * {DAYS * DAY_US // 1_000_000} / :all * 1000000"
-        f" + {words.draw.format(1_000_000)} AS at, {words.draw.format(DOORS)} + 1 AS door,"
+        f"SELECT n, n % {GATEWAYS} + 1 AS home,"  # noqa: S608  ours
+        f" {BEGIN_US} + n * {seconds} / :all * 1000000 + {words.draw.format(1_000_000)} AS at,"
+        f" {words.draw.format(DOORS)} + 1 AS door,"
         f" {words.draw.format(10_000)} / 10000.0 AS share,"
         f" CASE WHEN {words.draw.format(100)} < {_AT_HOME * 100} THEN {at_home} * {GATEWAYS} + n % {GATEWAYS}"
         f" ELSE {anywhere} END AS who FROM {words.series} AS series"
