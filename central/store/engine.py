@@ -50,7 +50,9 @@ if TYPE_CHECKING:
 _CHECKPOINT_PAGES: Final = 20_000
 """80 MB of log: few, large checkpoints; random index pages are written once instead of many times."""
 
-_WRITER_CACHE_KB: Final = 32_768
+_WRITER_CACHE_KB: Final = 8_192
+"""The system keeps what is read often, too: with 32 MiB a record took as much of the processor."""
+
 _READER_CACHE_KB: Final = 4_096
 _BUSY_S: Final = 5.0
 """How long a writer waits for another one (a backup, `verify` by an older program) before it gives up."""
