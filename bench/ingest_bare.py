@@ -73,7 +73,7 @@ class BulkInsert:
         path = make_url(self._url).database
         statement = f"INSERT INTO record ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"  # noqa: S608  our names
         with closing(sqlite3.connect(str(path), isolation_level=None)) as connection:
-            for pragma in ("synchronous = FULL", "wal_autocheckpoint = 20000", "cache_size = -32768"):
+            for pragma in ("synchronous = FULL", "wal_autocheckpoint = 20000", "cache_size = -8192"):
                 connection.execute(f"PRAGMA {pragma}")
             begun_s = time.perf_counter()
             for portion in portions:

@@ -80,13 +80,16 @@ def main(words: list[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     counts = _SHORT if arguments.short else _FULL
     figures = _figures_in(folder)
-    with _store(arguments.engine, folder) as store:
-        for records in arguments.only or (arguments.records // 10, arguments.records):
+    for records in arguments.only or (arguments.records // 10, arguments.records):
+        of_this = folder / str(records)
+        of_this.mkdir(exist_ok=True)
+        with _store(arguments.engine, of_this) as store:
             begun_s = time.monotonic()
-            store.open(partial(_filled, folder=folder, records=records))
+            store.open(partial(_filled, folder=of_this, records=records))
+            store.settle()
             print(f"{records:,} records are there after {time.monotonic() - begun_s:.0f} s", flush=True)
             if not arguments.fill:
-                figures[str(records)] = _measured(store, folder, counts)
+                figures[str(records)] = _measured(store, of_this, counts)
                 _keep(folder, figures)
     if figures:
         rows = list(_rows(figures))
@@ -110,6 +113,9 @@ class _Sqlite:
         finally:
             engine.dispose()
 
+    def settle(self) -> None:
+        """As a server does it by itself after a while: here SQLite has nothing of the kind."""
+
     def forget(self) -> None:
         """What memory holds of the files."""
         for path in self._path.parent.glob(f"{self._path.name}*"):
@@ -128,14 +134,15 @@ class _Postgres(_Sqlite):
         engine = open_writer(self.url)
         try:
             migrate(engine)
-            made = work(engine)
+            return work(engine)
         finally:
             engine.dispose()
-        analysed = open_writer(self.url).execution_options(isolation_level="AUTOCOMMIT")
-        with analysed.connect() as connection:
+
+    def settle(self) -> None:
+        engine = open_writer(self.url).execution_options(isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
             connection.exec_driver_sql("VACUUM ANALYZE")
-        analysed.dispose()
-        return made
+        engine.dispose()
 
     def forget(self) -> None:
         self._server.stop()

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-_READY_S = 30.0
+_READY_S = 90.0
 _STOP_S = 8.0
 
 

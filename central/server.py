@@ -31,6 +31,7 @@ from central.identity.wiring import identity_service, rules_of, vault_of
 from central.ingest.service import IngestService
 from central.looking import Looking
 from central.lookup.holding import end_holds
+from central.memory import keep_small, settle
 from central.register.imports.jobs import forget_imports
 from central.register.imports.service import ImportService
 from central.reports.tally import EVERY_S as TALLY_EVERY_S
@@ -69,6 +70,7 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
 
     `make_ingest` is there for the fault campaigns, which need an ingest that keeps its promises badly.
     """
+    keep_small()
     listener = _listen(settings.listen)
     sys.setswitchinterval(_SWITCH_S)
     with contextlib.ExitStack() as open_things:
@@ -142,6 +144,7 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
                 open_things.callback(identity.stop)
         host, port = listener.getsockname()[:2]
         server = Server(config, stopping)
+        settle()
         with signals_only_stop(server):
             print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)  # noqa: T201
             server.run(sockets=[listener])

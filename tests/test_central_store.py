@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, insert, inspect, select
 
 from central.errors import RowRefused, StoreRefused, StoreUnavailable
-from central.store.engine import insert_many, migrate, open_reader, open_writer, reading, writing
+from central.store.engine import (
+    form_of,
+    insert_many,
+    migrate,
+    newest_step,
+    open_reader,
+    open_writer,
+    reading,
+    writing,
+)
 from central.store.records import record_of, row_of
 from central.store.schema import metadata
 from central.store.tables import gateway, record
@@ -70,6 +79,25 @@ def test_migrating_twice_changes_nothing(engine: Engine) -> None:
     migrate(engine)
     with engine.connect() as connection:
         assert set(metadata.tables) <= set(inspect(connection).get_table_names())
+
+
+def test_the_newest_step_is_told_from_the_files_as_alembic_tells_it(engine: Engine) -> None:
+    """The engine of this test was brought there by Alembic itself."""
+    with engine.connect() as connection:
+        noted = MigrationContext.configure(connection).get_current_revision()
+        assert form_of(connection) == newest_step() == noted
+
+
+def test_a_database_that_has_seen_all_steps_loads_nothing_to_take_them_with(tmp_path: Path) -> None:
+    engine = open_writer(url(tmp_path))
+    migrate(engine)
+    engine.dispose()
+    again = (
+        "import sys; from central.store.engine import migrate, open_writer;"
+        " migrate(open_writer(sys.argv[1])); print('alembic' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", again, url(tmp_path)], capture_output=True, check=True)
+    assert told.stdout.strip() == b"False"
 
 
 def test_two_processes_that_start_at_once_make_one_database(database_url: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import date
 from functools import partial
 from typing import Final
 
@@ -18,8 +19,7 @@ from central.errors import IdentityDamaged, IdentityGone, SettingsError
 from central.identity.keyfiles import sealed_for
 from central.identity.periods import day_of
 from central.identity.retention_rules import MOST_DAYS, RetentionRules
-from central.identity.vault import Vault
-from central.times import local
+from central.identity.vault import Vault, VisitorKeys
 from messages.envelope import (
     Envelope,
     EnvelopeError,
@@ -66,10 +66,12 @@ class Opener:
         self._told = False
 
     def at(self, now_us: int) -> OpenVisitor:
-        """`open` as of now."""
-        return partial(self.open, now_us)
+        """`open` as of now, for what comes together: each key is looked up once."""
+        return partial(self.open, now_us, None if self._vault is None else self._vault.visitor_keys())
 
-    def open(self, now_us: int, site: str, record: Record, envelope: bytes) -> Visitor | None:
+    def open(
+        self, now_us: int, keys: VisitorKeys | None, site: str, record: Record, envelope: bytes
+    ) -> Visitor | None:
         """None: nothing is to be kept of it. Raises Unfit."""
         try:
             taken = decode_envelope(envelope)
@@ -84,7 +86,7 @@ class Opener:
             return None
         waiting = Visitor(owner[0], day, at_us, taken.key, bytes.fromhex(record.identity), None, envelope, 1)
         row = row_name(site, record.gateway, record.epoch, record.seq)
-        return self._settle(row, waiting, taken, bound(site, record.gateway, taken.key))
+        return self._settle(row, waiting, taken, bound(site, record.gateway, taken.key), keys)
 
     def settle(self, site: str, gateway: str, epoch: int, seq: int, waiting: Visitor) -> Visitor | None:
         """What waited, opened; itself where it must go on waiting, None where nothing is to be kept of it.
@@ -94,20 +96,23 @@ class Opener:
         except EnvelopeError as error:
             raise Unfit(str(error)) from None
         row = row_name(site, gateway, epoch, seq)
-        return self._settle(row, waiting, taken, bound(site, gateway, taken.key))
+        keys = None if self._vault is None else self._vault.visitor_keys()
+        return self._settle(row, waiting, taken, bound(site, gateway, taken.key), keys)
 
-    def _settle(self, row: str, waiting: Visitor, taken: Envelope, bound_to: bytes) -> Visitor | None:
+    def _settle(
+        self, row: str, waiting: Visitor, taken: Envelope, bound_to: bytes, keys: VisitorKeys | None
+    ) -> Visitor | None:
         vault = self._vault
-        if vault is None:
+        if vault is None or keys is None:
             return waiting
         owner = sealed_for(taken.key)
         if owner is None:
             raise Unfit("sealed for a key that is not of this centre")
         try:
-            identity = vault.open_envelope(*owner, taken.sealed, bound_to)
-            if is_child(identity.number, local(waiting.at, self._rules.zone).date()):
+            identity = keys.open(*owner, taken.sealed, bound_to)
+            if is_child(identity.number, date.fromisoformat(waiting.period)):
                 return None
-            sealed, index = vault.keep_visitor(
+            sealed, index = keys.keep(
                 waiting.community, waiting.period, row, padded(identity), identity.number
             )
         except IdentityGone:

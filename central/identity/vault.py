@@ -135,14 +135,13 @@ class Vault:
         """What the gateways of a community seal visitors' identity for now; made at its month's first use."""
         return self._pair(community, month_of(now_us, self.zone), make=True).public
 
+    def visitor_keys(self) -> VisitorKeys:
+        """For what comes together: each key is looked up once."""
+        return VisitorKeys(self._pair, self._period)
+
     def open_envelope(self, community: int, period: str, sealed: bytes, aad: bytes) -> VisitorIdentity:
-        """What a gateway sealed (`messages.envelope.Envelope.sealed`); `period` is a month, `aad` of
-        `messages.envelope.bound`. Raises IdentityGone, IdentityDamaged."""
-        pair = self._pair(community, period, make=False)
-        try:
-            return open_identity(sealed, pair.private, aad)
-        except EnvelopeError as error:
-            raise IdentityDamaged(f"a visitor's envelope: {error}") from None
+        """As `VisitorKeys.open`, of one alone."""
+        return self.visitor_keys().open(community, period, sealed, aad)
 
     def seal_period(self, community: int, period: str, row: str, plain: bytes) -> bytes:
         """`plain` under the period's own key, which is made at its first use. Raises IdentityGone where it
@@ -159,14 +158,6 @@ class Vault:
         Raises IdentityGone where the period's key was destroyed or nobody came in it.
         """
         return _index(self._period(community, period, make=False).index, "id_number", number)
-
-    def keep_visitor(
-        self, community: int, period: str, row: str, plain: bytes, number: str
-    ) -> tuple[bytes, bytes]:
-        """`plain` as `seal_period` seals it, and the number as `period_index` has it, with one look into the
-        ring."""
-        keys = self._period(community, period, make=True)
-        return seal(keys.current, plain, _row(community, row)), _index(keys.index, "id_number", number)
 
     def destroy_period(self, community: int, period: str) -> tuple[str, ...]:
         """A day's keys, or a month's: the pair of its gateways and what there is of its days. The names of
@@ -319,6 +310,35 @@ class Vault:
         return parsed
 
 
+class VisitorKeys:
+    """Opens visitors' envelopes and seals what they hold for their days, with one look into the ring for each
+    key. For what comes together, and not longer: what is destroyed meanwhile counts for what comes next."""
+
+    def __init__(self, pair: Callable[..., PeriodPair], period: Callable[..., OpenKeys]) -> None:
+        self._pair, self._period = pair, period
+        self._pairs: dict[tuple[int, str], PeriodPair] = {}
+        self._days: dict[tuple[int, str], OpenKeys] = {}
+
+    def open(self, community: int, month: str, sealed: bytes, aad: bytes) -> VisitorIdentity:
+        """What a gateway sealed (`messages.envelope.Envelope.sealed`); `aad` of `messages.envelope.bound`.
+        Raises IdentityGone, IdentityDamaged."""
+        pair = self._pairs.get((community, month))
+        if pair is None:
+            pair = self._pairs[community, month] = self._pair(community, month, make=False)
+        try:
+            return open_identity(sealed, pair.private, aad)
+        except EnvelopeError as error:
+            raise IdentityDamaged(f"a visitor's envelope: {error}") from None
+
+    def keep(self, community: int, day: str, row: str, plain: bytes, number: str) -> tuple[bytes, bytes]:
+        """`plain` as `Vault.seal_period` seals it, and the number as `Vault.period_index` has it; keys that
+        are not there are made. Raises IdentityGone."""
+        keys = self._days.get((community, day))
+        if keys is None:
+            keys = self._days[community, day] = self._period(community, day, make=True)
+        return seal(keys.current, plain, _row(community, row)), _index(keys.index, "id_number", number)
+
+
 def register_name(community: int) -> str:
     return f"lasting/registers/{int(community)}.keys"
 
@@ -331,7 +351,10 @@ def site_name(site: str) -> str:
 
 def normalised(kind: str, value: str) -> str:
     """One spelling of a value, so that equal ones have equal indexes. Pure."""
-    text = unicodedata.normalize("NFKC", value).strip()
+    text = value if value.isascii() else unicodedata.normalize("NFKC", value)
+    text = text.strip()
+    if kind == "id_number" and text.isalnum():
+        return text.upper()
     if kind == "id_number":
         return re.sub(r"[\s-]", "", text).upper()
     if kind == "phone":

@@ -10,13 +10,28 @@ import base64
 import binascii
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, and_, or_, select, union_all
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    CursorResult,
+    FromClause,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    or_,
+    select,
+    union_all,
+)
 
 from central.errors import BadQuestion
 from central.store.identity_tables import envelope
-from central.store.tables import gateway, record
+from central.store.tables import Whole, gateway, record
 
 MAX_PAGE: Final = 500
 _AT_ONCE: Final = 8
@@ -53,6 +68,8 @@ class Branch:
     conditions: tuple[ColumnElement[bool], ...]
     of_visitors: bool = False
     """Found through their envelopes: the conditions are about `envelope`."""
+    holder: str | None = None
+    """Of this holder's rows alone: several such branches without conditions are one statement, made once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +121,7 @@ def page(
     """The `limit` newest rows after a place, and whether there are more."""
     found: dict[int, Found] = {}
     for first in range(0, len(branches), _AT_ONCE):
-        parts = [_newest(branch, limit + 1, after) for branch in branches[first : first + _AT_ONCE]]
-        query = parts[0] if len(parts) == 1 else union_all(*(select(part.subquery()) for part in parts))
-        for row in connection.execute(query):
+        for row in _rows(connection, branches[first : first + _AT_ONCE], limit + 1, after):
             found[row.id] = _found(row)
     ordered = sorted(found.values(), key=lambda each: (each.at_us, each.id), reverse=True)
     return ordered[:limit], len(ordered) > limit
@@ -144,10 +159,43 @@ def place_of(cursor: str) -> Place:
     return Place(at, number)
 
 
+def _rows(
+    connection: Connection, branches: Sequence[Branch], count: int, after: Place | None
+) -> CursorResult[Any]:
+    if any(branch.holder is None or branch.conditions for branch in branches):
+        return connection.execute(_all([_newest(branch, count, after) for branch in branches]))
+    asked: dict[str, Any] = {"count": count}
+    for n, branch in enumerate(branches):
+        asked |= {f"holder_{n}": branch.holder}
+        asked |= {f"from_{n}": branch.window.from_us, f"until_{n}": branch.window.until_us}
+    if after is not None:
+        asked |= {"after_at": after.at_us, "after_id": after.id}
+    return connection.execute(_of_holders(len(branches), first_page=after is None), asked)
+
+
+@lru_cache(2 * _AT_ONCE)
+def _of_holders(count: int, *, first_page: bool) -> Select[Any] | CompoundSelect[Any]:
+    """Of a room or a person: to make such a statement takes as long as to ask it."""
+    parts = []
+    for n in range(count):
+        at, number = record.c.at, record.c.id
+        here = [record.c.holder == bindparam(f"holder_{n}"), at >= bindparam(f"from_{n}")]
+        here += [at < bindparam(f"until_{n}")]
+        if not first_page:
+            here += _before(bindparam("after_at", type_=Whole), bindparam("after_id", type_=Whole))
+        parts.append(_joined(here).order_by(at.desc(), number.desc()).limit(bindparam("count", type_=Whole)))
+    return _all(parts)
+
+
+def _all(parts: Sequence[Select[Any]]) -> Select[Any] | CompoundSelect[Any]:
+    return parts[0] if len(parts) == 1 else union_all(*(select(part.subquery()) for part in parts))
+
+
 def _newest(branch: Branch, count: int, after: Place | None) -> Select[Any]:
     within = (record.c.at >= branch.window.from_us, record.c.at < branch.window.until_us)
-    older = () if after is None else (_before(after),)
-    rows = _joined((*branch.conditions, *within, *older), of_visitors=branch.of_visitors)
+    older = () if after is None else _before(after.at_us, after.id)
+    whose = () if branch.holder is None else (record.c.holder == branch.holder,)
+    rows = _joined((*whose, *branch.conditions, *within, *older), of_visitors=branch.of_visitors)
     return rows.order_by(record.c.at.desc(), record.c.id.desc()).limit(count)
 
 
@@ -159,10 +207,11 @@ def _joined(conditions: Sequence[ColumnElement[bool]], *, of_visitors: bool = Fa
     return select(*_COLUMNS).select_from(rows).where(*conditions)
 
 
-def _before(place: Place) -> ColumnElement[bool]:
-    """The first half alone bounds the search in the index."""
-    older = or_(record.c.at < place.at_us, record.c.id < place.id)
-    return and_(record.c.at <= place.at_us, older)
+def _before(
+    at_us: int | BindParameter[int], number: int | BindParameter[int]
+) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """The first one alone bounds the search in the index."""
+    return record.c.at <= at_us, or_(record.c.at < at_us, record.c.id < number)
 
 
 def _found(row: Row[Any]) -> Found:

@@ -23,7 +23,7 @@ _WITHDRAWN = (Reason.LOST, Reason.BLOCKED)
 
 
 def of_holder(holder: str, window: Window, *more: ColumnElement[bool]) -> Branch:
-    return Branch(window, (record.c.holder == holder, *more))
+    return Branch(window, more, holder=holder)
 
 
 def of_card(token: bytes, holders: Iterable[str], window: Window) -> list[Branch]:
