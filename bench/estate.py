@@ -135,9 +135,9 @@ class Estate:
         headers = {"Authorization": f"Bearer {self._token}"}
         return httpx.get(f"{self.address}{path}", headers=headers, timeout=10)
 
-    def cookie(self, role: Role = Role.OFFICER) -> SetCookieParam:
+    def cookie(self, role: Role = Role.OFFICER, signed: console.Signed = "fresh") -> SetCookieParam:
         """For a browser: somebody of that role has signed in there."""
-        return {"name": "liuhen", "value": console.session(self.database, role), "url": self.address}
+        return {"name": "liuhen", "value": console.session(self.database, role, signed), "url": self.address}
 
     def wait_for_devices(self, limit_s: float) -> bool:
         """Until the centre has heard that every reader and lock board works; False if that takes too long."""
