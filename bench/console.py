@@ -35,6 +35,7 @@ DEMO_PEOPLE = (
 """Login, name, role and unit of each; all of them invented."""
 
 DEMO_RESIDENT = ("resident-1", "一位住户", Role.RESIDENT, "滨河花园")
+_LOGINS = {role: login for login, _, role, _ in (*DEMO_PEOPLE, DEMO_RESIDENT)}
 
 
 def prepare(database: Path, site: str) -> str:
@@ -158,7 +159,7 @@ def session(database: Path, role: Role = Role.OFFICER, signed: Signed = "fresh")
                 number = _made(connection, f"half-{secrets.token_hex(4)}", role, now_us)
                 return sessions.begin_session(connection, number, now_us)
             login = f"bench-{role}"
-            row = book.account_called(connection, f"{role}-1") or book.account_called(connection, login)
+            row = book.account_called(connection, _LOGINS[role]) or book.account_called(connection, login)
             number = row.id if row is not None else _made(connection, login, role, now_us)
             token = sessions.begin_session(connection, number, now_us)
             proved_us = now_us - _A_WHILE_US if signed == "stale" else now_us

@@ -59,11 +59,15 @@ _LONGEST: Final = 6_000
 """Pixels: of a list without end its beginning is enough."""
 
 _AT_A_TIME: Final = max(2, os.cpu_count() or 2)
+_FAULT: Final = 500
 _PATIENCE_MS: Final = 60_000.0
 
 _Language = Literal["zh", "en"]
 _Scheme = Literal["light", "dark"]
 _LANGUAGES: Final[tuple[_Language, ...]] = ("zh", "en")
+_LOCALES: Final = {"zh": "zh-CN", "en": "en-GB"}
+"""Of the browser: days are typed in its own order."""
+
 _SCHEMES: Final[tuple[_Scheme, ...]] = ("light", "dark")
 
 
@@ -107,12 +111,13 @@ async def _nothing(_: Page) -> None:
 class Camera:
     """Takes pages as people with these wishes see them, and names each file after page and wishes.
 
-    `whole`: at a desk, too, the page is taken at its full length. `faults`: what is wider than the window or
-    cut off, found while looking."""
+    `whole`: at a desk, too, the page is taken at its full length. `sheets`: a folder for four of each on one.
+    `faults`: what is wider than the window or cut off, or a page that could not be made."""
 
     browser: Browser
     folder: Path
     whole: bool = False
+    sheets: Path | None = None
     taken: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -126,8 +131,14 @@ class Camera:
     ) -> None:
         """`meanwhile` happens to the loaded page before the pictures are taken."""
         for language, mine in groupby(sorted(views), lambda view: view.language):
-            await self._in_language(name, address, cookie, language, list(mine), meanwhile)
+            try:
+                await self._in_language(name, address, cookie, language, list(mine), meanwhile)
+            except BrowserFailed as error:  # the others are taken all the same
+                self.faults.append(f"{name}-{language}: {str(error).splitlines()[0]}")
         self.taken.append(name)
+        if self.sheets:
+            shots = [_file(self.folder, name, view) for view in _BY_PAIRS]
+            await draw(self.browser, Sheet(name, [each for each in shots if each.exists()]), self.sheets)
         _say(name)
 
     async def _in_language(  # noqa: PLR0917  one call a language
@@ -145,12 +156,16 @@ class Camera:
             color_scheme=first.scheme,
             reduced_motion="reduce",
             device_scale_factor=1,
+            locale=_LOCALES[language],
         )
         context.set_default_timeout(_PATIENCE_MS)
         try:
             await context.add_cookies([cookie] if cookie is not None else [])
             page = await context.new_page()
-            await page.goto(f"{address}{'&' if '?' in address else '?'}lang={language}", wait_until="load")
+            asked = f"{address}{'&' if '?' in address else '?'}lang={language}"
+            answer = await page.goto(asked, wait_until="load")
+            if answer is not None and answer.status >= _FAULT:
+                self.faults.append(f"{name}-{language}: answered with {answer.status}")
             await page.wait_for_function("!document.querySelector('.htmx-request')")
             await meanwhile(page)
             for view in views:
@@ -209,17 +224,13 @@ async def _taken(community: Estate, kept: Path, arguments: argparse.Namespace) -
     only = frozenset(arguments.only)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS))
-        camera = Camera(browser, arguments.folder, arguments.whole)
+        sheets = arguments.folder / "sheets" if arguments.sheets else None
+        camera = Camera(browser, arguments.folder, arguments.whole, sheets)
         await _community(community, camera, only)
         if not only or "empty" in only:
             await _empty(kept / "empty", camera)
         if not only or only & {"trouble", "lost"}:
             await _alive(kept / "alive", camera)
-        if arguments.sheets:
-            for name in camera.taken:
-                shots = [_file(camera.folder, name, view) for view in _BY_PAIRS]
-                there = [each for each in shots if each.exists()]
-                await draw(browser, Sheet(name, there), arguments.folder / "sheets")
         await browser.close()
     return camera
 
