@@ -80,6 +80,8 @@ def test_a_family_moves_in_on_one_page(console: Console) -> None:
     home = f"/homes/{console.estate.community}/places/{console.estate.places['102']}"
     with console.as_role(Role.WORKER, "zh") as page:
         page.goto(home)
+        opened: list[str] = []
+        page.on("framenavigated", lambda frame: opened.append(frame.url.removeprefix(console.served.address)))
         page.get_by_role("link", name="入住登记").click()
         for at, (name, number) in enumerate({"林秋月": HER_NUMBER, "林一鸣": HIS_NUMBER}.items()):
             page.locator(f"#name-{at}").fill(name)
@@ -87,6 +89,7 @@ def test_a_family_moves_in_on_one_page(console: Console) -> None:
         page.locator("#card-0").fill(CARD)
         page.get_by_role("button", name="办理入住").click()
         page.wait_for_url(f"**{home}")
+        assert opened == [f"{home}/move-in", home]
         shown = page.locator(".people").inner_text()
         assert shown.count("林**") == 2
         assert "林秋月" not in page.content()
