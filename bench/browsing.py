@@ -4,8 +4,10 @@
 `bench lookups` filled with so many, or is filled now. Of each question: from the page's first key, and from
 the key that asks, to the answer painted; both read from the browser's own clock, with server and page in
 between, and both rows of the register committed. Nobody types as fast as here: the first figure is what a
-person waits for in all, without the pauses between their keys. For a room the name is typed, and the page
-finds it meanwhile. Then what each page weighs at its first load, without fonts.
+person waits for in all, without the pauses between their keys. Beside it what server and browser worked
+meanwhile, in processor time of all their threads: where others are at work, that alone says something.
+For a room the name is typed, and the page finds it meanwhile. `bare`: the same keys on a page of nothing but
+a form, answered at once with a page of one line. Then what each page weighs at its first load, without fonts.
 """
 
 from __future__ import annotations
@@ -16,8 +18,11 @@ import random
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
 
@@ -60,6 +65,7 @@ from central.store.tables import record
 GOAL_MS: Final = 500.0
 MOST_BYTES: Final = 300_000
 _MOST_MS: Final = 20_000.0
+_SAY_EVERY: Final = 10
 _ROOF: Final = 1_000_000
 _AN_ACCOUNT: Final = 15
 """Look-ups before another officer asks: nobody may more often."""
@@ -127,6 +133,10 @@ def main(words: list[str]) -> int:
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="liuhen-browse-"))
     with _a_centre(arguments.engine, folder, arguments.records) as served, _a_browser() as browser:
         times = {name: _asked(browser, served, way, arguments.times) for name, way in _WAYS.items()}
+        with _a_bare_form() as address:
+            served.address, kept = address, served.address
+            times["bare"] = _asked(browser, served, _by_person, arguments.times)
+            served.address = kept
         weights = {page.name: _weight(browser, served, page.path, page.roles) for page in all_pages()}
     rows = list(_rows(times))
     title = f"Look-ups in the browser among {arguments.records:,} records on {arguments.engine}, ms"
@@ -144,7 +154,8 @@ def _rows(times: dict[str, dict[str, list[float]]]) -> Iterator[tuple[object, ..
         for way, values in ways.items():
             middle, least, most = spread(values)
             late = quantile(values, 0.95)
-            yield name, way, middle, late, least, most, GOAL_MS, _met(late <= GOAL_MS)
+            goal = (GOAL_MS, _met(late <= GOAL_MS)) if way == "first key" else ("", "")
+            yield name, way, middle, late, least, most, *goal
 
 
 def _met(yes: bool) -> str:  # noqa: FBT001  a cell of a table
@@ -255,7 +266,7 @@ def _asked(browser: Browser, served: Served, way: Way, times: int) -> dict[str, 
     """Milliseconds of each, after two that count for nothing: a browser that was just started, a store that
     was just opened."""
     drawn = random.Random(way.__name__)
-    found: dict[str, list[float]] = {"first key": [], "Enter": []}
+    found: dict[str, list[float]] = {name: [] for name in ("first key", "Enter", "server", "browser")}
     context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     context.set_default_timeout(_MOST_MS)
     context.add_init_script(_CLOCK)
@@ -265,15 +276,83 @@ def _asked(browser: Browser, served: Served, way: Way, times: int) -> dict[str, 
         page.goto(f"{served.address}/look-up?lang=zh", wait_until="load")
         page.evaluate("sessionStorage.clear()")
         page.locator("[name=purpose]").first.focus()
+        before = _worked_ms()
         way(page, drawn)
         page.wait_for_function("() => sessionStorage.getItem('painted') !== null")
+        worked = [now - then for now, then in zip(_worked_ms(), before, strict=True)]
         noted = page.evaluate("Object.fromEntries(Object.entries(sessionStorage))")
         if turn > 1:
             painted = float(noted["painted"])
             found["first key"].append(painted - float(noted["first"]))
             found["Enter"].append(painted - float(noted["asked"]))
+            found["server"].append(worked[0])
+            found["browser"].append(worked[1])
+            if turn % _SAY_EVERY == 0:
+                print(f"{way.__name__}: {turn} of {times}", flush=True)
     context.close()
     return found
+
+
+def _worked_ms() -> tuple[float, float]:
+    """Of the server, which is every thread of ours but this one, and of the browser's processes."""
+    server_s = time.process_time() - time.thread_time()
+    return server_s * 1e3, sum(_ran_ms(each) for each in _below(os.getpid()) if _is_browser(each))
+
+
+def _below(pid: int) -> Iterator[int]:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # it has just ended
+            for child in (task / "children").read_text().split():
+                yield int(child)
+                yield from _below(int(child))
+
+
+def _is_browser(pid: int) -> bool:
+    with suppress(OSError):
+        return b"chromium" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+    return False
+
+
+def _ran_ms(pid: int) -> float:
+    """On all of its threads."""
+    ran_ns = 0
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            ran_ns += int((task / "schedstat").read_text().split()[0])
+    return ran_ns / 1e6
+
+
+class _Bare(BaseHTTPRequestHandler):
+    """A form, and an answer to it; nothing is looked up."""
+
+    def do_GET(self) -> None:
+        fields = "<input name=purpose><input name=case_number><input id=number>"
+        self._say(f"<form method=post>{fields}<button>-</button></form>")
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._say("<p class=answer>-</p>")
+
+    def _say(self, body: str) -> None:
+        whole = f"<!doctype html><title>-</title>{body}".encode()
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(whole)))
+        self.end_headers()
+        self.wfile.write(whole)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def _a_bare_form() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Bare) as server:
+        thread = threading.Thread(target=server.serve_forever, name="bare")
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 # --- by weight ------------------------------------------------------------------------------------------

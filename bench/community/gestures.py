@@ -78,6 +78,8 @@ async def brings_a_file(page: Page) -> None:
     }
     await page.locator("#file").set_input_files(file)
     await _sent(page, ".bring button")
+    await page.locator(".counts-of").wait_for()  # it is read while the page waits, which then comes anew
+    await page.wait_for_load_state()
 
 
 async def gives_a_wrong_pass(page: Page) -> None:

@@ -78,11 +78,16 @@ palette.addEventListener("keydown", (event) => {
 
 // --- where one is stays in sight, on a phone too -------------------------------------------------------
 
-for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
-  const row = tab.parentElement;
-  const right = tab.offsetLeft - row.offsetLeft + tab.offsetWidth;
-  if (right > row.clientWidth) row.scrollLeft = right - (row.clientWidth + tab.offsetWidth) / 2;
+function showWhereOneIs() {
+  for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
+    const row = tab.parentElement;
+    const right = tab.offsetLeft - row.offsetLeft + tab.offsetWidth;
+    if (right > row.clientWidth) row.scrollLeft = right - (row.clientWidth + tab.offsetWidth) / 2;
+  }
 }
+
+window.addEventListener("resize", showWhereOneIs);
+showWhereOneIs();
 
 // --- the other language keeps the question -------------------------------------------------------------
 
