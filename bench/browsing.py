@@ -137,16 +137,20 @@ def main(words: list[str]) -> int:
             served.address, kept = address, served.address
             times["bare"] = _asked(browser, served, _by_person, arguments.times)
             served.address = kept
+        _say_times(times, arguments)
         weights = {page.name: _weight(browser, served, page.path, page.roles) for page in all_pages()}
-    rows = list(_rows(times))
-    title = f"Look-ups in the browser among {arguments.records:,} records on {arguments.engine}, ms"
-    show(title, ("question", "from", "median", "p95", "least", "most", "p95 goal", "met"), rows)
     heaviest = sorted(weights.items(), key=lambda each: -each[1])
     worst = [(name, weight, MOST_BYTES, _met(weight <= MOST_BYTES)) for name, weight in heaviest[:8]]
     show(f"The heaviest of {len(weights)} pages at their first load", ("page", "bytes", "goal", "met"), worst)
     figures = {"records": arguments.records, "ms": times, "bytes": weights}
     save(f"browse-{arguments.engine}", figures)
     return 0
+
+
+def _say_times(times: dict[str, dict[str, list[float]]], arguments: argparse.Namespace) -> None:
+    title = f"Look-ups in the browser among {arguments.records:,} records on {arguments.engine}, ms"
+    columns = ("question", "from", "median", "p95", "least", "most", "p95 goal", "met")
+    show(title, columns, list(_rows(times)))
 
 
 def _rows(times: dict[str, dict[str, list[float]]]) -> Iterator[tuple[object, ...]]:
@@ -362,6 +366,7 @@ def _weight(browser: Browser, served: Served, path: str, roles: frozenset[Role])
     """Bytes of everything that a first load brings, as they are served; fonts are the system's own."""
     served.role = next(role for role in Role if role in roles)
     context = browser.new_context()
+    context.set_default_timeout(_MOST_MS)
     page = context.new_page()
     weight = weight_at(page, f"{served.address}{path}")
     context.close()

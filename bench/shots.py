@@ -195,7 +195,7 @@ _FAULTS: Final = """() => {
   const cut = seen.filter(one => {
     const style = getComputedStyle(one);
     const hides = ["hidden", "clip"].includes(style.overflowX) && one.children.length === 0;
-    return hides && one.clientWidth > 2 && one.scrollWidth > one.clientWidth + 1;
+    return hides && style.clipPath === "none" && one.scrollWidth > one.clientWidth + 1;
   });
   return [...wide.map(one => `wider than the window: ${said(one)}`), ...cut.map(one => `cut: ${said(one)}`)];
 }"""
