@@ -180,6 +180,7 @@ _ANSWER, _ROUND = "/look-up/{number}", "?day={day}&plan={plan}&start={start}"
 _SINGLE: Final = (
     Picture("sign-in", "/sign-in", None),
     Picture("activate", "/sign-in/activate", None),
+    Picture("receipt", "/receipt", None),
     Picture("code", "/sign-in/code", Role.OPERATOR),
     Picture("enrol", "/sign-in/enrol", Role.WORKER, session="half"),
     Picture(

@@ -15,8 +15,8 @@ from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import RowId, Text, led_to, status_of
 from central.console.guard import page_for
-from central.console.pages.notice.page import notice_in
 from central.console.labels import labels_of
+from central.console.pages.notice.page import notice_in
 from central.console.pages.visitors.giving import picture_of, until_of
 from central.console.pages.visitors.sentences import KNOWN, KNOWN_BEGINNINGS, LENGTHS, WORDS
 from central.console.views import Language
@@ -126,6 +126,8 @@ def _name_of(centre: Centre, db: Connection, number: int, sites: Sequence[str]) 
         return centre.desk.visitor_of(db, number, sites).name if centre.desk else ""
     except IdentityGone:
         return ""
+
+
 def doors_of(db: Connection, who: Who, made: Pass) -> list[str]:
     """What the doors that it opens are called."""
     return labels_of(db, who.communities).doors_of(made.site, made.doors)
