@@ -25,12 +25,13 @@ NAMES = {
     "herd": "500 gateways with a backlog each find a killed broker again at one moment",
     "chaos": "everything at once: deaths, power cuts, failing disks, mad readers, jumping clocks",
     "lookups": "a person, a door's day, a room as of then among millions, cold, warm and through the API",
+    "browse": "an officer's look-up in the real browser, from the first key to the answer; weights of pages",
     "import": "50,000 people with homes and cards from a workbook into the register, on both engines",
     "contract": "the API beside its own document: schemathesis with all checks, as somebody of each role",
     "kill": "kill -9 on gateway, broker and centre under swipes, and the oracle",
 }
 
-_MODULES = {"import": "importing"}  # a word that Python keeps to itself
+_MODULES = {"browse": "browsing", "import": "importing"}  # words that Python keeps, or that name too much
 
 
 def main() -> int:

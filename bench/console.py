@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Collection
 from pathlib import Path
+from typing import Final, Literal
 
 import msgspec
 import pyotp
@@ -33,6 +35,7 @@ DEMO_PEOPLE = (
 """Login, name, role and unit of each; all of them invented."""
 
 DEMO_RESIDENT = ("resident-1", "一位住户", Role.RESIDENT, "滨河花园")
+_LOGINS = {role: login for login, _, role, _ in (*DEMO_PEOPLE, DEMO_RESIDENT)}
 
 
 def prepare(database: Path, site: str) -> str:
@@ -139,28 +142,42 @@ def make_person(
     return secret
 
 
-def session(database: Path, role: Role = Role.OFFICER) -> str:
+Signed = Literal["fresh", "stale", "half"]
+"""What a browser has: both factors given just now, both a while ago, or the first alone."""
+
+_A_WHILE_US: Final = 11 * 60 * 1_000_000
+
+
+def session(database: Path, role: Role = Role.OFFICER, signed: Signed = "fresh") -> str:
     """The cookie's value of somebody of that role who has signed in, in whatever browser: the demo's account
-    where there is one."""
+    where there is one; of a new one without a second factor for half a session."""
     now_us = time.time_ns() // 1_000
     engine = open_writer(f"sqlite:///{database}")
     try:
         with writing(engine) as connection:
+            if signed == "half":
+                number = _made(connection, f"half-{secrets.token_hex(4)}", role, now_us)
+                return sessions.begin_session(connection, number, now_us)
             login = f"bench-{role}"
-            row = book.account_called(connection, f"{role}-1") or book.account_called(connection, login)
-            number = row.id if row is not None else None
-            if number is None:
-                number, _ = book.make_account(
-                    connection,
-                    login,
-                    name=login,
-                    role=role,
-                    unit="bench",
-                    communities=[each.id for each in book.communities(connection)],
-                    by="bench",
-                    now_us=now_us,
-                )
+            row = book.account_called(connection, _LOGINS[role]) or book.account_called(connection, login)
+            number = row.id if row is not None else _made(connection, login, role, now_us)
             token = sessions.begin_session(connection, number, now_us)
-            return sessions.proved(connection, sessions.find_session(connection, token, now_us), now_us)
+            proved_us = now_us - _A_WHILE_US if signed == "stale" else now_us
+            return sessions.proved(connection, sessions.find_session(connection, token, now_us), proved_us)
     finally:
         engine.dispose()
+
+
+def _made(connection: Connection, login: str, role: Role, now_us: int) -> int:
+    communities = [each.id for each in book.communities(connection)]
+    number, _ = book.make_account(
+        connection,
+        login,
+        name=login,
+        role=role,
+        unit="bench",
+        communities=communities,
+        by="bench",
+        now_us=now_us,
+    )
+    return number

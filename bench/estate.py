@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 SITE = "riverside"
 OSDP_KEY_BYTES = 16
 _BIN = Path(sys.executable).parent
+_PATIENT_S = 60.0
+"""For an answer: an estate may share its machine with others."""
 
 
 @dataclass
@@ -133,11 +135,11 @@ class Estate:
     def asked(self, path: str) -> httpx.Response:
         """What the centre answers a machine that may see what an officer sees."""
         headers = {"Authorization": f"Bearer {self._token}"}
-        return httpx.get(f"{self.address}{path}", headers=headers, timeout=10)
+        return httpx.get(f"{self.address}{path}", headers=headers, timeout=_PATIENT_S)
 
-    def cookie(self, role: Role = Role.OFFICER) -> SetCookieParam:
+    def cookie(self, role: Role = Role.OFFICER, signed: console.Signed = "fresh") -> SetCookieParam:
         """For a browser: somebody of that role has signed in there."""
-        return {"name": "liuhen", "value": console.session(self.database, role), "url": self.address}
+        return {"name": "liuhen", "value": console.session(self.database, role, signed), "url": self.address}
 
     def wait_for_devices(self, limit_s: float) -> bool:
         """Until the centre has heard that every reader and lock board works; False if that takes too long."""

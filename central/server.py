@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import uvicorn
@@ -107,8 +108,7 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
             server_header=False,
             timeout_graceful_shutdown=_SHUTDOWN_S,
         )
-        ingest.start()
-        open_things.callback(ingest.stop)
+        _run(open_things, ingest)
         zone = ZoneInfo(settings.console.timezone)
         watch = Watch(writer, reader, _now_us, zone)
         tally = Tally(writer, reader, _now_us, zone)
@@ -116,32 +116,19 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
             Looking("alarms", watch.look, ALARMS_EVERY_S, watch.begin),
             Looking("tally", tally.look, TALLY_EVERY_S),
         ):
-            looking.start()
-            open_things.callback(looking.stop)
+            _run(open_things, looking)
         if vault is not None:
             imports = ImportService(writer, reader, vault, zone, _now_us)
-            imports.start()
-            open_things.callback(imports.stop)
+            _run(open_things, imports)
         if keys is not None and orders is not None:
-            orders.start()
-            open_things.callback(orders.stop)
+            _run(open_things, orders)
             lists = ListService(writer, reader, settings.mqtt, keys)
-            lists.start()
-            open_things.callback(lists.stop)
+            _run(open_things, lists)
             webhooks = WebhookService(writer, reader, keys.signing[0], _now_us)
-            webhooks.start()
-            open_things.callback(webhooks.stop)
+            _run(open_things, webhooks)
             if vault is not None:
-                identity = identity_service(
-                    settings,
-                    writer,
-                    vault,
-                    opener,
-                    keys.signing[0],
-                    also=_ENDING,
-                )
-                identity.start()
-                open_things.callback(identity.stop)
+                identity = identity_service(settings, writer, vault, opener, keys.signing[0], also=_ENDING)
+                _run(open_things, identity)
         host, port = listener.getsockname()[:2]
         server = Server(config, stopping)
         settle()
@@ -152,6 +139,17 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
 
 _ENDING = (end_holds, forget_imports, end_without_right)
 """What is over by the time, beside identities."""
+
+
+class _Service(Protocol):
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+def _run(open_things: contextlib.ExitStack, service: _Service) -> None:
+    """Until these end."""
+    service.start()
+    open_things.callback(service.stop)
 
 
 def _now_us() -> int:

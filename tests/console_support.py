@@ -234,6 +234,27 @@ def _fill(console: Console) -> None:
     console.happens(WEST, 1, kind=Kind.DOOR_HELD, reason=Reason.OPEN_TOO_LONG, credential=None, holder=None)
 
 
+# --- what somebody does -----------------------------------------------------------------------------------
+
+_DEEDS: Final = """(() => {
+  addEventListener("change", event => did(`fills ${event.target.name}`), true);
+  addEventListener("submit", () => did("sends"), true);
+  addEventListener("click", event => {
+    const one = event.isTrusted && event.target.closest("a, summary, button[type=button]");
+    if (one) did(`presses ${one.textContent.trim()}`);
+  }, true);
+})()"""
+
+
+def deeds_on(page: Page) -> list[str]:
+    """Grows with each input of a person on pages that are loaded from now on, as the browser itself notices
+    it: a field is filled, however often; a form is sent, by key or button; a link or fold is pressed."""
+    done: list[str] = []
+    page.expose_function("did", lambda what: None if what in done else done.append(what))
+    page.add_init_script(_DEEDS)
+    return done
+
+
 # --- checks that every page passes -----------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """The frame around every page, in a real browser: each registered page, as each role that sees it."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import httpx
 import pytest
 from console_support import LANGUAGES, Console, a_console, faults_of
 from playwright.sync_api import Response
+from register_support import EAST, SITE
 
+from bench.community.pictures import all_pictures
 from central.accounts.matrix import an_application, routes_of
 from central.accounts.who import Role
 from central.console.palette import pages_called
@@ -180,3 +183,46 @@ def test_no_template_holds_a_script_or_a_style_of_its_own() -> None:
         assert "<script>" not in text, template
         assert " style=" not in text, template
         assert " onclick=" not in text, template
+
+
+# --- pictures --------------------------------------------------------------------------------------------
+
+NO_PAGE = re.compile(r"/parts/|/progress$|/workbook$")
+"""What a script or a program fetches: no browser is sent there."""
+
+
+def test_a_picture_is_taken_of_every_page_there_is() -> None:
+    pages = {
+        cell.path
+        for cell in routes_of(an_application())
+        if cell.method == "GET" and not cell.path.startswith("/api/") and not NO_PAGE.search(cell.path)
+    }
+    assert pages - {picture.route for picture in all_pictures()} == set()
+
+
+def test_pictures_have_names_of_their_own() -> None:
+    names = [picture.name for picture in all_pictures()]
+    assert len(names) == len(set(names))
+
+
+# --- the palette finds by role ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("role", "leads"),
+    [
+        (Role.OPERATOR, [f"/operations/{SITE}/{EAST}"]),
+        (Role.OFFICER, [f"/?at={SITE}/{EAST}"]),
+        (Role.ADMINISTRATOR, []),
+    ],
+)
+def test_the_palette_leads_to_a_building_as_far_as_a_role_sees_it(
+    console: Console, role: Role, leads: list[str]
+) -> None:
+    with console.as_role(role) as shown:
+        found = shown.request.post(
+            f"{console.served.address}/find",
+            form={"text": "1 号楼"},
+            headers={"Sec-Fetch-Site": "same-origin"},
+        )
+        assert re.findall(r'href="([^"]+)"', found.text()) == leads

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from central_support import DEADLINE_S
 from central_web_support import Served, somebody
-from console_support import Console, a_console, faults_of
+from console_support import CARDS, Console, a_console, faults_of
 from register_support import DAY_US, Estate, a_number, copied_estate
 
 from central import register
@@ -80,6 +80,8 @@ def test_a_family_moves_in_on_one_page(console: Console) -> None:
     home = f"/homes/{console.estate.community}/places/{console.estate.places['102']}"
     with console.as_role(Role.WORKER, "zh") as page:
         page.goto(home)
+        opened: list[str] = []
+        page.on("framenavigated", lambda frame: opened.append(frame.url.removeprefix(console.served.address)))
         page.get_by_role("link", name="入住登记").click()
         for at, (name, number) in enumerate({"林秋月": HER_NUMBER, "林一鸣": HIS_NUMBER}.items()):
             page.locator(f"#name-{at}").fill(name)
@@ -87,6 +89,7 @@ def test_a_family_moves_in_on_one_page(console: Console) -> None:
         page.locator("#card-0").fill(CARD)
         page.get_by_role("button", name="办理入住").click()
         page.wait_for_url(f"**{home}")
+        assert opened == [f"{home}/move-in", home]
         shown = page.locator(".people").inner_text()
         assert shown.count("林**") == 2
         assert "林秋月" not in page.content()
@@ -112,6 +115,19 @@ def test_the_palette_leads_to_a_home_by_its_initials(console: Console) -> None:
         page.locator("#palette-found a", has_text="101").click()
         page.wait_for_url("**/homes/*/places/*")
         assert page.locator("h1").inner_text() == "101"
+
+
+def test_a_card_laid_on_the_desk_reader_leads_from_the_palette_to_its_holder(console: Console) -> None:
+    """The reader types the number and Enter; the number stands in no address, and the name is masked."""
+    with console.as_role(Role.WORKER, "zh") as page:
+        page.goto("/visitors")
+        page.keyboard.press("Control+k")
+        page.locator("#palette[open]").wait_for()
+        page.keyboard.type(CARDS["王小明"])
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/homes/*/people/*")
+        assert page.locator("h1").inner_text() == "王**"
+        assert CARDS["王小明"] not in page.url + page.title()
 
 
 def test_what_is_mistyped_is_said_beside_its_line_and_nobody_moves_in(

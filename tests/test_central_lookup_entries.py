@@ -5,10 +5,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from central_support import GATEWAY, SITE, START_US
 from central_web_support import DOORLESS, Chain, Filled, a_filled
+from sqlalchemy import event
 
 from central.errors import BadQuestion
 from central.lookup.entries import (
@@ -194,6 +196,25 @@ def test_the_newest_are_those_that_arrived_last_and_are_about_a_door(filled: Fil
         assert [entry.id for entry in arrived_after(connection, 1, 1, [SITE], through=3)] == [2]
         assert [entry.id for entry in arrived_after(connection, 1, 10, [SITE], through=2)] == [2]
         assert newest_id(connection) == 4
+
+
+def test_the_newest_are_read_from_the_end_however_many_there_are(filled: Filled) -> None:
+    """A plan that sorts reads all that a community ever recorded."""
+    said: list[tuple[str, Any]] = []
+
+    def note(_c: object, _u: object, statement: str, parameters: object, *_: object) -> None:
+        if statement.startswith("SELECT"):
+            said.append((statement, parameters))
+
+    with filled.reader.connect() as connection:
+        event.listen(connection, "before_cursor_execute", note)
+        newest(connection, 2, [SITE])
+        arrived_after(connection, 0, 2, [SITE], through=9)
+        event.remove(connection, "before_cursor_execute", note)
+        for statement, parameters in said:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            assert not [row for row in plan if "TEMP B-TREE" in str(row)], statement
+    assert len(said) == 2
 
 
 def test_that_somebody_let_in_went_in_is_no_news_but_is_found_at_the_door(filled: Filled) -> None:

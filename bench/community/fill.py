@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,10 +12,11 @@ from typing import Final
 from bench import console
 from bench.assessed import an_assessment, goes_live
 from bench.community.look_ups import People, looked_up
+from bench.community.own import did_about_their_own, resident_of
 from bench.community.past import Past
 from bench.community.people import Habit, Member, populate
 from bench.community.places import COMMUNITY, estates_of
-from bench.community.register import MoreCards, Registering
+from bench.community.register import MoreCards, Registered, Registering
 from bench.community.size import WHOLE, Size
 from bench.community.times import ZONE, Days
 from bench.community.workbook import BEGAN_DAYS
@@ -115,6 +116,8 @@ def fill(folder: Path, wanted: Wanted, say: Say) -> None:
         resident = _a_resident(list(population.members()))
         looked_up(world, _people(accounts, community), resident)
         accounts.make_resident(registered.people[resident.number])
+        own = resident_of(accounts.numbers[Role.RESIDENT], community, registered.people[resident.number])
+        did_about_their_own(world, own, _others(population.members(), registered, resident))
         accounts.write(folder / LAST)
         reader.dispose()
     finally:
@@ -139,6 +142,12 @@ def _a_resident(members: Sequence[Member]) -> Member:
         and each.room is not None
         and not each.room.house.simulated
     )
+
+
+def _others(members: Iterable[Member], registered: Registered, resident: Member) -> list[int]:
+    """Rows in the register of some more who live there."""
+    theirs = [each for each in members if each.room is not None and each.left is None and each.came is None]
+    return [registered.people[each.number] for each in theirs if each.number != resident.number][:2]
 
 
 def _people(accounts: console.DemoAccounts, community: int) -> People:

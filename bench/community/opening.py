@@ -20,6 +20,9 @@ Say = Callable[[str], None]
 
 def estate_of_community(folder: Path, plan: Plan, say: Say) -> Estate:
     """`folder` is empty, or one that was opened before. Not started yet."""
+    shutil.rmtree(
+        folder / "broker", ignore_errors=True
+    )  # what it kept for who is gone was said since by others
     if (folder / "centre" / LAST).exists():
         estate = Estate(folder, plan)
     else:

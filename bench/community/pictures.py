@@ -1,67 +1,95 @@
-"""Of which single things of the community `./liuhen shots` takes pictures: pages without a fixed address."""
+"""Of which pages `./liuhen shots` takes pictures: each that a browser can be sent to, and what pages show
+when something was done on them. A test compares the list with the console's routes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Text, cast, func, select
 
+from bench.community import gestures
+from bench.community.gestures import Gesture
 from bench.community.standing import NO_READER
+from bench.community.times import ZONE
+from bench.console import Signed
 from central.accounts.who import Role
+from central.console.registry import all_pages
 from central.lookup.words import Asked, Happened
 from central.register.words import HomeUse, PlaceKind
+from central.store.account_tables import account
 from central.store.engine import open_reader, reading
 from central.store.import_tables import register_import
 from central.store.lookup_tables import look_up, look_up_event
 from central.store.register_tables import home_use, place, residency
+from central.store.request_tables import own_request
+from central.store.tour_tables import tour_plan
 from central.store.visitor_tables import visitor_pass
+from central.times import local
+
+Values = Mapping[str, object]
+Finds = Callable[[Connection], Values]
+"""What stands in a route's braces, in this community."""
 
 
-class Picture(NamedTuple):
-    """`role`: who looks; None: nobody has signed in."""
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """`route`: as the application has it. `query`: what is asked there, with braces too. `role`: who looks;
+    None: nobody has signed in. `act`: what is done there first. `session`: what a browser has."""
 
     name: str
-    path: str
+    route: str
     role: Role | None
+    finds: Finds | None = None
+    query: str = ""
+    act: Gesture | None = None
+    session: Signed = "fresh"
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it is there in an empty centre, too, and nothing is done there."""
+        return self.finds is None and not self.query and self.act is None and self.role is not Role.RESIDENT
+
+    @property
+    def turn(self) -> int:
+        """What shows what others do comes late, and what writes down that somebody looked comes last."""
+        return 2 if self.role is Role.RESIDENT else int(self.name == "now")
 
 
-_OF_A_GATEWAY: Final = f"/operations/{NO_READER[0]}/{NO_READER[1]}"
+def all_pictures() -> list[Picture]:
+    return [*_registered(), *_SINGLE, *_STATES]
 
 
-def pictures_of(database: Path) -> list[Picture]:
+def found_in(database: Path, pictures: Sequence[Picture]) -> dict[str, str]:
+    """The address of each, by its name."""
     engine = open_reader(f"sqlite:///{database}")
     try:
         with reading(engine) as connection:
-            return list(_pictures(connection))
+            return {each.name: _address(connection, each) for each in pictures}
     finally:
         engine.dispose()
 
 
-def _pictures(connection: Connection) -> Iterator[Picture]:
-    yield Picture("sign-in", "/sign-in", None)
-    home = _let_home(connection)
-    here = f"/homes/{home.community_id}"
-    building = select(func.min(place.c.id)).where(place.c.kind == PlaceKind.BUILDING)
-    empty = select(func.min(home_use.c.place_id)).where(_used(HomeUse.EMPTY))
-    person = select(func.min(residency.c.person_id)).where(residency.c.place_id == home.place_id)
-    pass_ = select(func.max(visitor_pass.c.id)).where(visitor_pass.c.revoked_at.is_(None))
-    single = {
-        "building": f"{here}/places/{_one(connection, building)}",
-        "home": f"{here}/places/{home.place_id}",
-        "move-in": f"{here}/places/{_one(connection, empty)}/move-in",
-        "person": f"{here}/people/{_one(connection, person)}",
-        "import": f"{here}/imports/{_one(connection, select(func.min(register_import.c.id)))}",
-        "pass": f"/visitors/{_one(connection, pass_)}",
-    }
-    for name, path in single.items():
-        yield Picture(name, path, Role.WORKER)
-    yield Picture("answer", f"/look-up/{_answered(connection)}", Role.OFFICER)
-    yield Picture("gateway", _OF_A_GATEWAY, Role.OPERATOR)
+def _address(connection: Connection, picture: Picture) -> str:
+    values = picture.finds(connection) if picture.finds else {}
+    return (picture.route + picture.query).format_map(values)
 
 
-def _let_home(connection: Connection) -> Any:
+def _registered() -> Iterator[Picture]:
+    """Each that stands in the navigation, as the first role that sees it."""
+    for page in all_pages():
+        role = next(role for role in Role if role in page.roles)
+        for number, path in enumerate((page.path, *page.pictures)):
+            yield Picture(f"{page.name}-{number}" if number else page.name, path, role)
+
+
+# --- single things ---------------------------------------------------------------------------------------
+
+
+def _a_let_home(connection: Connection) -> Values:
     """One in which several people live by a lease."""
     several = func.count(residency.c.id)
     asked = (
@@ -70,23 +98,136 @@ def _let_home(connection: Connection) -> Any:
         .group_by(residency.c.place_id, residency.c.community_id)
         .order_by(several.desc(), residency.c.place_id)
     )
-    return connection.execute(asked).first()
+    row: Any = connection.execute(asked).first()
+    person = select(func.min(residency.c.person_id)).where(residency.c.place_id == row.place_id)
+    return {"community": row.community_id, "place": row.place_id, "person": _one(connection, person)}
 
 
-def _used(use: HomeUse) -> Any:
-    return (home_use.c.use == use.value) & home_use.c.until_at.is_(None)
+def _a_place(kind: PlaceKind) -> Finds:
+    return _least(place.c.id, "place", place.c.kind == kind.value)
 
 
-def _answered(connection: Connection) -> int:
-    """The officer's newest look-up of a door that was answered, and of which something was revealed."""
+def _least(column: Any, name: str, *where: ColumnElement[bool], of: Any = func.min) -> Finds:
+    def found(connection: Connection) -> Values:
+        community = getattr(column.table.c, "community_id", None)
+        number = _one(connection, select(of(column)).where(*where))
+        if community is None:
+            return {name: number}
+        of_it = select(community).where(column == number).limit(1)
+        return {name: number, "community": _one(connection, of_it)}
+
+    return found
+
+
+def _answered(asked: Asked, *kinds: Happened, without: Happened | None = None) -> Finds:
+    """The officer's newest look-up of that kind to which all of that happened."""
+
+    def found(connection: Connection) -> Values:
+        query = select(func.max(look_up.c.id)).where(look_up.c.question == asked.value)
+        said = look_up_event.c
+        for kind in kinds:
+            query = query.where(look_up.c.id.in_(select(said.look_up_id).where(said.kind == kind.value)))
+        if without is not None:
+            query = query.where(
+                look_up.c.id.not_in(select(said.look_up_id).where(said.kind == without.value))
+            )
+        return {"number": _one(connection, query)}
+
+    return found
+
+
+def _a_waiting_one(connection: Connection) -> Values:
     said = look_up_event.c
-    asked = (
-        select(func.max(look_up.c.id))
-        .join(look_up_event, said.look_up_id == look_up.c.id)
-        .where(look_up.c.question == Asked.DOOR, said.kind == Happened.REVEALED)
-    )
-    return _one(connection, asked)
+    given = select(said.look_up_id).where(said.kind == Happened.ANSWERED.value)
+    return {"number": _one(connection, select(func.max(look_up.c.id)).where(look_up.c.id.not_in(given)))}
+
+
+def _a_round(connection: Connection) -> Values:
+    """Yesterday's first of the first plan."""
+    row: Any = connection.execute(select(tour_plan).order_by(tour_plan.c.id)).first()
+    now: int = connection.execute(select(func.max(look_up.c.at))).scalar_one()
+    day = f"{local(now - 86_400_000_000, ZONE):%Y-%m-%d}"
+    return {"plan": row.id, "day": day, "start": json.loads(row.starts)[0]}
+
+
+def _a_gateway(_: Connection) -> Values:
+    return {"site": NO_READER[0], "name": NO_READER[1]}
 
 
 def _one(connection: Connection, asked: Any) -> int:
     return int(connection.execute(asked).scalar_one())
+
+
+_EMPTY_HOME: Final = _least(
+    home_use.c.place_id, "place", home_use.c.use == HomeUse.EMPTY.value, home_use.c.until_at.is_(None)
+)
+_AN_IMPORT: Final = _least(register_import.c.id, "number")
+_A_PASS: Final = _least(visitor_pass.c.id, "number", visitor_pass.c.revoked_at.is_(None), of=func.max)
+_A_RESIDENTS_PASS: Final = _least(
+    visitor_pass.c.id,
+    "number",
+    visitor_pass.c.issued_by.in_(
+        select("account " + cast(account.c.id, Text)).where(account.c.role == Role.RESIDENT.value)
+    ),
+    of=func.max,
+)
+_A_REQUEST: Final = _least(own_request.c.id, "number", own_request.c.decision.is_(None), of=func.max)
+_AN_ANSWER: Final = _answered(Asked.DOOR, Happened.REVEALED)
+_PLACE, _PERSON = "/homes/{community}/places/{place}", "/homes/{community}/people/{person}"
+_SETTINGS = "/operations/settings?site=riverside"
+_ANSWER, _ROUND = "/look-up/{number}", "?day={day}&plan={plan}&start={start}"
+
+_SINGLE: Final = (
+    Picture("sign-in", "/sign-in", None),
+    Picture("activate", "/sign-in/activate", None),
+    Picture("receipt", "/receipt", None),
+    Picture("code", "/sign-in/code", Role.OPERATOR),
+    Picture("enrol", "/sign-in/enrol", Role.WORKER, session="half"),
+    Picture(
+        "account-of-somebody", "/administration/{number}", Role.ADMINISTRATOR, _least(account.c.id, "number")
+    ),
+    Picture("estate", _PLACE, Role.WORKER, _a_place(PlaceKind.ESTATE)),
+    Picture("building", _PLACE, Role.WORKER, _a_place(PlaceKind.BUILDING)),
+    Picture("home", _PLACE, Role.WORKER, _a_let_home),
+    Picture("move-in", _PLACE + "/move-in", Role.WORKER, _EMPTY_HOME),
+    Picture("person", _PERSON, Role.WORKER, _a_let_home),
+    Picture("import", "/homes/{community}/imports/{number}", Role.WORKER, _AN_IMPORT),
+    Picture("pass", "/visitors/{number}", Role.WORKER, _A_PASS),
+    Picture("new-request", "/requests/{community}/new", Role.WORKER, _a_let_home, "?person={person}"),
+    Picture("request", "/requests/{community}/{number}", Role.WORKER, _A_REQUEST),
+    Picture("answer", _ANSWER, Role.OFFICER, _AN_ANSWER),
+    Picture("gateway", "/operations/{site}/{name}", Role.OPERATOR, _a_gateway),
+    Picture("round", "/tours/round", Role.OPERATOR, _a_round, _ROUND),
+    Picture("own-pass", "/own/visitors/{number}", Role.RESIDENT, _A_RESIDENTS_PASS),
+)
+
+_STATES: Final = (
+    Picture("nowhere", "/nowhere", Role.WORKER),
+    Picture("not-for-this-role", "/administration", Role.WORKER),
+    Picture("palette", "/homes", Role.WORKER, act=gestures.opens_the_palette),
+    Picture("menu", "/homes", Role.WORKER, act=gestures.opens(".menu summary")),
+    Picture("look-up-room", "/look-up", Role.OFFICER, act=gestures.asks_by("room")),
+    Picture("look-up-door", "/look-up", Role.OFFICER, act=gestures.asks_by("door")),
+    Picture("look-up-urgent", "/look-up", Role.OFFICER, act=gestures.opens(".urgent summary")),
+    Picture("look-up-wrong", "/look-up", Role.OFFICER, act=gestures.asks_wrongly),
+    Picture("answer-table", _ANSWER, Role.OFFICER, _AN_ANSWER, "?view=table"),
+    Picture("answer-places", _ANSWER, Role.OFFICER, _AN_ANSWER, "?view=places"),
+    Picture("answer-unmasking", _ANSWER, Role.OFFICER, _AN_ANSWER, act=gestures.unmasks),
+    Picture("answer-waits", _ANSWER, Role.OFFICER, _a_waiting_one),
+    Picture("people-found", "/homes/people", Role.WORKER, act=gestures.finds_somebody),
+    Picture("people-new", "/homes/people", Role.WORKER, act=gestures.opens("details.fold summary")),
+    Picture("move-in-wrong", _PLACE + "/move-in", Role.WORKER, _EMPTY_HOME, act=gestures.moves_in_wrongly),
+    Picture("home-moving-out", _PLACE, Role.WORKER, _a_let_home, act=gestures.opens("details.fold summary")),
+    Picture(
+        "person-correcting", _PERSON, Role.WORKER, _a_let_home, act=gestures.opens("details.fold summary")
+    ),
+    Picture("import-being-read", "/homes/imports", Role.WORKER, act=gestures.brings_a_file),
+    Picture("pass-more", "/visitors/new", Role.WORKER, act=gestures.opens("details.more summary")),
+    Picture("pass-wrong", "/visitors/new", Role.WORKER, act=gestures.gives_a_wrong_pass),
+    Picture("own-pin", "/own/visitors", Role.RESIDENT, act=gestures.gives_a_pin),
+    Picture("rule-tried", "/operations/rules", Role.OPERATOR, act=gestures.tries_a_rule),
+    Picture("settings-differences", _SETTINGS, Role.OPERATOR, act=gestures.looks_at_differences),
+    Picture("settings-stale", _SETTINGS, Role.OPERATOR, act=gestures.sends_late, session="stale"),
+    Picture("tour-plans-new", "/tours/plans", Role.WORKER, act=gestures.opens("details.fold summary")),
+    Picture("account-made", "/administration/new", Role.ADMINISTRATOR, act=gestures.makes_an_account),
+)

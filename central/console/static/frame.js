@@ -76,6 +76,19 @@ palette.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+// --- where one is stays in sight, on a phone too -------------------------------------------------------
+
+function showWhereOneIs() {
+  for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
+    const row = tab.parentElement;
+    const right = tab.offsetLeft - row.offsetLeft + tab.offsetWidth;
+    if (right > row.clientWidth) row.scrollLeft = right - (row.clientWidth + tab.offsetWidth) / 2;
+  }
+}
+
+window.addEventListener("resize", showWhereOneIs);
+showWhereOneIs();
+
 // --- the other language keeps the question -------------------------------------------------------------
 
 for (const link of document.querySelectorAll(".languages a")) {

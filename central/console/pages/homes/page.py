@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
+from sqlalchemy import Connection
 
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
@@ -31,19 +32,28 @@ def router(centre: Centre) -> APIRouter:
 
 
 async def find(centre: Centre, who: Who, text: str) -> list[Found]:
-    """Places by the beginning of their name, pinyin or initials: `dhxq 3 301`."""
+    """Whom a card laid on the desk reader, a whole number or a whole name means; and places by the beginning
+    of their name, pinyin or initials: `dhxq 3 301`."""
     if who.role is not Role.WORKER:
         return []
     found: list[Found] = []
     for community in sorted(who.communities):
 
-        def places_called(db: object, community: int = community) -> list[Found]:
-            there = search(db, community, text, limit=_MOST_FOUND)  # type: ignore[arg-type]
-            ways = paths(db, [each.id for each in there])  # type: ignore[arg-type]
+        def people_meant(db: Connection, community: int = community) -> list[Found]:
+            return [
+                Found(each.name, where, f"/homes/{community}/people/{each.id}")
+                for each, where in people.found_in(centre, db, community, text)
+            ]
+
+        def places_called(db: Connection, community: int = community) -> list[Found]:
+            there = search(db, community, text, limit=_MOST_FOUND)
+            ways = paths(db, [each.id for each in there])
             return [
                 Found(each.name, path_text(ways[each.id][:-1]), f"/homes/{community}/places/{each.id}")
                 for each in there
             ]
 
+        if centre.vault is not None:
+            found += await centre.office.ask(who, community, people_meant)
         found += await centre.office.ask(who, community, places_called)
     return found

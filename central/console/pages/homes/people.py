@@ -38,7 +38,7 @@ def router(centre: Centre) -> APIRouter:
         """By POST: what is typed stands in no address and no log."""
         asked = text.strip()
         try:
-            rows = await centre.office.ask(who, community, lambda db: _found(centre, db, community, asked))
+            rows = await centre.office.ask(who, community, lambda db: found_in(centre, db, community, asked))
         except BadQuestion as error:
             return await shown(who, community, lang, error)
         return await shown(who, community, lang, found=rows)
@@ -90,7 +90,7 @@ def router(centre: Centre) -> APIRouter:
     return pages
 
 
-def _found(centre: Centre, db: Connection, community: int, asked: str) -> list[tuple[MaskedPerson, str]]:
+def found_in(centre: Centre, db: Connection, community: int, asked: str) -> list[tuple[MaskedPerson, str]]:
     """Whom the text means, whatever it is, and where they live. Nothing is found by a part of it."""
     now_us = centre.now_us()
     rows = []

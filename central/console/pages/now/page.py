@@ -22,8 +22,9 @@ from central.alarms.kinds import Urgency
 from central.console.centre import Centre
 from central.console.frame import first_path
 from central.console.guard import Anybody, page_for
+from central.console.labels import labels_of
 from central.console.pages.now.estate_map import estate_map
-from central.console.registry import Page, Section
+from central.console.registry import Found, Page, Section
 from central.console.views import Language
 from central.console.words import N_, TROUBLES
 from central.errors import Clash
@@ -51,6 +52,7 @@ _KINDS: Final[Mapping[str, frozenset[str]]] = {
     "refused": frozenset({Kind.ACCESS_DENIED}),
     "trouble": frozenset(TROUBLES),
 }
+_MOST_FOUND: Final = 8
 _ORDER: Final = tuple(Urgency)  # the most urgent ones first
 _PLACE = r"^[a-z0-9][a-z0-9-]{0,31}/[a-z0-9][a-z0-9-]{0,31}$"
 
@@ -72,6 +74,15 @@ def router(centre: Centre) -> APIRouter:
     _parts(pages, centre)
     _alarms(pages, centre)
     return pages
+
+
+async def find(centre: Centre, who: Who, text: str) -> list[Found]:
+    """What happens at a building, for who reads entries: by a part of what it is called."""
+    if who.role not in READERS:
+        return []
+    labels = await centre.questions.ask(lambda db: labels_of(db, who.communities))
+    found = [Found(label, "", f"/?at={site}/{name}") for (site, name), label in labels.called(text)]
+    return found[:_MOST_FOUND]
 
 
 def _now(pages: APIRouter, centre: Centre) -> None:

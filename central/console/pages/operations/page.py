@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from central.accounts.who import Role
+from central.accounts.who import Role, Who
 from central.console.centre import Centre
+from central.console.labels import labels_of
 from central.console.pages.operations import (
     alarms,
     commands,
@@ -15,9 +16,10 @@ from central.console.pages.operations import (
     rules,
     settings,
 )
-from central.console.registry import Page, Section
+from central.console.registry import Found, Page, Section
 from central.console.words import N_
 
+_MOST_FOUND = 8
 _LOOK = frozenset({Role.OPERATOR, Role.INSTALLER, Role.SUPERVISOR})
 
 PAGES = [
@@ -50,3 +52,13 @@ def router(centre: Centre) -> APIRouter:
     ):  # the addresses of single gateways last
         pages.include_router(each.router(centre))
     return pages
+
+
+async def find(centre: Centre, who: Who, text: str) -> list[Found]:
+    """Gateways by a part of what they, or their doors, are called."""
+    if who.role not in _LOOK:
+        return []
+    labels = await centre.questions.ask(lambda db: labels_of(db, who.communities))
+    return [Found(label, name, f"/operations/{site}/{name}") for (site, name), label in labels.called(text)][
+        :_MOST_FOUND
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -12,6 +13,7 @@ from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import RowId, Text, led_to, status_of
 from central.console.guard import page_for
+from central.console.labels import labels_of
 from central.console.pages.oversight.asker import asker_of, told, where_of
 from central.console.views import Language
 from central.console.words import WAITS
@@ -62,7 +64,13 @@ def router(centre: Centre) -> APIRouter:
         approver = await asker_of(centre, who, request)
         waiting = await centre.questions.ask(lambda db: acts.waiting(db, approver))
         names = await centre.questions.ask(lambda db: staff_names(db, who.communities))
-        values: dict[str, Any] = {"waiting": waiting, "names": names, "where_of": where_of, "at": at}
+        labels = await centre.questions.ask(lambda db: labels_of(db, who.communities))
+        values: dict[str, Any] = {
+            "waiting": waiting,
+            "names": names,
+            "where_of": partial(where_of, labels),
+            "at": at,
+        }
         values["wide"] = WAITS
         values |= {"told": None if error is None else told(error)}
         status = status_of(error)

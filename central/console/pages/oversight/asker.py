@@ -11,6 +11,7 @@ from central.accounts.book import one_account
 from central.accounts.identify import address_of
 from central.accounts.who import Who
 from central.console.centre import Centre
+from central.console.labels import Labels
 from central.console.words import N_
 from central.errors import CentralError
 from central.lookup.rules import Asker
@@ -37,7 +38,7 @@ def told(error: CentralError) -> str:
     return next((meant for begins, meant in KNOWN.items() if text.startswith(begins)), SAY_MORE)
 
 
-def where_of(parameters: str) -> list[str]:
-    """Of a look-up's parameters what names a place, never a person."""
+def where_of(labels: Labels, parameters: str) -> list[str]:
+    """Of a look-up's parameters what names a place, never a person: as the place is called."""
     said: dict[str, Any] = json.loads(parameters or "{}")
-    return [str(said[name]) for name in ("site", "gateway", "door") if said.get(name)]
+    return labels.place(said.get("site"), said.get("gateway"), said.get("door"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Query, Request
@@ -12,6 +13,7 @@ from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import RowId, Text, led_to, status_of
 from central.console.guard import page_for
+from central.console.labels import labels_of
 from central.console.pages.oversight.asker import asker_of, told, where_of
 from central.console.views import Language
 from central.console.words import N_
@@ -80,9 +82,10 @@ def router(centre: Centre) -> APIRouter:
             lambda db: reviews.to_review(db, supervisor, since_us, zone=zone, now_us=now_us, all_of_them=True)
         )
         names = await centre.questions.ask(lambda db: staff_names(db, who.communities))
+        labels = await centre.questions.ask(lambda db: labels_of(db, who.communities))
         due = [each for each in every if each.reviewed is not Happened.EXPLAINED]
         values: dict[str, Any] = {"due": due, "done": len(every) - len(due), "days": days, "choices": DAYS}
-        values |= {"names": names, "where_of": where_of, "why_words": WHY, "at": at}
+        values |= {"names": names, "where_of": partial(where_of, labels), "why_words": WHY, "at": at}
         values |= {"told": None if error is None else told(error)}
         status = status_of(error)
         return centre.show(who, lang, "oversight/reviews.html", "reviews", status=status, **values)

@@ -15,6 +15,7 @@ from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import RowId, Text, led_to, status_of
 from central.console.guard import page_for
+from central.console.labels import labels_of
 from central.console.pages.notice.page import notice_in
 from central.console.pages.visitors.giving import picture_of, until_of
 from central.console.pages.visitors.sentences import KNOWN, KNOWN_BEGINNINGS, LENGTHS, WORDS
@@ -97,9 +98,11 @@ async def shown(
     """`pin`: of a pass that was issued just now. Raises NotThere."""
     visit, name = await centre.questions.ask(lambda db: _one(centre, db, who, number))
     notice = await centre.questions.ask(lambda db: notice_in(db, visit.made.community))
+    doors = await centre.questions.ask(lambda db: doors_of(db, who, visit.made))
     now_us = centre.now_us()
     good = visit.made.revoked_us is None and visit.made.until_us > now_us
     values: dict[str, Any] = {"visit": visit, "name": name, "good": good, "pin": pin, "words": WORDS}
+    values["doors"] = doors
     values |= {"picture": picture_of(centre, visit.made) if good else None, "lengths": LENGTHS}
     values["told_of_notice"] = notice
     told = None if error is None else told_of(error)
@@ -123,6 +126,11 @@ def _name_of(centre: Centre, db: Connection, number: int, sites: Sequence[str]) 
         return centre.desk.visitor_of(db, number, sites).name if centre.desk else ""
     except IdentityGone:
         return ""
+
+
+def doors_of(db: Connection, who: Who, made: Pass) -> list[str]:
+    """What the doors that it opens are called."""
+    return labels_of(db, who.communities).doors_of(made.site, made.doors)
 
 
 def where_of(db: Connection, rooms: list[int]) -> dict[int, str]:

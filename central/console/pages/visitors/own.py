@@ -15,7 +15,7 @@ from central.console.forms import RowId, led_to, status_of
 from central.console.guard import page_for
 from central.console.pages.notice.page import notice_in
 from central.console.pages.visitors.giving import Said, begins_us, picture_of, until_of
-from central.console.pages.visitors.one import Visit, told_of, where_of
+from central.console.pages.visitors.one import Visit, doors_of, told_of, where_of
 from central.console.pages.visitors.sentences import LENGTHS, WORDS
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash, NotThere
@@ -94,8 +94,10 @@ def router(centre: Centre) -> APIRouter:
 
         visit = await centre.questions.ask(ask)
         notice = await centre.questions.ask(lambda db: notice_in(db, visit.made.community))
+        doors = await centre.questions.ask(lambda db: doors_of(db, who, visit.made))
         good = visit.made.revoked_us is None and visit.made.until_us > centre.now_us()
         values: dict[str, Any] = {"visit": visit, "good": good, "pin": pin, "words": WORDS}
+        values["doors"] = doors
         values["picture"] = picture_of(centre, visit.made) if good else None
         values["told_of_notice"] = notice
         values["told"] = None if error is None else told_of(error)
