@@ -60,6 +60,7 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
         super().__init__(config)
         self._stopping = stopping
+        settle()  # all is loaded by now
 
     def handle_exit(self, sig: int, frame: object) -> None:
         self._stopping.set()
@@ -131,7 +132,6 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
                 _run(open_things, identity)
         host, port = listener.getsockname()[:2]
         server = Server(config, stopping)
-        settle()
         with signals_only_stop(server):
             print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)  # noqa: T201
             server.run(sockets=[listener])
