@@ -223,6 +223,7 @@ _VALUES: Final[Mapping[str, tuple[Any, ...]]] = {
     "valid_from": (_AT, _DAY),
     "valid_until": (_UNTIL, _LATER),
     "value": ("王小明",),
+    "version": (2,),
     "visitor_name": ("李访客",),
     "visitor_phone": ("000-0000-0000",),
     "visitors": (2,),
