@@ -111,10 +111,9 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         open_things.callback(ingest.stop)
         zone = ZoneInfo(settings.console.timezone)
         watch = Watch(writer, reader, _now_us, zone)
-        tally = Tally(writer, reader, _now_us, zone)
         for looking in (
             Looking("alarms", watch.look, ALARMS_EVERY_S, watch.begin),
-            Looking("tally", tally.look, TALLY_EVERY_S),
+            Looking("tally", Tally(writer, reader, _now_us, zone).look, TALLY_EVERY_S),
         ):
             looking.start()
             open_things.callback(looking.stop)
