@@ -112,10 +112,9 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         _run(open_things, ingest)
         zone = ZoneInfo(settings.console.timezone)
         watch = Watch(writer, reader, _now_us, zone)
-        tally = Tally(writer, reader, _now_us, zone)
         for looking in (
             Looking("alarms", watch.look, ALARMS_EVERY_S, watch.begin),
-            Looking("tally", tally.look, TALLY_EVERY_S),
+            Looking("tally", Tally(writer, reader, _now_us, zone).look, TALLY_EVERY_S),
         ):
             _run(open_things, looking)
         if vault is not None:

@@ -265,6 +265,7 @@ BY_PERSON = {
     "store/chains.py",
     "ingest/intake.py",
     "visitors/visits.py",
+    "visitors/receipts.py",
     "tours/reads.py",
 }
 """Those that may name whose a record is."""
@@ -284,6 +285,7 @@ READ_RECORDS = {
     "reports/tally.py": "counts who is let in, by door and hour",
     "fleet/coverage.py": "starts, stops, lost readers, lost records; of the others the time of one alone",
     "console/pages/now/estate_map.py": "what the contact of a door said last",
+    "visitors/receipts.py": "doors and days of one visit, for whoever holds its receipt; on the register",
     "tours/reads.py": "when a point was read by any guard of a plan; what is shown of it is a word",
 }
 """All modules that read records, and why no way to a person's entries begins there."""
