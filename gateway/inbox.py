@@ -33,6 +33,8 @@ class Inbox:
 
     def take(self, most: int) -> list[Event]:
         """For whoever has the turn: the oldest, `most` of them."""
+        if not self._bell.empty():  # it told of what is taken now; of what comes from here on it rings again
+            self.wait(0)
         events = self._events
         return [events.popleft() for _ in range(min(most, len(events)))]
 
