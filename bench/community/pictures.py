@@ -193,6 +193,7 @@ _SINGLE: Final = (
     Picture("person", _PERSON, Role.WORKER, _a_let_home),
     Picture("import", "/homes/{community}/imports/{number}", Role.WORKER, _AN_IMPORT),
     Picture("pass", "/visitors/{number}", Role.WORKER, _A_PASS),
+    Picture("visitor-moves-in", "/visitors/{number}/move-in", Role.WORKER, _A_PASS),
     Picture("new-request", "/requests/{community}/new", Role.WORKER, _a_let_home, "?person={person}"),
     Picture("request", "/requests/{community}/{number}", Role.WORKER, _A_REQUEST),
     Picture("answer", _ANSWER, Role.OFFICER, _AN_ANSWER),
