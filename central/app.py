@@ -8,8 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
@@ -33,7 +33,7 @@ from central.alarms import api as alarms_api
 from central.assessments import api as assessments_api
 from central.assessments import notice_api
 from central.assessments.words import OF_VISITORS
-from central.console import palette, registry
+from central.console import files, palette, registry
 from central.console import sign_in as sign_in_pages
 from central.console.catalogue import LANGUAGES
 from central.console.centre import Centre
@@ -68,14 +68,6 @@ from central.visitors.receipts_api import Receipts
 log = logging.getLogger(__name__)
 
 API = "/api/v1"
-_CONSOLE = Path(__file__).parent / "console"
-_ASSETS = {
-    "/assets/htmx": _CONSOLE / "assets" / "node_modules" / "htmx.org" / "dist",
-    "/assets/htmx-sse": _CONSOLE / "assets" / "node_modules" / "htmx-ext-sse" / "dist",
-    **{f"/static/{folder.parent.name}": folder for folder in sorted(registry.FOLDER.glob("*/static"))},
-    "/static": _CONSOLE / "static",
-}
-
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -90,6 +82,7 @@ _THIS_MACHINE = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", 
 """A page from elsewhere must not reach us through a name that it made point here."""
 
 _NOT_SO, _MISDIRECTED = 405, 421
+_MARKED = f"{files.MARK}=".encode()
 
 _DESCRIPTION = """\
 Entries by door and window, how complete each gateway's records are, and whether the centre is well.
@@ -188,7 +181,7 @@ def create_app(
     add_pages(palette.router, centre)
     for _, pages in registry.folders():
         add_pages(pages.router, centre)
-    for path, folder in _ASSETS.items():
+    for path, folder in files.FOLDERS.items():
         if folder.is_dir():
             app.mount(path, StaticFiles(directory=folder), name=path)
         else:
@@ -209,7 +202,7 @@ class _GuardedApp(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _guard(scope["path"], MutableHeaders(scope=message))
+                _guard(scope, message["status"], MutableHeaders(scope=message))
                 _keep_language(scope, MutableHeaders(scope=message))
             await send(message)
 
@@ -258,7 +251,9 @@ def _keep_language(scope: Scope, headers: MutableHeaders) -> None:
         )
 
 
-def _guard(path: str, headers: MutableHeaders) -> None:
+def _guard(scope: Scope, status: int, headers: MutableHeaders) -> None:
     headers.update(_HEADERS)
-    static = path.startswith(("/assets/", "/static/"))
+    static = scope["path"].startswith(("/assets/", "/static/"))
     headers["Cache-Control"] = "no-cache" if static else "no-store"
+    if static and status < HTTPStatus.BAD_REQUEST and scope["query_string"].startswith(_MARKED):
+        headers["Cache-Control"] = "public, max-age=31536000, immutable"  # its address changes with it

@@ -1,6 +1,8 @@
 """Every refusal is a problem document that repeats nothing, and every answer carries what browsers heed."""
 
+import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -148,6 +150,18 @@ def test_every_good_answer_is_guarded_and_no_entry_is_kept_by_the_browser(
     assert answer.status_code == 200
     guarded(answer)
     assert answer.headers["cache-control"] == kept
+
+
+def test_a_file_that_a_page_names_is_asked_for_once(served: Served) -> None:
+    """Its address changes with what is in it."""
+    named = re.findall(r'(?:src|href)="(/(?:static|assets)/[^"]*)"', served.get("/").text)
+    assert len(named) > 3
+    for path in named:
+        answer = served.get(path)
+        guarded(answer)
+        assert hashlib.sha256(answer.content).hexdigest().startswith(path.partition("?v=")[2])
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert served.get("/static/nothing.css?v=0123456789").headers["cache-control"] == "no-cache"
 
 
 def test_a_stream_is_guarded_too(served: Served) -> None:

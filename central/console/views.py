@@ -12,6 +12,7 @@ from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, Pref
 
 from central.console import charts, words
 from central.console.catalogue import LANGUAGES, Catalogue, load_catalogues
+from central.console.files import Marks
 from central.console.frame import frame_of
 from central.settings import ConsolePart
 from central.times import local
@@ -69,7 +70,7 @@ class Views:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
-            extensions=["jinja2.ext.i18n"],
+            extensions=["jinja2.ext.i18n", Marks],
         )
         environment.install_gettext_callables(  # type: ignore[attr-defined]
             catalogue.gettext, catalogue.ngettext, newstyle=True
