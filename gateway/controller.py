@@ -92,6 +92,8 @@ class Controller:
         self.inbox = Inbox()
         self._turn = threading.Lock()
         self._lends_turn = False  # between the first record of a run and its last
+        self._waits_for_turn = False  # the deciding thread: it must not be overtaken for ever
+        self._fell = False  # a decision ended by itself on a reader's thread
         self._clock = Glance(clock, wall_us or clock.now_us)
         self._access = access
         self._doors = doors
@@ -130,34 +132,45 @@ class Controller:
         wait_s = 0.0
         while not self._stopping:
             self.inbox.wait(wait_s)
+            self._waits_for_turn = True
             with self._turn:
-                wait_s = self._go_round()
+                self._waits_for_turn = False
+                if not self._fell:
+                    wait_s = self._go_round()
         with self._turn:
+            if self._fell:
+                return
             self._clock.look()
             self._recorder.settle([self._fact(Kind.GATEWAY_STOPPED)])
             self._care_for_the_journal()
 
     def read(self, read: CardRead) -> None:
-        """From a reader's own thread: decides at once, on that thread, if nobody decides now; else the card
-        waits in the inbox, and shares a commit with the others that do. Two threads that wake each other cost
-        a person at the door more than the decision.
+        """From a reader's own thread: decides at once, on that thread, if nobody decides now or is about to;
+        else the card waits in the inbox, and shares a commit with the others that do. Two threads that wake
+        each other cost a person at the door more than the decision.
 
-        Whatever waited before goes first. What time alone brings is left to the deciding thread. Raises
-        whatever a decision fails with; then `run` goes on alone.
+        Whatever waited before goes first; what that and time bring is left to the deciding thread, which is
+        told. Raises whatever a decision fails with; then nothing more is decided, and `run` returns.
         """
-        if not self._turn.acquire(blocking=False):
+        if self._waits_for_turn or not self._turn.acquire(blocking=False):
             self.inbox.put(read)
             return
+        waited: list[Event] = []
         try:
             if self._lends_turn:
-                self.handle([*self.inbox.take(_TOGETHER - 1), read] if not self.inbox.empty() else [read])
+                if not self.inbox.empty():
+                    waited = self.inbox.take(_TOGETHER - 1)
+                self.handle([*waited, read])
             else:
                 self.inbox.put(read)
         except BaseException:
-            self._lends_turn = False
+            self._lends_turn, self._stopping, self._fell = False, True, True
+            self.inbox.ring()
             raise
         finally:
             self._turn.release()
+        if waited or not self.inbox.empty():
+            self.inbox.ring()
 
     def rehearse(self, reader: str) -> None:
         """From a reader's own thread, while a card is being read there: goes the way of a decision, up to its

@@ -306,7 +306,10 @@ class Daemon:
             self._cannot_decide()
 
     def _rehearse(self, reader: str) -> None:
-        self.controller.rehearse(reader)
+        try:
+            self.controller.rehearse(reader)
+        except Exception:
+            log.exception("a rehearsal of a decision failed; nothing of it counts")
 
     def _report(self) -> Report:
         list_version, devices = self.controller.access_list.version, dict(self._devices)

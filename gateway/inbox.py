@@ -21,7 +21,11 @@ class Inbox:
 
     def put(self, event: Event) -> None:
         self._events.append(event)
-        if self._bell.empty():  # else it is still to be heard, and this event is found with the others
+        self.ring()
+
+    def ring(self) -> None:
+        """Whoever waits looks again. A bell that is still to be heard tells of whatever is there by then."""
+        if self._bell.empty():
             self._bell.put(None)
 
     def wait(self, timeout_s: float) -> None:

@@ -101,7 +101,7 @@ class Journal:
             return self._append_to(instead, facts)
 
     def rehearse(self, fact: Fact) -> None:
-        """Goes the way of `append` and stores nothing. Raises JournalUnavailable."""
+        """Goes the way of `append` up to its commit, and stores nothing."""
         if (store := self._in_use) is not None:
             store.rehearse(fact)
 

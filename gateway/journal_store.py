@@ -127,17 +127,13 @@ class Store:
         return head
 
     def rehearse(self, fact: Fact) -> None:
-        """Does what `append` does up to the commit, and gives it up. Raises JournalUnavailable."""
+        """Does what `append` does before its commit. The file is left alone: what only rehearses must not be
+        able to spoil what counts."""
         head = self.head
         assert head is not None, "begin an epoch first"
-        row = row_of(head.record_id + 1, self._encoded(fact, head.epoch, head.seq + 1, head.hash))
-        connection = self._must_be_open()
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(_INSERT, row)
-            connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
+        body = self._encoded(fact, head.epoch, head.seq + 1, head.hash)
+        record_hash(body)
+        row_of(head.record_id + 1, body)
 
     def begin_epoch(self, reason: Reason, former: int, after: Head | None = None) -> Head:
         """An epoch is numbered by the second it was opened in, so that a lost file does not repeat one; and
@@ -190,6 +186,9 @@ class Store:
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise self._failed(error) from error
+        except BaseException:  # MemoryError, say: within a transaction left open nothing would be durable
+            self._drop()
+            raise
 
     def write(self, sql: str, values: tuple[object, ...]) -> int:
         """One statement in its own transaction; how many rows it touched."""

@@ -158,10 +158,7 @@ class Recorder:
 
     def rehearse(self, fact: Fact) -> None:
         """Records nothing."""
-        try:
-            self._journal.rehearse(fact)
-        except JournalUnavailable as error:
-            log.error("%s", error)
+        self._journal.rehearse(fact)
 
     def count(self) -> None:
         """Tells the metrics what was recorded; apart from `record`, because nobody at a door waits for it."""
