@@ -6,6 +6,7 @@ Made from the tables and the application themselves: whatever is added later is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from enum import Enum
 from typing import Any, Final, Literal, get_args, get_origin
 
@@ -120,6 +121,8 @@ def _typed(name: str, kind: Any) -> str:
         return str(get_args(kind)[0])
     if kind is bool:
         return "true"
+    if kind is date:
+        return "2026-05-01"
     if get_origin(kind) is list:
         return _typed(name, get_args(kind)[0])
     return str(THEIRS) if kind is int else THEIR_WORDS.get(name, CANARY)

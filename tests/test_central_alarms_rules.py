@@ -2,7 +2,7 @@
 
 import pytest
 
-from central.alarms.kinds import BY_STATE, DEFAULT_URGENCY, SIGNS, AlarmKind, Urgency
+from central.alarms.kinds import BY_STATE, DEFAULT_URGENCY, OF_TOURS, SIGNS, AlarmKind, Urgency
 from central.alarms.rules import EVERYWHERE, MOST_RECORDS, Lasting, Noticed, Rule, Rules, Walk
 from messages.model import Kind, Reason
 
@@ -110,7 +110,7 @@ def test_a_walk_goes_on_where_the_last_one_ended() -> None:
 
 @pytest.mark.parametrize("kind", AlarmKind)
 def test_every_kind_has_a_way_to_be_known_and_an_urgency(kind: AlarmKind) -> None:
-    assert (kind in SIGNS) + (kind in BY_STATE) == 1
+    assert (kind in SIGNS) + (kind in BY_STATE) + (kind in OF_TOURS) == 1
     assert kind in DEFAULT_URGENCY
 
 

@@ -246,7 +246,8 @@ def test_settings_are_changed_on_the_page(town: Town) -> None:
         shown = browser.post(page, data={"written": written}).text
         assert "doors.lobby.mode" in shown
         send = f"/operations/settings/send?site={SITE}"
-        assert "Written." in browser.post(send, data={"written": written, "after": "0"}).text
+        sent = browser.post(send, data={"written": written, "after": "0"}, follow_redirects=True)
+        assert "Written." in sent.text
         served.is_asked_by(Who(7, Role.OPERATOR, frozenset({COMMUNITY})))
         other = '{"doors": {"lobby": {"mode": "locked_down"}}}'
         stale = browser.post(send, data={"written": other, "after": "1"}).text

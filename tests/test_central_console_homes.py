@@ -14,6 +14,7 @@ from console_support import CARDS, Console, a_console, faults_of
 from register_support import DAY_US, Estate, a_number, copied_estate
 
 from central import register
+from central.accounts import residents
 from central.accounts.who import Role
 from central.console import forms
 from central.console.pages.homes import common, moving, sentences
@@ -247,7 +248,10 @@ def test_another_community_is_not_there(worker: httpx.Client, estate: Estate) ->
 
 def test_every_sentence_for_an_error_is_one_that_the_register_says() -> None:
     folders = [Path(register.__file__).parent, Path(common.__file__).parent]
-    files = [Path(forms.__file__), *(file for folder in folders for file in folder.glob("*.py"))]
+    files = [
+        *(Path(each.__file__) for each in (forms, residents)),
+        *(file for folder in folders for file in folder.glob("*.py")),
+    ]
     source = " ".join(file.read_text(encoding="utf-8") for file in files)
     plain = re.sub(r'"\s*\n\s*f?"', "", source)
     own = Path(sentences.__file__).read_text(encoding="utf-8")

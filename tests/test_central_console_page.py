@@ -432,7 +432,7 @@ def contrast(one: str, other: str) -> float:
 def tokens() -> dict[str, tuple[str, str]]:
     """Each colour token in the light and in the dark scheme."""
     found = re.findall(
-        r"--([a-z-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\);", SHEET.read_text(encoding="utf-8")
+        r"--([a-z-]+): light-dark\((#[0-9a-f]{6,8}), (#[0-9a-f]{6,8})\);", SHEET.read_text(encoding="utf-8")
     )
     return {name: (light, dark) for name, light, dark in found}
 
@@ -465,7 +465,7 @@ def test_colours_come_from_the_tokens_alone() -> None:
     assert re.findall(r"#[0-9a-f]{3,8}\b|rgba?\(|hsla?\(", rules) == []
     assert set(re.findall(r"var\(--([a-z-]+)\)", rules)) <= {*tokens(), "space", "radius", "small", "font"}
     assert len(tokens()) == len(
-        {*GROUNDS, "line", "text", "quiet", "brand", "good", "bad", "warn", "raised", "edge"}
+        {*GROUNDS, "line", "text", "quiet", "brand", "good", "bad", "warn", "raised", "edge", "shade"}
     )
 
 
