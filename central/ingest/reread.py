@@ -91,7 +91,7 @@ class _Reading:
         for gateway_id, count in sum((Counter({r.gateway_id: r.count}) for r in loose), Counter()).items():
             self._forget_poison(gateway_id, NO_PLACE, NO_PLACE, count)
         for row in loose:
-            self._declared_no_more(row.gateway_id, row.received_at, row.count)
+            self._declared_no_more(row.gateway_id, row.received_at, int(row._mapping["count"]))
         return len(placed) + len(loose)
 
     def _place(self, row: Any) -> bool:

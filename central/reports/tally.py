@@ -30,8 +30,8 @@ CLOSES_AFTER_US: Final = 5 * 24 * HOUR_US
 """So long after its end a month is closed: gateways that were offline have come back, or have an alarm."""
 
 YEARS_BACK: Final = 3
-"""What is counted before that is no month to be told: a gateway whose clock stands at 1970 would make hundreds
-of empty ones, and what was offline for years has its journal read out by hand."""
+"""What is counted before that is no month to be told: a gateway whose clock stands at 1970 would make
+hundreds of empty ones, and what was offline for years has its journal read out by hand."""
 
 _ONE: Final = 1
 
