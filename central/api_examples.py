@@ -178,6 +178,7 @@ _VALUES: Final[Mapping[str, tuple[Any, ...]]] = {
     "replaces": (20,),
     "replayed_at": (_AT,),
     "request": (14,),
+    "known": (False,),
     "residency": (16,),
     "review_by": (_UNTIL,),
     "reviewed": ("explained",),

@@ -1,5 +1,6 @@
 """Operations in the console: gateways and what is missing, alarms, rules tried on the past."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,7 +128,9 @@ def test_an_alarm_about_records_ends_with_what_was_found_and_done(
     refused = operator.post(f"/operations/alarms/{number}/declared", data=said)
     assert (refused.status_code, "换盘时日志损坏" in refused.text) == (422, True)
     done = operator.post(f"/operations/alarms/{number}/declared", data=said | {"done": "已核对现场"}).text
-    assert "Declared on" in done
+    assert re.search(r"Declared on [^<]* by account \d+:", done)
+    chinese = operator.get("/operations/alarms?lang=zh").text
+    assert re.search(r"由账户 \d+ 声明", chinese)
     assert "已核对现场" in done
     assert "Declare what was found and done" not in done
 

@@ -17,6 +17,7 @@ from central.ingest.intake import examine, take_in
 from central.reports import tally
 from central.reports.entries import Entries, Month, entries_of, is_closed
 from central.reports.tally import Tally
+from central.store.count_tables import month_told
 from central.store.engine import open_reader, reading, writing
 from central.store.tables import gateway
 from central.times import micros
@@ -145,6 +146,16 @@ def test_a_month_is_told_five_days_after_its_end_and_then_the_same_for_ever(hous
     house.delivers(GATE, 1)
     house.counts()
     assert house.told_now() == replace(told, late=10), "what is late is told in whole tens"
+
+
+def test_a_clock_that_stands_at_1970_closes_no_hundreds_of_months(house: House) -> None:
+    house.happens(WEST, 0, 12, door="west-front", at=HOUR_US)
+    house.happens(EAST, 8, 12, door="east-front")
+    house.delivers(WEST, 1)
+    house.delivers(EAST, 1)
+    assert house.told().entries == 12
+    with reading(house.reader) as connection:
+        assert list(connection.execute(select(month_told.c.month)).scalars()) == ["2026-10"]
 
 
 def test_a_month_is_not_closed_before_all_that_has_arrived_is_counted(

@@ -19,12 +19,17 @@ from central_support import (
 from database_support import forbid
 from sqlalchemy import Engine, select
 
+from central.alarms.book import begin_usual_rules, note, rules_in_force
+from central.alarms.integrity import declare, flaws_now
+from central.alarms.rules import Rules
+from central.alarms.states import compared, found_now
 from central.fleet.completeness import completeness
 from central.ingest import reread as rereading
 from central.ingest.intake import examine, examine_unread, take_in
 from central.ingest.reread import reread
 from central.ingest.service import IngestService
 from central.settings import MqttPart
+from central.store.alarm_tables import alarm
 from central.store.chains import verify_all
 from central.store.engine import writing
 from central.store.tables import finding, quarantine, record
@@ -151,6 +156,28 @@ def test_messages_without_a_place_are_forgiven_once_they_are_understood(
     assert reread(engine, NOW_US) == 1
     assert rows(engine, quarantine.c.payload) == [(b"not at all",)]
     assert rows(engine, finding.c.kind, finding.c.count) == [("poison", 1)]
+
+
+def test_what_is_understood_is_declared_no_more_and_covers_nothing_that_is_found_later(
+    engine: Engine, before_the_upgrade: pytest.MonkeyPatch
+) -> None:
+    state = encode(a_state(30, record_hash(CHAIN[-1])))
+    taken(engine, (topic(Leaf.BACKLOG), a_block(with_an_exit({5, 6}))))
+    taken(engine, (topic(Leaf.STATE), state.replace(b'"online":true', b'"online":"yes"')))
+    with writing(engine) as connection:
+        connection.execute(quarantine.update().where(quarantine.c.seq.is_(None)).values(payload=state))
+        begin_usual_rules(connection, NOW_US)
+        [found] = [each for each in found_now(connection, NOW_US) if each.subject[3] == "poison"]
+        note(connection, compared(Rules(rules_in_force(connection)), [found], [], NOW_US), NOW_US)
+        said = {"count": 3, "found": "损坏", "done": "核对", "by": "account 1", "now_us": NOW_US}
+        [number] = connection.execute(select(alarm.c.id)).scalars()
+        declare(connection, number, [found.site], **said)  # type: ignore[arg-type]
+        assert flaws_now(connection) == {}
+    before_the_upgrade.undo()
+    assert reread(engine, NOW_US + 1) == 3
+    taken(engine, (topic(Leaf.STATE), b"not at all"))
+    with engine.connect() as connection:
+        assert list(flaws_now(connection).values()) == [1]
 
 
 def test_what_the_database_rejects_again_stays_and_hinders_no_other(

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 from central_web_support import SEALER, WELL, Chain, a_settings, online, somebody
+from database_support import forbid
 from fastapi import Request
 from register_support import EAST, GATE, SITE, Estate, an_estate, copied_estate
 from sqlalchemy import Engine, delete, select
@@ -23,6 +24,7 @@ from central.alarms.kinds import OF_TOURS, AlarmKind, Urgency
 from central.alarms.rules import EVERYWHERE, Rule
 from central.alarms.watch import Watch
 from central.app import create_app
+from central.errors import RowRefused
 from central.ingest.intake import examine, take_in
 from central.store.alarm_tables import alarm_rule
 from central.store.engine import writing
@@ -338,6 +340,22 @@ def test_a_round_that_is_late_is_an_alarm_until_it_is_settled_and_what_was_misse
     watched.watch = watched.a_watch()
     watched.is_known_until(70)
     assert watched.alarms() == settled, "nor again after a restart"
+
+
+def test_an_alarm_that_could_not_be_written_down_comes_with_the_next_look(
+    engine: Engine, tmp_path: Path
+) -> None:
+    watched = Watched(House(an_estate(engine, tmp_path)))
+    watched.is_known_until(5)
+    watched.alarms()
+    watched.is_known_until(70)
+    forbid(engine, "INSERT", "alarm", "not yet", when=f"NEW.noticed_at <= {watched.house.now_us}")
+    with pytest.raises(RowRefused):
+        watched.alarms()
+    watched.house.now_us += 1
+    assert [(kind, door) for kind, door, _ in watched.alarms()] == [
+        ("tour_missed", "gate-in"),
+    ]
 
 
 def test_a_round_in_time_is_no_alarm_and_one_out_of_order_is(watched: Watched) -> None:

@@ -10,7 +10,7 @@ from central_support import DEADLINE_S
 from central_web_support import Served, somebody
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from register_support import DAY_US, EAST, GATE, SITE, WEST, Estate, a_number, an_estate
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, update
 
 from central.accounts.who import Role
 from central.errors import BadQuestion, Clash, NotThere
@@ -21,6 +21,7 @@ from central.register.leases import GRACE_DAYS
 from central.register.words import DocumentType, RegisterAct, Relation
 from central.store.engine import writing
 from central.store.register_tables import person, register_event, residency, tenancy
+from central.store.visitor_tables import visitor_pass
 from central.visitors import passes
 from central.visitors.moving_in import Moved, Stay, stay
 from central.visitors.passes import Desk, Issued, Visitor, Wanted
@@ -141,7 +142,9 @@ def test_who_owns_or_helps_moves_in_without_a_lease(house: House) -> None:
 
 def test_a_number_that_is_registered_is_who_it_was(house: House) -> None:
     known = house.estate.person("王来访", number=a_number(78))
-    assert house.stays(house.gives(), number=a_number(78)).person == known
+    moved = house.stays(house.gives(), number=a_number(78))
+    assert (moved.person, moved.known) == (known, True)
+    assert not house.stays(house.gives(), number=a_number(77)).known
 
 
 @pytest.mark.parametrize(
@@ -199,7 +202,7 @@ def test_the_desk_converts_a_pass_over_the_api(house: House, client: httpx.Clien
     asked = {"relation": "owner", "from": "2026-11-26", "number": a_number(79), "reason": "购房入住"}
     made = client.post(f"/api/v1/passes/{number}/move-in", json=asked)
     assert made.status_code == 201, made.text
-    assert made.json()["lease"] is None
+    assert (made.json()["lease"], made.json()["known"]) == (None, False)
     assert client.get(f"/api/v1/passes/{number}").json()["state"] == "stayed"
     assert client.post(f"/api/v1/passes/{number}/move-in", json=asked).status_code == 409
     assert client.post("/api/v1/passes/999/move-in", json=asked).status_code == 404
@@ -228,3 +231,25 @@ def test_the_page_shows_the_name_masked_keeps_what_was_typed_and_leads_to_the_ho
     home = f"/homes/{house.estate.community}/places/{house.estate.places['102']}"
     assert (done.status_code, done.headers["location"]) == (303, home)
     assert "lives here now" in client.get(f"/visitors/{number}").text
+
+
+def test_the_page_says_that_the_number_was_registered_already(house: House, client: httpx.Client) -> None:
+    house.estate.person("王来访", number=a_number(81))
+    said = {"relation": "owner", "number": a_number(81), "name": "王新名", "reason": "购房"}
+    done = client.post(f"/visitors/{house.gives().made.id}/move-in", data=said)
+    assert done.status_code == 200
+    assert "This number was registered already" in done.text
+    assert "王新名" not in done.text
+
+
+def test_a_name_whose_key_was_destroyed_is_asked_for_and_nothing_typed_is_lost(
+    house: House, client: httpx.Client
+) -> None:
+    number = house.gives().made.id
+    with writing(house.estate.engine) as connection:  # a day of which there is no key
+        connection.execute(update(visitor_pass).values(name_day="2000-01-01"))
+    assert client.get(f"/visitors/{number}/move-in").status_code == 200
+    said = {"relation": "owner", "number": a_number(82), "reason": "购房"}
+    refused = client.post(f"/visitors/{number}/move-in", data=said)
+    assert (refused.status_code, "ask now" in refused.text, a_number(82) in refused.text) == (422, True, True)
+    assert client.post(f"/visitors/{number}/move-in", data=said | {"name": "王来访"}).status_code == 303

@@ -52,6 +52,10 @@ class Watch:
     def look(self) -> bool:
         """Whether there is more to look at. Raises StoreUnavailable, RowRefused: then nothing was noted, and
         it is looked at again."""
+        self._settled_now = {}  # those of a look that could not be written down are not settled
+        now_us = self._now_us()
+        states_due = now_us - self._states_at_us >= STATES_EVERY_US
+        rounds_due = now_us - self._rounds_at_us >= ROUNDS_EVERY_US
         with reading(self._reader) as connection:
             rules = Rules(book.rules_in_force(connection))
             first = self._at if self._at is not None else book.cursor(connection)
@@ -61,39 +65,31 @@ class Watch:
             more = len(rows) == MOST_RECORDS
             last = rows[-1] if more else None
             through = book.number_of(connection, last.gateway_id, last.epoch, last.seq) if last else newest
-            looks = rows or self._states_due or self._rounds_due
+            looks = rows or states_due or rounds_due
             lasting = book.lasting(connection, rules) if looks else []
         walk = Walk(rules, (each for each in lasting if each.rule.kind in SIGNS))
         for row in rows:
             walk.take(row)
         changed = walk.changed()
-        if self._states_due:
-            changed += self._of_states(rules, lasting)
-        if self._rounds_due:
-            changed += self._of_rounds(rules, lasting)
+        if states_due:
+            changed += self._of_states(rules, lasting, now_us)
+        if rounds_due:
+            changed += self._of_rounds(rules, lasting, now_us)
         if changed or through - self._noted >= NOTED_EVERY:
             self._note(changed, through)
+        self._states_at_us = now_us if states_due else self._states_at_us
+        self._rounds_at_us = now_us if rounds_due else self._rounds_at_us
         self._settled |= self._settled_now
         self._at = through
         return more
 
-    @property
-    def _states_due(self) -> bool:
-        return self._now_us() - self._states_at_us >= STATES_EVERY_US
-
-    def _of_states(self, rules: Rules, lasting: list[Lasting]) -> list[Lasting]:
-        now_us = self._states_at_us = self._now_us()
+    def _of_states(self, rules: Rules, lasting: list[Lasting], now_us: int) -> list[Lasting]:
         with reading(self._reader) as connection:
             found = found_now(connection, now_us)
         of_states = [each for each in lasting if each.rule.kind in BY_STATE]
         return compared(rules, found, of_states, now_us)
 
-    @property
-    def _rounds_due(self) -> bool:
-        return self._now_us() - self._rounds_at_us >= ROUNDS_EVERY_US
-
-    def _of_rounds(self, rules: Rules, lasting: list[Lasting]) -> list[Lasting]:
-        now_us = self._rounds_at_us = self._now_us()
+    def _of_rounds(self, rules: Rules, lasting: list[Lasting], now_us: int) -> list[Lasting]:
         begins_us = now_us - BACK_US
         self._settled = {key: opened for key, opened in self._settled.items() if opened >= begins_us}
         with reading(self._reader) as connection:

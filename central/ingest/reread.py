@@ -20,6 +20,7 @@ from central.ingest.intake import examine, take_in
 from central.ingest.segments import GENESIS_HASH, UNKNOWN_PREV
 from central.ingest.setaside import SetAside
 from central.ingest.verify import Trouble
+from central.store.alarm_tables import integrity_declared
 from central.store.engine import insert_many, reading, writing
 from central.store.records import row_of
 from central.store.tables import NO_PLACE, finding, gateway, quarantine, record, segment
@@ -89,6 +90,8 @@ class _Reading:
         self._connection.execute(delete(quarantine).where(quarantine.c.id.in_([r.id for r in loose])))
         for gateway_id, count in sum((Counter({r.gateway_id: r.count}) for r in loose), Counter()).items():
             self._forget_poison(gateway_id, NO_PLACE, NO_PLACE, count)
+        for row in loose:
+            self._declared_no_more(row.gateway_id, row.received_at, int(row._mapping["count"]))
         return len(placed) + len(loose)
 
     def _place(self, row: Any) -> bool:
@@ -103,6 +106,7 @@ class _Reading:
         self._connection.execute(delete(quarantine).where(quarantine.c.id == row.id))
         insert_many(self._connection, record, [stored])
         self._forget_poison(row.gateway_id, row.epoch, row.seq, None)
+        self._declared_no_more(row.gateway_id, row.received_at, 1)
         return True
 
     def _odd_prev(self, row: Any, found: Record) -> bytes | None:
@@ -154,3 +158,20 @@ class _Reading:
             self._connection.execute(update(finding).where(there).values(count=finding.c.count - count))
             there &= finding.c.count <= 0
         self._connection.execute(delete(finding).where(there))
+
+    def _declared_no_more(self, gateway_id: int | None, found_us: int, count: int) -> None:
+        """So many findings are gone; a declaration that came after them covers as many fewer, or it would
+        cover ones that nobody has looked at."""
+        columns = integrity_declared.c
+        covering = (columns.gateway_id == gateway_id) & (columns.flaw == Trouble.POISON)
+        covering &= (columns.declared_at >= found_us) & (columns.findings > 0)
+        rows = self._connection.execute(
+            select(columns.id, columns.findings).where(covering).order_by(columns.id)
+        ).all()
+        for row in rows:
+            fewer = min(count, row.findings)
+            lowered = update(integrity_declared).where(columns.id == row.id)
+            self._connection.execute(lowered.values(findings=row.findings - fewer))
+            count -= fewer
+            if not count:
+                return

@@ -84,12 +84,18 @@ def registered_or_new(
 ) -> int:
     """Who is registered already under that number is who they are; anybody else is registered. Raises
     BadQuestion."""
-    if number and document is not DocumentType.NONE:
-        index = desk.vault.register_index(desk.community, "id_number", normalised("id_number", number))
-        known = _of_number(desk, index)
-        if known is not None and known.state == PersonState.REGISTERED:
-            return int(known.id)
-    return register_person(desk, name=name, document=document, number=number, phone=phone, category=category)
+    return registered_as(desk, document, number) or register_person(
+        desk, name=name, document=document, number=number, phone=phone, category=category
+    )
+
+
+def registered_as(desk: Desk, document: DocumentType, number: str | None) -> int | None:
+    """The person who is registered under that number; None: nobody. Raises BadQuestion."""
+    if not number or document is DocumentType.NONE:
+        return None
+    index = desk.vault.register_index(desk.community, "id_number", normalised("id_number", number))
+    known = _of_number(desk, index)
+    return int(known.id) if known is not None and known.state == PersonState.REGISTERED else None
 
 
 def correct_person(

@@ -71,17 +71,23 @@ class Entries:
     late: int = 0
 
 
-def close_month(connection: Connection, community: int, month: Month, *, zone: tzinfo, now_us: int) -> None:
-    """What is counted of it now is what is told of it from now on. Within the caller's transaction; nothing,
-    where somebody was quicker."""
+def month_to_tell(
+    connection: Connection, community: int, month: Month, *, zone: tzinfo, now_us: int
+) -> dict[str, object]:
+    """What is counted of it now, as a row of `month_told`. Reads the whole tree of places."""
     cells = _cells(connection, community, month, zone)
-    row = {
+    return {
         "community_id": community,
         "month": month.name,
         "told_at": now_us,
         "entries": sum(map(sum, cells.values())),
         "cells": json.dumps([[building, hours] for building, hours in cells.items()]),
     }
+
+
+def close_month(connection: Connection, row: dict[str, object]) -> None:
+    """That row is what is told of the month from now on. Within the caller's transaction; nothing, where
+    somebody was quicker."""
     connection.execute(_CLOSE, row)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, func, insert, literal_column, or_, select, text, update
 
-from central.reports.entries import Month, close_month
+from central.reports.entries import Month, close_month, month_to_tell
 from central.store.count_tables import entry_count, entry_tally, month_told
 from central.store.engine import reading, writing
 from central.store.register_tables import community
@@ -28,6 +28,10 @@ MOST_RECORDS: Final = 20_000
 
 CLOSES_AFTER_US: Final = 5 * 24 * HOUR_US
 """So long after its end a month is closed: gateways that were offline have come back, or have an alarm."""
+
+YEARS_BACK: Final = 3
+"""What is counted before that is no month to be told: a gateway whose clock stands at 1970 would make
+hundreds of empty ones, and what was offline for years has its journal read out by hand."""
 
 _ONE: Final = 1
 
@@ -78,8 +82,12 @@ class Tally:
         last = local(now_us - CLOSES_AFTER_US, self._zone).date().replace(day=1) - timedelta(days=1)
         if f"{last:%Y-%m}" <= self._closed_through:
             return
+        earliest = Month.of(last.replace(year=last.year - YEARS_BACK, day=1), self._zone)
         with reading(self._reader) as connection:
-            first_us = connection.execute(select(func.min(entry_count.c.hour_at))).scalar()
+            hour_at = entry_count.c.hour_at
+            first_us = connection.execute(
+                select(func.min(hour_at)).where(hour_at >= earliest.from_us)
+            ).scalar()
             here = list(connection.execute(select(community.c.id)).scalars())
             rows = connection.execute(select(month_told.c.community_id, month_told.c.month))
             closed = {(row.community_id, row.month) for row in rows}
@@ -89,9 +97,14 @@ class Tally:
             month = Month.of(first, self._zone)
             open_ones = [each for each in here if (each, month.name) not in closed]
             if open_ones:
+                with reading(self._reader) as connection:  # the whole tree each time: no writer waits for it
+                    rows_told = [
+                        month_to_tell(connection, each, month, zone=self._zone, now_us=now_us)
+                        for each in open_ones
+                    ]
                 with writing(self._writer) as connection:
-                    for each in open_ones:
-                        close_month(connection, each, month, zone=self._zone, now_us=now_us)
+                    for row in rows_told:
+                        close_month(connection, row)
         self._closed_through = f"{last:%Y-%m}"
 
     def _note(self, first: int, through: int, counts: list[dict[str, Any]]) -> None:

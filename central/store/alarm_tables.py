@@ -68,7 +68,7 @@ integrity_declared = Table(
     Column("alarm_id", Whole, ForeignKey("alarm.id"), nullable=False),
     Column("gateway_id", Whole, ForeignKey("gateway.id"), nullable=False),
     Column("flaw", Text, nullable=False),  # the kind of finding
-    Column("findings", Whole, nullable=False),  # how many it covers, beside those of earlier rows
+    Column("findings", Whole, nullable=False),  # how many it covers still, beside those of earlier rows
     Column("declared_at", Whole, nullable=False),
     Column("declared_by", Text, nullable=False),
     Column("found", Text, nullable=False),
@@ -77,7 +77,7 @@ integrity_declared = Table(
     sqlite_strict=True,
 )
 """What somebody found and did about records that do not fit together. Rows are only ever added; what was
-found stays in `finding`."""
+found stays in `finding`, and what a newer program understands goes from there and is covered no more."""
 
 alarm_cursor = Table(
     "alarm_cursor",

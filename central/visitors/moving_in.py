@@ -11,10 +11,10 @@ from typing import Final
 
 from sqlalchemy import select
 
-from central.errors import BadQuestion, Clash
+from central.errors import BadQuestion, Clash, IdentityGone
 from central.register.desk import Desk
 from central.register.leases import make_lease
-from central.register.people import registered_or_new
+from central.register.people import register_person, registered_as
 from central.register.residencies import Arrival, move_in
 from central.register.words import CATEGORY_OF, RENTERS, DocumentType, RegisterAct, Relation
 from central.store.register_tables import residency, site
@@ -42,23 +42,25 @@ class Stay:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """`lease`: None where nothing is rented."""
+    """`lease`: None where nothing is rented. `known`: the number was registered already, so that neither name
+    nor phone were written down."""
 
     person: int
     residency: int
     lease: int | None
     room: int
+    known: bool
 
 
 _NO_NAME: Final = "nobody was asked for it when this pass was given; ask now"
+_NAME_GONE: Final = "what this pass said of it was deleted when its time was over; ask now"
 
 
 def stay(desk: Desk, number: int, wanted: Stay, *, by: str) -> Moved:
     """The person is registered, or is who they are already; they move in, tenants by a lease of their own;
     the pass ends. Doors follow: those on the way to the home open to the person's credentials.
 
-    Raises NotThere, BadQuestion, Clash; IdentityGone where the name is to be taken from a pass whose key was
-    destroyed.
+    Raises NotThere, BadQuestion, Clash.
     """
     given = _pass_of(desk, number)
     if given.revoked_us is not None:
@@ -67,7 +69,8 @@ def stay(desk: Desk, number: int, wanted: Stay, *, by: str) -> Moved:
     if room is None:
         raise BadQuestion("room", "the visit was for no home: say for which one")
     name, phone = _identity(desk, given, wanted)
-    person = registered_or_new(
+    known = registered_as(desk, wanted.document, wanted.number)
+    person = known or register_person(
         desk,
         name=name,
         document=wanted.document,
@@ -83,7 +86,7 @@ def stay(desk: Desk, number: int, wanted: Stay, *, by: str) -> Moved:
     body = {"pass": given.id, "name_from_pass": wanted.name is None}
     desk.note(RegisterAct.VISITOR_STAYED, residency, lives, reason=wanted.reason, body=body)
     end_for_a_home(desk.connection, given, by=by, now_us=desk.now_us)
-    return Moved(person, lives, lease, room)
+    return Moved(person, lives, lease, room, known is not None)
 
 
 def _pass_of(desk: Desk, number: int) -> Pass:
@@ -93,10 +96,13 @@ def _pass_of(desk: Desk, number: int) -> Pass:
 
 
 def _identity(desk: Desk, given: Pass, wanted: Stay) -> tuple[str, str | None]:
-    """Raises BadQuestion, IdentityGone, IdentityDamaged."""
+    """Raises BadQuestion, IdentityDamaged."""
     if wanted.name is not None:
         return wanted.name, wanted.phone
-    name, phone = named_on(desk.connection, desk.vault, given) or ("", "")
+    try:
+        name, phone = named_on(desk.connection, desk.vault, given) or ("", "")
+    except IdentityGone:  # the day's key went before its row
+        raise BadQuestion("name", _NAME_GONE) from None
     if not name:
         raise BadQuestion("name", _NO_NAME)
     return name, wanted.phone or phone or None

@@ -30,10 +30,19 @@ class StayOut(BaseModel):
     residency: int
     lease: int | None = Field(description="null: nothing is rented")
     room: int
+    known: bool = Field(
+        description="the number was registered already: neither name nor phone were written down"
+    )
 
     @classmethod
     def of(cls, moved: Moved) -> StayOut:
-        return cls(person=moved.person, residency=moved.residency, lease=moved.lease, room=moved.room)
+        return cls(
+            person=moved.person,
+            residency=moved.residency,
+            lease=moved.lease,
+            room=moved.room,
+            known=moved.known,
+        )
 
 
 def router(office: Office) -> APIRouter:

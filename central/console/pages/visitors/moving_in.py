@@ -17,7 +17,7 @@ from central.console.guard import page_for
 from central.console.pages.homes.common import told as told_of_register
 from central.console.pages.homes.sentences import WORDS as REGISTER_WORDS
 from central.console.pages.visitors.giving import room_called
-from central.console.pages.visitors.one import told_of, where_of
+from central.console.pages.visitors.one import name_of, told_of, where_of
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash, NotThere
 from central.register.desk import Desk
@@ -66,7 +66,12 @@ def router(centre: Centre) -> APIRouter:
             )
         except (BadQuestion, Clash, NotThere) as error:
             return await shown(who, number, lang, asked, error)
-        return led_to(f"/homes/{given.community}/places/{moved.room}")
+        home = f"/homes/{given.community}/places/{moved.room}"
+        if not moved.known:
+            return led_to(home)
+        person = f"/homes/{given.community}/people/{moved.person}"
+        values = {"home": home, "person": person}
+        return centre.show(who, lang, "visitors/moved_in.html", "visitors", **values)
 
     async def shown(
         who: Who, number: int, lang: str | None, asked: Asked, error: CentralError | None = None
@@ -101,8 +106,9 @@ def _stay(centre: Centre, desk: Desk, who: Who, given: Pass, asked: Asked) -> Mo
 def _given(centre: Centre, db: Connection, who: Who, number: int) -> tuple[Pass, str | None]:
     """The pass and its visitor's name, masked. Raises NotThere."""
     sites = sites_of(db, who.communities)
-    name = centre.desk.visitor_of(db, number, sites).name if centre.desk else ""
-    return one_pass(db, number, sites), masked_name(name) if name else None
+    given = one_pass(db, number, sites)
+    name = name_of(centre, db, number, sites)
+    return given, masked_name(name) if name else None
 
 
 def _home_of(db: Connection, given: Pass) -> str:

@@ -116,11 +116,11 @@ def _one(centre: Centre, db: Connection, who: Who, number: int) -> tuple[Visit, 
     made = one_pass(db, number, sites)
     state = states(db, [made], centre.now_us())[number]
     where = "" if made.room is None else where_of(db, [made.room])[made.room]
-    name = _name_of(centre, db, number, sites)
+    name = name_of(centre, db, number, sites)
     return Visit(made, state, where), masked_name(name) if name else None
 
 
-def _name_of(centre: Centre, db: Connection, number: int, sites: Sequence[str]) -> str:
+def name_of(centre: Centre, db: Connection, number: int, sites: Sequence[str]) -> str:
     """Nothing where none is kept, or no more."""
     try:
         return centre.desk.visitor_of(db, number, sites).name if centre.desk else ""

@@ -60,6 +60,7 @@ KNOWN: Final = frozenset(
         N_("this pass was revoked; issue another one"),
         N_("this pass was revoked; whoever has none moves in from the page of the home"),
         N_("nobody was asked for it when this pass was given; ask now"),
+        N_("what this pass said of it was deleted when its time was over; ask now"),
         N_("lies after the day on which your own right to this home ends"),
         N_("you have several homes: say for which one"),
         N_("this is no home of yours"),
