@@ -35,9 +35,9 @@ MOST_RECORDS: Final = 1_000
 @dataclass(frozen=True, slots=True)
 class Kept:
     """One thing that was recorded. `place` is site, gateway and door, of entries. `until_us`: when it is
-    destroyed at the latest; None: the program does not, or nothing was kept. `certificate`: of what was deleted, the number of the
-    proof that nothing of that day can be read any more. `set_days` and `rule`, of entries: what the
-    assessment in force says, which also says who ends them; None: there is none."""
+    destroyed at the latest; None: the program does not, or nothing was kept. `certificate`: of what was
+    deleted, the number of the proof that nothing of that day can be read any more. `set_days` and `rule`, of
+    entries: what the assessment in force says, which also says who ends them; None: there is none."""
 
     kind: DataKind
     day: str
