@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
+from posixpath import normpath
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
@@ -255,5 +256,12 @@ def _guard(scope: Scope, status: int, headers: MutableHeaders) -> None:
     headers.update(_HEADERS)
     static = scope["path"].startswith(("/assets/", "/static/"))
     headers["Cache-Control"] = "no-cache" if static else "no-store"
-    if static and status < HTTPStatus.BAD_REQUEST and scope["query_string"].startswith(_MARKED):
+    if static and status < HTTPStatus.BAD_REQUEST and _is_marked(scope["path"], scope["query_string"]):
         headers["Cache-Control"] = "public, max-age=31536000, immutable"  # its address changes with it
+
+
+def _is_marked(path: str, query: bytes) -> bool:
+    """By what is in the file now; of a file's many names only the plain one, so that few are remembered."""
+    if not query.startswith(_MARKED) or normpath(path) != path:
+        return False
+    return f"{path}?{query.decode('latin-1')}" == files.marked(path)

@@ -81,6 +81,25 @@ def test_the_word_counts_for_the_one_account_whose_code_the_person_holds(estate:
         confirms(estate, "somebody-else")
 
 
+def test_nobody_confirms_with_an_account_whose_code_they_made(estate: Estate) -> None:
+    """An administrator makes a worker's account, keeps its code, and would see the resident at the desk."""
+    _, code = made(estate)
+    about: dict[str, Any] = {"name": "李社工", "role": Role.WORKER, "unit": "居委会"}
+    communities, other = [estate.community], "4"
+    with writing(estate.engine) as connection:
+        theirs = {"communities": communities, "now_us": NOON_US, **about}
+        own, _ = book.make_account(connection, "li", by=str(ADMINISTRATOR), **theirs)
+        reset, _ = book.make_account(connection, "zhao", by=other, **theirs)
+        book.reset(connection, reset, str(ADMINISTRATOR), NOON_US)
+        good, _ = book.make_account(connection, "qian", by=other, **theirs)
+    for account in (own, reset):
+        with pytest.raises(Clash, match="nobody confirms"):
+            confirms(estate, account=account)
+    with pytest.raises(NotAllowed):
+        whose(estate, code)
+    assert confirms(estate, account=good).confirmed
+
+
 def test_a_new_code_is_confirmed_anew(estate: Estate) -> None:
     number, _ = made(estate)
     confirms(estate)

@@ -92,6 +92,11 @@ def test_an_empty_assessment_lacks_every_part_that_the_requirement_names() -> No
         ("data", {**DOCUMENT["data"], "look_ups": {"basis": "法", "days": 365}}, "data.look_ups.days"),
         (
             "data",
+            {**DOCUMENT["data"], "entry_records": {"basis": "法", "days": 1, "rule": " "}},
+            "data.entry_records.rule",
+        ),
+        (
+            "data",
             {**DOCUMENT["data"], "entry_records": {"basis": "法", "days": 0}},
             "data.entry_records.days",
         ),

@@ -9,8 +9,8 @@ from sqlalchemy import delete
 from bench.assessed import an_assessment
 from central.accounts.who import Role
 from central.assessments.book import write
-from central.assessments.document import Assessment, missing
-from central.console.pages.assessment.form import assessment_of, typed_of
+from central.assessments.document import Assessment, Controller, missing
+from central.console.pages.assessment.form import assessment_of, lines_of, typed_of
 from central.console.pages.assessment.sentences import lack_of
 from central.errors import BadQuestion
 from central.store.assessment_tables import community_live, impact_assessment
@@ -39,6 +39,14 @@ def test_what_is_typed_and_what_is_stored_are_the_same() -> None:
         assessment_of({"data.register.days": "many"})
     with pytest.raises(BadQuestion, match="too long"):
         assessment_of({"risks": "x" * 4_001})
+
+
+def test_the_form_has_a_line_for_each_controller_and_an_empty_one() -> None:
+    many = [Controller(name=f"单位 {number}", duties="职责") for number in range(1, 9)]
+    for count, lines in ((0, 4), (3, 4), (4, 5), (7, 8), (8, 8)):
+        document = Assessment(**{**dict(WHOLE), "controllers": many[:count]})
+        assert lines_of(typed_of(document)) == lines
+        assert assessment_of(typed_of(document)) == document
 
 
 def test_everything_that_can_be_missing_has_a_name_and_a_field_to_go_to() -> None:

@@ -161,6 +161,8 @@ def test_a_file_that_a_page_names_is_asked_for_once(served: Served) -> None:
         guarded(answer)
         assert hashlib.sha256(answer.content).hexdigest().startswith(path.partition("?v=")[2])
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        for strange in (path.partition("?")[0] + "?v=0123456789", path + "&v=1"):
+            assert served.get(strange).headers["cache-control"] == "no-cache", strange
     assert served.get("/static/nothing.css?v=0123456789").headers["cache-control"] == "no-cache"
 
 

@@ -11,7 +11,7 @@ from central_web_support import Chain, Served, about, somebody
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from identity_support import DAY_US, NOON_US
 from register_support import GATE, SITE, Estate, an_estate
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, insert, select, update
 
 from central.accounts.who import Role, Who
 from central.errors import IdentityGone, NotThere
@@ -21,12 +21,15 @@ from central.ingest.intake import examine, take_in
 from central.lookup.audit import facts_of
 from central.receipts import as_made, new_receipt
 from central.store.engine import writing
+from central.store.identity_tables import envelope
 from central.store.lookup_tables import look_up_event
+from central.store.tables import record
 from central.store.visitor_tables import visitor_pass
 from central.visitors.passes import Desk, Issued, Visitor, Wanted, forget_visitor, opened_pass
 from central.visitors.receipts import recorded
 from central.visitors.receipts_api import statement
 from central.visitors.words import PassKind, VisitReason
+from messages.envelope import envelope_hash
 from messages.topics import GatewayTopic, Leaf
 from messages.wire import encode
 
@@ -56,10 +59,19 @@ class Lodge:
         with writing(self.engine) as connection:
             return self.desk.issue(connection, wanted, Visitor(name), by="account 1", now_us=NOON_US)
 
-    def enters(self, given: Issued, count: int = 1) -> None:
+    def enters(self, given: Issued, count: int = 1, **more: object) -> None:
         first = len(self.chain.bodies) + 1
-        self.chain.grow(count, at=NOON_US + HOUR_US, door="gate-in", holder=given.made.reference)
+        self.chain.grow(count, at=NOON_US + HOUR_US, door="gate-in", holder=given.made.reference, **more)
         self.take(*self.chain.block(first))
+
+    def keeps_an_envelope(self) -> None:
+        """Of the first record, which names one."""
+        with writing(self.engine) as connection:
+            here = connection.execute(select(record).where(record.c.seq == 1)).one()
+            values = {name: getattr(here, name) for name in ("gateway_id", "epoch", "seq", "at")}
+            day = {"community_id": self.estate.community, "period": "2026-11-04"}
+            sealed = {"sealing_key": "", "hash": here.identity, "sealed": b"sealed", "waits": 0}
+            connection.execute(insert(envelope).values(**values, **day, **sealed))
 
     def ends(self, after_days: float) -> list[Any]:
         """Whatever is due by then."""
@@ -71,10 +83,10 @@ class Lodge:
         with self.estate.reading() as connection:
             return connection.execute(select(visitor_pass).where(visitor_pass.c.id == given.made.id)).one()
 
-    def told(self, receipt: str | None) -> list[tuple[str, bool, int | None]]:
+    def told(self, receipt: str | None) -> list[tuple[str, str, int | None]]:
         with self.estate.reading() as connection:
             return [
-                (each.kind.value, each.gone, each.certificate)
+                (each.kind.value, each.state.value, each.certificate)
                 for each in recorded(connection, receipt or "", RULES).kept
             ]
 
@@ -135,12 +147,12 @@ def test_a_receipt_says_what_was_recorded_and_after_the_deletion_which_certifica
     lodge: Lodge,
 ) -> None:
     given = lodge.gives()
-    assert lodge.told(given.made.receipt) == [("visitor_passes", False, None)]
+    assert lodge.told(given.made.receipt) == [("visitor_passes", "kept", None)]
     lodge.enters(given, 3)
-    kept = [("visitor_passes", False, None), ("entry_records", False, None)]
+    kept = [("visitor_passes", "kept", None), ("entry_records", "kept", None)]
     assert lodge.told(given.made.receipt) == kept, "a door once a day"
     (made,) = lodge.ends(31)
-    gone = [("visitor_passes", True, made.number), ("entry_records", False, None)]
+    gone = [("visitor_passes", "deleted", made.number), ("entry_records", "kept", None)]
     assert lodge.told(given.made.receipt) == gone
 
 
@@ -149,8 +161,20 @@ def test_what_was_deleted_because_somebody_asked_needs_no_certificate(lodge: Lod
     with writing(lodge.engine) as connection:
         forget_visitor(connection, given.made.id, [SITE], by="account 1", now_us=NOON_US)
     lodge.ends(31)
-    assert lodge.told(given.made.receipt) == [("visitor_passes", True, None)]
+    assert lodge.told(given.made.receipt) == [("visitor_passes", "deleted_as_asked", None)]
     assert lodge.told(lodge.gives("").made.receipt) == [], "of whom nobody asked for a name"
+
+
+def test_an_identity_that_was_never_kept_is_not_called_deleted(lodge: Lodge) -> None:
+    """A child's, a damaged one, or one that came too late: the record names it, and no row holds it."""
+    given = lodge.gives("")
+    lodge.enters(given, identity=envelope_hash(b"sealed"))
+    entry = ("entry_records", "kept", None)
+    assert lodge.told(given.made.receipt) == [entry, ("visitor_identity", "not_kept", None)]
+    lodge.keeps_an_envelope()
+    assert lodge.told(given.made.receipt) == [entry, ("visitor_identity", "kept", None)]
+    (made,) = lodge.ends(31)
+    assert lodge.told(given.made.receipt) == [entry, ("visitor_identity", "deleted", made.number)]
 
 
 def test_no_receipt_and_a_strange_one_are_nobodys(lodge: Lodge) -> None:
@@ -205,7 +229,8 @@ def test_whoever_holds_it_is_answered_without_an_account_signed_and_on_record(
         GATE,
         "gate-in",
     ]
-    assert entry["until"] == "2027-05-03T16:00:00.000000Z", "180 days, as the assessment says"
+    assert (entry["state"], entry["until"]) == ("kept", None), "nothing here deletes entries"
+    assert (entry["set_days"], "责成系统运维方删除" in entry["rule"]) == (180, True)
     for secret in (NAME, given.made.reference, "12:00", "13:00"):
         assert secret not in answer.text
     CENTRE.public_key().verify(bytes.fromhex(said["signature"]), statement(said["at"], said["kept"]))
@@ -215,7 +240,12 @@ def test_whoever_holds_it_is_answered_without_an_account_signed_and_on_record(
     told = asks.page(given.made.receipt)
     assert "gate-in" in told.text
     assert "gone by 2026-12-04" in told.text
-    assert "最迟 2026-12-04 删除" in asks.page(given.made.receipt, "zh").text
+    assert told.text.count("gone by") == 1
+    assert "set 180 days; the program does not delete entries" in told.text
+    assert "责成系统运维方删除" in told.text
+    in_chinese = asks.page(given.made.receipt, "zh").text
+    assert "最迟 2026-12-04 删除" in in_chinese
+    assert "社区设定保存 180 天；本系统不自动删除" in in_chinese
 
 
 def test_receipts_cannot_be_tried_out(lodge: Lodge, asks: Asks) -> None:
@@ -244,7 +274,7 @@ def test_the_notice_says_all_that_it_must_in_both_languages_to_each_of_them(lodg
         "Contact",
     ]
     kept = zh["paragraphs"][4]["text"]
-    assert "通行记录 180 天" in kept
+    assert "通行记录 180 天（社区设定；系统不自动删除，由影响评估载明的责任方删除）" in kept
     assert "访客姓名 30 天" in kept
     worker = somebody(Role.WORKER, community, account=21)
     given = lodge.gives()

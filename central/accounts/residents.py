@@ -7,6 +7,7 @@ after a lost factor, is confirmed anew. Within the caller's transaction.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, select, update
 from central.accounts.events import AccountEvent, note
 from central.errors import Clash
 from central.register.desk import Desk, row_of
-from central.store.account_tables import account, account_person, activation
+from central.store.account_tables import account, account_event, account_person, activation
 from central.store.register_tables import person
 
 
@@ -45,9 +46,20 @@ def waiting_of(connection: Connection, community: int, number: int, now_us: int)
     ]
 
 
+def _made_or_reset(connection: Connection, number: int) -> Iterator[str]:
+    """Who made that account, and who gave it a new code last: either may have kept the code, and be it."""
+    columns = account_event.c
+    for event in (AccountEvent.MADE, AccountEvent.RESET):
+        here = (columns.account_id == number) & (columns.event == event)
+        by = connection.execute(select(columns.by).where(here).order_by(columns.id.desc()).limit(1)).scalar()
+        if by is not None:
+            yield by
+
+
 def confirm(desk: Desk, number: int, login: str) -> Waiting:
     """That whoever stands at the desk is that person, and holds the code of that account. Raises NotThere,
-    and Clash where no such account waits, it is confirmed, or the same account made the code."""
+    and Clash where no such account waits, it is confirmed, or the code was made by the same account, or by
+    whoever made that account or reset it last."""
     known = {each.login: each for each in waiting_of(desk.connection, desk.community, number, desk.now_us)}
     found = known.get(login)
     if found is None:
@@ -56,7 +68,7 @@ def confirm(desk: Desk, number: int, login: str) -> Waiting:
         raise Clash("this account is confirmed already")
     here = activation.c.account_id == found.account
     made_by = desk.connection.execute(select(activation.c.made_by).where(here)).scalar()
-    if made_by == str(desk.account):
+    if made_by in {str(desk.account), *_made_or_reset(desk.connection, desk.account)}:
         raise Clash("nobody confirms an account that they made themselves: a colleague has to")
     values = {"confirmed_at": desk.now_us, "confirmed_by": desk.account}
     desk.connection.execute(update(activation).where(here).values(values))

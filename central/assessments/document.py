@@ -13,7 +13,7 @@ from typing import Annotated, Final
 from pydantic import ConfigDict, Field
 
 from central.accounts.who import Role
-from central.assessments.words import LEAST_DAYS, MOST_DAYS, USUAL_DAYS, DataKind, NoticeLanguage
+from central.assessments.words import LEAST_DAYS, MOST_DAYS, OF_VISITORS, USUAL_DAYS, DataKind, NoticeLanguage
 from central.given import In
 
 _PLAIN: Final = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"  # lines and tabs are welcome
@@ -40,6 +40,7 @@ class DataRule(_Part):
     """Of one kind of data: on which legal basis, how long, and the rule that says so.
 
     `days` None: not said. What has no end of its own, such as the register, says so in `rule` with 0 days.
+    The program ends visitors' data alone: of all else `rule` says who ends it.
     """
 
     basis: Said = ""
@@ -126,7 +127,7 @@ def _wrong_in(kind: DataKind, rule: DataRule, kept_days: int) -> Iterator[str]:
     if rule.days is None or (not endless and rule.days < max(1, kept_days, LEAST_DAYS.get(kind, 1))):
         yield "days"
     longer = kind in USUAL_DAYS and rule.days is not None and rule.days > USUAL_DAYS[kind]
-    if (endless or longer) and _blank(rule.rule):
+    if (kind not in OF_VISITORS or longer) and _blank(rule.rule):
         yield "rule"
 
 

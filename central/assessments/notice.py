@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from central.assessments.document import Assessment, DataRule, Notice
-from central.assessments.words import DataKind, NoticeLanguage
+from central.assessments.words import OF_VISITORS, DataKind, NoticeLanguage
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,14 @@ _KINDS: Final = {
     },
 }
 _DAYS: Final = {NoticeLanguage.ZH: "{kind} {days} 天", NoticeLanguage.EN: "{kind} {days} days"}
+_SET_DAYS: Final = {
+    NoticeLanguage.ZH: "{kind} {days} 天（社区设定；系统不自动删除，由影响评估载明的责任方删除）",
+    NoticeLanguage.EN: (
+        "{kind} {days} days, as the community has set; whoever the impact assessment names ends them,"
+        " not the program by itself"
+    ),
+}
+"""Of what the program does not end."""
 _ENDLESS: Final = {
     NoticeLanguage.ZH: "{kind}：{rule}",
     NoticeLanguage.EN: "{kind}: without a fixed end, by the rule named in the impact assessment",
@@ -93,5 +101,5 @@ def _told(assessment: Assessment, language: NoticeLanguage) -> Told:
 def _kept(assessment: Assessment, language: NoticeLanguage) -> Iterator[str]:
     for kind, called in _KINDS[language].items():
         rule = assessment.data.get(kind, DataRule())
-        said = _DAYS if rule.days else _ENDLESS
+        said = _ENDLESS if not rule.days else _DAYS if kind in OF_VISITORS else _SET_DAYS
         yield said[language].format(kind=called, days=rule.days, rule=rule.rule.rstrip("。"))

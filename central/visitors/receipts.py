@@ -1,7 +1,10 @@
 """What a visitor is told who holds a receipt: which kinds of data were recorded of that visit, at which door
 and on which day, until when they are kept; and once they are gone, by which certificate (trust.md R-110).
 
-No name, no number, no time of day. Within the caller's transaction.
+The program ends visitors' names and identity, and says until when. It does not end entries: of those it says
+how many days the community has set, and by which rule. No name, no number, no time of day.
+
+Within the caller's transaction.
 """
 
 from __future__ import annotations
@@ -13,16 +16,17 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, func, select
 
 from central.assessments.book import in_force
+from central.assessments.document import DataRule
 from central.assessments.words import DataKind
 from central.errors import NotThere
 from central.identity.certificates import DataClass
-from central.identity.periods import DAY_US, day_of, ends_us
+from central.identity.periods import day_of
 from central.identity.retention_rules import RetentionRules
 from central.receipts import as_made
 from central.store.identity_tables import deletion_certificate, envelope
 from central.store.tables import gateway, record
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
-from central.visitors.words import PassEvent
+from central.visitors.words import KeptState, PassEvent
 
 MOST_RECORDS: Final = 1_000
 """Of one visit; the newest are told."""
@@ -31,15 +35,18 @@ MOST_RECORDS: Final = 1_000
 @dataclass(frozen=True, slots=True)
 class Kept:
     """One thing that was recorded. `place` is site, gateway and door, of entries. `until_us`: when it is
-    destroyed at the latest; None: the community's assessment says. `gone`: it is not here any more;
-    `certificate`: the number of the proof, None where it was deleted because somebody asked for it."""
+    destroyed at the latest; None: the program does not, or nothing was kept. `certificate`: of what was
+    deleted, the number of the proof that nothing of that day can be read any more. `set_days` and `rule`, of
+    entries: what the assessment in force says, which also says who ends them; None: there is none."""
 
     kind: DataKind
     day: str
     place: tuple[str, str, str] | None
     until_us: int | None
-    gone: bool
+    state: KeptState
     certificate: int | None
+    set_days: int | None = None
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +81,13 @@ class _Visit:
         row = self.row
         if row.name_day is None:
             return
-        gone = row.name_sealed is None
-        proof = self._certificate(row.name_day) if gone and not self._was_forgotten() else None
+        proof, state = None, KeptState.KEPT
+        if row.name_sealed is None:
+            asked = self._was_forgotten()
+            state = KeptState.DELETED_AS_ASKED if asked else KeptState.DELETED
+            proof = None if asked else self._certificate(row.name_day)
         issued, due_us = day_of(row.issued_at, self.rules.zone), self.rules.due_us(row.name_day)
-        yield Kept(DataKind.VISITOR_PASSES, issued, None, due_us, gone=gone, certificate=proof)
+        yield Kept(DataKind.VISITOR_PASSES, issued, None, due_us, state, proof)
 
     def entries(self) -> Iterator[Kept]:
         """Each door once a day, the newest first."""
@@ -90,32 +100,32 @@ class _Visit:
             .order_by(columns.at.desc())
             .limit(MOST_RECORDS)
         )
-        days, told = self._days_of_entries(), set()
+        rule, told = self._rule_of_entries(), set()
         for each in self.connection.execute(asked).all():
-            for kept in self._of_record(each, days):
+            for kept in self._of_record(each, rule):
                 if (kept.kind, kept.day, kept.place) not in told:
                     told.add((kept.kind, kept.day, kept.place))
                     yield kept
 
-    def _of_record(self, each: Any, days: int | None) -> Iterator[Kept]:
-        """The entry itself and, where an identity card was read there, whose it was."""
+    def _of_record(self, each: Any, rule: DataRule) -> Iterator[Kept]:
+        """The entry itself and, where an identity card was read there, whose it was: not every one that a
+        gateway seals is kept."""
         day, place = day_of(each.at, self.rules.zone), (each.site, each.name, each.door or "")
-        until_us = None if days is None else ends_us(day, self.rules.zone) + days * DAY_US
-        yield Kept(DataKind.ENTRY_RECORDS, day, place, until_us, gone=False, certificate=None)
+        yield Kept(DataKind.ENTRY_RECORDS, day, place, None, KeptState.KEPT, None, rule.days, rule.rule)
         if each.identity is None:
             return
         columns = envelope.c
         here = (columns.gateway_id == each.gateway_id) & (columns.epoch == each.epoch)
         there = self.connection.execute(select(columns.id).where(here, columns.seq == each.seq)).first()
         proof = self._certificate(day) if there is None else None
-        due_us = self.rules.due_us(day)
-        yield Kept(DataKind.VISITOR_IDENTITY, day, place, due_us, gone=there is None, certificate=proof)
+        state = KeptState.KEPT if there else KeptState.DELETED if proof else KeptState.NOT_KEPT
+        due_us = None if state is KeptState.NOT_KEPT else self.rules.due_us(day)
+        yield Kept(DataKind.VISITOR_IDENTITY, day, place, due_us, state, proof)
 
-    def _days_of_entries(self) -> int | None:
-        """As the assessment in force says."""
+    def _rule_of_entries(self) -> DataRule:
+        """As the assessment in force says; of none nothing."""
         found = in_force(self.connection, self.row.community_id)
-        rule = None if found is None else found[1].data.get(DataKind.ENTRY_RECORDS)
-        return None if rule is None else rule.days
+        return DataRule() if found is None else found[1].data.get(DataKind.ENTRY_RECORDS, DataRule())
 
     def _certificate(self, day: str) -> int | None:
         columns = deletion_certificate.c

@@ -30,6 +30,7 @@ from central.problems import RESPONSES, documented
 from central.receipts import LONGEST
 from central.times import utc_text
 from central.visitors.receipts import Kept, Recorded, recorded
+from central.visitors.words import KeptState
 from messages.signing import key_id
 
 _AN_ADDRESS: Final = RateLimitItemPerMinute(10)
@@ -77,8 +78,9 @@ class ReceiptIn(In):
 
 
 class KeptOut(BaseModel):
-    """`door` of entries; `until`: when it is destroyed at the latest. What is gone is gone by the certificate
-    of deletion of that number, or, without one, because the visitor asked for it."""
+    """`door` of entries; `until`: when the program destroys it at the latest. The program does not destroy
+    entries: `set_days` is what the community has set for them, and `rule` says by which rule, and who ends
+    them. `certificate`: that of the deletion of all that was kept of that day."""
 
     kind: DataKind
     day: str = Field(examples=["2026-11-23"])
@@ -86,8 +88,12 @@ class KeptOut(BaseModel):
     gateway: str | None
     door: str | None
     until: str | None = Field(description="UTC")
-    gone: bool
+    state: KeptState
     certificate: int | None = Field(examples=[17])
+    set_days: int | None = Field(description="of entries, by the assessment in force", examples=[180])
+    rule: str = Field(
+        description="of entries, by the assessment in force", examples=["由物业服务中心按期删除"]
+    )
 
     @classmethod
     def of(cls, found: Kept) -> KeptOut:

@@ -34,6 +34,15 @@ class PassEvent(StrEnum):
     STAYED = "stayed"  # the visitor lives here now, and the pass has ended
 
 
+class KeptState(StrEnum):
+    """Of what a receipt tells of."""
+
+    KEPT = "kept"
+    DELETED = "deleted"  # its time was over
+    DELETED_AS_ASKED = "deleted_as_asked"  # somebody asked for it
+    NOT_KEPT = "not_kept"  # seen at the door, never stored here, or not known to have been
+
+
 class VisitState(StrEnum):
     EXPECTED = "expected"
     ARRIVED = "arrived"

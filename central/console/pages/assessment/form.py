@@ -8,13 +8,23 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from central.accounts.who import Role
-from central.assessments.document import Assessment
+from central.assessments.document import MAX_CONTROLLERS, Assessment
 from central.assessments.words import DataKind, NoticeLanguage
 from central.console.pages.assessment.sentences import ASSESSED, CONTACT, CONTROLLER, NOTICE
 from central.errors import BadQuestion
 
-CONTROLLERS: Final = 4
-"""So many lines the form has for them."""
+_NUMBERS: Final = range(1, MAX_CONTROLLERS + 1)
+_LEAST_LINES: Final = 4
+
+
+def lines_of(typed: Mapping[str, str]) -> int:
+    """So many lines the form has for controllers: all that there are and an empty one, as far as it goes."""
+    used = [number for number in _NUMBERS if any(typed.get(path) for path in _paths_of(number))]
+    return min(MAX_CONTROLLERS, max(_LEAST_LINES, 1 + max(used, default=0)))
+
+
+def _paths_of(number: int) -> list[str]:
+    return [f"controllers.{number}.{name}" for name in CONTROLLER]
 
 
 def assessment_of(form: Mapping[str, str]) -> Assessment:
@@ -55,7 +65,7 @@ def _fields(part: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _controllers(form: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    for number in range(1, CONTROLLERS + 1):
+    for number in _NUMBERS:
         found = {name: _text(form, f"controllers.{number}.{name}") for name in CONTROLLER}
         if any(found.values()):
             yield found

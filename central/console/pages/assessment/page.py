@@ -15,7 +15,7 @@ from central.console.centre import Centre
 from central.console.chosen import CommunityAsked, chosen
 from central.console.forms import RowId, led_to, status_of
 from central.console.guard import page_for
-from central.console.pages.assessment.form import CONTROLLERS, assessment_of, typed_of
+from central.console.pages.assessment.form import assessment_of, lines_of, typed_of
 from central.console.pages.assessment.sentences import WORDS, lack_of, told_of
 from central.console.registry import Page, Section
 from central.console.views import Language
@@ -71,9 +71,9 @@ def _office(pages: APIRouter, centre: Centre) -> None:
     ) -> HTMLResponse:
         here, all_mine = await chosen(centre, who, community)
         values = await centre.office.ask(who, here.id, lambda db: _standing(centre, db, here.id, None))
-        values |= {"place": here, "all_mine": all_mine, "told": told_of(error), "lines": CONTROLLERS}
+        values |= {"place": here, "all_mine": all_mine, "told": told_of(error)}
         if typed is not None:
-            values["typed"] = typed
+            values |= {"typed": typed, "lines": lines_of(typed)}
         status = status_of(error)
         return centre.show(who, lang, "assessment/write.html", "assessment", status=status, **values)
 
@@ -112,7 +112,7 @@ def _oversight(pages: APIRouter, centre: Centre) -> None:
     ) -> HTMLResponse:
         here, all_mine = await chosen(centre, who, community)
         values = await centre.office.ask(who, here.id, lambda db: _standing(centre, db, here.id, version))
-        values |= {"place": here, "all_mine": all_mine, "told": told_of(error), "lines": CONTROLLERS}
+        values |= {"place": here, "all_mine": all_mine, "told": told_of(error)}
         status = status_of(error)
         return centre.show(who, lang, "assessment/agree.html", "overseen-assessment", status=status, **values)
 
@@ -123,12 +123,14 @@ def _standing(centre: Centre, db: Connection, community: int, version: int | Non
     newest = 0 if stands.written is None else stands.written.version
     read = newest if version is None else version
     document = book.one_version(db, community, read)[1] if read else None
+    typed = {} if document is None else typed_of(document)
     return {
         "stands": stands,
         "lacks": [lack_of(path) for path in stands.missing],
         "versions": book.versions(db, community),
         "read": read,
         "newest": newest,
-        "typed": {} if document is None else typed_of(document),
+        "typed": typed,
+        "lines": lines_of(typed),
         "words": WORDS,
     }
