@@ -249,7 +249,8 @@ def test_another_community_is_not_there(worker: httpx.Client, estate: Estate) ->
 def test_every_sentence_for_an_error_is_one_that_the_register_says() -> None:
     folders = [Path(register.__file__).parent, Path(common.__file__).parent]
     files = [
-        *(Path(each.__file__) for each in (forms, residents)),
+        Path(forms.__file__),
+        Path(residents.__file__),
         *(file for folder in folders for file in folder.glob("*.py")),
     ]
     source = " ".join(file.read_text(encoding="utf-8") for file in files)

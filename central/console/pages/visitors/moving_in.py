@@ -70,8 +70,7 @@ def router(centre: Centre) -> APIRouter:
         if not moved.known:
             return led_to(home)
         person = f"/homes/{given.community}/people/{moved.person}"
-        values = {"home": home, "person": person}
-        return centre.show(who, lang, "visitors/moved_in.html", "visitors", **values)
+        return centre.show(who, lang, "visitors/moved_in.html", "visitors", home=home, person=person)
 
     async def shown(
         who: Who, number: int, lang: str | None, asked: Asked, error: CentralError | None = None
