@@ -190,6 +190,26 @@ def test_what_is_no_such_file_is_refused_in_plain_words(data: bytes, says: str) 
     assert says in refusal(data)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_part_of_another_name_that_declares_entities_is_refused(encoding: str) -> None:
+    """And without the declaration it is read: parts may be called as they like."""
+
+    def renamed(before: str) -> bytes:
+        made = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(a_book(TABLE))) as book, zipfile.ZipFile(made, "w") as packed:
+            for name in book.namelist():
+                text = book.read(name)
+                if name == "xl/workbook.xml":
+                    text = (before + text.decode().partition("?>")[2]).encode(encoding)
+                if name == "_rels/.rels":
+                    text = text.replace(b"xl/workbook.xml", b"xl/book.bin")
+                packed.writestr(name.replace("workbook.xml", "book.bin"), text)
+        return made.getvalue()
+
+    assert read(renamed(""), Format.XLSX).header
+    assert "not a workbook" in refusal(renamed("<!DOCTYPE a [<!ENTITY b 'c'>]>"))
+
+
 def test_files_over_the_bounds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MAX_BYTES", 1000)
     assert "at most" in refusal(b"x" * 1001)
