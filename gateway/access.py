@@ -93,7 +93,7 @@ class _Point(Struct, frozen=True, gc=False):
 
 
 class Access:
-    """Belongs to one thread. At a start: settings and list in either order, then `replay`."""
+    """Belongs to whoever has the turn. At a start: settings and list in either order, then `replay`."""
 
     def __init__(
         self,

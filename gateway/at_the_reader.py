@@ -22,7 +22,7 @@ _LEVELS = {each: AssuranceLevel(each) for each in Assurance}
 
 
 class AtTheReader:
-    """For the deciding thread. Records nothing and opens nothing."""
+    """For whoever has the turn to decide. Records nothing and opens nothing."""
 
     def __init__(
         self,
