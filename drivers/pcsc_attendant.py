@@ -85,6 +85,7 @@ class Attendant:
         self._events = 0
         self._unread_view: View | None = None  # of a card that is to be tried again
         self._again_s = 0.0
+        self._doubted = False  # the card "left" without having been seen to go (`Service.look_again`)
         self._quick_until_s = 0.0
 
     def run(self) -> None:
@@ -115,7 +116,7 @@ class Attendant:
         return ""
 
     def _attend_reader(self, service: Service, reader: str) -> None:
-        known, self._lies, self._unread_view = 0, False, None
+        known, self._lies, self._unread_view, self._doubted = 0, False, None, False
         has_lights = self._feedback == "acr122" or (self._feedback == "auto" and "ACR122" in reader.upper())
         while not self._stopped.is_set():
             wait_s = QUICK_SLICE_S if has_lights and time.monotonic() < self._quick_until_s else SLICE_S
@@ -128,6 +129,10 @@ class Attendant:
                 known = view.known
             if self._unread_view is not None and time.monotonic() >= self._again_s:
                 self._read(service, reader, self._unread_view)
+            if self._doubted and time.monotonic() >= self._again_s:
+                self._again_s = time.monotonic() + AGAIN_S
+                self._allow(0)
+                service.look_again(reader)
             self._show(service, reader, has_lights=has_lights)
 
     def _note(self, service: Service, reader: str, view: View) -> None:
@@ -137,6 +142,7 @@ class Attendant:
             self._reports.put(Attached(reader))
         came_and_went = view.events != self._events
         self._events = view.events
+        self._doubted = not view.is_present and not came_and_went and (self._lies or self._doubted)
         if not view.is_present or (self._lies and came_and_went):
             if self._lies or is_first:
                 self._reports.put(Gone())

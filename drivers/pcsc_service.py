@@ -175,6 +175,18 @@ class Service:
         scard.SCardDisconnect(handle, scard.SCARD_LEAVE_CARD)
         return bool(result == _SUCCESS)
 
+    def look_again(self, reader: str) -> None:
+        """Has the service ask the reader whether a card lies there, where it may be wrong.
+
+        To pcsc-lite's clients a card that is powered off after it was lifted is absent from then on; but the
+        part of it that tells comings from goings has seen no going yet, and if a card lies there at its next
+        look, it takes that for the one before and tells nobody.
+        """
+        scard = self._scard
+        result, handle, _ = scard.SCardConnect(self._context, reader, scard.SCARD_SHARE_DIRECT, 0)
+        if result == _SUCCESS:
+            scard.SCardDisconnect(handle, scard.SCARD_RESET_CARD)
+
     def _changes(self, reader: str, known: int, timeout_s: float) -> View | None:
         result, states = self._scard.SCardGetStatusChange(
             self._context, int(timeout_s * 1000), [(reader, known)]

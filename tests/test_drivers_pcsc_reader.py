@@ -20,6 +20,7 @@ from drivers.pcsc_reader import PcscSettings
 
 RESTARTS = int(os.environ.get("LIUHEN_PCSCD_RESTARTS", "3"))
 BACK_WITHIN_S = 5.0
+QUICK_HANDS = 8  # the service's looks fall between two hands now and then only
 LONG_S = 0.8  # a card lies there: longer than a reader's pause between two looks
 VIRTUAL = "Virtual PCD 1 00 00"
 
@@ -72,13 +73,16 @@ def test_a_uid_that_is_nobody_s_own_is_refused_once_and_the_next_card_is_read(fa
         assert [each.token for each in drivers.ear.of(CardRead)] == [place.uid_token("P0002")]
 
 
-def test_a_card_lifted_while_it_is_read_is_to_be_laid_again() -> None:
+def test_a_card_lifted_while_it_is_read_is_to_be_laid_again_and_is_read_however_quickly_that_is_done() -> (
+    None
+):
     with office("") as place:
         drivers = place.start()
-        place.sim.fault("r1", "lifted", count=1)
-        place.sim.present("r1", "P0001")
-        assert drivers.ear.wait(CardUnreadable)[0].cause == HOLD_STILL
-        assert place.read(drivers, "r1", "P0001").token == place.uid_token("P0001")
+        for count in range(1, QUICK_HANDS + 1):
+            place.sim.fault("r1", "lifted", count=1)
+            place.sim.present("r1", "P0001")
+            assert drivers.ear.wait(CardUnreadable, count)[-1].cause == HOLD_STILL
+            assert place.read(drivers, "r1", "P0001").token == place.uid_token("P0001")
 
 
 def test_a_card_out_of_sight_for_a_moment_is_one_presentation() -> None:
