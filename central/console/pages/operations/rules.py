@@ -17,6 +17,7 @@ from central.alarms.rules import EVERYWHERE, Rule
 from central.console.centre import Centre
 from central.console.forms import Text, led_to, status_of
 from central.console.guard import page_for
+from central.console.labels import Labels, labels_of
 from central.console.views import Language
 from central.console.words import N_
 from central.errors import BadQuestion, NotThere
@@ -67,15 +68,21 @@ def router(centre: Centre) -> APIRouter:
         said: dict[str, Any] | None = None,
         tried: Tried | None = None,
     ) -> HTMLResponse:
-        def asked(db: Connection) -> tuple[list[Rule], list[str]]:
+        def asked(db: Connection) -> tuple[list[Rule], list[str], Labels]:
             sites = sites_of(db, who.communities)
             here = {EVERYWHERE, *sites}
-            return [each for each in book.rules_in_force(db) if each.site in here], list(sites)
+            rules = [each for each in book.rules_in_force(db) if each.site in here]
+            return rules, list(sites), labels_of(db, who.communities)
 
-        rules, sites = await centre.questions.ask(asked)
+        rules, sites, labels = await centre.questions.ask(asked)
         blank = {"kind": AlarmKind.HELD, "site": sites[0] if sites else "", "urgency": Urgency.TODAY}
         values: dict[str, Any] = {"rules": rules, "sites": sites, "kinds": list(AlarmKind), "tried": tried}
-        values |= {"said": said or {**blank, "after_s": ""}, "days": BACK_DAYS, "most": MOST_SHOWN}
+        values |= {
+            "said": said or {**blank, "after_s": ""},
+            "days": BACK_DAYS,
+            "most": MOST_SHOWN,
+            "labels": labels,
+        }
         values |= {"urgencies": list(Urgency), "tolerant": set(DEFAULT_LIMITS)}
         values["told"] = None if error is None else NOT_TRIED if error.field == "kind" else NOT_A_NUMBER
         status = status_of(error)
