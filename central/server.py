@@ -132,7 +132,9 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
         host, port = listener.getsockname()[:2]
         server = Server(config, stopping)
         with signals_only_stop(server):
-            print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)  # noqa: T201
+            # one piece, also where nothing is buffered: the log may share the pipe
+            sys.stdout.write(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}\n")
+            sys.stdout.flush()
             server.run(sockets=[listener])
 
 
