@@ -45,7 +45,7 @@ class MapDoor:
 
 @dataclass(slots=True)
 class MapBuilding:
-    """`id` None: doors that the register knows no place of. `gateways`: those whose doors are here."""
+    """`id` None: a gateway, for doors of which the register knows no place. `gateways`: those of its doors."""
 
     id: int | None
     name: str
@@ -79,20 +79,23 @@ def estate_map(
     estates = _estates(connection, communities)
     ways = paths(connection, set(doors.values()))
     states = _states(connection, gateways)
-    nowhere = MapBuilding(None, "")
+    nowhere = []
     for (site, name), found in known.items():
+        apart = MapBuilding(None, found.label)
         for door in found.doors:
             where = ways.get(doors.get((site, name, door.name)) or 0, ())
-            _put(estates, nowhere, [step.id for step in where], _door(found, door.name, states), found)
+            _put(estates, apart, [step.id for step in where], _door(found, door.name, states), found)
+        if apart.doors:
+            nowhere.append(apart)
     shown = [each for each, _ in estates.values()]
-    if nowhere.doors:
-        shown.append(MapEstate("", buildings=[nowhere]))
+    if nowhere:
+        shown.append(MapEstate("", buildings=nowhere))
     return [each for each in shown if each.gates or each.buildings]
 
 
 def _put(
     estates: Mapping[int, tuple[MapEstate, dict[int, MapBuilding]]],
-    nowhere: MapBuilding,
+    apart: MapBuilding,
     way: Iterable[int],
     door: MapDoor,
     gateway_: Completeness,
@@ -107,7 +110,7 @@ def _put(
             return
         _add(building, door, gateway_)
         return
-    _add(nowhere, door, gateway_)
+    _add(apart, door, gateway_)
 
 
 def _add(building: MapBuilding, door: MapDoor, gateway_: Completeness) -> None:
