@@ -45,7 +45,7 @@ class MapDoor:
 
 @dataclass(slots=True)
 class MapBuilding:
-    """`id` None: a gateway, for doors of which the register knows no place. `gateways`: those of its doors."""
+    """`id` None: a gateway, for doors of which the register knows no place. `gateways`: of its doors."""
 
     id: int | None
     name: str
