@@ -159,6 +159,19 @@ def test_later_versions_stand_beside_the_former_ones_and_only_the_newest_is_agre
         assert book.one_version(connection, estate.community, 1)[1] == WHOLE
 
 
+def test_of_two_who_write_at_once_the_second_is_told_and_nothing_is_replaced_unread(estate: Estate) -> None:
+    writes(estate)
+    mine, theirs = (
+        Assessment.model_validate({**DOCUMENT, "risks": risks}) for risks in ("另有风险", "还有风险")
+    )
+    with estate.desk() as desk:
+        book.write(desk, theirs, after=1)
+    with pytest.raises(Clash, match="version 2 was written"), estate.desk() as desk:
+        book.write(desk, mine, after=1)
+    with estate.desk() as desk:
+        assert book.write(desk, mine, after=2).version == 3, "once it was read"
+
+
 def test_a_version_of_nobody_is_not_there(estate: Estate) -> None:
     with pytest.raises(NotThere):
         agrees(estate, 9)

@@ -76,6 +76,20 @@ def test_the_office_writes_and_what_is_missing_is_named_with_a_way_to_its_field(
         assert "第 2 版已齐全" in page.locator("main").inner_text()
 
 
+def test_of_two_who_write_at_once_the_second_keeps_what_they_typed_and_is_told(console: Console) -> None:
+    with console.as_role(Role.WORKER, "zh") as page:
+        page.goto("/assessment")
+        page.locator('[name="risks"]').fill("另有风险")
+        with console.estate.desk() as desk:
+            write(desk, WHOLE.model_copy(update={"risks": "还有风险"}))
+        page.get_by_role("button", name="保存为新版本").click()
+        page.get_by_text("填写期间已另存一版").wait_for()
+        assert page.locator('[name="risks"]').input_value() == "另有风险"
+        page.get_by_role("button", name="保存为新版本").click()
+        page.wait_for_url("**/assessment?community=*")
+        assert page.locator('[name="risks"]').input_value() == "另有风险"
+
+
 def test_a_supervisor_reads_the_newest_version_and_agrees(console: Console) -> None:
     with console.estate.desk() as desk:
         version = write(desk, Assessment(**{**dict(WHOLE), "risks": "行踪外泄"})).version

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi import Path as InPath
 from pydantic import BaseModel, Field
 
@@ -23,6 +23,10 @@ Sees = Annotated[Who, requires(Role.WORKER, Role.SUPERVISOR)]
 Agreeing = Annotated[Who, requires(Role.SUPERVISOR, fresh=True)]
 _HERE: Final = "/communities/{community}"
 _VersionNumber = Annotated[int, InPath(ge=1, le=MOST_VERSIONS)]
+_After = Annotated[
+    int | None,
+    Query(ge=0, le=MOST_VERSIONS, description="the version it was written from: 409 if a newer one is there"),
+]
 
 
 class AgreeIn(In):
@@ -96,9 +100,11 @@ def router(office: Office, kept_days: KeptDays) -> APIRouter:
         return [VersionOut.of(each) for each in found]
 
     @api.post(_HERE + "/assessments", status_code=201, summary="Write a further version, finished or not")
-    async def written(who: Worker, community: CommunityId, document: Assessment) -> VersionOut:
+    async def written(
+        who: Worker, community: CommunityId, document: Assessment, after: _After = None
+    ) -> VersionOut:
         """Versions are kept for three years at least; none is ever changed."""
-        return VersionOut.of(await office.act(who, community, lambda desk: book.write(desk, document)))
+        return VersionOut.of(await office.act(who, community, lambda desk: book.write(desk, document, after)))
 
     @api.get(_HERE + "/assessments/{version}", summary="One version of the impact assessment")
     async def one(who: Sees, community: CommunityId, version: _VersionNumber) -> WrittenOut:

@@ -54,10 +54,13 @@ class Standing:
         return self.agreed is None
 
 
-def write(desk: Desk, assessment: Assessment) -> Version:
-    """A further version, finished or not. Raises Clash where it says what the last one says, or there are too
-    many."""
+def write(desk: Desk, assessment: Assessment, after: int | None = None) -> Version:
+    """A further version, finished or not. `after`: the version that it was written from, 0 for none. Raises
+    Clash where somebody wrote a newer one meanwhile, where it says what the last one says, or where there are
+    too many."""
     newest = newest_version(desk.connection, desk.community)
+    if after is not None and newest is not None and newest.version != after:
+        raise Clash(f"meanwhile version {newest.version} was written: read that one first")
     body = encoded(assessment)
     if newest is not None and newest.hash == hash_of(body):
         raise Clash(f"it says what version {newest.version} says")

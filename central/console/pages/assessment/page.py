@@ -35,6 +35,7 @@ Supervisor = Annotated[Who, page_for(Role.SUPERVISOR)]
 Agreeing = Annotated[Who, page_for(Role.SUPERVISOR, fresh=True)]
 VersionAsked = Annotated[int | None, Query(ge=1, le=MOST_VERSIONS)]
 _FIELDS: Final = 200
+_DIGITS: Final = 4  # of a version's number
 
 
 def router(centre: Centre) -> APIRouter:
@@ -57,7 +58,8 @@ def _office(pages: APIRouter, centre: Centre) -> None:
         typed = {name: said for name, said in form.items() if isinstance(said, str)}
         try:
             document = assessment_of(typed)
-            await centre.office.act(who, community, lambda desk: book.write(desk, document))
+            after = _version_of(typed.get("after", ""))
+            await centre.office.act(who, community, lambda desk: book.write(desk, document, after))
         except (BadQuestion, Clash) as error:
             return await shown(who, community, lang, typed, error)
         return led_to(f"/assessment?community={community}")
@@ -76,6 +78,10 @@ def _office(pages: APIRouter, centre: Centre) -> None:
             values |= {"typed": typed, "lines": lines_of(typed)}
         status = status_of(error)
         return centre.show(who, lang, "assessment/write.html", "assessment", status=status, **values)
+
+
+def _version_of(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else None
 
 
 def _oversight(pages: APIRouter, centre: Centre) -> None:

@@ -66,6 +66,9 @@ _CONTACT: Final = N_("Contact")
 
 _KNOWN: Final[dict[str, str]] = {
     "it says what version": N_("it says what the last version says"),
+    "meanwhile version": N_(
+        "another version was written meanwhile. What you typed still stands here: read the other one first"
+    ),
     "there are": N_("there are too many versions"),
     "version": N_("a newer version was written meanwhile; read that one"),
     "this version was agreed": N_("it was agreed to already"),
