@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import plain_http
 import pytest
 from central_web_support import COMMUNITY, Served, a_filled, somebody
 from fastapi import FastAPI
@@ -70,7 +71,7 @@ def asked(served: Served, cell: Guarded) -> httpx.Response:
     while "{" in path:
         before, _, rest = path.partition("{")
         path = f"{before}1{rest.partition('}')[2]}"
-    return httpx.request(cell.method, f"{served.address}{path}", timeout=30)
+    return plain_http.request(cell.method, f"{served.address}{path}", timeout=30)
 
 
 def test_the_page_says_what_the_guards_say() -> None:

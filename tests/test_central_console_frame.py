@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import plain_http
 import pytest
 from console_support import LANGUAGES, Console, a_console, faults_of
 from playwright.sync_api import Response
@@ -152,7 +152,7 @@ def test_what_went_wrong_is_told_on_a_page(console: Console, path: str, role: Ro
 
 
 def test_a_program_is_told_of_a_problem_in_its_own_form(console: Console) -> None:
-    answer = httpx.get(f"{console.served.address}/nowhere")
+    answer = plain_http.get(f"{console.served.address}/nowhere")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
 
 
@@ -170,7 +170,7 @@ def test_no_form_of_another_site_changes_anything(console: Console) -> None:
     for cell in posts:
         path = "/".join("1" if part.startswith("{") else part for part in cell.path.split("/"))
         address = f"{console.served.address}{path}"
-        answer = httpx.post(address, headers=sent, cookies={"liuhen": session["value"]})
+        answer = plain_http.post(address, headers=sent, cookies={"liuhen": session["value"]})
         assert answer.status_code == 403, cell.name
 
 
