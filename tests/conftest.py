@@ -33,6 +33,7 @@ DEAR = (
     "tests/test_central_accounts_matrix.py",
     "tests/test_central_accounts_scope.py",
     "tests/test_central_orders.py",
+    "tests/test_central_api_document.py",
     "tests/test_central_problems.py",
     "tests/test_bench_community.py",
     "tests/test_bench_",

@@ -11,8 +11,9 @@ import plain_http
 import pytest
 from central_web_support import COMMUNITY, Served, a_filled, somebody
 from fastapi import FastAPI
+from routes_support import the_routes
 
-from central.accounts.matrix import Guarded, Unguarded, an_application, redrawn, routes_of
+from central.accounts.matrix import Guarded, Unguarded, redrawn, routes_of
 from central.accounts.who import Role
 
 PAGE = Path(__file__).parent.parent / "docs" / "roles.md"
@@ -49,7 +50,7 @@ SEES_NO_PEOPLE = frozenset({Role.ADMINISTRATOR, Role.INSTALLER, Role.OPERATOR})
 CHANGES_NOTHING = Role.SUPERVISOR
 
 
-CELLS = routes_of(an_application())
+CELLS = the_routes()
 
 
 @pytest.fixture(scope="module")
