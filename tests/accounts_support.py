@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
+import plain_http
 import pyotp
 from central_web_support import COMMUNITY, SEALER, Filled, Served, a_filled
 from sqlalchemy import select
@@ -58,7 +59,7 @@ class Town:
 
     def browser(self) -> httpx.Client:
         """Keeps cookies, and says that our own page sends what it sends."""
-        client = httpx.Client(
+        client = plain_http.Client(
             base_url=f"{self.served.address}/api/v1", headers={"Sec-Fetch-Site": "same-origin"}, timeout=30
         )
         return self.opened.enter_context(client)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 import httpx
+import plain_http
 import uvicorn
 from central_support import DEADLINE_S, GATEWAY, SITE, START_US, a_block, a_record, until
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -247,7 +248,7 @@ class Served:
     def get(self, path: str, **query: object) -> httpx.Response:
         """`from_` stands for `from`, which Python keeps to itself."""
         asked = {name.rstrip("_"): str(value) for name, value in query.items()}
-        return httpx.get(f"{self.address}{path}", params=asked or None, timeout=DEADLINE_S)
+        return plain_http.get(f"{self.address}{path}", params=asked or None, timeout=DEADLINE_S)
 
 
 @dataclass(frozen=True)
@@ -264,7 +265,7 @@ class Stream:
 
     def __init__(self, url: str, *, last_event_id: int | None = None) -> None:
         headers = {} if last_event_id is None else {"Last-Event-ID": str(last_event_id)}
-        self._opened = httpx.stream("GET", url, headers=headers, timeout=DEADLINE_S)
+        self._opened = plain_http.stream("GET", url, headers=headers, timeout=DEADLINE_S)
 
     def __enter__(self) -> Self:
         self.response = self._opened.__enter__()

@@ -20,13 +20,14 @@ from accounts_support import KEPT, PASSWORD
 from central_support import DEADLINE_S
 from central_web_support import SEALER, Chain, Filled, Served, about, online
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from database_support import new_database
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
 from register_support import EAST, GATE, SITE, WEST, Estate, an_estate
 
 from bench.shots import CHROMIUM, CHROMIUM_FLAGS
-from central.accounts import book
+from central.accounts import book, sessions
 from central.accounts.who import Role
-from central.store.engine import migrate, open_reader, open_writer, writing
+from central.store.engine import open_reader, writing
 from messages.model import AssuranceLevel, Credential, Kind, Reason
 
 AXE: Final = Path(__file__).parent.parent / "central/console/assets/node_modules/axe-core/axe.min.js"
@@ -58,14 +59,23 @@ class Console:
     """`estate`: its register. `filled`: its database. `served`: the application over it."""
 
     def __init__(
-        self, estate: Estate, filled: Filled, served: Served, browser: Browser, clock: list[int]
+        self,
+        estate: Estate,
+        filled: Filled,
+        served: Served,
+        browser: Browser,
+        clock: list[int],
+        *,
+        by_hand: bool,
     ) -> None:
         self.estate, self.filled, self.served, self.browser = estate, filled, served, browser
         self.complaints = Complaints()
         self._clock = clock
+        self._by_hand = by_hand
         self.person: int | None = None  # whom a resident's account is for
         self._secrets: dict[Role, str] = {}
         self._states: dict[Role, StorageState] = {}
+        self._kept: dict[tuple[Role, str, int, str], Page] = {}
         self.chains = {name: Chain(name) for name in DOORS}
 
     @property
@@ -122,11 +132,27 @@ class Console:
     ) -> Iterator[Page]:
         """A page of a browser in which somebody of that role has signed in, once for all, with both factors.
         Addresses may begin with /."""
-        context = self._context(lang, width, scheme, storage_state=self._signed_in(role), **wishes)
+        page = self._opened(role, lang, width, scheme, **wishes)
         try:
-            yield self.watched(context)
+            yield page
         finally:
-            context.close()
+            page.context.close()
+
+    def kept(
+        self,
+        role: Role,
+        lang: Literal["zh", "en"],
+        width: int,
+        scheme: Literal["light", "dark"],
+    ) -> Page:
+        """As `as_role`; the same one each time, for those who only look at one page after the other."""
+        way = (role, lang, width, scheme)
+        if way not in self._kept:
+            self._kept[way] = self._opened(*way)
+        return self._kept[way]
+
+    def _opened(self, role: Role, lang: str, width: int, scheme: str, **wishes: Any) -> Page:
+        return self.watched(self._context(lang, width, scheme, storage_state=self._signed_in(role), **wishes))
 
     def watched(self, context: BrowserContext) -> Page:
         page = context.new_page()
@@ -172,24 +198,54 @@ class Console:
         if role not in self._states:
             login, secret = self.account(role, unit=UNITS.get(role, "一号警务室"))
             self._secrets[role] = secret
-            context = self._context("en", 1280, "light")
-            page = self.watched(context)
-            page.goto("/sign-in")
-            page.get_by_label("Login").fill(login)
-            page.get_by_label("Password").fill(PASSWORD)
-            page.get_by_role("button", name="Go on").click()
-            page.wait_for_url("**/sign-in/code*")
-            page.locator("input[name=code]").fill(pyotp.TOTP(secret).at(self.now_us // _SECOND_US))
-            page.locator("input[name=code]").press("Enter")
-            page.wait_for_url(lambda url: "/sign-in" not in url)
-            self._states[role] = context.storage_state()
-            context.close()
+            self._states[role] = self._typed_in(login, secret) if self._by_hand else self._let_in(login)
         return self._states[role]
+
+    def _let_in(self, login: str) -> StorageState:
+        """What a browser holds after both factors."""
+        with writing(self.filled.writer) as connection:
+            row = book.account_called(connection, login)
+            assert row is not None
+            first = sessions.begin_session(connection, row.id, self.now_us)
+            token = sessions.proved(
+                connection, sessions.find_session(connection, first, self.now_us), self.now_us
+            )
+        context = self._context("en", 1280, "light")
+        context.add_cookies(
+            [
+                {
+                    "name": "liuhen",
+                    "value": token,
+                    "url": self.served.address,
+                    "httpOnly": True,
+                    "sameSite": "Strict",
+                }
+            ]
+        )
+        state = context.storage_state()
+        context.close()
+        return state
+
+    def _typed_in(self, login: str, secret: str) -> StorageState:
+        context = self._context("en", 1280, "light")
+        page = self.watched(context)
+        page.goto("/sign-in")
+        page.get_by_label("Login").fill(login)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Go on").click()
+        page.wait_for_url("**/sign-in/code*")
+        page.locator("input[name=code]").fill(pyotp.TOTP(secret).at(self.now_us // _SECOND_US))
+        page.locator("input[name=code]").press("Enter")
+        page.wait_for_url(lambda url: "/sign-in" not in url)
+        state = context.storage_state()
+        context.close()
+        return state
 
 
 @contextmanager
-def a_console(folder: Path, browser: Browser | None = None) -> Iterator[Console]:
-    """`browser`: one that runs already; else one is started, and ended at the end."""
+def a_console(folder: Path, browser: Browser | None = None, *, by_hand: bool = False) -> Iterator[Console]:
+    """`browser`: one that runs already; else one is started, and ended at the end. `by_hand`: people sign in
+    on the pages for it; else they come in as if they had, a second of a processor sooner."""
     with ExitStack() as opened:
         if browser is None:
             playwright = opened.enter_context(sync_playwright())
@@ -197,8 +253,7 @@ def a_console(folder: Path, browser: Browser | None = None) -> Iterator[Console]
             opened.callback(browser.close)
         filled = Filled.__new__(Filled)
         filled.url = f"sqlite:///{folder / 'central.sqlite'}"
-        filled.writer = open_writer(filled.url)
-        migrate(filled.writer)
+        filled.writer = new_database(folder / "central.sqlite")
         filled.reader = open_reader(filled.url)
         opened.callback(filled.close)
         estate = an_estate(filled.writer, folder)
@@ -212,7 +267,7 @@ def a_console(folder: Path, browser: Browser | None = None) -> Iterator[Console]
                 signing=Ed25519PrivateKey.generate(),
             )
         )
-        console = Console(estate, filled, served, browser, clock)
+        console = Console(estate, filled, served, browser, clock, by_hand=by_hand)
         _fill(console)
         yield console
 

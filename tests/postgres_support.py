@@ -12,12 +12,15 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import psycopg
+from sqlalchemy import make_url
 
 _SYSTEM_USER: Final = "postgres"
 _READY_S: Final = 60.0
@@ -30,13 +33,22 @@ _QUICK: Final = {
     "max_connections": "60",
     "max_wal_size": "256MB",
 }
+_MEMORY: Final = Path("/dev/shm")
+_NEEDED_BYTES: Final = 2_000_000_000  # a few processes of tests side by side
+_COPIES_FILES: Final = 150_000
+
+
+def _roomy_memory() -> Path | None:
+    """Each database is some 800 files, of which a disk remembers for a while that they were deleted."""
+    roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _NEEDED_BYTES
+    return _MEMORY if roomy else None
 
 
 class Postgres:
     """Use as a context manager; `new_database()` gives the address of an empty one."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="liuhen-pg-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="liuhen-pg-", dir=_roomy_memory()))
         self._data = self._folder / "data"
         self._numbers = count(1)
         self._server: subprocess.Popen[bytes] | None = None
@@ -85,7 +97,7 @@ class Postgres:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._server is not None
-        self._server.send_signal(signal.SIGINT)  # connections are cut, nothing waits
+        self._server.send_signal(signal.SIGQUIT)  # connections are cut, nothing waits or is kept
         self._server.wait(timeout=_READY_S)
         shutil.rmtree(self._folder)
 
@@ -93,8 +105,18 @@ class Postgres:
         """Its address as SQLAlchemy writes it; a copy of database `like`, which nobody may be using."""
         name = f"t{next(self._numbers)}"
         with self.connect("postgres") as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}".encode())
+            # by its own default it writes the copy into its log as well, which costs far more
+            how = "STRATEGY FILE_COPY" if connection.info.server_version >= _COPIES_FILES else ""
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like} {how}".encode())
         return f"postgresql+psycopg://{self.user}@/{name}?host={self._folder}"
+
+    @contextmanager
+    def a_database(self, like: str = "template1") -> Iterator[str]:
+        """As `new_database`, and gone at the end: hundreds of copies would be written to disk at last."""
+        address = self.new_database(like)
+        yield address
+        with self.connect("postgres") as connection:
+            connection.execute(f"DROP DATABASE {make_url(address).database} WITH (FORCE)".encode())
 
     def connect(self, database: str) -> psycopg.Connection:
         return psycopg.connect(

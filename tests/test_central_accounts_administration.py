@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import plain_http
 import pytest
 from accounts_support import PASSWORD, Town, a_town
 from central_web_support import COMMUNITY
@@ -79,11 +80,11 @@ def test_a_machine_gets_a_token_once_and_it_is_ended_by_name(town: Town, admin: 
     token = admin.post("/accounts/tokens", json=asked).json()["token"]
     headers = {"Authorization": f"Bearer {token}"}
     gateways = f"{town.served.address}/api/v1/gateways"
-    assert httpx.get(gateways, headers=headers, timeout=30).status_code == 200
+    assert plain_http.get(gateways, headers=headers, timeout=30).status_code == 200
     [shown] = admin.get("/accounts/tokens").json()
     assert (shown["name"], shown["ended"], token in str(shown)) == ("wall-display", False, False)
     assert admin.delete("/accounts/tokens/wall-display").status_code == 204
-    assert httpx.get(gateways, headers=headers, timeout=30).status_code == 401
+    assert plain_http.get(gateways, headers=headers, timeout=30).status_code == 401
     assert admin.delete("/accounts/tokens/wall-display").status_code == 404
     assert town.events()[-2:] == ["token_made", "token_ended"]
 
@@ -107,7 +108,7 @@ def test_a_token_keeps_no_accounts(town: Town) -> None:
         )
     headers = {"Authorization": f"Bearer {token}"}
     new = {"login": "li", "name": "李社工", "role": "worker", "unit": "居委会"}
-    answer = httpx.post(f"{town.served.address}/api/v1/accounts", headers=headers, json=new, timeout=30)
+    answer = plain_http.post(f"{town.served.address}/api/v1/accounts", headers=headers, json=new, timeout=30)
     assert (answer.status_code, "machine" in answer.json()["detail"]) == (403, True)
 
 

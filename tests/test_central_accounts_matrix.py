@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import plain_http
 import pytest
 from central_web_support import COMMUNITY, Served, a_filled, somebody
 from fastapi import FastAPI
+from routes_support import the_routes
 
-from central.accounts.matrix import Guarded, Unguarded, an_application, redrawn, routes_of
+from central.accounts.matrix import Guarded, Unguarded, redrawn, routes_of
 from central.accounts.who import Role
 
 PAGE = Path(__file__).parent.parent / "docs" / "roles.md"
@@ -48,7 +50,7 @@ SEES_NO_PEOPLE = frozenset({Role.ADMINISTRATOR, Role.INSTALLER, Role.OPERATOR})
 CHANGES_NOTHING = Role.SUPERVISOR
 
 
-CELLS = routes_of(an_application())
+CELLS = the_routes()
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,7 @@ def asked(served: Served, cell: Guarded) -> httpx.Response:
     while "{" in path:
         before, _, rest = path.partition("{")
         path = f"{before}1{rest.partition('}')[2]}"
-    return httpx.request(cell.method, f"{served.address}{path}", timeout=30)
+    return plain_http.request(cell.method, f"{served.address}{path}", timeout=30)
 
 
 def test_the_page_says_what_the_guards_say() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import plain_http
 import pytest
 from accounts_support import PASSWORD, Town, a_town
 from central_web_support import COMMUNITY
@@ -237,7 +238,7 @@ def test_a_reset_account_keeps_no_passkey(town: Town) -> None:
 
 def test_passkeys_need_a_name_to_belong_to(town: Town) -> None:
     by_number = f"http://127.0.0.1:{town.served.port}/api/v1/sign-in/passkey/options"
-    answer = httpx.post(by_number, headers={"Sec-Fetch-Site": "same-origin"}, timeout=30)
+    answer = plain_http.post(by_number, headers={"Sec-Fetch-Site": "same-origin"}, timeout=30)
     assert answer.status_code == 409
     assert "localhost" in answer.json()["detail"]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import plain_http
 import pytest
 from central_support import DEADLINE_S
 from central_web_support import Served, somebody
@@ -136,7 +137,7 @@ class Doors:
 def doors(estate: Estate) -> Iterator[Doors]:
     with (
         Served(estate.engine, who=None, vault=estate.vault, now_us=lambda: NOON_US) as served,
-        httpx.Client(
+        plain_http.Client(
             base_url=served.address,
             timeout=DEADLINE_S,
             headers={"Sec-Fetch-Site": "same-origin"},

@@ -15,10 +15,11 @@ from database_support import new_database
 from fastapi import FastAPI
 from foreign_support import CANARY, THEIRS, Request, fill, requests_to, theirs
 from identity_support import a_registers_vault
+from routes_support import the_routes
 from sqlalchemy import Connection, Engine, insert, update
 
 from central.accounts import book, sessions
-from central.accounts.matrix import Guarded, an_application, routes_of
+from central.accounts.matrix import Guarded
 from central.accounts.who import Role
 from central.app import create_app
 from central.store.engine import open_reader, reading, writing
@@ -31,7 +32,7 @@ ANSWERED = (httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND)
 HERE = "http://localhost"
 NOW_US = START_US + 3_600_000_000
 ROLES = sorted(set(Role) - {Role.ADMINISTRATOR})
-ROUTES = [route for route in routes_of(an_application()) if route.roles is not None]
+ROUTES = [route for route in the_routes() if route.roles is not None]
 """Accounts belong to no community: whoever keeps them sees them all, and nothing else."""
 
 

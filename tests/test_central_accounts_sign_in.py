@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import plain_http
 import pytest
 from accounts_support import PASSWORD, Town, a_town
 from central_web_support import AN_OFFICER, COMMUNITY, Served, a_filled
@@ -83,7 +83,7 @@ def test_many_wrong_tries_at_once_are_no_more_than_five(town: Town) -> None:
 
     def tried(_: int) -> int:
         wrong = {"login": "zhou", "password": "wrong"}
-        return httpx.post(
+        return plain_http.post(
             f"{town.served.address}/api/v1/sign-in",
             json=wrong,
             headers={"Sec-Fetch-Site": "same-origin"},
@@ -126,7 +126,7 @@ def test_signing_out_ends_it_for_whoever_kept_the_cookie(town: Town) -> None:
     browser = town.signed_in("zhou", town.account())
     kept = dict(browser.cookies)
     assert browser.post("/sign-out").status_code == 204
-    assert httpx.get(f"{town.served.address}/api/v1/me", cookies=kept).status_code == 401
+    assert plain_http.get(f"{town.served.address}/api/v1/me", cookies=kept).status_code == 401
 
 
 def test_the_token_changes_with_the_second_factor(town: Town) -> None:
@@ -137,7 +137,7 @@ def test_the_token_changes_with_the_second_factor(town: Town) -> None:
     planted = dict(browser.cookies)
     browser.post("/sign-in/code", json={"code": town.code(secret)})
     assert dict(browser.cookies) != planted
-    assert httpx.get(f"{town.served.address}/api/v1/me", cookies=planted).status_code == 401
+    assert plain_http.get(f"{town.served.address}/api/v1/me", cookies=planted).status_code == 401
 
 
 def test_a_disabled_account_is_out_at_once(town: Town) -> None:
@@ -182,7 +182,7 @@ def test_the_cookie_is_for_this_site_and_its_pages_cannot_read_it(town: Town) ->
 def test_another_sites_page_changes_nothing_in_your_name(town: Town, headers: dict[str, str]) -> None:
     cookies = dict(town.signed_in("admin", town.account("admin", Role.ADMINISTRATOR)).cookies)
     new = {"login": "mallory", "name": "m", "role": "officer", "unit": "u", "communities": []}
-    answer = httpx.post(
+    answer = plain_http.post(
         f"{town.served.address}/api/v1/accounts", json=new, cookies=cookies, headers=headers, timeout=30
     )
     assert answer.status_code == 403
@@ -260,7 +260,7 @@ def test_a_machine_comes_with_a_token_until_it_ends(town: Town) -> None:
 
     def ask() -> int:
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.get(f"{town.served.address}/api/v1/gateways", headers=headers).status_code
+        return plain_http.get(f"{town.served.address}/api/v1/gateways", headers=headers).status_code
 
     assert ask() == 200
     town.passes(86_400)
@@ -273,22 +273,22 @@ def test_a_token_that_was_ended_is_good_no_more(town: Town) -> None:
         token = tokens.make_machine_token(connection, "board", **make)  # type: ignore[arg-type]
         assert tokens.end_machine_token(connection, "board", "test", town.now_us) == 1
     headers = {"Authorization": f"Bearer {token}"}
-    assert httpx.get(f"{town.served.address}/api/v1/gateways", headers=headers).status_code == 401
+    assert plain_http.get(f"{town.served.address}/api/v1/gateways", headers=headers).status_code == 401
 
 
 # --- the pages -------------------------------------------------------------------------------------------
 
 
 def test_whoever_has_not_signed_in_is_led_to_the_page_where_one_does(town: Town) -> None:
-    answer = httpx.get(town.served.address)
+    answer = plain_http.get(town.served.address)
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
-    part = httpx.get(f"{town.served.address}/parts/gateways", headers={"HX-Request": "true"})
+    part = plain_http.get(f"{town.served.address}/parts/gateways", headers={"HX-Request": "true"})
     assert (part.status_code, part.headers["hx-redirect"]) == (401, "/sign-in")
 
 
 def test_the_forms_lead_through_both_factors_without_scripts(town: Town) -> None:
     secret = town.account()
-    with httpx.Client(base_url=town.served.address, headers={"Origin": town.served.address}) as browser:
+    with plain_http.Client(base_url=town.served.address, headers={"Origin": town.served.address}) as browser:
         wrong = browser.post("/sign-in", data={"login": "zhou", "password": "wrong"})
         assert (wrong.status_code, "账号或密码不正确" in wrong.text) == (401, True)
         first = browser.post("/sign-in?lang=en", data={"login": "zhou", "password": PASSWORD})
@@ -303,7 +303,7 @@ def test_the_forms_lead_through_both_factors_without_scripts(town: Town) -> None
 
 def test_a_first_authenticator_is_set_up_by_a_picture(town: Town) -> None:
     town.account(second=False)
-    with httpx.Client(base_url=town.served.address, headers={"Origin": town.served.address}) as browser:
+    with plain_http.Client(base_url=town.served.address, headers={"Origin": town.served.address}) as browser:
         first = browser.post("/sign-in", data={"login": "zhou", "password": PASSWORD})
         assert first.headers["location"] == "/sign-in/enrol"
         page = browser.get("/sign-in/enrol").text

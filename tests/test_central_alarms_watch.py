@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import httpx
+import plain_http
 import pytest
 from central_support import SITE, START_US
 from central_web_support import (
@@ -238,7 +239,7 @@ def served(house: House) -> Iterator[Served]:
 
 
 def sent(served: Served, method: str, path: str, said: object = None) -> httpx.Response:
-    return httpx.request(method, f"{served.address}/api/v1{path}", json=said, timeout=30)
+    return plain_http.request(method, f"{served.address}/api/v1{path}", json=said, timeout=30)
 
 
 def test_somebody_sees_to_an_alarm_once_and_it_says_who_and_what_was_found(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import plain_http
 import pytest
 from central_support import DEADLINE_S
 from central_web_support import Served, somebody
@@ -223,7 +224,7 @@ def office(estate: Estate) -> Iterator[Office]:
     signing = Ed25519PrivateKey.generate()
     with (
         Served(estate.engine, vault=estate.vault, signing=signing, now_us=lambda: NOON_US) as served,
-        httpx.Client(base_url=served.address, timeout=DEADLINE_S) as client,
+        plain_http.Client(base_url=served.address, timeout=DEADLINE_S) as client,
     ):
         yield Office(estate, served, client)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import plain_http
 import pytest
 from central_support import DEADLINE_S, SITE, Broker, a_broker, until
 from central_web_support import COMMUNITY, NOW_US, Chain, Filled, Served, a_filled, about, online, somebody
@@ -89,7 +90,7 @@ def town(tmp_path: Path) -> Iterator[Town]:
 
 
 def sent(served: Served, path: str, body: object) -> httpx.Response:
-    return httpx.post(f"{served.address}{path}", json=body, timeout=DEADLINE_S)
+    return plain_http.post(f"{served.address}{path}", json=body, timeout=DEADLINE_S)
 
 
 def test_a_door_is_released_and_what_became_of_it_is_told(town: Town) -> None:
@@ -214,7 +215,9 @@ def test_differences_say_where_and_what() -> None:
 def test_on_the_page_a_command_takes_a_fresh_factor_and_leads_back_there(town: Town) -> None:
     stale = Who(7, Role.OPERATOR, frozenset({COMMUNITY}))
     with town.orders() as orders, town.served(orders, stale) as served:
-        browser = httpx.Client(base_url=served.address, cookies={"liuhen-language": "en"}, timeout=DEADLINE_S)
+        browser = plain_http.Client(
+            base_url=served.address, cookies={"liuhen-language": "en"}, timeout=DEADLINE_S
+        )
         page = f"/operations/{SITE}/{NAME}"
         form = {"action": "release", "door": "lobby", "why": "visitor", "minutes": "30"}
         led = browser.post(f"{page}/commands", data=form)
@@ -232,7 +235,7 @@ def test_on_the_page_a_command_takes_a_fresh_factor_and_leads_back_there(town: T
 def test_settings_are_changed_on_the_page(town: Town) -> None:
     with (
         town.served(None) as served,
-        httpx.Client(
+        plain_http.Client(
             base_url=served.address, cookies={"liuhen-language": "en"}, timeout=DEADLINE_S
         ) as browser,
     ):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import plain_http
 import pytest
 from accounts_support import PASSWORD, Town, a_town
 from passkey_support import Authenticator
@@ -17,7 +18,7 @@ def town(tmp_path: Path) -> Iterator[Town]:
 
 def page_of(town: Town, browser: httpx.Client) -> httpx.Client:
     """The same browser, on the pages."""
-    pages = httpx.Client(
+    pages = plain_http.Client(
         base_url=town.served.address,
         cookies=browser.cookies,
         headers={"Origin": town.served.address},

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import plain_http
 import pytest
 from central_support import DEADLINE_S
 from central_web_support import COMMUNITY, NOW_US, Filled, Served, a_filled, somebody
@@ -39,7 +40,7 @@ def administrator(filled: Filled) -> Iterator[httpx.Client]:
     """Sees no community."""
     with (
         Served(filled, who=somebody(Role.ADMINISTRATOR)) as served,
-        httpx.Client(
+        plain_http.Client(
             base_url=served.address,
             follow_redirects=True,
             cookies={"liuhen-language": "en"},

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import plain_http
 import pytest
 from central_support import DEADLINE_S
 from central_web_support import Served, somebody
@@ -29,7 +30,7 @@ def worker(importing: Importing) -> Iterator[httpx.Client]:
     who = somebody(Role.WORKER, estate.community)
     with (
         Served(estate.engine, who=who, vault=estate.vault, now_us=lambda: estate.now_us) as served,
-        httpx.Client(
+        plain_http.Client(
             base_url=served.address,
             follow_redirects=True,
             cookies={"liuhen-language": "en"},

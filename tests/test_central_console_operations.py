@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import plain_http
 import pytest
 from central_support import DEADLINE_S, SITE
 from central_web_support import (
@@ -44,7 +45,7 @@ def browser_of(filled: Filled, role: Role) -> Iterator[httpx.Client]:
     signing = Ed25519PrivateKey.generate()
     with (
         Served(filled, who=somebody(role, COMMUNITY), signing=signing) as served,
-        httpx.Client(
+        plain_http.Client(
             base_url=served.address,
             follow_redirects=True,
             cookies={"liuhen-language": "en"},

@@ -9,6 +9,7 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 import httpx
+import plain_http
 import pytest
 from central_support import DEADLINE_S
 from central_web_support import Chain, Filled, Served, somebody
@@ -98,7 +99,7 @@ class District:
             now_us=lambda: self.estate.now_us,
         )
         self._served.append(served.__enter__())
-        client = httpx.Client(
+        client = plain_http.Client(
             base_url=served.address,
             follow_redirects=True,
             cookies={"liuhen-language": "en"},

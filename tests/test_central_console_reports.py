@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import openpyxl
+import plain_http
 import pytest
 from central_support import DEADLINE_S
 from central_web_support import Served, somebody
@@ -66,7 +67,7 @@ def asked(console: Console) -> Iterator[httpx.Client]:
     who = somebody(Role.OPERATOR, console.estate.community)
     with (
         Served(console.filled, who=who, now_us=lambda: console.now_us) as served,
-        httpx.Client(
+        plain_http.Client(
             base_url=served.address, cookies={"liuhen-language": "zh"}, timeout=DEADLINE_S
         ) as client,
     ):
@@ -109,4 +110,4 @@ def test_whoever_is_of_another_community_or_role_gets_none(asked: httpx.Client, 
     assert asked.get(f"/reports?community={console.estate.community + 1}").status_code == 404
     assert asked.get("/reports?month=2026-13").status_code == 422
     with Served(console.filled, who=somebody(Role.APPROVER, console.estate.community)) as served:
-        assert httpx.get(f"{served.address}/reports").status_code == 403
+        assert plain_http.get(f"{served.address}/reports").status_code == 403

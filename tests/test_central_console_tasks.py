@@ -35,7 +35,7 @@ WAYS: Final = (
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    with a_console(tmp_path_factory.mktemp("tasks")) as made:
+    with a_console(tmp_path_factory.mktemp("tasks"), by_hand=True) as made:
         yield made
 
 

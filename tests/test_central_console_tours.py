@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import plain_http
 import pytest
 from central_support import DEADLINE_S
 from central_web_support import Served, somebody
@@ -31,7 +32,7 @@ def served(estate: Estate) -> Iterator[Served]:
 @pytest.fixture
 def browser(served: Served) -> Iterator[httpx.Client]:
     """Without scripts; of a worker, until `served` is asked by somebody else."""
-    with httpx.Client(
+    with plain_http.Client(
         base_url=served.address,
         follow_redirects=True,
         cookies={"liuhen-language": "en"},

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import plain_http
 import pytest
 from central_support import DEADLINE_S
 from central_web_support import Chain, Filled, Served, somebody
@@ -46,7 +47,7 @@ def desk(estate: Estate) -> Iterator[httpx.Client]:
             signing=Ed25519PrivateKey.generate(),
             now_us=lambda: estate.now_us,
         ) as served,
-        httpx.Client(
+        plain_http.Client(
             base_url=served.address,
             follow_redirects=True,
             cookies={"liuhen-language": "en"},
@@ -216,7 +217,7 @@ def test_a_pass_of_another_community_is_not_there(desk: httpx.Client, estate: Es
     stranger = somebody(Role.WORKER, estate.community + 1)
     with (
         Served(estate.engine, who=stranger, vault=estate.vault, now_us=lambda: estate.now_us) as served,
-        httpx.Client(base_url=served.address, timeout=DEADLINE_S) as theirs,
+        plain_http.Client(base_url=served.address, timeout=DEADLINE_S) as theirs,
     ):
         assert theirs.get("/visitors/1").status_code == 404
         assert "/visitors/1" not in theirs.get("/visitors").text

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import plain_http
 import pytest
 from central_support import (
     GATEWAY,
@@ -157,11 +157,11 @@ def test_a_database_that_cannot_be_read_is_not_ready(tmp_path: Path) -> None:
 
 def test_the_real_centre_waits_for_a_broker_loses_it_and_recovers_by_itself(tmp_path: Path) -> None:
     def ready() -> int:
-        return httpx.get(f"{central.address}/api/v1/health").status_code
+        return plain_http.get(f"{central.address}/api/v1/health").status_code
 
     broker = Broker(tmp_path)
     with a_central(tmp_path, broker.port) as central:
-        health = httpx.get(f"{central.address}/api/v1/health")
+        health = plain_http.get(f"{central.address}/api/v1/health")
         assert (health.status_code, health.json()["broker_connected"]) == (503, False)
         assert central.get("/").status_code == 200
         broker.start()

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
+import plain_http
 import pytest
 from central_support import BOOT, DEADLINE_S, GATEWAY, SITE, START_US, a_block, until
 from central_web_support import (
@@ -273,7 +273,7 @@ def test_nobody_has_more_than_a_few_streams_open(served: Served) -> None:
 
 
 def is_open(served: Served) -> bool:
-    with httpx.stream("GET", f"{served.address}{LIVE}", timeout=DEADLINE_S) as answer:
+    with plain_http.stream("GET", f"{served.address}{LIVE}", timeout=DEADLINE_S) as answer:
         return answer.status_code == 200
 
 
@@ -289,7 +289,7 @@ def test_a_number_from_another_database_means_begin_again(filled: Filled, served
 
 @pytest.mark.parametrize("number", ["x", "-1", "1.5", "9" * 19, "1 OR 1"])
 def test_a_number_that_is_none_is_refused(served: Served, number: str) -> None:
-    answer = httpx.get(f"{served.address}{LIVE}", headers={"Last-Event-ID": number})
+    answer = plain_http.get(f"{served.address}{LIVE}", headers={"Last-Event-ID": number})
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith("last-event-id: ")
 

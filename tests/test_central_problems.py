@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import plain_http
 import pytest
 from central_support import GATEWAY, SITE, free_port
 from central_web_support import Filled, Served, a_filled
@@ -91,7 +92,7 @@ def test_what_cannot_be_answered_is_a_problem_that_repeats_no_value(
 @pytest.mark.parametrize("path", ["/", "/api/v1/entries", "/api/v1/health", "/static/liuhen.css"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_nothing_can_be_written_from_outside(served: Served, method: str, path: str) -> None:
-    answer = httpx.request(method, f"{served.address}{path}")
+    answer = plain_http.request(method, f"{served.address}{path}")
     assert answer.status_code == 405
     problem_of(answer)
     guarded(answer)
@@ -106,7 +107,7 @@ def test_nothing_can_be_written_from_outside(served: Served, method: str, path: 
     ],
 )
 def test_a_wrong_method_is_told_the_right_ones(served: Served, method: str, path: str, allowed: str) -> None:
-    answer = httpx.request(method, f"{served.address}/api/v1/{path}")
+    answer = plain_http.request(method, f"{served.address}/api/v1/{path}")
     assert answer.headers["allow"] == allowed
     problem_of(answer)
 
@@ -120,7 +121,7 @@ def test_a_wrong_method_is_told_the_right_ones(served: Served, method: str, path
     ],
 )
 def test_a_stranger_s_name_for_us_is_refused_everywhere(served: Served, host: str, path: str) -> None:
-    answer = httpx.get(f"{served.address}{path}", headers={"Host": host})
+    answer = plain_http.get(f"{served.address}{path}", headers={"Host": host})
     assert answer.status_code == 421
     assert "localhost" in str(problem_of(answer)["detail"])
     assert "evil" not in answer.text
@@ -131,7 +132,7 @@ def test_a_stranger_s_name_for_us_is_refused_everywhere(served: Served, host: st
     "host", ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.0.0.2:8080", "[::1]:8080"]
 )
 def test_our_own_names_are_answered_also_behind_a_tunnel_s_port(served: Served, host: str) -> None:
-    assert httpx.get(f"{served.address}/", headers={"Host": host}).status_code == 200
+    assert plain_http.get(f"{served.address}/", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_a_file_that_a_page_names_is_asked_for_once(served: Served) -> None:
 
 def test_a_stream_is_guarded_too(served: Served) -> None:
     for path in ("/api/v1/live", "/parts/entries?after=0"):
-        with httpx.stream("GET", f"{served.address}{path}") as answer:
+        with plain_http.stream("GET", f"{served.address}{path}") as answer:
             guarded(answer)
             assert answer.headers["cache-control"] == "no-store"
             assert answer.headers["content-type"].startswith("text/event-stream")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import plain_http
 import pytest
 from central_support import DEADLINE_S
 from central_web_support import Chain, Served, about, somebody
@@ -209,7 +210,7 @@ def asks(lodge: Lodge) -> Iterator[Asks]:
     vault = lodge.estate.vault
     with (
         Served(lodge.engine, who=None, vault=vault, signing=CENTRE, now_us=lambda: NOON_US) as served,
-        httpx.Client(base_url=served.address, timeout=DEADLINE_S) as client,
+        plain_http.Client(base_url=served.address, timeout=DEADLINE_S) as client,
     ):
         yield Asks(served, client)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import plain_http
 import pytest
 from central_support import DEADLINE_S
 from central_web_support import Served, somebody
@@ -64,7 +65,7 @@ def hall(engine: Engine, tmp_path: Path) -> Iterator[Hall]:
     signing = Ed25519PrivateKey.generate()
     with (
         Served(engine, vault=estate.vault, signing=signing, now_us=lambda: clock[0]) as served,
-        httpx.Client(base_url=served.address, timeout=DEADLINE_S) as client,
+        plain_http.Client(base_url=served.address, timeout=DEADLINE_S) as client,
     ):
         yield Hall(estate, served, client, clock)
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import plain_http
 import pytest
 import uvicorn
 from central_support import (
@@ -91,7 +91,7 @@ def test_it_stops_cleanly_also_while_someone_watches_the_events(
 ) -> None:
     with (
         a_central(tmp_path, broker.port) as central,
-        httpx.Client(base_url=central.address, headers=central.headers) as client,
+        plain_http.Client(base_url=central.address, headers=central.headers) as client,
     ):
         opened, ended = threading.Event(), threading.Event()
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import plain_http
 import pytest
 from central_support import GATEWAY, SITE
 from central_web_support import (
@@ -315,7 +316,7 @@ DAY = "from=2023-11-14T00:00:00Z&until=2023-11-16T00:00:00Z"
 
 
 def sent(served: Served, method: str, path: str, said: object = None) -> httpx.Response:
-    return httpx.request(method, f"{served.address}/api/v1{path}", json=said, timeout=30)
+    return plain_http.request(method, f"{served.address}/api/v1{path}", json=said, timeout=30)
 
 
 def test_the_desk_issues_a_pass_sees_it_and_takes_it_back(served: Served) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import plain_http
 import pytest
 from central_support import DEADLINE_S
 from central_web_support import Served, somebody
@@ -190,7 +191,7 @@ def client(house: House) -> Iterator[httpx.Client]:
         Served(
             estate.engine, who=worker, vault=estate.vault, signing=SIGNING, now_us=lambda: estate.now_us
         ) as served,
-        httpx.Client(
+        plain_http.Client(
             base_url=served.address, cookies={"liuhen-language": "en"}, timeout=DEADLINE_S
         ) as opened,
     ):

@@ -14,8 +14,8 @@ import pytest
 from accounts_support import PASSWORD, a_town
 from central_support import DEADLINE_S, GATEWAY, SITE
 from central_web_support import COMMUNITY, Chain, Served, a_filled, secretive
+from routes_support import the_document
 
-from central.accounts.matrix import an_application
 from central.accounts.tokens import make_machine_token
 from central.accounts.who import Role
 from central.store.engine import writing
@@ -116,7 +116,7 @@ def test_the_example_takes_up_a_feed_that_broke_before_the_first_entry(
 
 
 def test_both_languages_quote_the_same_and_only_what_there_is() -> None:
-    known = set(an_application().openapi()["paths"])
+    known = set(the_document()["paths"])
     quoted = [re.findall(r"```\n(.*?)```", guide, re.DOTALL) for guide in GUIDES]
     assert quoted[0] == quoted[1]
     paths = {path.partition("?")[0] for guide in GUIDES for path in re.findall(r"/api/v1/[\w/?=-]+", guide)}
