@@ -157,6 +157,23 @@ def _alarms(pages: APIRouter, centre: Centre) -> None:
             return HTMLResponse(await shown(who, lang))
         return RedirectResponse("/", _SEE_OTHER)
 
+    @pages.post("/alarms/{alarm}/unseen", response_class=HTMLResponse)
+    async def unseen(
+        request: Request, who: SeesTo, alarm: Annotated[int, InPath(ge=1, le=2**53)], lang: Language = None
+    ) -> Response:
+        """What cannot be taken back any more stays: the alarms show how it is."""
+
+        def change(db: Connection) -> None:
+            sites, now_us = sites_of(db, who.communities), centre.now_us()
+            alarms.take_back_seen(db, alarm, sites, who=who.by, now_us=now_us)
+            webhooks.announce_unseen(db, alarm, now_us)
+
+        with contextlib.suppress(Clash):
+            await centre.changes.make(change)
+        if "hx-request" in request.headers:
+            return HTMLResponse(await shown(who, lang))
+        return RedirectResponse("/", _SEE_OTHER)
+
 
 def _seen(connection: Connection, who: Who, wanted: Wanted, now_us: int) -> dict[str, Any]:
     reads, watches = who.role in READERS, who.role in WATCHERS
@@ -191,7 +208,9 @@ def _alarms_of(connection: Connection, who: Who, now_us: int) -> dict[str, Any]:
     sites = sites_of(connection, who.communities)
     found = alarms.alarms(connection, sites, now_us, unseen=True, limit=MOST_ALARMS + 1)
     ordered = sorted(found[:MOST_ALARMS], key=lambda each: _ORDER.index(each.urgency))
+    of_late = alarms.seen_of_late(connection, sites, who=who.by, now_us=now_us)
     return {
+        "undoable": of_late[0] if of_late else None,
         "alarms": ordered,
         "more_alarms": len(found) > MOST_ALARMS,
         "sees_to": who.role in (Role.OPERATOR, Role.OFFICER),
