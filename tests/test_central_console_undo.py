@@ -66,9 +66,10 @@ def test_a_family_that_moved_in_by_mistake_never_did(console: Console) -> None:
     console.passes(1)
     with console.as_role(Role.WORKER) as page:
         page.goto("/homes/people")
-        page.locator("#text").fill("04A1B2D0")
+        page.locator("#text").fill(a_number(70))
         page.keyboard.press("Enter")
-        assert page.locator(".found").count() == 0
+        assert page.locator(".found .badge").inner_text() == "deregistered"
+        assert page.locator(".found").get_by_text("no home here").is_visible()
 
 
 def test_who_was_moved_out_by_mistake_lives_on(console: Console) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, tuple_
 
 from central.accounts.book import sites_of
 from central.accounts.who import Who
 from central.console.centre import Centre
-from central.console.pages.look_up.answer import NOTES, by_day, by_place, known_of
+from central.console.pages.look_up.answer import NOTES, Blind, blind_of, by_day, by_place, known_of
 from central.console.pages.look_up.form import OF_DOORS, OWN, SPANS, USUAL_BASIS, Form
 from central.console.words import BASES, PURPOSES
 from central.errors import NotAllowed
 from central.fleet.completeness import Completeness, completeness
+from central.fleet.coverage import coverage
 from central.lookup.rules import Asker
 from central.lookup.service import Answer
 from central.lookup.states import own_row, state_of
@@ -23,9 +24,12 @@ from central.register.credentials import CredentialKind
 from central.register.place_tree import path_text, paths, search
 from central.register.words import PlaceKind
 from central.store.register_tables import community
+from central.store.tables import gateway
 from central.times import local
 
 MOST_ROOMS = 8
+MOST_BLIND = 12
+"""Gaps that are told one by one, the latest first."""
 
 
 def typed_of(sent: Mapping[str, Any], who: Who) -> Form:
@@ -105,9 +109,17 @@ async def answer_values(
     gateways = await centre.questions.ask(
         lambda db: completeness(db, sites=sites_of(db, who.communities & {row.community_id}))
     )
-    return {"row": row, "acts": state.acts, "answer": answer, "withheld": withheld} | views_of(
-        centre, answer, gateways
-    )
+    blind = await centre.questions.ask(lambda db: _blind(db, row, answer, centre.now_us()))
+    values = {"row": row, "acts": state.acts, "answer": answer, "withheld": withheld}
+    values |= {"blind": blind[:MOST_BLIND], "more_blind": max(0, len(blind) - MOST_BLIND)}
+    return values | views_of(centre, answer, gateways)
+
+
+def _blind(connection: Connection, row: Any, answer: Answer, now_us: int) -> list[Blind]:
+    places = sorted({(each.site, each.gateway) for each in answer.doors})
+    here = tuple_(gateway.c.site, gateway.c.name).in_(places)
+    rows = connection.execute(select(gateway).where(here).order_by(gateway.c.id)).all() if places else []
+    return blind_of(coverage(connection, rows, row.from_at, row.until_at, now_us), answer.doors)
 
 
 def views_of(centre: Centre, answer: Answer, gateways: Sequence[Completeness]) -> dict[str, Any]:
