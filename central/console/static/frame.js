@@ -48,6 +48,12 @@ const foundHere = document.getElementById("palette-found");
 let waiting = 0;
 let asked = 0;
 
+function seekFor(text) {
+  opened("palette");
+  typed.value = text;
+  seek();
+}
+
 async function seek() {
   const mine = ++asked;
   const answer = await fetch("/find", { method: "POST", body: new URLSearchParams({ text: typed.value }) }).catch(() => null);
@@ -134,5 +140,5 @@ document.body.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status !== 401) toast(toasts.dataset.broken);
 });
 
-window.liuhen = { answered, toast };
+window.liuhen = { answered, toast, seek: seekFor };
 }
