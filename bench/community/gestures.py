@@ -87,6 +87,25 @@ async def gives_a_wrong_pass(page: Page) -> None:
     await _sent(page, "main form button:not(.plain)")
 
 
+async def gives_a_pass(page: Page) -> None:
+    await page.locator("#where").fill("1 1 101")
+    await _sent(page, "main form button:not(.plain)")
+
+
+async def reports_a_card_lost(page: Page) -> None:
+    await _sent(page, "button[value=report_lost]")
+
+
+async def changes_the_use(page: Page) -> None:
+    await page.locator("#use").select_option("business")
+    await _sent(page, "form[action$='/use'] button")
+
+
+async def sees_to_an_alarm(page: Page) -> None:
+    await page.locator(".alarms form button").first.click()
+    await page.locator("#alarms .undoable").wait_for()
+
+
 async def gives_a_pin(page: Page) -> None:
     await page.locator("[name=kind][value=pin]").check()
     await _sent(page, "main form.card button")
