@@ -86,11 +86,11 @@ def test_a_tile_of_the_map_leads_to_what_happens_there(console: Console) -> None
     with console.as_role(Role.OFFICER, "zh", 390) as page:
         page.goto("/")
         page.locator(".tile h4 a", has_text="2 号楼").click()
-        page.wait_for_url(f"**/?at={console.estate.places['west']}")
+        page.wait_for_url(f"**/?at={console.estate.places['west']}#entries")
         assert set(page.locator("#rows .building").all_inner_texts()) == {"2 号楼"}
         assert faults_of(page) == []
         page.locator(".map h3 a", has_text="东湖小区").click()
-        page.wait_for_url(f"**/?at={console.estate.places['estate']}")
+        page.wait_for_url(f"**/?at={console.estate.places['estate']}#entries")
         assert {"大门", "1 号楼", "2 号楼"} <= set(page.locator("#rows .building").all_inner_texts())
         page.goto(f"/?at=riverside/{EAST}")
         assert set(page.locator("#rows .building").all_inner_texts()) == {"1 号楼"}

@@ -88,16 +88,17 @@ async def gives_a_wrong_pass(page: Page) -> None:
 
 
 async def gives_a_pass(page: Page) -> None:
-    await page.locator("#where").fill("1 1 101")
+    await page.locator("#where").fill("滨河花园 3 2 602")
     await _sent(page, "main form button:not(.plain)")
 
 
 async def reports_a_card_lost(page: Page) -> None:
-    await _sent(page, "button[value=report_lost]")
+    await _sent(page, "button:is([value=report_lost], [value=lift_loss])")
 
 
 async def changes_the_use(page: Page) -> None:
-    await page.locator("#use").select_option("business")
+    use = page.locator("#use")
+    await use.select_option("owner_occupied" if await use.input_value() == "business" else "business")
     await _sent(page, "form[action$='/use'] button")
 
 

@@ -120,9 +120,11 @@ def _parts(pages: APIRouter, centre: Centre) -> None:
         return views.render(lang, "now/gateways.html", _cards(gateways))
 
     @pages.get("/parts/map", response_class=HTMLResponse)
-    async def map_part(who: Watcher, lang: Language = None) -> str:
+    async def map_part(who: Watcher, asked: Filter, lang: Language = None) -> str:
         estates = await questions.ask(lambda db: estate_map(db, who.communities, _gateways(db, who)))
-        return views.render(lang, "now/map.html", {"estates": estates, "reads": who.role in READERS})
+        return views.render(
+            lang, "now/map.html", {"estates": estates, "reads": who.role in READERS, "at": asked.at}
+        )
 
     @pages.get("/parts/entries")
     async def entries_stream(
