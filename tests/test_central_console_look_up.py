@@ -15,6 +15,7 @@ from register_support import EAST, SITE, WEST, a_number
 from sqlalchemy import select
 
 from central.accounts.who import Role
+from central.console.pages.look_up import show
 from central.console.pages.look_up.form import FAULTS, Form, asking_of
 from central.errors import BadQuestion
 from central.lookup import acts
@@ -322,3 +323,19 @@ def test_the_answer_says_which_door_could_not_record_from_when_until_when(consol
         assert faults_of(page) == []
         ask(page, "door", place=f"{SITE}/{EAST}/east-front")
         assert page.locator(".blind").count() == 0
+
+
+def test_of_many_doors_it_is_told_a_moment_later(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For one's own look-up alone, and of no site of others."""
+    monkeypatch.setattr(show, "FEW", 0)
+    lost: dict[str, object] = {"credential": None, "holder": None, "category": None, "reason": None}
+    at = console.now_us - 600 * 1_000_000
+    console.happens(WEST, kind=Kind.READER_LOST, at=at, reader="front", door=None, **lost)
+    with console.as_role(Role.OFFICER, "zh", WIDTHS["phone"], "dark") as page:
+        number = ask(page, "card", number=CARDS["李芳"])
+        page.locator(".blind li", has_text="2 号楼 · 正门").wait_for()
+        assert faults_of(page) == []
+        path = f"{console.served.address}/parts/look-up/{number}/blind?at="
+        assert "正门" in page.request.get(f"{path}{SITE}/{WEST}").text()
+        assert "正门" not in page.request.get(f"{path}elsewhere/{WEST}").text()
+        assert page.request.get(path.replace(f"/{number}/", "/999/")).status == 404

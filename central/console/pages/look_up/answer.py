@@ -72,13 +72,12 @@ def known_of(doors: Iterable[DoorComplete], label: Label) -> list[Known]:
     return sorted(found, key=lambda each: each.complete)
 
 
-def blind_of(covered: Iterable[DoorCoverage], doors: Iterable[DoorComplete]) -> list[Blind]:
-    """The latest first; of the doors of the answer alone."""
-    asked = {(each.site, each.gateway, each.door) for each in doors}
+def blind_of(covered: Iterable[DoorCoverage], door: str | None) -> list[Blind]:
+    """The latest first; `door`: the one that was asked about, of one gateway then."""
     found = [
         Blind(each.gateway_label, each.label, span)
         for each in covered
-        if (each.site, each.gateway, each.door) in asked
+        if door in {None, each.door}
         for span in each.spans
         if span.why is not None
     ]

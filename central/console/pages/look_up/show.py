@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlencode
 
 from sqlalchemy import Connection, select, tuple_
 
@@ -30,6 +32,9 @@ from central.times import local
 MOST_ROOMS = 8
 MOST_BLIND = 12
 """Gaps that are told one by one, the latest first."""
+
+FEW: Final = 4
+"""Gateways of which it is told with the answer; for more of them nobody waits."""
 
 
 def typed_of(sent: Mapping[str, Any], who: Who) -> Form:
@@ -109,17 +114,25 @@ async def answer_values(
     gateways = await centre.questions.ask(
         lambda db: completeness(db, sites=sites_of(db, who.communities & {row.community_id}))
     )
-    blind = await centre.questions.ask(lambda db: _blind(db, row, answer, centre.now_us()))
     values = {"row": row, "acts": state.acts, "answer": answer, "withheld": withheld}
-    values |= {"blind": blind[:MOST_BLIND], "more_blind": max(0, len(blind) - MOST_BLIND)}
+    places = sorted({(each.site, each.gateway) for each in answer.doors})
+    values["blind_at"] = urlencode([("at", "/".join(each)) for each in places]) if len(places) > FEW else ""
+    if not values["blind_at"]:
+        values |= await blind_values(centre, row, places)
     return values | views_of(centre, answer, gateways)
 
 
-def _blind(connection: Connection, row: Any, answer: Answer, now_us: int) -> list[Blind]:
-    places = sorted({(each.site, each.gateway) for each in answer.doors})
-    here = tuple_(gateway.c.site, gateway.c.name).in_(places)
+async def blind_values(centre: Centre, row: Any, places: Collection[tuple[str, str]]) -> dict[str, Any]:
+    """When the doors of a look-up at these gateways could not record."""
+    blind = await centre.questions.ask(lambda db: _blind(db, row, places, centre.now_us()))
+    return {"blind": blind[:MOST_BLIND], "more_blind": max(0, len(blind) - MOST_BLIND), "later": False}
+
+
+def _blind(connection: Connection, row: Any, places: Collection[tuple[str, str]], now_us: int) -> list[Blind]:
+    here = tuple_(gateway.c.site, gateway.c.name).in_(list(places))
     rows = connection.execute(select(gateway).where(here).order_by(gateway.c.id)).all() if places else []
-    return blind_of(coverage(connection, rows, row.from_at, row.until_at, now_us), answer.doors)
+    covered = coverage(connection, rows, row.from_at, row.until_at, now_us)
+    return blind_of(covered, json.loads(row.parameters).get("door"))
 
 
 def views_of(centre: Centre, answer: Answer, gateways: Sequence[Completeness]) -> dict[str, Any]:
