@@ -53,6 +53,11 @@ async def asks_wrongly(page: Page) -> None:
     await _sent(page, ".go button")
 
 
+async def waits_for_gaps(page: Page) -> None:
+    """Of many doors they come a moment after the answer."""
+    await page.locator(".completeness [role=status] :is(.blind, p:not(:has(a)))").first.wait_for()
+
+
 async def unmasks(page: Page) -> None:
     first = page.locator("[data-reveals]").first
     await page.locator("details:has([data-reveals]) summary").first.click()

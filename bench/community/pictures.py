@@ -214,6 +214,13 @@ _STATES: Final = (
     Picture("answer-table", _ANSWER, Role.OFFICER, _AN_ANSWER, "?view=table"),
     Picture("answer-places", _ANSWER, Role.OFFICER, _AN_ANSWER, "?view=places"),
     Picture("answer-unmasking", _ANSWER, Role.OFFICER, _AN_ANSWER, act=gestures.unmasks),
+    Picture(
+        "answer-about-somebody",
+        _ANSWER,
+        Role.OFFICER,
+        _answered(Asked.PERSON, Happened.ANSWERED),
+        act=gestures.waits_for_gaps,
+    ),
     Picture("answer-waits", _ANSWER, Role.OFFICER, _a_waiting_one),
     Picture("people-found", "/homes/people", Role.WORKER, act=gestures.finds_somebody),
     Picture("people-new", "/homes/people", Role.WORKER, act=gestures.opens("details.fold summary")),
