@@ -166,7 +166,7 @@ class Camera:
             answer = await page.goto(asked, wait_until="load")
             if answer is not None and answer.status >= _FAULT:
                 self.faults.append(f"{name}-{language}: answered with {answer.status}")
-            await page.wait_for_function("!document.querySelector('.htmx-request')")
+            await page.locator(".htmx-request").first.wait_for(state="detached")
             await meanwhile(page)
             for view in views:
                 await self._seen(name, page, view)

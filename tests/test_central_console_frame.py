@@ -7,7 +7,7 @@ from pathlib import Path
 import plain_http
 import pytest
 from console_support import LANGUAGES, Console, a_console, faults_of
-from playwright.sync_api import Response
+from playwright.sync_api import Response, Route
 from register_support import EAST, SITE
 from routes_support import the_routes
 
@@ -193,6 +193,52 @@ def test_no_template_holds_a_script_or_a_style_of_its_own() -> None:
         assert "<script>" not in text, template
         assert " style=" not in text, template
         assert " onclick=" not in text, template
+
+
+# --- what is sent ---------------------------------------------------------------------------------------
+
+
+_PRESSES_AGAIN = """() => new MutationObserver(() => {
+  if (!document.documentElement.classList.contains("waits")) return;
+  document.querySelector("main form").requestSubmit();
+  fetch("/waits");
+}).observe(document.documentElement, {attributes: true})"""
+
+
+def test_what_takes_long_shows_it_and_is_sent_once(console: Console) -> None:
+    """The answer is held back until the page says that it waits, and the form was sent once more."""
+    held: list[Route] = []
+
+    def goes_on(waits: Route) -> None:
+        waits.fulfill(status=204)
+        held[0].continue_()
+
+    with console.as_role(Role.WORKER) as shown:
+        shown.goto("/visitors/new")
+        shown.locator("#where").fill("1 101")
+        shown.route("**/visitors/new", lambda route: held.append(route))  # noqa: PLW0108
+        shown.route("**/waits", goes_on)
+        shown.evaluate(_PRESSES_AGAIN)
+        shown.get_by_role("button", name="Give this pass").click(no_wait_after=True)
+        shown.wait_for_url(re.compile(r"/visitors/\d+$"))
+        assert [route.request.method for route in held] == ["POST"]
+
+
+def test_without_a_network_nothing_is_sent_and_what_was_typed_stays(console: Console) -> None:
+    console.complaints.said.clear()
+    with console.as_role(Role.WORKER, "zh", 390, "dark") as shown:
+        shown.goto("/visitors/new")
+        shown.locator("#where").fill("1 101")
+        shown.context.set_offline(True)
+        shown.locator("#offline").wait_for()
+        shown.get_by_role("button", name="发放", exact=True).click()
+        shown.locator(".toast", has_text="内容未发送").wait_for()
+        assert faults_of(shown) == []
+        shown.context.set_offline(False)
+        shown.locator("#offline").wait_for(state="hidden")
+        assert shown.locator("#where").input_value() == "1 101"
+        shown.get_by_role("button", name="发放", exact=True).click()
+        shown.wait_for_url(re.compile(r"/visitors/\d+$"))
 
 
 # --- pictures --------------------------------------------------------------------------------------------

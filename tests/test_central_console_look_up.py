@@ -9,12 +9,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from console_support import CARDS, Console, a_console, deeds_on, faults_of
+from console_support import CARDS, WIDTHS, Console, a_console, deeds_on, faults_of
 from playwright.sync_api import Page
 from register_support import EAST, SITE, WEST, a_number
 from sqlalchemy import select
 
 from central.accounts.who import Role
+from central.console.pages.look_up import show
 from central.console.pages.look_up.form import FAULTS, Form, asking_of
 from central.errors import BadQuestion
 from central.lookup import acts
@@ -23,6 +24,8 @@ from central.lookup.rules import Asker
 from central.lookup.words import Act, Asked, Basis, Happened
 from central.store.engine import writing
 from central.store.lookup_tables import look_up, look_up_event
+from central.times import local
+from messages.model import Kind
 
 MOST_INPUTS = 4
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -302,3 +305,37 @@ def test_a_question_that_was_none_is_on_the_record_too(console: Console) -> None
         asked = connection.execute(select(look_up.c.id)).all()
     assert facts[-1]["field"] == "purpose"
     assert asked
+
+
+def test_the_answer_says_which_door_could_not_record_from_when_until_when(console: Console) -> None:
+    since = console.now_us - 1_800 * 1_000_000
+    of_a_reader: dict[str, object] = {"credential": None, "holder": None, "category": None, "reason": None}
+    for kind, minute in ((Kind.READER_LOST, 2), (Kind.READER_RESTORED, 6)):
+        at = since + minute * 60 * 1_000_000
+        console.happens(EAST, kind=kind, at=at, reader="unit-1", door=None, **of_a_reader)
+    times = [f"{local(since + minute * 60 * 1_000_000, SHANGHAI):%H:%M}" for minute in (2, 6)]
+    with console.as_role(Role.OFFICER, "en", WIDTHS["phone"]) as page:
+        ask(page, "door", place=f"{SITE}/{EAST}/east-unit-1")
+        blind = page.locator(".blind li").all_inner_texts()
+        assert [" ".join(each.split()) for each in blind] == [
+            f"1 号楼 · 1 单元门 {local(since, SHANGHAI):%m-%d} {times[0]} – {times[1]} · reader lost"
+        ]
+        assert faults_of(page) == []
+        ask(page, "door", place=f"{SITE}/{EAST}/east-front")
+        assert page.locator(".blind").count() == 0
+
+
+def test_of_many_doors_it_is_told_a_moment_later(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For one's own look-up alone, and of no site of others."""
+    monkeypatch.setattr(show, "FEW", 0)
+    lost: dict[str, object] = {"credential": None, "holder": None, "category": None, "reason": None}
+    at = console.now_us - 600 * 1_000_000
+    console.happens(WEST, kind=Kind.READER_LOST, at=at, reader="front", door=None, **lost)
+    with console.as_role(Role.OFFICER, "zh", WIDTHS["phone"], "dark") as page:
+        number = ask(page, "card", number=CARDS["李芳"])
+        page.locator(".blind li", has_text="2 号楼 · 正门").wait_for()
+        assert faults_of(page) == []
+        path = f"{console.served.address}/parts/look-up/{number}/blind?at="
+        assert "正门" in page.request.get(f"{path}{SITE}/{WEST}").text()
+        assert "正门" not in page.request.get(f"{path}elsewhere/{WEST}").text()
+        assert page.request.get(path.replace(f"/{number}/", "/999/")).status == 404

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC
 
 import pytest
-from console_support import Console, a_console
+from console_support import Console, a_console, faults_of
 from register_support import EAST, GATE, WEST
 
 from central.accounts.who import Role
@@ -41,7 +41,8 @@ def test_the_feed_shows_one_place_and_one_kind_alone(console: Console) -> None:
     with console.as_role(Role.OFFICER) as page:
         page.goto("/")
         with page.expect_navigation():
-            page.get_by_label("Place", exact=True).select_option(f"riverside/{EAST}")
+            page.get_by_label("Place", exact=True).select_option(label="1 号楼")
+        assert page.get_by_label("Place", exact=True).input_value() == str(console.estate.places["east"])
         assert set(page.locator("#rows .building").all_inner_texts()) == {"1 号楼"}
         with page.expect_navigation():
             page.get_by_label("Kind", exact=True).select_option("refused")
@@ -77,3 +78,22 @@ def test_the_map_says_how_each_door_stands(console: Console) -> None:
         assert page.locator("#rows").count() == 0
         console.happens(WEST, kind=Kind.DOOR_CLOSED, **OF_A_DOOR)
         tiles["2 号楼"].locator(".good").wait_for()
+
+
+def test_a_tile_of_the_map_leads_to_what_happens_there(console: Console) -> None:
+    """And the estate to all of its buildings and gates, those of the palette by their gateway still."""
+    console.happens(GATE)
+    with console.as_role(Role.OFFICER, "zh", 390) as page:
+        page.goto("/")
+        page.locator(".tile h4 a", has_text="2 号楼").click()
+        page.wait_for_url(f"**/?at={console.estate.places['west']}#entries")
+        assert set(page.locator("#rows .building").all_inner_texts()) == {"2 号楼"}
+        assert faults_of(page) == []
+        page.locator(".map h3 a", has_text="东湖小区").click()
+        page.wait_for_url(f"**/?at={console.estate.places['estate']}#entries")
+        assert {"大门", "1 号楼", "2 号楼"} <= set(page.locator("#rows .building").all_inner_texts())
+        page.goto(f"/?at=riverside/{EAST}")
+        assert set(page.locator("#rows .building").all_inner_texts()) == {"1 号楼"}
+        assert page.locator("select[name=at]").input_value() == f"riverside/{EAST}"
+        page.goto("/?at=999999")
+        assert page.locator("#rows li").count() == 0

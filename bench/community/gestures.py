@@ -53,6 +53,11 @@ async def asks_wrongly(page: Page) -> None:
     await _sent(page, ".go button")
 
 
+async def waits_for_gaps(page: Page) -> None:
+    """Of many doors they come a moment after the answer."""
+    await page.locator(".completeness [role=status] :is(.blind, p:not(:has(a)))").first.wait_for()
+
+
 async def unmasks(page: Page) -> None:
     first = page.locator("[data-reveals]").first
     await page.locator("details:has([data-reveals]) summary").first.click()
@@ -85,6 +90,26 @@ async def brings_a_file(page: Page) -> None:
 async def gives_a_wrong_pass(page: Page) -> None:
     await page.locator("#where").fill("no such home")
     await _sent(page, "main form button:not(.plain)")
+
+
+async def gives_a_pass(page: Page) -> None:
+    await page.locator("#where").fill("滨河花园 3 2 602")
+    await _sent(page, "main form button:not(.plain)")
+
+
+async def reports_a_card_lost(page: Page) -> None:
+    await _sent(page, "button:is([value=report_lost], [value=lift_loss])")
+
+
+async def changes_the_use(page: Page) -> None:
+    use = page.locator("#use")
+    await use.select_option("owner_occupied" if await use.input_value() == "business" else "business")
+    await _sent(page, "form[action$='/use'] button")
+
+
+async def sees_to_an_alarm(page: Page) -> None:
+    await page.locator(".alarms form button").first.click()
+    await page.locator("#alarms .undoable").wait_for()
 
 
 async def gives_a_pin(page: Page) -> None:

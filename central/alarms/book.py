@@ -12,13 +12,24 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, 
 from central.alarms.kinds import DEFAULT_LIMITS, DEFAULT_URGENCY, OF_TOURS, AlarmKind, Urgency
 from central.alarms.rules import EVERYWHERE, Lasting, Noticed, Rule, Rules
 from central.errors import BadQuestion, Clash, NotThere
-from central.store.alarm_tables import alarm, alarm_cursor, alarm_record, alarm_rule
+from central.store.alarm_tables import (
+    alarm,
+    alarm_cursor,
+    alarm_event,
+    alarm_record,
+    alarm_rule,
+    integrity_declared,
+)
 from central.store.tables import gateway, record
+from central.undo import TOO_LATE, WITHIN_US, is_recent
 
 MAX_LIMIT: Final = 31 * 86_400
 MAX_NOTE: Final = 500
 THE_CENTRE: Final = "liuhen"
 """Who made the rules that are in force from the beginning."""
+
+SEEN, UNSEEN = "seen", "unseen"
+"""What becomes of an alarm by people, as its events and the messages to other programs say it."""
 
 _ONE: Final = 1
 
@@ -288,7 +299,40 @@ def see_to(
     here = and_(alarm.c.id == number, alarm.c.seen_at.is_(None))
     values = {"seen_at": now_us, "seen_by": who, "note": note_ or None}
     connection.execute(update(alarm).where(here).values(values))
+    _note_of(connection, number, SEEN, who, now_us)
     return one_alarm(connection, number, sites, now_us)
+
+
+def take_back_seen(
+    connection: Connection, number: int, sites: Sequence[str], *, who: str, now_us: int
+) -> None:
+    """Nobody has seen to it, after all, says who said otherwise a moment ago. Raises NotThere, Clash."""
+    if not can_take_back(connection, one_alarm(connection, number, sites, now_us), who, now_us):
+        raise Clash(TOO_LATE)
+    nobody = {"seen_at": None, "seen_by": None, "note": None}
+    connection.execute(update(alarm).where(alarm.c.id == number).values(nobody))
+    _note_of(connection, number, UNSEEN, who, now_us)
+
+
+def can_take_back(connection: Connection, found: Alarm, who: str, now_us: int) -> bool:
+    """What was declared stands for ever."""
+    if found.seen_by != who or found.seen_us is None or not is_recent(found.seen_us, now_us):
+        return False
+    declared = select(integrity_declared.c.id).where(integrity_declared.c.alarm_id == found.id)
+    return connection.execute(declared).first() is None
+
+
+def seen_of_late(connection: Connection, sites: Sequence[str], *, who: str, now_us: int) -> list[Alarm]:
+    """Those whose seeing to somebody may take back, the last one first."""
+    recent = (alarm.c.seen_by == who, alarm.c.seen_at > now_us - WITHIN_US, gateway.c.site.in_(sites))
+    query = _shown().where(*recent, counts_now(now_us)).order_by(alarm.c.seen_at.desc(), alarm.c.id.desc())
+    found = [_alarm(row) for row in connection.execute(query)]
+    return [each for each in found if can_take_back(connection, each, who, now_us)]
+
+
+def _note_of(connection: Connection, number: int, event: str, who: str, now_us: int) -> None:
+    values = {"alarm_id": number, "at": now_us, "by": who, "event": event}
+    connection.execute(insert(alarm_event).values(values))
 
 
 def counts_now(now_us: int) -> ColumnElement[bool]:

@@ -21,8 +21,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 
+from central.alarms.book import SEEN, UNSEEN
 from central.alarms.kinds import AlarmKind
 from central.alarms.rules import EVERYWHERE, Lasting
 from central.errors import BadQuestion, NotThere, RowRefused, StoreUnavailable
@@ -33,7 +34,7 @@ from central.times import utc_text
 
 log = logging.getLogger(__name__)
 
-BEGAN, OVER, SEEN = "began", "over", "seen"
+BEGAN, OVER = "began", "over"
 MAX_WEBHOOKS: Final = 50
 MAX_URL: Final = 500
 
@@ -122,9 +123,22 @@ def announce_over(connection: Connection, number: int, now_us: int) -> None:
 
 
 def announce_seen(connection: Connection, number: int, now_us: int) -> None:
+    _announce_instead(connection, number, SEEN, UNSEEN, now_us)
+
+
+def announce_unseen(connection: Connection, number: int, now_us: int) -> None:
+    """That somebody saw to it was taken back."""
+    _announce_instead(connection, number, UNSEEN, SEEN, now_us)
+
+
+def _announce_instead(connection: Connection, number: int, event: str, former: str, now_us: int) -> None:
+    """The former message goes only once the new one has its number, which therefore was never told before."""
     row = connection.execute(select(alarm.c.gateway_id, alarm.c.kind).where(alarm.c.id == number)).one()
     for each in _told_of(connection, row.gateway_id, AlarmKind(row.kind)):
-        _put(connection, each, number, SEEN, now_us=now_us)
+        _put(connection, each, number, event, now_us=now_us)
+        columns = webhook_message.c
+        here = (columns.webhook_id == each.id) & (columns.alarm_id == number) & (columns.event == former)
+        connection.execute(delete(webhook_message).where(here))
 
 
 def _told_of(connection: Connection, gateway_id: int, kind: AlarmKind) -> list[Webhook]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 from central.errors import BadQuestion, Clash
 from central.register.affected import gateways_of_person
 from central.register.credential_life import CredentialAct, CredentialState, after
-from central.register.desk import Desk, GatewayOf
+from central.register.desk import Desk, GatewayOf, row_of
 from central.register.people import same_person, the_person
 from central.register.words import RegisterAct
 from central.store.register_tables import (
@@ -190,6 +190,11 @@ def credentials_of(connection: Connection, community_id: int, person_id: int) ->
         )
         for row in rows
     ]
+
+
+def person_of(connection: Connection, community_id: int, credential_id: int) -> int:
+    """Whose it is. Raises NotThere."""
+    return int(row_of(connection, credential, community_id, credential_id, "credential").person_id)
 
 
 def history_of(connection: Connection, community_id: int, credential_id: int) -> list[Any]:

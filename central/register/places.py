@@ -133,7 +133,8 @@ def set_use(desk: Desk, room: int, use: HomeUse, *, since_us: int | None = None)
             raise BadQuestion("since", "its present use began later")
         desk.connection.execute(update(home_use).where(mine).values(until_at=since))
     made = desk.add(home_use, place_id=room, use=use.value, from_at=since)
-    desk.note(RegisterAct.HOME_USE_SET, home_use, made, body={"room": room, "use": use, "since": since})
+    body = {"room": room, "use": use, "since": since, "former": None if former is None else former.use}
+    desk.note(RegisterAct.HOME_USE_SET, home_use, made, body=body)
 
 
 def place_door(

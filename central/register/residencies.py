@@ -89,7 +89,7 @@ def move_out(desk: Desk, residency_id: int, *, at_us: int, reason: str) -> None:
     changed = gateways_of_person(desk.connection, row.person_id, desk.now_us)
     ended = {"until_at": at_us, "ended_by": desk.account, "end_reason": reason}
     desk.connection.execute(update(residency).where(residency.c.id == residency_id).values(ended))
-    body = {"person": row.person_id, "room": row.place_id, "until": at_us}
+    body = {"person": row.person_id, "room": row.place_id, "until": at_us, "former": row.until_at}
     desk.note(
         RegisterAct.MOVED_OUT,
         residency,

@@ -138,3 +138,4 @@ class RegisterAct(StrEnum):
     ASSESSMENT_WRITTEN = "assessment_written"
     WENT_LIVE = "went_live"
     NOTICE_HUNG = "notice_hung"
+    UNDONE = "undone"  # what one account did a moment ago, by the reverse acts that stand before it

@@ -49,6 +49,19 @@ alarm = Table(
     sqlite_strict=True,
 )
 
+alarm_event = Table(
+    "alarm_event",
+    metadata,
+    Column("id", Whole, primary_key=True),
+    Column("alarm_id", Whole, ForeignKey("alarm.id"), nullable=False),
+    Column("at", Whole, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("event", Text, nullable=False),  # seen, unseen
+    Index("alarm_event_of", "alarm_id", "id"),
+    sqlite_strict=True,
+)
+"""Who saw to it, and who took that back. Rows are only ever added; `alarm` has what holds now."""
+
 alarm_record = Table(
     "alarm_record",
     metadata,
@@ -106,7 +119,7 @@ webhook_message = Table(
     Column("id", Whole, primary_key=True),
     Column("webhook_id", Whole, ForeignKey("webhook.id"), nullable=False),
     Column("alarm_id", Whole, ForeignKey("alarm.id"), nullable=False),
-    Column("event", Text, nullable=False),  # began, over, seen
+    Column("event", Text, nullable=False),  # began, over, seen, unseen
     Column("made_at", Whole, nullable=False),
     Column("tries", Whole, nullable=False),
     Column("next_try_at", Whole),  # NULL: delivered, or given up

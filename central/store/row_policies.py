@@ -47,6 +47,7 @@ _GATEWAYS: Final = "SELECT id FROM gateway"
 
 VIA: Final = {
     "community": _OWN.format(column="id", scope=_SCOPE),
+    "alarm_event": "alarm_id IN (SELECT id FROM alarm)",
     "alarm_record": "alarm_id IN (SELECT id FROM alarm)",
     "alarm_rule": f"site = '*' OR site IN ({_SITES})",
     "visitor_pass_event": "pass_id IN (SELECT id FROM visitor_pass)",

@@ -64,9 +64,7 @@ def give(connection: Connection, desk: Desk, who: Who, wanted: OwnWanted, now_us
         raise BadQuestion("room", "no door leads to this home yet")
     if EVERY_DOOR in way.doors:
         raise Clash("more doors lead to this home than a pass can name; ask at the desk")
-    given = own_passes(connection, who)
-    if sum(each.revoked_us is None and each.until_us > now_us for each in given) >= MOST_GOOD:
-        raise Clash(f"{MOST_GOOD} of your passes are good already; take one back first")
+    _refuse_many(connection, who, now_us)
     asked = Wanted(
         kind=wanted.kind,
         site=way.site,
@@ -101,6 +99,13 @@ def revoke(connection: Connection, who: Who, number: int, now_us: int) -> Pass:
     return passes.revoke(connection, number, [found.site], by=who.by, now_us=now_us)
 
 
+def restore(connection: Connection, who: Who, number: int, now_us: int) -> Pass:
+    """Taken back a moment ago, it is good again. Raises NotAllowed, NotThere, Clash."""
+    found = own_pass(connection, who, number)
+    _refuse_many(connection, who, now_us)
+    return passes.restore(connection, number, [found.site], by=who.by, now_us=now_us)
+
+
 def end_without_right(connection: Connection, now_us: int) -> int:
     """Takes back what is good still although whoever gave it lives there no more, or not for so long, or has
     no account any more; how many."""
@@ -126,6 +131,13 @@ def end_without_right(connection: Connection, now_us: int) -> int:
             passes.revoke(connection, number, [site], by=_CENTRE, now_us=now_us)
             ended += 1
     return ended
+
+
+def _refuse_many(connection: Connection, who: Who, now_us: int) -> None:
+    """Raises Clash."""
+    given = own_passes(connection, who)
+    if sum(each.revoked_us is None and each.until_us > now_us for each in given) >= MOST_GOOD:
+        raise Clash(f"{MOST_GOOD} of your passes are good already; take one back first")
 
 
 def _home(homes: Sequence[OwnHome], room: int | None) -> OwnHome:

@@ -25,6 +25,7 @@ from central.identity.vault import Vault
 from central.receipts import new_receipt
 from central.store.register_tables import place, site
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
+from central.undo import TOO_LATE, is_recent
 from central.visitors.ways import meant
 from central.visitors.words import PassEvent, PassKind, VisitReason
 from messages.access_list import EVERY_DOOR, Entry
@@ -188,7 +189,7 @@ class Desk:
             case _:
                 assert wanted.number is not None
                 token = self._vault.token(wanted.site, wanted.kind, wanted.number.upper())
-                _refuse_taken(connection, wanted, token)
+                _refuse_taken(connection, wanted.site, (wanted.from_us, wanted.until_us), token)
                 return f"guest-{chance}", token, None
 
 
@@ -237,6 +238,28 @@ def revoke(connection: Connection, number: int, sites: Sequence[str], *, by: str
     connection.execute(update(visitor_pass).where(visitor_pass.c.id == number).values(revoked_at=now_us))
     _note(connection, number, PassEvent.REVOKED, by, now_us=now_us)
     return one_pass(connection, number, sites)
+
+
+def restore(connection: Connection, number: int, sites: Sequence[str], *, by: str, now_us: int) -> Pass:
+    """Revoked a moment ago by the same account, it is good again. Raises NotThere; Clash where it is too
+    late, or its card is another visitor's by now."""
+    row = _row(connection, number, sites)
+    if not can_restore(connection, _pass(row), by=by, now_us=now_us):
+        raise Clash(TOO_LATE)
+    if row.kind in (PassKind.CARD, PassKind.ID_CARD):
+        _refuse_taken(connection, row.site, (row.from_at, row.until_at), row.token)
+    connection.execute(update(visitor_pass).where(visitor_pass.c.id == number).values(revoked_at=None))
+    _note(connection, number, PassEvent.RESTORED, by, now_us=now_us)
+    return one_pass(connection, number, sites)
+
+
+def can_restore(connection: Connection, found: Pass, *, by: str, now_us: int) -> bool:
+    columns = visitor_pass_event.c
+    asked = select(visitor_pass_event).where(columns.pass_id == found.id).order_by(columns.id.desc()).limit(1)
+    last = connection.execute(asked).first()
+    if last is None or (last.event, last.by) != (PassEvent.REVOKED, by):
+        return False
+    return is_recent(last.at, now_us) and found.until_us > now_us
 
 
 def end_for_a_home(connection: Connection, found: Pass, *, by: str, now_us: int) -> None:
@@ -380,14 +403,15 @@ def _community_of(connection: Connection, wanted: Wanted) -> int:
     return int(found)
 
 
-def _refuse_taken(connection: Connection, wanted: Wanted, token: bytes) -> None:
+def _refuse_taken(connection: Connection, site_name: str, during: tuple[int, int], token: bytes) -> None:
     """Raises Clash: one card cannot be two visitors at one time."""
+    from_us, until_us = during
     here = (
-        (visitor_pass.c.site == wanted.site)
+        (visitor_pass.c.site == site_name)
         & (visitor_pass.c.token == token)
         & visitor_pass.c.revoked_at.is_(None)
-        & (visitor_pass.c.until_at > wanted.from_us)
-        & (visitor_pass.c.from_at < wanted.until_us)
+        & (visitor_pass.c.until_at > from_us)
+        & (visitor_pass.c.from_at < until_us)
     )
     if connection.execute(select(visitor_pass.c.id).where(here)).first() is not None:
         raise Clash("this card is good for another visitor in that time; revoke that pass first")

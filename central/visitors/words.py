@@ -30,6 +30,7 @@ class PassEvent(StrEnum):
     ISSUED = "issued"
     EXTENDED = "extended"
     REVOKED = "revoked"
+    RESTORED = "restored"  # by whoever revoked it, a moment later
     NAME_FORGOTTEN = "name_forgotten"
     STAYED = "stayed"  # the visitor lives here now, and the pass has ended
 

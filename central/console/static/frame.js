@@ -48,6 +48,12 @@ const foundHere = document.getElementById("palette-found");
 let waiting = 0;
 let asked = 0;
 
+function seekFor(text) {
+  opened("palette");
+  typed.value = text;
+  seek();
+}
+
 async function seek() {
   const mine = ++asked;
   const answer = await fetch("/find", { method: "POST", body: new URLSearchParams({ text: typed.value }) }).catch(() => null);
@@ -134,5 +140,32 @@ document.body.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status !== 401) toast(toasts.dataset.broken);
 });
 
-window.liuhen = { answered, toast };
+// --- what is sent: once, and with a sign of life ---------------------------------------------------------
+
+const SLOW_MS = 300; // sooner answered, and nothing flickers
+const STUCK_MS = 20000; // the browser was told to stop, and stayed
+const FILE_MS = 2000; // what leads nowhere, but to a file that is kept (data-file), can be asked for again soon
+
+function free(form) {
+  form.removeAttribute("aria-busy");
+  document.documentElement.classList.remove("waits");
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method === "dialog" || form.closest("[hx-post], [hx-get]")) return;
+  if (silent.has("network")) {
+    event.preventDefault(); // else the browser shows a page of its own, and what was typed is gone
+    toast(toasts.dataset.unsent);
+  } else if (form.hasAttribute("aria-busy")) event.preventDefault();
+  else {
+    form.setAttribute("aria-busy", "true");
+    setTimeout(() => form.hasAttribute("aria-busy") && document.documentElement.classList.add("waits"), SLOW_MS);
+    setTimeout(free, "file" in form.dataset ? FILE_MS : STUCK_MS, form);
+  }
+});
+
+window.addEventListener("pageshow", () => document.querySelectorAll("form[aria-busy]").forEach(free));
+
+window.liuhen = { answered, toast, seek: seekFor };
 }

@@ -14,6 +14,7 @@ from central.console.chosen import CommunityAsked, chosen
 from central.console.forms import RowId, Text, day_of, led_to, reason_of
 from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
+from central.console.pages.homes.undoing import told_of_deed, undoable_of_leases
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash
 from central.register.lease_states import LeaseState
@@ -72,12 +73,15 @@ def router(centre: Centre) -> APIRouter:
     ) -> HTMLResponse:
         here, all_mine = await chosen(centre, who, community)
         found = await centre.office.ask(who, here.id, lambda db: _leases(centre, db, here.id))
+        deed = await centre.office.ask(who, here.id, lambda db: undoable_of_leases(centre, db, who, here.id))
         values: dict[str, Any] = {
             "here_id": here.id,
             "all_mine": all_mine,
             "words": WORDS,
             "at": at,
             "most": _MOST,
+            "deed": deed,
+            "told_of_deed": told_of_deed,
         }
         return show(centre, who, lang, "leases.html", here="leases", error=error, groups=found, **values)
 

@@ -13,9 +13,10 @@ from central.console.forms import RowId, Text, day_of, led_to, reason_of
 from central.console.pages.homes.common import Worker, show
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash
+from central.register.desk import Desk
 from central.register.place_tree import get_place
 from central.register.places import set_use
-from central.register.residencies import move
+from central.register.residencies import correct_residency, move
 from central.register.words import HomeUse
 
 
@@ -31,13 +32,19 @@ def router(centre: Centre) -> APIRouter:
         residency: Annotated[list[int], Form(max_length=50)] = [],  # noqa: B006  FastAPI copies it
         reason: Text = "",
         on: Text = "",
+        never: Text = "",
         lang: Language = None,
     ) -> Response:
+        """`never`: it was registered wrongly."""
         try:
-            why = reason_of(reason)
+            why, some = reason_of(reason), _some(residency)
             at = centre.office.moment(day_of(on, "on"))
             await centre.office.act(
-                who, community, lambda desk: move(desk, _some(residency), [], at_us=at, reason=why)
+                who,
+                community,
+                lambda desk: (
+                    _never_lived(desk, some, why) if never else _move_out(desk, some, at_us=at, reason=why)
+                ),
             )
         except (BadQuestion, Clash) as error:
             return await refused(who, community, place, lang, error)
@@ -61,6 +68,15 @@ def router(centre: Centre) -> APIRouter:
         return show(centre, who, lang, "refused.html", here="homes", error=error, **values)
 
     return pages
+
+
+def _move_out(desk: Desk, residencies: list[int], *, at_us: int, reason: str) -> None:
+    move(desk, residencies, [], at_us=at_us, reason=reason)
+
+
+def _never_lived(desk: Desk, residencies: list[int], reason: str) -> None:
+    for each in residencies:
+        correct_residency(desk, each, reason=reason, instead=None)
 
 
 def _some(residencies: list[int]) -> list[int]:

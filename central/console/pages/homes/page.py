@@ -7,7 +7,17 @@ from sqlalchemy import Connection
 
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
-from central.console.pages.homes import imports, leases, leaving, moving, people, person, places, stock
+from central.console.pages.homes import (
+    imports,
+    leases,
+    leaving,
+    moving,
+    people,
+    person,
+    places,
+    stock,
+    undoing,
+)
 from central.console.registry import Found, Page, Section
 from central.console.words import N_
 from central.register.place_tree import path_text, paths, search
@@ -26,7 +36,7 @@ PAGES = [
 
 def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
-    for each in (places, people, person, moving, leaving, leases, imports, stock):
+    for each in (places, people, person, moving, leaving, leases, imports, stock, undoing):
         pages.include_router(each.router(centre))
     return pages
 

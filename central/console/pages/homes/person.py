@@ -15,6 +15,7 @@ from central.console.centre import Centre
 from central.console.forms import RowId, Text, day_of, led_to, reason_of
 from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
+from central.console.pages.homes.undoing import told_of_deed, undoable_of_person
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash
 from central.register.credential_life import TRANSITIONS, CredentialAct, CredentialState
@@ -128,7 +129,11 @@ def router(centre: Centre) -> APIRouter:
         at: str = "",
     ) -> HTMLResponse:
         found = await centre.office.ask(who, community, lambda db: _person(centre, db, community, person))
-        values = {"community": community, "words": WORDS, "at": at, **found}
+        deed = await centre.office.ask(
+            who, community, lambda db: undoable_of_person(centre, db, who, community, person)
+        )
+        values = {"community": community, "words": WORDS, "at": at, "deed": deed, **found}
+        values["told_of_deed"] = told_of_deed
         return show(centre, who, lang, "person.html", here="people", error=error, **values)
 
     _accounts(pages, address, centre, shown)

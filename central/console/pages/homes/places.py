@@ -17,6 +17,7 @@ from central.console.chosen import CommunityAsked, chosen
 from central.console.forms import RowId, day_of, today
 from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
+from central.console.pages.homes.undoing import told_of_deed, undoable_at_home
 from central.console.views import Language
 from central.errors import BadQuestion
 from central.fleet.completeness import completeness
@@ -88,6 +89,10 @@ def router(centre: Centre) -> APIRouter:
         vault = centre.office.vault
         home = await centre.office.ask(
             who, community, lambda db: home_of(centre, db, vault, community, room=place, day=day)
+        )
+        home["told_of_deed"] = told_of_deed
+        home["deed"] = await centre.office.ask(
+            who, community, lambda db: undoable_at_home(centre, db, who, community, place)
         )
         return show(centre, who, lang, "home.html", here="homes", error=error, on=day, **values, **home)
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from central.console.words import N_
+from central.fleet.coverage import DoorCoverage, Span
 from central.lookup.masking import Masked
 from central.lookup.service import DoorComplete
 from central.lookup.subjects import DAYS_DESTROYED, NOT_IN_REGISTER, VISITORS_WAIT
@@ -28,6 +29,15 @@ class Known:
     doors: tuple[str, ...]
     complete: bool
     until_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Blind:
+    """When a door of the answer could not record, or is not known to have."""
+
+    place: str
+    door: str
+    span: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,18 @@ def known_of(doors: Iterable[DoorComplete], label: Label) -> list[Known]:
         complete = all(door.complete for door in mine)
         found.append(Known(label(site, gateway), named, complete, mine[0].until_us))
     return sorted(found, key=lambda each: each.complete)
+
+
+def blind_of(covered: Iterable[DoorCoverage], door: str | None) -> list[Blind]:
+    """The latest first; `door`: the one that was asked about, of one gateway then."""
+    found = [
+        Blind(each.gateway_label, each.label, span)
+        for each in covered
+        if door in {None, each.door}
+        for span in each.spans
+        if span.why is not None
+    ]
+    return sorted(found, key=lambda each: each.span.from_us, reverse=True)
 
 
 def by_day(entries: Sequence[Masked], day: Callable[[int], str]) -> list[tuple[str, list[Masked]]]:

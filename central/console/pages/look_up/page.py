@@ -14,6 +14,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from central.accounts.book import sites_of
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.guard import page_for
@@ -40,7 +41,7 @@ from central.lookup.holding import hold
 from central.lookup.look_ups_api import asker_for
 from central.lookup.revealing import reveal
 from central.lookup.rules import Asker
-from central.lookup.states import look_ups_of
+from central.lookup.states import look_ups_of, own_row
 from central.lookup.words import Act, Shown
 
 PAGES = [
@@ -112,6 +113,7 @@ def router(centre: Centre) -> APIRouter:
     _ask(pages, own)
     _answer(pages, own)
     _take_out(pages, own)
+    _blind(pages, own)
     return pages
 
 
@@ -192,6 +194,26 @@ def _answer(pages: APIRouter, own: _Own) -> None:
         except (BadQuestion, Clash, IdentityGone) as error:
             values["error"] = told_of(error)
         return centre.part(lang, "look_up/revealed.html", **values)
+
+
+def _blind(pages: APIRouter, own: _Own) -> None:
+    centre = own.centre
+
+    @pages.get("/parts/look-up/{number}/blind", response_class=HTMLResponse)
+    async def blind(
+        request: Request,
+        who: Officer,
+        number: Number,
+        at: Annotated[list[str], Query(max_length=1_000)] = [],  # noqa: B006  FastAPI copies it
+        lang: Language = None,
+    ) -> Response:
+        """`at`: gateways of the answer, each as site/gateway. Of doors alone; no entry is looked at."""
+        asker = await own.asker(who, request)
+        row = await centre.questions.ask(lambda db: own_row(db, asker, number))
+        sites = set(await centre.questions.ask(lambda db: sites_of(db, who.communities)))
+        places = {(site, name) for site, _, name in (each.partition("/") for each in at) if site in sites}
+        values = await show.blind_values(centre, row, places)
+        return centre.part(lang, "look_up/blind.html", **{**values, "later": True})
 
 
 def _take_out(pages: APIRouter, own: _Own) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlencode
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, tuple_
 
 from central.accounts.book import sites_of
 from central.accounts.who import Who
 from central.console.centre import Centre
-from central.console.pages.look_up.answer import NOTES, by_day, by_place, known_of
+from central.console.pages.look_up.answer import NOTES, Blind, blind_of, by_day, by_place, known_of
 from central.console.pages.look_up.form import OF_DOORS, OWN, SPANS, USUAL_BASIS, Form
 from central.console.words import BASES, PURPOSES
 from central.errors import NotAllowed
 from central.fleet.completeness import Completeness, completeness
+from central.fleet.coverage import coverage
 from central.lookup.rules import Asker
 from central.lookup.service import Answer
 from central.lookup.states import own_row, state_of
@@ -23,9 +26,15 @@ from central.register.credentials import CredentialKind
 from central.register.place_tree import path_text, paths, search
 from central.register.words import PlaceKind
 from central.store.register_tables import community
+from central.store.tables import gateway
 from central.times import local
 
 MOST_ROOMS = 8
+MOST_BLIND = 12
+"""Gaps that are told one by one, the latest first."""
+
+FEW: Final = 4
+"""Gateways of which it is told with the answer; for more of them nobody waits."""
 
 
 def typed_of(sent: Mapping[str, Any], who: Who) -> Form:
@@ -105,9 +114,25 @@ async def answer_values(
     gateways = await centre.questions.ask(
         lambda db: completeness(db, sites=sites_of(db, who.communities & {row.community_id}))
     )
-    return {"row": row, "acts": state.acts, "answer": answer, "withheld": withheld} | views_of(
-        centre, answer, gateways
-    )
+    values = {"row": row, "acts": state.acts, "answer": answer, "withheld": withheld}
+    places = sorted({(each.site, each.gateway) for each in answer.doors})
+    values["blind_at"] = urlencode([("at", "/".join(each)) for each in places]) if len(places) > FEW else ""
+    if not values["blind_at"]:
+        values |= await blind_values(centre, row, places)
+    return values | views_of(centre, answer, gateways)
+
+
+async def blind_values(centre: Centre, row: Any, places: Collection[tuple[str, str]]) -> dict[str, Any]:
+    """When the doors of a look-up at these gateways could not record."""
+    blind = await centre.questions.ask(lambda db: _blind(db, row, places, centre.now_us()))
+    return {"blind": blind[:MOST_BLIND], "more_blind": max(0, len(blind) - MOST_BLIND), "later": False}
+
+
+def _blind(connection: Connection, row: Any, places: Collection[tuple[str, str]], now_us: int) -> list[Blind]:
+    here = tuple_(gateway.c.site, gateway.c.name).in_(list(places))
+    rows = connection.execute(select(gateway).where(here).order_by(gateway.c.id)).all() if places else []
+    covered = coverage(connection, rows, row.from_at, row.until_at, now_us)
+    return blind_of(covered, json.loads(row.parameters).get("door"))
 
 
 def views_of(centre: Centre, answer: Answer, gateways: Sequence[Completeness]) -> dict[str, Any]:

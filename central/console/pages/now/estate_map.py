@@ -65,6 +65,9 @@ class MapBuilding:
 
 @dataclass(slots=True)
 class MapEstate:
+    """`id` None: of what lies nowhere yet."""
+
+    id: int | None
     name: str
     gates: list[MapDoor] = field(default_factory=list)
     buildings: list[MapBuilding] = field(default_factory=list)
@@ -89,8 +92,19 @@ def estate_map(
             nowhere.append(apart)
     shown = [each for each, _ in estates.values()]
     if nowhere:
-        shown.append(MapEstate("", buildings=nowhere))
+        shown.append(MapEstate(None, "", buildings=nowhere))
     return [each for each in shown if each.gates or each.buildings]
+
+
+def doors_in(
+    connection: Connection, communities: Collection[int], number: int
+) -> frozenset[tuple[str, str, str]]:
+    """Those that lead into a place, or into what lies in it; of a place of others none."""
+    doors = doors_lead(connection, communities)
+    ways = paths(connection, set(doors.values()))
+    return frozenset(
+        door for door, leads in doors.items() if any(step.id == number for step in ways.get(leads, ()))
+    )
 
 
 def _put(
@@ -129,7 +143,7 @@ def _estates(
     query = select(columns.id, columns.parent_id, columns.kind, columns.name).where(*here, kinds)
     rows = connection.execute(query.order_by(columns.sort_key, columns.id).limit(MOST_BUILDINGS)).all()
     found: dict[int, tuple[MapEstate, dict[int, MapBuilding]]] = {
-        row.id: (MapEstate(row.name), {}) for row in rows if row.kind == PlaceKind.ESTATE
+        row.id: (MapEstate(row.id, row.name), {}) for row in rows if row.kind == PlaceKind.ESTATE
     }
     for row in rows:
         if row.kind == PlaceKind.BUILDING and row.parent_id in found:

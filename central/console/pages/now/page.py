@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -23,7 +24,7 @@ from central.console.centre import Centre
 from central.console.frame import first_path
 from central.console.guard import Anybody, page_for
 from central.console.labels import labels_of
-from central.console.pages.now.estate_map import estate_map
+from central.console.pages.now.estate_map import doors_in, estate_map
 from central.console.registry import Found, Page, Section
 from central.console.views import Language
 from central.console.words import N_, TROUBLES
@@ -57,15 +58,30 @@ _ORDER: Final = tuple(Urgency)  # the most urgent ones first
 _PLACE = r"^[a-z0-9][a-z0-9-]{0,31}/[a-z0-9][a-z0-9-]{0,31}$"
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of the feed is shown, as the address says it. `at`: a place of the tree by its number, a gateway
+    as site/gateway, or everywhere."""
+
+    at: str
+    only: str
+
+    def wanted(self, connection: Connection, who: Who) -> Wanted:
+        kinds = _KINDS.get(self.only)
+        if self.at.isdecimal():
+            return Wanted(kinds=kinds, doors=doors_in(connection, who.communities, int(self.at)))
+        site, _, gateway = self.at.partition("/")
+        return Wanted(site or None, gateway or None, kinds)
+
+
 def filter_of(
-    at: Annotated[str, Query(pattern=rf"^$|{_PLACE}", description="site/gateway")] = "",
+    at: Annotated[str, Query(pattern=rf"^$|^\d{{1,15}}$|{_PLACE}", description="place or site/gateway")] = "",
     only: Literal["", "refused", "trouble"] = "",
-) -> Wanted:
-    site, _, gateway = at.partition("/")
-    return Wanted(site or None, gateway or None, _KINDS.get(only))
+) -> Asked:
+    return Asked(at, only)
 
 
-Filter = Annotated[Wanted, Depends(filter_of)]
+Filter = Annotated[Asked, Depends(filter_of)]
 
 
 def router(centre: Centre) -> APIRouter:
@@ -87,14 +103,12 @@ async def find(centre: Centre, who: Who, text: str) -> list[Found]:
 
 def _now(pages: APIRouter, centre: Centre) -> None:
     @pages.get("/", response_class=HTMLResponse)
-    async def now_page(
-        who: Anybody, wanted: Filter, at: str = "", only: str = "", lang: Language = None
-    ) -> Response:
+    async def now_page(who: Anybody, asked: Filter, lang: Language = None) -> Response:
         if who.role not in PAGES[0].roles:
             path = first_path(who.role)
             return RedirectResponse(path, _SEE_OTHER) if path else centre.show(who, lang, "nothing.html", "")
-        values = await centre.questions.ask(lambda db: _seen(db, who, wanted, centre.now_us()))
-        return centre.show(who, lang, "now/now.html", "now", **values, rows_kept=ROWS, at=at, only=only)
+        values = await centre.questions.ask(lambda db: _seen(db, who, asked, centre.now_us()))
+        return centre.show(who, lang, "now/now.html", "now", **values, rows_kept=ROWS)
 
 
 def _parts(pages: APIRouter, centre: Centre) -> None:
@@ -106,21 +120,24 @@ def _parts(pages: APIRouter, centre: Centre) -> None:
         return views.render(lang, "now/gateways.html", _cards(gateways))
 
     @pages.get("/parts/map", response_class=HTMLResponse)
-    async def map_part(who: Watcher, lang: Language = None) -> str:
+    async def map_part(who: Watcher, asked: Filter, lang: Language = None) -> str:
         estates = await questions.ask(lambda db: estate_map(db, who.communities, _gateways(db, who)))
-        return views.render(lang, "now/map.html", {"estates": estates})
+        return views.render(
+            lang, "now/map.html", {"estates": estates, "reads": who.role in READERS, "at": asked.at}
+        )
 
     @pages.get("/parts/entries")
     async def entries_stream(
         request: Request,
         who: Reader,
-        wanted: Filter,
+        asked: Filter,
         *,
         after: Annotated[int, Query(ge=0, le=2**62)],
         last_event_id: Annotated[str | None, Header(pattern=r"^\d{1,18}$")] = None,
         lang: Language = None,
     ) -> StreamingResponse:
         start = int(last_event_id) if last_event_id is not None else after
+        wanted = await questions.ask(lambda db: asked.wanted(db, who))
         follower = Follower(who.communities, still_there(request, who), wanted, newest_alone=True)
         found = follow(questions, start, centre.stopping, follower)
 
@@ -157,11 +174,28 @@ def _alarms(pages: APIRouter, centre: Centre) -> None:
             return HTMLResponse(await shown(who, lang))
         return RedirectResponse("/", _SEE_OTHER)
 
+    @pages.post("/alarms/{alarm}/unseen", response_class=HTMLResponse)
+    async def unseen(
+        request: Request, who: SeesTo, alarm: Annotated[int, InPath(ge=1, le=2**53)], lang: Language = None
+    ) -> Response:
+        """What cannot be taken back any more stays: the alarms show how it is."""
 
-def _seen(connection: Connection, who: Who, wanted: Wanted, now_us: int) -> dict[str, Any]:
+        def change(db: Connection) -> None:
+            sites, now_us = sites_of(db, who.communities), centre.now_us()
+            alarms.take_back_seen(db, alarm, sites, who=who.by, now_us=now_us)
+            webhooks.announce_unseen(db, alarm, now_us)
+
+        with contextlib.suppress(Clash):
+            await centre.changes.make(change)
+        if "hx-request" in request.headers:
+            return HTMLResponse(await shown(who, lang))
+        return RedirectResponse("/", _SEE_OTHER)
+
+
+def _seen(connection: Connection, who: Who, asked: Asked, now_us: int) -> dict[str, Any]:
     reads, watches = who.role in READERS, who.role in WATCHERS
     sites = sites_of(connection, who.communities)
-    entries = newest(connection, ROWS, sites, wanted) if reads else []
+    entries = newest(connection, ROWS, sites, asked.wanted(connection, who)) if reads else []
     gateways = _gateways(connection, who) if watches else []
     return {
         "entries": sorted(entries, key=lambda entry: entry.at_us, reverse=True),
@@ -171,6 +205,8 @@ def _seen(connection: Connection, who: Who, wanted: Wanted, now_us: int) -> dict
         **_cards(gateways),
         "estates": estate_map(connection, who.communities, gateways),
         "reads": reads,
+        "at": asked.at,
+        "only": asked.only,
         **_alarms_of(connection, who, now_us),
     }
 
@@ -191,7 +227,9 @@ def _alarms_of(connection: Connection, who: Who, now_us: int) -> dict[str, Any]:
     sites = sites_of(connection, who.communities)
     found = alarms.alarms(connection, sites, now_us, unseen=True, limit=MOST_ALARMS + 1)
     ordered = sorted(found[:MOST_ALARMS], key=lambda each: _ORDER.index(each.urgency))
+    of_late = alarms.seen_of_late(connection, sites, who=who.by, now_us=now_us)
     return {
+        "undoable": of_late[0] if of_late else None,
         "alarms": ordered,
         "more_alarms": len(found) > MOST_ALARMS,
         "sees_to": who.role in (Role.OPERATOR, Role.OFFICER),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Query
@@ -75,14 +76,18 @@ def router(centre: Centre) -> APIRouter:
     ) -> HTMLResponse:
         """`said`: what was typed for one of them, and could not be done."""
 
-        def asked(db: Connection) -> tuple[list[book.Alarm], list[Completeness], dict[int, Declared]]:
+        def asked(
+            db: Connection,
+        ) -> tuple[list[book.Alarm], list[Completeness], dict[int, Declared], set[int]]:
             sites = sites_of(db, who.communities)
             found = book.alarms(db, sites, centre.now_us(), unseen=unseen, before=before, limit=PAGE + 1)
             told = integrity.declared_of(db, [each.id for each in found])
-            return found, completeness(db, sites=sites), told
+            of_late = book.seen_of_late(db, sites, who=who.by, now_us=centre.now_us())
+            return found, completeness(db, sites=sites), told, {each.id for each in of_late}
 
-        found, gateways, told = await centre.questions.ask(asked)
+        found, gateways, told, undoable = await centre.questions.ask(asked)
         values: dict[str, Any] = {"alarms": found[:PAGE], "unseen": unseen, "declared": told, "said": said}
+        values["undoable"] = undoable
         values["further"] = found[PAGE - 1].id if len(found) > PAGE else None
         values["places"] = {(each.site, each.name): each for each in gateways}
         values["of_tours"] = OF_TOURS if who.role in READERS else ()
@@ -111,4 +116,20 @@ def router(centre: Centre) -> APIRouter:
         await centre.changes.make(change)
         return led_to("/operations/alarms")
 
+    _taking_back(pages, centre, shown)
     return pages
+
+
+def _taking_back(pages: APIRouter, centre: Centre, shown: Callable[..., Awaitable[HTMLResponse]]) -> None:
+    @pages.post("/operations/alarms/{number}/unseen", summary="Nobody has seen to it, after all")
+    async def unseen_again(who: Operator, number: RowId, lang: Language = None) -> Response:
+        def change(db: Connection) -> None:
+            sites, now_us = sites_of(db, who.communities), centre.now_us()
+            book.take_back_seen(db, number, sites, who=who.by, now_us=now_us)
+            webhooks.announce_unseen(db, number, now_us)
+
+        try:
+            await centre.changes.make(change)
+        except Clash as error:
+            return await shown(who, lang, error=error)
+        return led_to("/operations/alarms")

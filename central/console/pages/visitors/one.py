@@ -23,7 +23,16 @@ from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash, IdentityGone
 from central.register.person_identity import masked_name
 from central.register.place_tree import path_text, paths
-from central.visitors.passes import Pass, extend, forget_visitor, one_pass, revoke
+from central.undo import is_recent
+from central.visitors.passes import (
+    Pass,
+    can_restore,
+    extend,
+    forget_visitor,
+    one_pass,
+    restore,
+    revoke,
+)
 from central.visitors.visits import states
 from central.visitors.words import VisitState
 
@@ -59,18 +68,6 @@ def router(centre: Centre) -> APIRouter:
             return await shown(centre, who, number, lang, error=error)
         return led_to(f"/visitors/{number}")
 
-    @pages.post("/visitors/{number}/revoke", response_class=HTMLResponse, summary="A pass is taken back")
-    async def revoked(who: Worker, number: RowId, lang: Language = None) -> Response:
-        def change(db: Connection) -> None:
-            sites = sites_of(db, who.communities)
-            revoke(db, number, sites, by=who.by, now_us=centre.now_us())
-
-        try:
-            await centre.changes.make(change)
-        except Clash as error:
-            return await shown(centre, who, number, lang, error=error)
-        return led_to(f"/visitors/{number}")
-
     @pages.post("/visitors/{number}/forget", response_class=HTMLResponse, summary="The visitor's name goes")
     async def forgotten(who: Worker, number: RowId, lang: Language = None) -> Response:
         def change(db: Connection) -> None:
@@ -83,7 +80,36 @@ def router(centre: Centre) -> APIRouter:
             return await shown(centre, who, number, lang, error=error)
         return led_to(f"/visitors/{number}")
 
+    _taking_back(pages, centre)
     return pages
+
+
+def _taking_back(pages: APIRouter, centre: Centre) -> None:
+    @pages.post("/visitors/{number}/revoke", response_class=HTMLResponse, summary="A pass is taken back")
+    async def revoked(who: Worker, number: RowId, lang: Language = None) -> Response:
+        def change(db: Connection) -> None:
+            sites = sites_of(db, who.communities)
+            revoke(db, number, sites, by=who.by, now_us=centre.now_us())
+
+        try:
+            await centre.changes.make(change)
+        except Clash as error:
+            return await shown(centre, who, number, lang, error=error)
+        return led_to(f"/visitors/{number}")
+
+    @pages.post(
+        "/visitors/{number}/restore", response_class=HTMLResponse, summary="Taken back, it is good again"
+    )
+    async def restored(who: Worker, number: RowId, lang: Language = None) -> Response:
+        def change(db: Connection) -> None:
+            sites = sites_of(db, who.communities)
+            restore(db, number, sites, by=who.by, now_us=centre.now_us())
+
+        try:
+            await centre.changes.make(change)
+        except Clash as error:
+            return await shown(centre, who, number, lang, error=error)
+        return led_to(f"/visitors/{number}")
 
 
 async def shown(
@@ -102,7 +128,8 @@ async def shown(
     now_us = centre.now_us()
     good = visit.made.revoked_us is None and visit.made.until_us > now_us
     values: dict[str, Any] = {"visit": visit, "name": name, "good": good, "pin": pin, "words": WORDS}
-    values["doors"] = doors
+    values |= {"doors": doors, "address": "/visitors"}
+    values["undo"] = await centre.questions.ask(lambda db: undo_of(centre, db, who, visit.made))
     values |= {"picture": picture_of(centre, visit.made) if good else None, "lengths": LENGTHS}
     values["told_of_notice"] = notice
     told = None if error is None else told_of(error)
@@ -118,6 +145,16 @@ def _one(centre: Centre, db: Connection, who: Who, number: int) -> tuple[Visit, 
     where = "" if made.room is None else where_of(db, [made.room])[made.room]
     name = name_of(centre, db, number, sites)
     return Visit(made, state, where), masked_name(name) if name else None
+
+
+def undo_of(centre: Centre, db: Connection, who: Who, made: Pass) -> str | None:
+    """What undoes the last that this account did with it a moment ago."""
+    now_us = centre.now_us()
+    if can_restore(db, made, by=who.by, now_us=now_us):
+        return "restore"
+    good = made.revoked_us is None and made.until_us > now_us
+    given = made.issued_by == who.by and is_recent(made.issued_us, now_us)
+    return "revoke" if good and given else None
 
 
 def name_of(centre: Centre, db: Connection, number: int, sites: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from central.console.forms import RowId, led_to, status_of
 from central.console.guard import page_for
 from central.console.pages.notice.page import notice_in
 from central.console.pages.visitors.giving import Said, begins_us, picture_of, until_of
-from central.console.pages.visitors.one import Visit, doors_of, told_of, where_of
+from central.console.pages.visitors.one import Visit, doors_of, told_of, undo_of, where_of
 from central.console.pages.visitors.sentences import LENGTHS, WORDS
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash, NotThere
@@ -56,20 +56,12 @@ def router(centre: Centre) -> APIRouter:
         except (BadQuestion, Clash, NotThere) as error:
             return await listed(who, lang, asked, error)
         if made.made.kind is PassKind.PIN:  # shown this once: it is kept nowhere
-            return await shown(who, lang, made.made.id, pin=made.shown)
+            return await _shown(centre, who, lang, made.made.id, pin=made.shown)
         return led_to(f"/own/visitors/{made.made.id}")
 
     @pages.get("/own/visitors/{number}", response_class=HTMLResponse, summary="A pass that one gave")
     async def pass_page(who: Resident, number: RowId, lang: Language = None) -> HTMLResponse:
-        return await shown(who, lang, number)
-
-    @pages.post("/own/visitors/{number}/revoke", response_class=HTMLResponse, summary="It is taken back")
-    async def revoked(who: Resident, number: RowId, lang: Language = None) -> Response:
-        try:
-            await centre.changes.make(lambda db: own.revoke(db, who, number, centre.now_us()))
-        except Clash as error:
-            return await shown(who, lang, number, error=error)
-        return led_to(f"/own/visitors/{number}")
+        return await _shown(centre, who, lang, number)
 
     async def listed(
         who: Who, lang: str | None, asked: Asked, error: CentralError | None = None
@@ -81,30 +73,52 @@ def router(centre: Centre) -> APIRouter:
         status = status_of(error)
         return centre.show(who, lang, "visitors/own.html", "own-visitors", status=status, **values)
 
-    async def shown(
-        who: Who,
-        lang: str | None,
-        number: int,
-        *,
-        pin: str | None = None,
-        error: CentralError | None = None,
-    ) -> HTMLResponse:
-        def ask(db: Connection) -> Visit:
-            return _visits(centre, db, [own.own_pass(db, who, number)])[0]
-
-        visit = await centre.questions.ask(ask)
-        notice = await centre.questions.ask(lambda db: notice_in(db, visit.made.community))
-        doors = await centre.questions.ask(lambda db: doors_of(db, who, visit.made))
-        good = visit.made.revoked_us is None and visit.made.until_us > centre.now_us()
-        values: dict[str, Any] = {"visit": visit, "good": good, "pin": pin, "words": WORDS}
-        values["doors"] = doors
-        values["picture"] = picture_of(centre, visit.made) if good else None
-        values["told_of_notice"] = notice
-        values["told"] = None if error is None else told_of(error)
-        status = status_of(error)
-        return centre.show(who, lang, "visitors/own_pass.html", "own-visitors", status=status, **values)
-
+    _taking_back(pages, centre)
     return pages
+
+
+def _taking_back(pages: APIRouter, centre: Centre) -> None:
+    @pages.post("/own/visitors/{number}/revoke", response_class=HTMLResponse, summary="It is taken back")
+    async def revoked(who: Resident, number: RowId, lang: Language = None) -> Response:
+        try:
+            await centre.changes.make(lambda db: own.revoke(db, who, number, centre.now_us()))
+        except Clash as error:
+            return await _shown(centre, who, lang, number, error=error)
+        return led_to(f"/own/visitors/{number}")
+
+    @pages.post("/own/visitors/{number}/restore", response_class=HTMLResponse, summary="It is good again")
+    async def restored(who: Resident, number: RowId, lang: Language = None) -> Response:
+        try:
+            await centre.changes.make(lambda db: own.restore(db, who, number, centre.now_us()))
+        except Clash as error:
+            return await _shown(centre, who, lang, number, error=error)
+        return led_to(f"/own/visitors/{number}")
+
+
+async def _shown(
+    centre: Centre,
+    who: Who,
+    lang: str | None,
+    number: int,
+    *,
+    pin: str | None = None,
+    error: CentralError | None = None,
+) -> HTMLResponse:
+    def ask(db: Connection) -> Visit:
+        return _visits(centre, db, [own.own_pass(db, who, number)])[0]
+
+    visit = await centre.questions.ask(ask)
+    notice = await centre.questions.ask(lambda db: notice_in(db, visit.made.community))
+    doors = await centre.questions.ask(lambda db: doors_of(db, who, visit.made))
+    good = visit.made.revoked_us is None and visit.made.until_us > centre.now_us()
+    values: dict[str, Any] = {"visit": visit, "good": good, "pin": pin, "words": WORDS}
+    values |= {"doors": doors, "address": "/own/visitors"}
+    values["undo"] = await centre.questions.ask(lambda db: undo_of(centre, db, who, visit.made))
+    values["picture"] = picture_of(centre, visit.made) if good else None
+    values["told_of_notice"] = notice
+    values["told"] = None if error is None else told_of(error)
+    status = status_of(error)
+    return centre.show(who, lang, "visitors/own_pass.html", "own-visitors", status=status, **values)
 
 
 async def _issued(centre: Centre, who: Who, asked: Asked) -> Issued:

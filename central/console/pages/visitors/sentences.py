@@ -48,6 +48,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {"kind": KINDS, "reason": REASONS, "st
 KNOWN: Final = frozenset(
     [
         N_("choose how long"),
+        N_("it was changed since, or is too long ago"),
         N_("name the home that the visit is for"),
         N_("no door leads to this home yet"),
         N_("no home is called so"),

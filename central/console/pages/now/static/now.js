@@ -22,6 +22,26 @@ document.body.addEventListener("htmx:sseOpen", (event) => {
 });
 document.body.addEventListener("htmx:sseError", () => liuhen.answered("entries", false));
 
+// --- parts that are asked for again and again: what has not changed is left alone, and so are focus and scrolling
+
+const shown = new Map(); // what each part said last, by its id
+
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  const { target, serverResponse, requestConfig } = event.detail;
+  if (!target.matches("#alarms, #map, #gateways")) return;
+  if (requestConfig.verb === "get" && shown.get(target.id) === serverResponse) event.detail.shouldSwap = false;
+  shown.set(target.id, serverResponse);
+  target.dataset.scrolled = target.querySelector("ul")?.scrollTop ?? 0;
+});
+
+document.body.addEventListener("htmx:afterSettle", (event) => {
+  const { target, requestConfig } = event.detail;
+  if (target?.id !== "alarms") return;
+  const list = target.querySelector("ul");
+  if (list) list.scrollTop = Number(target.dataset.scrolled);
+  if (requestConfig?.verb === "post") (target.querySelector(".undoable button") ?? list)?.focus();
+});
+
 if (typeof htmx === "undefined") document.getElementById("still").hidden = false;
 
 const filter = document.querySelector("[data-filter]");

@@ -1,0 +1,298 @@
+"""Taking back what one did at the register a moment ago: each thing by its reverse act, on record itself.
+
+A deed is what one account did at one moment: a family that moves in is people, a lease, residencies, cards.
+It is taken back whole, by whoever did it, and only while all of it still stands as it was left.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, func, select
+
+from central.errors import Clash
+from central.register.credential_life import CredentialAct, CredentialState
+from central.register.credentials import CredentialKind, change, issue
+from central.register.desk import Desk
+from central.register.leases import extend_lease, void_lease
+from central.register.people import deregister_person
+from central.register.places import set_use
+from central.register.residencies import Arrival, correct_residency
+from central.register.words import HomeUse, PersonState, RegisterAct, Relation
+from central.store.account_tables import account_person
+from central.store.register_tables import (
+    access_right,
+    credential,
+    credential_event,
+    home_use,
+    person,
+    register_event,
+    residency,
+    tenancy,
+)
+from central.undo import TOO_LATE, is_recent
+
+_MOST: Final = 400
+"""Of the community's newest events so many are looked through, whoever made them."""
+
+_IMPORT: Final = "import"  # in the body of what an import did
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row of the register's events."""
+
+    id: int
+    at_us: int
+    act: RegisterAct
+    subject: int
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What one account did at one moment, in its order."""
+
+    events: tuple[Event, ...]
+
+    @property
+    def id(self) -> int:
+        return self.events[0].id
+
+    @property
+    def at_us(self) -> int:
+        return self.events[0].at_us
+
+    def count(self, act: RegisterAct) -> int:
+        return sum(event.act is act for event in self.events)
+
+    def has(self, act: RegisterAct) -> bool:
+        return self.count(act) > 0
+
+
+Concerns = Callable[[Event], bool]
+
+
+def last_deed(
+    connection: Connection, community: int, *, account: int, now_us: int, concerns: Concerns
+) -> Deed | None:
+    """The newest that concerns something, if it can be taken back whole by who did it; else None."""
+    for deed in _deeds(connection, community, account, now_us):
+        if any(map(concerns, deed.events)):
+            return deed if _stands(connection, deed, now_us) else None
+    return None
+
+
+def take_back(desk: Desk, event_id: int) -> Deed:
+    """All that was done with that event. Raises Clash where it is too late, or somebody built on it."""
+    deeds = _deeds(desk.connection, desk.community, desk.account, desk.now_us)
+    deed = next((each for each in deeds if each.id == event_id), None)
+    if deed is None or not _stands(desk.connection, deed, desk.now_us):
+        raise Clash(TOO_LATE)
+    reason = f"undo of {event_id}"
+    for event in reversed(deed.events):
+        _WAYS[event.act].reverse(desk, event, reason)
+    body = {"events": [event.id for event in deed.events]}
+    desk.note(RegisterAct.UNDONE, register_event, event_id, reason=reason, body=body)
+    return deed
+
+
+def _deeds(connection: Connection, community: int, account: int, now_us: int) -> list[Deed]:
+    """The newest first; of what may have begun before the events that were looked through, none."""
+    columns = register_event.c
+    asked = select(register_event).where(columns.community_id == community)
+    rows = connection.execute(asked.order_by(columns.id.desc()).limit(_MOST)).all()
+    together: dict[int, list[Event]] = {}
+    for row in rows:
+        if row.account == account and is_recent(row.at, now_us):
+            event = Event(row.id, row.at, RegisterAct(row.act), row.subject_id, json.loads(row.body))
+            together.setdefault(row.at, []).append(event)
+    if len(rows) == _MOST:
+        together.pop(rows[-1].at, None)
+    return [Deed(tuple(reversed(events))) for events in together.values()]
+
+
+def _stands(connection: Connection, deed: Deed, now_us: int) -> bool:
+    """Whether each of its events has a reverse act, and is the last word on its subject. An import is taken
+    back on its own page."""
+    return all(
+        event.act in _WAYS
+        and _IMPORT not in event.body
+        and _WAYS[event.act].stands(connection, event, now_us)
+        for event in deed.events
+    )
+
+
+def _row(connection: Connection, table: Table, number: int) -> Any:
+    return connection.execute(select(table).where(table.c.id == number)).one()
+
+
+# --- homes -----------------------------------------------------------------------------------------------
+
+
+def _moved_in_stands(connection: Connection, event: Event, _now_us: int) -> bool:
+    row = _row(connection, residency, event.subject)
+    return row.voided_at is None and row.until_at == event.body["until"]
+
+
+def _never_moved_in(desk: Desk, event: Event, reason: str) -> None:
+    correct_residency(desk, event.subject, reason=reason, instead=None)
+
+
+def _moved_out_stands(connection: Connection, event: Event, _now_us: int) -> bool:
+    return "former" in event.body and _moved_in_stands(connection, event, _now_us)
+
+
+def _lives_on(desk: Desk, event: Event, reason: str) -> None:
+    """As before, in a new row that names the one that ended."""
+    row = desk.row(residency, event.subject, "residency")
+    arrival = Arrival(
+        row.person_id, row.place_id, Relation(row.relation), row.tenancy_id, event.body["former"]
+    )
+    correct_residency(desk, event.subject, reason=reason, instead=arrival)
+
+
+def _use_stands(connection: Connection, event: Event, _now_us: int) -> bool:
+    """What a home is used for has a word once it was said: the first one is changed, and not taken away."""
+    row = _row(connection, home_use, event.subject)
+    return row.until_at is None and event.body.get("former") is not None
+
+
+def _used_as_before(desk: Desk, event: Event, _reason: str) -> None:
+    set_use(desk, event.body["room"], HomeUse(event.body["former"]))
+
+
+# --- leases ----------------------------------------------------------------------------------------------
+
+
+def _lease_stands(connection: Connection, event: Event, _now_us: int) -> bool:
+    row = _row(connection, tenancy, event.subject)
+    same = (row.until_at, row.grace_days) == (event.body["until"], event.body["grace_days"])
+    return bool(same and row.voided_at is None and row.ended_at is None)
+
+
+def _never_made(desk: Desk, event: Event, reason: str) -> None:
+    void_lease(desk, event.subject, reason=reason)
+
+
+def _extension_stands(connection: Connection, event: Event, now_us: int) -> bool:
+    former = event.body["former"]["until"]
+    return _lease_stands(connection, event, now_us) and (former is None or former > now_us)
+
+
+def _not_extended(desk: Desk, event: Event, reason: str) -> None:
+    former = event.body["former"]
+    extend_lease(
+        desk, event.subject, until_us=former["until"], grace_days=former["grace_days"], reason=reason
+    )
+
+
+# --- people ----------------------------------------------------------------------------------------------
+
+
+def _registered_stands(connection: Connection, event: Event, _now_us: int) -> bool:
+    row = _row(connection, person, event.subject)
+    return bool(row.state == PersonState.REGISTERED and row.changed_at == event.at_us)
+
+
+def _not_registered(desk: Desk, event: Event, reason: str) -> None:
+    """Who meanwhile lives, or holds something, here stays registered."""
+    if not _is_needed(desk, event.subject):
+        deregister_person(desk, event.subject, reason=reason)
+
+
+def _is_needed(desk: Desk, number: int) -> bool:
+    def lasts(column: Any) -> Any:
+        return column.is_(None) | (column > desk.now_us)
+
+    builds_on = (
+        select(residency.c.id).where(
+            residency.c.person_id == number, residency.c.voided_at.is_(None), lasts(residency.c.until_at)
+        ),
+        select(credential.c.id).where(
+            credential.c.person_id == number, credential.c.state != CredentialState.RETURNED.value
+        ),
+        select(access_right.c.id).where(access_right.c.person_id == number, lasts(access_right.c.until_at)),
+        select(tenancy.c.id).where(tenancy.c.landlord_id == number, tenancy.c.voided_at.is_(None)),
+        select(account_person.c.account_id).where(account_person.c.person_id == number),
+    )
+    return any(desk.connection.execute(each.limit(1)).first() is not None for each in builds_on)
+
+
+# --- cards -----------------------------------------------------------------------------------------------
+
+
+def _card_stands(connection: Connection, event: Event, now_us: int) -> bool:
+    """Nothing became of it since. One that was returned is given again: not beyond its end."""
+    columns = credential_event.c
+    last = select(func.max(columns.id)).where(columns.credential_id == event.subject).scalar_subquery()
+    if int(connection.execute(select(columns.at).where(columns.id == last)).scalar_one()) != event.at_us:
+        return False
+    match event.body.get("act"):
+        case CredentialAct.RETURN:
+            until_us: int | None = _row(connection, credential, event.subject).valid_until
+        case CredentialAct.EXTEND:
+            until_us = _end_before(connection, event)
+        case _:
+            return True
+    return until_us is None or until_us > now_us
+
+
+def _end_before(connection: Connection, event: Event) -> int | None:
+    columns = credential_event.c
+    earlier = (columns.credential_id == event.subject) & (columns.at < event.at_us)
+    asked = select(columns.valid_until).where(earlier).order_by(columns.id.desc()).limit(1)
+    found: int | None = connection.execute(asked).scalar()
+    return found
+
+
+def _not_given(desk: Desk, event: Event, reason: str) -> None:
+    change(desk, event.subject, CredentialAct.RETURN, reason=reason)
+
+
+def _card_as_before(desk: Desk, event: Event, reason: str) -> None:
+    match CredentialAct(event.body["act"]):
+        case CredentialAct.REPORT_LOST:
+            change(desk, event.subject, CredentialAct.LIFT_LOSS, reason=reason)
+        case CredentialAct.LIFT_LOSS:
+            change(desk, event.subject, CredentialAct.REPORT_LOST, reason=reason)
+        case CredentialAct.EXTEND:
+            until_us = _end_before(desk.connection, event)
+            change(desk, event.subject, CredentialAct.EXTEND, valid_until_us=until_us, reason=reason)
+        case _:
+            _given_again(desk, event)
+
+
+def _given_again(desk: Desk, event: Event) -> None:
+    """Returned is for good: the same card is issued anew, in the place of itself."""
+    row = desk.row(credential, event.subject, "credential")
+    number = desk.vault.open_register(desk.community, f"credential:{row.id}", row.sealed).decode()
+    kind = CredentialKind(row.kind)
+    issue(desk, row.person_id, kind, number, valid_until_us=row.valid_until, replaces=row.id)
+
+
+# --- which reverses which --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """`stands`: it is as the act left it, and can be reversed."""
+
+    stands: Callable[[Connection, Event, int], bool]
+    reverse: Callable[[Desk, Event, str], None]
+
+
+_WAYS: Final[Mapping[RegisterAct, _Way]] = {
+    RegisterAct.MOVED_IN: _Way(_moved_in_stands, _never_moved_in),
+    RegisterAct.MOVED_OUT: _Way(_moved_out_stands, _lives_on),
+    RegisterAct.HOME_USE_SET: _Way(_use_stands, _used_as_before),
+    RegisterAct.LEASE_MADE: _Way(_lease_stands, _never_made),
+    RegisterAct.LEASE_EXTENDED: _Way(_extension_stands, _not_extended),
+    RegisterAct.PERSON_REGISTERED: _Way(_registered_stands, _not_registered),
+    RegisterAct.CREDENTIAL_ISSUED: _Way(_card_stands, _not_given),
+    RegisterAct.CREDENTIAL_CHANGED: _Way(_card_stands, _card_as_before),
+}
+"""What is not here cannot be taken back: a correction, a merger, a deregistration, the end of a lease."""
