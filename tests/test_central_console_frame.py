@@ -7,7 +7,7 @@ from pathlib import Path
 import plain_http
 import pytest
 from console_support import LANGUAGES, Console, a_console, faults_of
-from playwright.sync_api import Response, Route
+from playwright.sync_api import Route
 from register_support import EAST, SITE
 from routes_support import the_routes
 
@@ -78,27 +78,6 @@ def test_a_page_has_no_fault_in_either_language_width_or_scheme(console: Console
     assert found == []
     assert console.complaints.said == []
     assert console.complaints.elsewhere == []
-
-
-def test_a_page_weighs_less_than_the_limit_at_its_first_load(console: Console) -> None:
-    loaded: list[Response] = []
-    by_role: dict[Role, list[Page]] = {}
-    for page in all_pages():
-        by_role.setdefault(somebody_of(page), []).append(page)
-    for role, pages in by_role.items():
-        with console.as_role(role) as shown:
-            network = shown.context.new_cdp_session(shown)
-            network.send("Network.enable")
-            network.send("Network.setCacheDisabled", {"cacheDisabled": True})  # each load is a first one
-            shown.on("response", lambda answer: loaded.append(answer))  # noqa: PLW0108
-            for page in pages:
-                loaded.clear()
-                shown.goto(page.path, wait_until="load")
-                streams = ("text/event-stream",)
-                files = [each for each in loaded if not each.headers["content-type"].startswith(streams)]
-                weight = sum(len(each.body()) for each in files)
-                assert 1_000 < weight < FIRST_LOAD_BYTES, page.name
-                shown.goto("about:blank")
 
 
 # --- the frame -------------------------------------------------------------------------------------------
