@@ -33,7 +33,7 @@ from central.accounts.sign_in import SignIn
 from central.alarms import api as alarms_api
 from central.assessments import api as assessments_api
 from central.assessments import notice_api
-from central.assessments.words import OF_VISITORS
+from central.assessments.words import OF_VISITORS, DataKind
 from central.console import files, palette, registry
 from central.console import sign_in as sign_in_pages
 from central.console.catalogue import LANGUAGES
@@ -135,7 +135,10 @@ def create_app(
     desk = Desk(vault, signing) if vault and signing else None
     office = Office(changes, questions, vault, zone, now_us)
     commands = Commands(questions, changes, line, now_us)
-    kept_days = dict.fromkeys(OF_VISITORS, settings.identity.visitor_days)
+    kept_days = {
+        **dict.fromkeys(OF_VISITORS, settings.identity.visitor_days),
+        DataKind.ENTRY_RECORDS: settings.identity.entry_days,
+    }
     receipts = Receipts(look_ups, rules_of(settings), signing)
     site_settings = SettingsOffice(questions, changes, signing, now_us)
     add_api = partial(app.routers.add, prefix=API, responses=problems.ALWAYS)

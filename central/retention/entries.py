@@ -128,16 +128,17 @@ class EntryRetention:
             if not over:
                 return None
             counted = connection.execute(select(entry_tally.c.record_id)).scalar() or 0
-            found = _Pass(over, days, min(over[-1].last_id, counted), _communities(connection))
-            here = select(record.c.id).where(record.c.id <= found.through).limit(1)
-            left = (
-                connection.execute(here).first() or connection.execute(select(ended_count).limit(1)).first()
-            )
+            waiting = frozenset(connection.execute(select(ended_count.c.day)).scalars())
+            through = min(over[-1].last_id, counted)
+            found = _Pass(over, days, through, _communities(connection), waiting)
+            here = select(record.c.id).where(record.c.id <= through).limit(1)
+            left = waiting or connection.execute(here).first()
         return found if left or not all(each.begun for each in over) else None
 
     def _certify(self, connection: Connection, pass_: _Pass, now_us: int) -> list[Certificate]:
-        """For each day and community what has gone since the last time."""
-        dues = {each.day: each.due_us(pass_.days) for each in pass_.marks}
+        """For each day and community what has gone since the last time. What was kept back is due from when
+        it is kept back no longer."""
+        dues = {each.day: each.due_us(pass_.days) for each in pass_.marks if pass_.is_first_of(each)}
         columns = ended_count.c
         waiting = connection.execute(select(ended_count).order_by(columns.day, columns.community_id)).all()
         connection.execute(delete(ended_count))
@@ -177,12 +178,18 @@ class EntryRetention:
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    """`marks`: what is due. Records up to `through` go. `communities`: by gateway."""
+    """`marks`: what is due. Records up to `through` go. `communities`: by gateway. `waiting`: days of which
+    something has gone, and no certificate says so."""
 
     marks: Sequence[Mark]
     days: int
     through: int
     communities: Mapping[int, int]
+    waiting: frozenset[str]
+
+    def is_first_of(self, mark: Mark) -> bool:
+        """That all of its day goes, and not what was kept back when it went."""
+        return not mark.begun or mark.day in self.waiting
 
 
 class _Chunk:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, func, select
 
@@ -120,12 +120,12 @@ def days_of(connection: Connection, rules: RetentionRules) -> int:
     return max(rules.entry_days, *promised, 0)
 
 
-def until_us(connection: Connection, rows: Sequence[Any], rules: RetentionRules, now_us: int) -> list[int]:
-    """When each of these records, by its `id`, is ended at the latest."""
+def until_us(
+    connection: Connection, numbers: Sequence[int], rules: RetentionRules, now_us: int
+) -> list[int | None]:
+    """When the records of these numbers are ended at the latest; None: they are here still, although that is
+    over. Why, is not for everybody."""
     marks, days = marks_of(connection), days_of(connection, rules)
-    found = []
-    for row in rows:
-        under = mark_of(marks, row.id)
-        noted_us = now_us + LATE_US if under is None else under.noted_us
-        found.append(noted_us + days * DAY_US + LATE_US)
-    return found
+    under = [mark_of(marks, each) for each in numbers]
+    ends = [(now_us if each is None else each.noted_us) + days * DAY_US + LATE_US for each in under]
+    return [end_us if end_us > now_us else None for end_us in ends]
