@@ -37,8 +37,8 @@ MOST_RECORDS: Final = 1_000
 class Kept:
     """One thing that was recorded. `place` is site, gateway and door, of entries. `until_us`: when it is
     destroyed at the latest; None: nothing was kept, or it is not said. `certificate`: of what was deleted,
-    the number of the proof that nothing of that day can be read any more. `set_days` and `rule`, of entries: what
-    the assessment in force says; None: there is none."""
+    the number of the proof that nothing of that day can be read any more. `set_days` and `rule`, of entries:
+    what the assessment in force says; None: there is none."""
 
     kind: DataKind
     day: str
