@@ -22,7 +22,7 @@ from central.lookup.audit import facts_of
 from central.receipts import as_made, new_receipt
 from central.reports.tally import Tally
 from central.retention.entries import EntryRetention
-from central.store.engine import writing
+from central.store.engine import open_reader, writing
 from central.store.identity_tables import deletion_certificate, envelope
 from central.store.lookup_tables import case_hold, case_hold_entry, look_up_event
 from central.store.tables import record
@@ -185,7 +185,7 @@ def test_when_an_entry_has_gone_a_receipt_names_the_certificate_and_says_nothing
     given = lodge.gives("")
     lodge.enters(given, 2)
     now_us = [NOON_US]
-    reader = lodge.estate.reader
+    reader = open_reader(lodge.engine.url.render_as_string(hide_password=False))
     tally = Tally(lodge.engine, reader, lambda: now_us[0], RULES.zone)
     job = EntryRetention(lodge.engine, reader, CENTRE, RULES, now_us=lambda: now_us[0])
     with writing(lodge.engine) as connection:
@@ -212,6 +212,7 @@ def test_when_an_entry_has_gone_a_receipt_names_the_certificate_and_says_nothing
     with lodge.estate.reading() as connection:
         (gone,) = recorded(connection, given.made.receipt or "", RULES, now_us[0]).kept
     assert (gone.kind, gone.state, gone.certificate) == ("entry_records", "deleted", proof + 1)
+    reader.dispose()
 
 
 def test_no_receipt_and_a_strange_one_are_nobodys(lodge: Lodge) -> None:

@@ -13,6 +13,7 @@ from identity_support import COMMUNITY, DAY_US, NOON_US
 from retention_support import DAYS, HOUR_US, Archive, Growing
 from sqlalchemy import Engine, insert, select
 
+from bench.assessed import an_assessment, goes_live
 from central.errors import RowRefused
 from central.ingest.verify import Trouble
 from central.retention.marks import ended_until
@@ -79,6 +80,18 @@ def test_after_an_upgrade_the_time_counts_from_the_first_run(archive: Archive) -
     archive.now_us += 400 * DAY_US
     assert archive.passes(DAYS - 1) == []
     assert archive.seqs() == [1, 2, 3]
+    archive.passes(2)
+    assert archive.seqs() == []
+
+
+def test_what_two_people_agreed_to_is_not_undone_by_a_setting(archive: Archive) -> None:
+    """A community whose assessment in force promises a year, by a rule that it cites."""
+    archive.comes(Growing(), 2)
+    with writing(archive.engine) as connection:
+        a_year = an_assessment(('"days": 180', '"days": 365'))
+        goes_live(connection, COMMUNITY, archive.now_us, assessment=a_year)
+    archive.passes(364)
+    assert archive.seqs() == [1, 2]
     archive.passes(2)
     assert archive.seqs() == []
 

@@ -29,12 +29,16 @@ def states(connection: Connection, found: Sequence[Pass], now_us: int) -> Mappin
     def state(each: Pass) -> VisitState:
         if each.id in stayed:
             return VisitState.STAYED
-        if each.from_us < ended_us and min(each.until_us, each.revoked_us or each.until_us) <= now_us:
+        mine, is_over = (
+            seen.get(each.reference, Seen()),
+            each.revoked_us is not None or now_us >= each.until_us,
+        )
+        if is_over and mine.in_us is None and each.from_us < ended_us:
             return VisitState.NOT_KNOWN
         return state_of(
             each.until_us,
             revoked=each.revoked_us is not None,
-            seen=seen.get(each.reference, Seen()),
+            seen=mine,
             now_us=now_us,
             exits_are_told=told[each.site],
         )
