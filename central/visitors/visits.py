@@ -29,10 +29,8 @@ def states(connection: Connection, found: Sequence[Pass], now_us: int) -> Mappin
     def state(each: Pass) -> VisitState:
         if each.id in stayed:
             return VisitState.STAYED
-        mine, is_over = (
-            seen.get(each.reference, Seen()),
-            each.revoked_us is not None or now_us >= each.until_us,
-        )
+        mine = seen.get(each.reference, Seen())
+        is_over = each.revoked_us is not None or now_us >= each.until_us
         if is_over and mine.in_us is None and each.from_us < ended_us:
             return VisitState.NOT_KNOWN
         return state_of(
