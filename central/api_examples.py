@@ -62,6 +62,7 @@ _VALUES: Final[Mapping[str, tuple[Any, ...]]] = {
     "communities": ([1],),
     "community": (1,),
     "complete_until": (_AT,),
+    "ended_until": (_AT,),
     "consented": (_AT,),
     "corrects": (16,),
     "count": (3,),

@@ -33,7 +33,7 @@ from central.accounts.sign_in import SignIn
 from central.alarms import api as alarms_api
 from central.assessments import api as assessments_api
 from central.assessments import notice_api
-from central.assessments.words import OF_VISITORS
+from central.assessments.words import OF_VISITORS, DataKind
 from central.console import files, palette, registry
 from central.console import sign_in as sign_in_pages
 from central.console.catalogue import LANGUAGES
@@ -45,8 +45,8 @@ from central.fleet import api as fleet_api
 from central.fleet import commands_api, site_settings_api
 from central.fleet.commanding import Commands, Line
 from central.fleet.site_settings import SettingsOffice
-from central.identity.retention_rules import RetentionRules
 from central.identity.vault import Vault
+from central.identity.wiring import rules_of
 from central.ingest.service import IngestStatus
 from central.lookup import api as lookup_api
 from central.lookup import look_ups_api, own_api, transparency_api
@@ -135,8 +135,11 @@ def create_app(
     desk = Desk(vault, signing) if vault and signing else None
     office = Office(changes, questions, vault, zone, now_us)
     commands = Commands(questions, changes, line, now_us)
-    kept_days = dict.fromkeys(OF_VISITORS, settings.identity.visitor_days)
-    receipts = Receipts(look_ups, RetentionRules(settings.identity.visitor_days, zone), signing)
+    kept_days = {
+        **dict.fromkeys(OF_VISITORS, settings.identity.visitor_days),
+        DataKind.ENTRY_RECORDS: settings.identity.entry_days,
+    }
+    receipts = Receipts(look_ups, rules_of(settings), signing)
     site_settings = SettingsOffice(questions, changes, signing, now_us)
     add_api = partial(app.routers.add, prefix=API, responses=problems.ALWAYS)
     add_api(accounts_api.sign_in_router, sign_in)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from central.identity.certificates import Certificate
     from central.identity.retention import Retention
+    from central.retention.entries import EntryRetention
 
 identity_app = typer.Typer(no_args_is_help=True, help="Keys of identity, and proofs of what was deleted.")
 
@@ -163,9 +164,12 @@ def destroy(
 
 @identity_app.command("retain")
 def retain(settings: SettingsFile) -> None:
-    """Destroy what is due now; a serving centre does so by itself."""
+    """Destroy and end what is due now, entries too; a serving centre does so by itself."""
     with mendable():
-        for made in _retention(load_settings(settings)).run(_now_us()):
+        loaded = load_settings(settings)
+        for made in _retention(loaded).run(_now_us()):
+            typer.echo(describe(made))
+        for made in _entry_retention(loaded).run():
             typer.echo(describe(made))
 
 
@@ -222,6 +226,17 @@ def _retention(settings: Settings) -> Retention:
     engine = open_writer(settings.database.address)
     migrate(engine)
     return Retention(engine, vault, signing, rules_of(settings))
+
+
+def _entry_retention(settings: Settings) -> EntryRetention:
+    from central.fleet.keys import load_centre_keys
+    from central.identity.wiring import rules_of
+    from central.retention.entries import EntryRetention
+    from central.store.engine import open_reader, open_writer
+
+    signing = load_centre_keys(settings.keys.centre_key_file).signing[0]
+    writer, reader = open_writer(settings.database.address), open_reader(settings.database.address)
+    return EntryRetention(writer, reader, signing, rules_of(settings), now_us=_now_us)
 
 
 def _read_key(path: Path) -> bytes:

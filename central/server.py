@@ -37,6 +37,8 @@ from central.register.imports.jobs import forget_imports
 from central.register.imports.service import ImportService
 from central.reports.tally import EVERY_S as TALLY_EVERY_S
 from central.reports.tally import Tally
+from central.retention.entries import EVERY_S as ENTRIES_EVERY_S
+from central.retention.entries import EntryRetention
 from central.settings import ListenPart, MqttPart, Settings
 from central.store.engine import migrate, open_reader, open_writer
 from central.visitors.own import end_without_right
@@ -124,6 +126,8 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
             _run(open_things, orders)
             lists = ListService(writer, reader, settings.mqtt, keys)
             _run(open_things, lists)
+            entries = EntryRetention(writer, reader, keys.signing[0], rules_of(settings), now_us=_now_us)
+            _run(open_things, Looking("entries", entries.look, ENTRIES_EVERY_S))
             webhooks = WebhookService(writer, reader, keys.signing[0], _now_us)
             _run(open_things, webhooks)
             if vault is not None:
@@ -161,8 +165,8 @@ def _keys(settings: Settings) -> CentreKeys | None:
     """None, and a word about it, where the centre has no keys to sign with."""
     if not settings.keys.centre_key_file.exists():
         log.warning(
-            "no keys: gateways are sent nothing, and acknowledgements bear no signature; make them with"
-            " liuhen-central keys make"
+            "no keys: gateways are sent nothing, acknowledgements bear no signature, and no entry is ended;"
+            " make them with liuhen-central keys make"
         )
         return None
     return load_centre_keys(settings.keys.centre_key_file)

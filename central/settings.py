@@ -14,7 +14,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from central.errors import SettingsError
-from central.identity.retention_rules import MOST_DAYS, USUAL_DAYS
+from central.identity.retention_rules import (
+    LEAST_ENTRY_DAYS,
+    MOST_DAYS,
+    MOST_ENTRY_DAYS,
+    USUAL_DAYS,
+    USUAL_ENTRY_DAYS,
+)
 from messages import tls
 from messages.tls import TlsFiles, TlsRefused
 
@@ -135,6 +141,9 @@ class IdentityPart(_Part):
     """The legal basis on which visitors' identity is kept; without one no gateway seals any."""
     visitor_days: Annotated[int, Field(strict=True, ge=1, le=MOST_DAYS)] = USUAL_DAYS
     visitor_days_rule: Annotated[str, Field(min_length=8, max_length=300)] | None = None
+    entry_days: Annotated[int, Field(strict=True, ge=LEAST_ENTRY_DAYS, le=MOST_ENTRY_DAYS)] = USUAL_ENTRY_DAYS
+    """So long after its arrival here an entry is ended, and all that is a record."""
+    entry_days_rule: Annotated[str, Field(min_length=8, max_length=300)] | None = None
 
     @model_validator(mode="after")
     def _longer_only_by_a_rule(self) -> IdentityPart:
@@ -142,6 +151,11 @@ class IdentityPart(_Part):
             raise ValueError(
                 f"more than {USUAL_DAYS} visitor_days need the rule that demands them; cite it in"
                 " visitor_days_rule"
+            )
+        if self.entry_days > USUAL_ENTRY_DAYS and self.entry_days_rule is None:
+            raise ValueError(
+                f"more than {USUAL_ENTRY_DAYS} entry_days need the rule that demands them; cite it in"
+                " entry_days_rule"
             )
         return self
 

@@ -144,6 +144,7 @@ def test_an_unknown_gateway_has_an_empty_page_that_claims_nothing(served: Served
         "next_cursor": None,
         "complete": False,
         "complete_until": None,
+        "ended_until": None,
     }
 
 

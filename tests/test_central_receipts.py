@@ -12,7 +12,7 @@ from central_web_support import Chain, Served, about, somebody
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from identity_support import DAY_US, NOON_US
 from register_support import GATE, SITE, Estate, an_estate
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, delete, insert, select, update
 
 from central.accounts.who import Role, Who
 from central.errors import IdentityGone, NotThere
@@ -21,9 +21,11 @@ from central.identity.retention_rules import RetentionRules
 from central.ingest.intake import examine, take_in
 from central.lookup.audit import facts_of
 from central.receipts import as_made, new_receipt
-from central.store.engine import writing
-from central.store.identity_tables import envelope
-from central.store.lookup_tables import look_up_event
+from central.reports.tally import Tally
+from central.retention.entries import EntryRetention
+from central.store.engine import open_reader, writing
+from central.store.identity_tables import deletion_certificate, envelope
+from central.store.lookup_tables import case_hold, case_hold_entry, look_up_event
 from central.store.tables import record
 from central.store.visitor_tables import visitor_pass
 from central.visitors.passes import Desk, Issued, Visitor, Wanted, forget_visitor, opened_pass
@@ -88,7 +90,7 @@ class Lodge:
         with self.estate.reading() as connection:
             return [
                 (each.kind.value, each.state.value, each.certificate)
-                for each in recorded(connection, receipt or "", RULES).kept
+                for each in recorded(connection, receipt or "", RULES, NOON_US).kept
             ]
 
 
@@ -178,6 +180,42 @@ def test_an_identity_that_was_never_kept_is_not_called_deleted(lodge: Lodge) -> 
     assert lodge.told(given.made.receipt) == [entry, ("visitor_identity", "deleted", made.number)]
 
 
+def test_when_an_entry_has_gone_a_receipt_names_the_certificate_and_says_nothing_of_a_hold(
+    lodge: Lodge,
+) -> None:
+    given = lodge.gives("")
+    lodge.enters(given, 2)
+    now_us = [NOON_US]
+    reader = open_reader(lodge.engine.url.render_as_string(hide_password=False))
+    tally = Tally(lodge.engine, reader, lambda: now_us[0], RULES.zone)
+    job = EntryRetention(lodge.engine, reader, CENTRE, RULES, now_us=lambda: now_us[0])
+    with writing(lodge.engine) as connection:
+        row = connection.execute(select(record).where(record.c.seq == 1)).one()
+        place = {name: getattr(row, name) for name in ("gateway_id", "epoch", "seq", "at")}
+        case = {"community_id": lodge.estate.community, "look_up_id": 1, "case_number": "A-1"}
+        connection.execute(insert(case_hold).values(id=1, made_at=1, until_at=2, **case))
+        own = {"community_id": lodge.estate.community, "case_hold_id": 1}
+        connection.execute(insert(case_hold_entry).values(id=1, **own, **place))
+    for days in (0, 1, 31, 61, 91, 121, 151, 180, 181):
+        now_us[0] = NOON_US + days * DAY_US
+        tally.look()
+        job.run()
+    with lodge.estate.reading() as connection:
+        kept = recorded(connection, given.made.receipt or "", RULES, now_us[0]).kept
+        proof = connection.execute(select(deletion_certificate.c.id)).scalar_one()
+    assert [(each.state, each.until_us, each.certificate) for each in kept] == [
+        ("kept", None, None),
+        ("deleted", None, proof),
+    ]
+    with writing(lodge.engine) as connection:
+        connection.execute(delete(case_hold_entry))
+    job.run()
+    with lodge.estate.reading() as connection:
+        (gone,) = recorded(connection, given.made.receipt or "", RULES, now_us[0]).kept
+    assert (gone.kind, gone.state, gone.certificate) == ("entry_records", "deleted", proof + 1)
+    reader.dispose()
+
+
 def test_no_receipt_and_a_strange_one_are_nobodys(lodge: Lodge) -> None:
     lodge.gives()
     for wrong in ("", new_receipt(), "%", "7K3M"):
@@ -230,7 +268,7 @@ def test_whoever_holds_it_is_answered_without_an_account_signed_and_on_record(
         GATE,
         "gate-in",
     ]
-    assert (entry["state"], entry["until"]) == ("kept", None), "nothing here deletes entries"
+    assert (entry["state"], entry["until"][:10]) == ("kept", "2027-05-04"), "180 days, at most one more"
     assert (entry["set_days"], "责成系统运维方删除" in entry["rule"]) == (180, True)
     for secret in (NAME, given.made.reference, "12:00", "13:00"):
         assert secret not in answer.text
@@ -241,12 +279,11 @@ def test_whoever_holds_it_is_answered_without_an_account_signed_and_on_record(
     told = asks.page(given.made.receipt)
     assert "gate-in" in told.text
     assert "gone by 2026-12-04" in told.text
-    assert told.text.count("gone by") == 1
-    assert "set 180 days; the program does not delete entries" in told.text
+    assert "gone by 2027-05-04" in told.text
     assert "责成系统运维方删除" in told.text
     in_chinese = asks.page(given.made.receipt, "zh").text
     assert "最迟 2026-12-04 删除" in in_chinese
-    assert "社区设定保存 180 天；本系统不自动删除" in in_chinese
+    assert "最迟 2027-05-04 删除" in in_chinese
 
 
 def test_receipts_cannot_be_tried_out(lodge: Lodge, asks: Asks) -> None:
@@ -275,7 +312,7 @@ def test_the_notice_says_all_that_it_must_in_both_languages_to_each_of_them(lodg
         "Contact",
     ]
     kept = zh["paragraphs"][4]["text"]
-    assert "通行记录 180 天（社区设定；系统不自动删除，由影响评估载明的责任方删除）" in kept
+    assert "通行记录 180 天；" in kept
     assert "访客姓名 30 天" in kept
     worker = somebody(Role.WORKER, community, account=21)
     given = lodge.gives()

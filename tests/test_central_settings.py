@@ -56,6 +56,12 @@ def test_any_other_address_is_refused_with_the_reason(tmp_path: Path, host: str)
         (f'{GOOD}[mqtt]\nclient_id = "a b"\n', "[mqtt] client_id"),
         (f'{GOOD}[console]\ntimezone = "Mars/Base"\n', "[console] timezone: no such time zone"),
         (f'{GOOD}[console]\nlanguage = "fr"\n', "[console] language"),
+        (f"{GOOD}[identity]\nentry_days = 181\n", "more than 180 entry_days need the rule that demands them"),
+        (f"{GOOD}[identity]\nentry_days = 89\n", "[identity] entry_days"),
+        (
+            f'{GOOD}[identity]\nentry_days = 1096\nentry_days_rule = "invented rule"\n',
+            "[identity] entry_days",
+        ),
         ("[database\n", "not TOML"),
     ],
 )
@@ -64,6 +70,11 @@ def test_what_is_wrong_is_named_by_its_path(tmp_path: Path, text: str, said: str
         load(tmp_path, text)
     assert said in str(caught.value)
     assert str(tmp_path / "central.toml") in str(caught.value)
+
+
+def test_entries_are_kept_longer_by_a_rule_that_is_cited(tmp_path: Path) -> None:
+    text = f'{GOOD}[identity]\nentry_days = 365\nentry_days_rule = "invented rule"\n'
+    assert load(tmp_path, text).identity.entry_days == 365
 
 
 def test_everything_wrong_is_named_at_once(tmp_path: Path) -> None:

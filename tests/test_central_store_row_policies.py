@@ -68,6 +68,8 @@ def a_row(table: Table, community: int, made: dict[str, Row], numbers: Iterator[
             if key.column.table is table:
                 return None
             return made[key.column.table.name][key.column.name]
+        if column.name == "gateway_id":
+            return made["gateway"]["id"]
         if column.name == "site":
             return made["site"]["name"]
         if column.nullable:
@@ -83,11 +85,12 @@ def a_row(table: Table, community: int, made: dict[str, Row], numbers: Iterator[
 def url(postgres: Postgres, migrated_database: str) -> str:
     """Of a database where every table has one row of either community."""
     address = postgres.new_database(migrated_database)
-    writer, numbers, first = open_writer(address), count(1_000), ("community", "site")
+    writer, numbers, first = open_writer(address), count(1_000), ("community", "site", "gateway")
     with writing(writer) as connection:
         for community in (OURS, THEIRS):
             made: dict[str, Row] = {}
-            for table in sorted(metadata.sorted_tables, key=lambda table: table.name not in first):
+            ordered = {each: number for number, each in enumerate(first)}
+            for table in sorted(metadata.sorted_tables, key=lambda each: ordered.get(each.name, len(first))):
                 made[table.name] = a_row(table, community, made, numbers)
                 connection.execute(insert(table).values(made[table.name]))
     writer.dispose()

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 from central_web_support import SEALER, WELL, Chain, a_settings, online, somebody
-from database_support import forbid
+from database_support import alter, forbid
 from fastapi import Request
 from register_support import EAST, GATE, SITE, Estate, an_estate, copied_estate
 from sqlalchemy import Engine, delete, select
@@ -183,6 +183,20 @@ def test_what_a_gateway_has_not_delivered_is_not_known_until_it_comes(house: Hou
     house.reads_tag(9)
     house.delivers(EAST, 300)
     assert house.round() == ("done", ["done", "done", "done"])
+
+
+def test_of_a_round_whose_records_were_deleted_nothing_is_called_missed(house: House) -> None:
+    _, guard = house.a_plan()
+    house.happens(GATE, "gate-in", 2, holder=guard)
+    house.later(300)
+    for gateway in (GATE, EAST):
+        house.delivers(gateway, 300)
+    assert house.round() == ("incomplete", ["done", "missed", "missed"])
+    mark = "INSERT INTO record_mark (noted_at, day, last_id, begun_at) VALUES (:at, '2026-11-04', 1, :at)"
+    alter(house.estate.engine, mark, at=OPENS_US - 1)
+    assert house.round() == ("incomplete", ["done", "missed", "missed"])
+    alter(house.estate.engine, mark, at=OPENS_US + 60 * MINUTE_US)
+    assert house.round() == ("not_known", ["done", "not_known", "not_known"])
 
 
 def test_a_month_in_numbers_is_of_plans_and_points_and_names_nobody(house: House) -> None:

@@ -19,6 +19,7 @@ from central_web_support import (
     somebody,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from database_support import alter
 from identity_support import a_vault
 from msgspec.structs import replace
 from sqlalchemy import select, update
@@ -156,6 +157,19 @@ def test_who_comes_is_kept_sealed_and_what_is_shown_is_kept_nowhere(gatehouse: G
         assert secret is not None
         assert secret not in dump
         assert secret.encode().hex().upper() not in dump
+
+
+def test_nobody_is_said_not_to_have_come_when_what_the_doors_told_is_deleted(gatehouse: Gatehouse) -> None:
+    issued = gatehouse.issues()
+    alter(
+        gatehouse.filled.writer,
+        "INSERT INTO record_mark (noted_at, day, last_id, begun_at) VALUES (:at, '2026-11-05', 1, :at)",
+        at=WANTED.from_us + 1,
+    )
+    assert gatehouse.state(issued, NOW_US) is VisitState.EXPECTED
+    assert gatehouse.state(issued, WANTED.until_us) is VisitState.NOT_KNOWN
+    gatehouse.passes_through(issued.made.reference, Direction.IN, NOW_US + 1)
+    assert gatehouse.state(issued, WANTED.until_us) is VisitState.ENDED, "what is here is told"
 
 
 def test_visits_follow_from_what_doors_have_recorded(gatehouse: Gatehouse) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from central.assessments.document import Assessment, DataRule, Notice
-from central.assessments.words import OF_VISITORS, DataKind, NoticeLanguage
+from central.assessments.words import ENDED_BY_THE_PROGRAM, DataKind, NoticeLanguage
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,5 +101,5 @@ def _told(assessment: Assessment, language: NoticeLanguage) -> Told:
 def _kept(assessment: Assessment, language: NoticeLanguage) -> Iterator[str]:
     for kind, called in _KINDS[language].items():
         rule = assessment.data.get(kind, DataRule())
-        said = _ENDLESS if not rule.days else _DAYS if kind in OF_VISITORS else _SET_DAYS
+        said = _ENDLESS if not rule.days else _DAYS if kind in ENDED_BY_THE_PROGRAM else _SET_DAYS
         yield said[language].format(kind=called, days=rule.days, rule=rule.rule.rstrip("。"))

@@ -34,6 +34,8 @@ class NoticeLanguage(StrEnum):
 OF_VISITORS: Final = (DataKind.VISITOR_IDENTITY, DataKind.VISITOR_PASSES)
 """What `[identity] visitor_days` ends."""
 
+ENDED_BY_THE_PROGRAM: Final = (*OF_VISITORS, DataKind.ENTRY_RECORDS)
+
 USUAL_DAYS: Final[dict[DataKind, int]] = {
     DataKind.ENTRY_RECORDS: 180,
     DataKind.VISITOR_IDENTITY: 30,

@@ -322,6 +322,7 @@ COVERED: dict[str, str] = {"good": N_("could record"), "bad": N_("could not"), "
 """What the tones of a door's time mean."""
 
 GAPS: dict[Gap, str] = {
+    Gap.ENDED: N_("records deleted, as their time was over"),
     Gap.LOST: N_("records lost"),
     Gap.STOPPED: KINDS[Kind.GATEWAY_STOPPED],
     Gap.READER: KINDS[Kind.READER_LOST],

@@ -33,6 +33,7 @@ from sqlalchemy import (
 
 from central.ingest.segments import UNKNOWN_PREV, Coverage, Range, Segment
 from central.ingest.verify import Trouble
+from central.store.retention_tables import record_mark
 from central.store.tables import Whole, epoch_head, finding, gateway, lost_range, record, segment
 
 MAX_RANGES_SHOWN = 20
@@ -94,11 +95,22 @@ class Completeness:
     """Since when what is said in its name lacks its signature: it may hold more than is known here."""
     replayed_us: int | None
     """When the last of its states was an old one, played again and not taken."""
+    ended_us: int | None = None
+    """What had arrived by then has been ended, as its time was over: neither complete nor missing."""
 
     @property
     def complete(self) -> bool:
         """Nothing is missing, and nothing that should be a record here is set aside, doubtful or gone."""
         return self.epoch is not None and self.missing_ranges == 0 and not self.flawed
+
+    def is_complete(self, from_us: int, until_us: int) -> bool:
+        """Whether all that was recorded between these is here."""
+        reaches = self.complete_until_us is not None and self.complete_until_us >= until_us
+        return self.complete and reaches and self.ended_within(from_us) is None
+
+    def ended_within(self, from_us: int) -> int | None:
+        """Up to when of a time that begins then entries have been ended; None: none of them."""
+        return self.ended_us if self.ended_us is not None and self.ended_us > from_us else None
 
     @property
     def flawed(self) -> bool:
@@ -138,6 +150,7 @@ class _Story:
     epochs: dict[int, list[_Epoch]] = field(default_factory=lambda: defaultdict(list))
     findings: dict[int, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     lasts: _Times = field(default_factory=dict)
+    ended_us: int | None = None
 
 
 def completeness(
@@ -190,6 +203,7 @@ def _of_gateway(connection: Connection, row: Row[Any], story: _Story) -> Complet
         device_key=row.device_key,
         unbelieved_us=row.unbelieved_at,
         replayed_us=row.replayed_at,
+        ended_us=story.ended_us,
     )
 
 
@@ -240,6 +254,8 @@ def _story_of(connection: Connection, ids: Sequence[int]) -> _Story:
                 lost[place].append((first, last))
             case _Said.HEAD:
                 heads[place] = last
+            case _Said.ENDED:
+                story.ended_us = at
             case _:
                 story.findings[gateway_id][what] = last
     for key in sorted({*parts, *lost, *heads}):
@@ -254,6 +270,7 @@ class _Said(StrEnum):
     SEGMENT = "="
     LOST = "-"
     HEAD = ">"
+    ENDED = "x"
 
 
 def _made_at() -> ScalarSelect[int]:
@@ -268,8 +285,13 @@ def _made_at() -> ScalarSelect[int]:
     return select(func.max(record.c.at)).where(last).correlate(segment).scalar_subquery()
 
 
+def _ended_until() -> ScalarSelect[int]:
+    begun = record_mark.c.begun_at.is_not(None)
+    return select(func.max(record_mark.c.noted_at)).where(begun).scalar_subquery()
+
+
 def _statement() -> CompoundSelect[Any]:
-    """Segments, lost ranges, heads and findings."""
+    """Segments, lost ranges, heads, findings, and up to when entries have been ended."""
     run, gone, held, found = segment.c, lost_range.c, epoch_head.c, finding.c
     nothing = cast(null(), Whole)
     ids: BindParameter[int] = bindparam("ids", expanding=True)
@@ -286,6 +308,7 @@ def _statement() -> CompoundSelect[Any]:
         select(found.kind, found.gateway_id, nothing, nothing, func.count(), nothing)
         .where(found.gateway_id.in_(ids))
         .group_by(found.gateway_id, found.kind),
+        select(_word(_Said.ENDED), nothing, nothing, nothing, nothing, _ended_until()),
     )
 
 

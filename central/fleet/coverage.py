@@ -29,6 +29,7 @@ MOST_BEFORE: Final = 500
 class Gap(StrEnum):
     """Why a door's time is not covered, the strongest first: of two at once the first one counts."""
 
+    ENDED = "ended"  # its records are deleted, as their days were over
     LOST = "lost"  # records of that time are lost for good
     STOPPED = "stopped"  # the gateway had been stopped
     READER = "reader"  # a reader of the door did not answer
@@ -36,7 +37,7 @@ class Gap(StrEnum):
     AWAITED = "awaited"  # records are still to come
 
 
-UNKNOWN: Final = frozenset({Gap.SILENT, Gap.AWAITED})
+UNKNOWN: Final = frozenset({Gap.ENDED, Gap.SILENT, Gap.AWAITED})
 """It may have recorded all the same."""
 
 
@@ -66,14 +67,14 @@ class DoorCoverage:
 
     @property
     def known_us(self) -> int:
-        return sum(each.long_us for each in self.spans)
+        return sum(each.long_us for each in self.spans if each.why is not Gap.ENDED)
 
     def long_us(self, *whys: Gap | None) -> int:
         return sum(each.long_us for each in self.spans if each.why in whys)
 
     @property
     def recorded(self) -> float | None:
-        """The share of the time in which it could record; None: it was not there yet."""
+        """The share of the time in which it could record; None: it was not there yet, or nothing is kept."""
         return self.long_us(None) / self.known_us if self.known_us else None
 
     @property
@@ -103,9 +104,13 @@ def _of_gateway(
 ) -> Iterator[DoorCoverage]:
     number = row.id
     begins_us = _first_at(connection, number)
+    ended = _ended(connection, row, known.ended_us, until_us)
+    if ended is not None:
+        begins_us = ended.from_us if begins_us is None else min(begins_us, ended.from_us)
     from_us = until_us if begins_us is None else max(from_us, begins_us)
     told = _told(connection, number, from_us, until_us) if from_us < until_us else []
     shared = [*_of_starts(connection, number, told), *_of_missing(connection, number, known, until_us)]
+    shared += [] if ended is None else [ended]
     if not known.online and row.state_at is not None and until_us - row.state_at > HEARD_US:
         shared.append(Span(row.state_at, until_us, Gap.AWAITED))
     by_reader = _of_readers(told, until_us)
@@ -204,7 +209,16 @@ def _beside(connection: Connection, number: int, epoch: int, seq: int, *, earlie
     return connection.execute(query.order_by(*order).limit(1)).first()
 
 
-def _first_at(connection: Connection, number: int) -> int | None:
+def _ended(connection: Connection, row: Row[Any], ended_us: int | None, until_us: int) -> Span | None:
+    """Until the first record behind those that were ended: how things stood before it, nothing says."""
+    if ended_us is None or row.first_heard_at >= ended_us:
+        return None
+    behind_us = _first_at(connection, row.id, ended_us)
+    return Span(row.first_heard_at, min(until_us, ended_us if behind_us is None else behind_us), Gap.ENDED)
+
+
+def _first_at(connection: Connection, number: int, since_us: int | None = None) -> int | None:
     columns = record.c
     query = select(columns.at).where(columns.gateway_id == number)
+    query = query if since_us is None else query.where(columns.at >= since_us)
     return connection.execute(query.order_by(columns.epoch, columns.seq).limit(1)).scalar()

@@ -30,6 +30,7 @@ class DataClass(StrEnum):
 
     VISITOR_IDENTITY = "visitor_identity"  # of one day: rows, index and the keys that opened them
     VISITOR_KEY_PAIR = "visitor_key_pair"  # of one month: what gateways had sealed for
+    ENTRIES = "entries"  # that arrived on one day, or before it and under its mark: rows alone
 
 
 class Certificate(Struct, frozen=True, forbid_unknown_fields=True):

@@ -211,6 +211,7 @@ def _days_stored(connection: Connection) -> list[tuple[int, str]]:
 def _is_certified(connection: Connection, community: int, period: str) -> bool:
     columns = deletion_certificate.c
     here = (columns.community_id == community) & (columns.period == period)
+    here &= columns.data_class != DataClass.ENTRIES  # for which no key is destroyed
     return bool(connection.execute(select(func.count()).where(here)).scalar())
 
 

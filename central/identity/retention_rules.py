@@ -22,6 +22,13 @@ USUAL_DAYS: Final = 30
 MOST_DAYS: Final = 90
 """With a cited rule; 30 without one (trust.md section 5)."""
 
+USUAL_ENTRY_DAYS: Final = 180
+LEAST_ENTRY_DAYS: Final = MOST_DAYS
+"""So that no entry goes before the identity of whoever it was could be asked for."""
+
+MOST_ENTRY_DAYS: Final = 3 * 365
+"""With a cited rule; 180 without one (trust.md section 5)."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetentionRules:
@@ -29,6 +36,7 @@ class RetentionRules:
 
     visitor_days: int = USUAL_DAYS
     zone: tzinfo = SHANGHAI
+    entry_days: int = USUAL_ENTRY_DAYS
 
     def due_us(self, period: str) -> int:
         """From when on a day's or a month's keys are to be destroyed."""

@@ -44,7 +44,8 @@ def open_vault(settings: Settings) -> Vault:
 
 
 def rules_of(settings: Settings) -> RetentionRules:
-    return RetentionRules(settings.identity.visitor_days, ZoneInfo(settings.console.timezone))
+    part = settings.identity
+    return RetentionRules(part.visitor_days, ZoneInfo(settings.console.timezone), part.entry_days)
 
 
 def identity_service(

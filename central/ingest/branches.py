@@ -6,6 +6,9 @@ the hash of the record before: a break. The gateway knows one chain, its own. It
 of a hash, so the hash is given only where that chain, followed back through the breaks, is here whole: stored
 or set aside. So nobody who can write to the broker ends a deletion either, as a forged record does not stand
 in the gateway's chain.
+
+A break whose own record has been ended by retention asks for nothing any more: whatever its gateway made
+before it is older than entries are kept.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from central.ingest.segments import GENESIS_HASH
 from central.ingest.verify import Trouble
+from central.retention.ranges import ended_ranges, holding
 from central.store.engine import rows_of_gateways
 from central.store.tables import finding, quarantine, record
 from messages.errors import MessageError
@@ -37,8 +41,9 @@ def aside_body(epoch: int, seq: int, body: bytes, envelope: bytes | None) -> byt
 def settled_hashes(
     connection: Connection, gateway_id: int, epoch: int, first: int, last: int
 ) -> dict[int, bytes]:
-    """Of what is stored, or stands for a record, at these places."""
-    known: dict[int, bytes] = {}
+    """Of what is stored, or stands for a record, at these places; of ended runs the last ones."""
+    ended = ended_ranges(connection, gateway_id, epoch, first, last)
+    known = {each.last: each.last_hash for each in ended if each.last <= last}
     for table in (quarantine, record):
         there = (table.c.gateway_id == gateway_id) & (table.c.epoch == epoch)
         there &= table.c.seq.between(first, last)
@@ -77,6 +82,9 @@ def proved(
 
 def _proved(connection: Connection, gateway_id: int, ack: EpochAck, breaks: list[int]) -> EpochAck:
     before = [seq for seq in breaks if seq <= ack.through]
+    if before:
+        ended = ended_ranges(connection, gateway_id, ack.epoch, 1, ack.through)
+        before = [seq for seq in before if holding(ended, seq) is None]
     if ack.hash is None or not before or _Chain(connection, gateway_id, ack.epoch).is_whole(before):
         return ack
     return replace(ack, hash=None)

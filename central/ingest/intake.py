@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
+from typing import Final
 
 from msgspec import Struct
 from sqlalchemy import Connection, update
@@ -25,6 +26,7 @@ from central.ingest.ledger import EpochLedger, GatewayLedger, Ledger
 from central.ingest.segments import Break, Range, Segment, meets
 from central.ingest.setaside import Place, SetAside
 from central.ingest.verify import Arrived, Refused, Taken, Trouble, open_visitors, take_apart, unread
+from central.retention.ranges import ended_ranges, holding
 from central.store.engine import insert_many
 from central.store.identity_tables import envelope
 from central.store.records import Row, row_of
@@ -33,6 +35,9 @@ from messages.errors import MessageError
 from messages.heads import ToldState, read_state, vouched
 from messages.topics import GatewayTopic, Leaf, parse_topic
 from messages.wire import About, Ack, EpochHead, State, decode
+
+AHEAD_US: Final = 86_400_000_000
+"""So far a gateway's clock may be ahead, of a record that comes again after it was ended."""
 
 _place_of = lru_cache(maxsize=8_192)(parse_topic)
 """Five topics of each of some thousand gateways; looking up is a tenth of parsing."""
@@ -229,11 +234,18 @@ class _Transaction:
     def _compare(
         self, owner: GatewayLedger, topic: str, epoch: int, entry: EpochLedger, again: Sequence[Arrived]
     ) -> None:
-        """What is settled already: the same is nothing new, something else is never written over it."""
+        """What is settled already: the same is nothing new, something else is never written over it. Of what
+        was ended the hash is not here any more: what was made since it had arrived is not the same."""
         known = settled_hashes(self._connection, owner.id, epoch, again[0].seq, again[-1].seq)
         known |= entry.fresh
+        ended = ended_ranges(self._connection, owner.id, epoch, again[0].seq, again[-1].seq)
         for arrived in again:
-            if known.get(arrived.seq, arrived.hash) != arrived.hash:
+            was = holding(ended, arrived.seq)
+            if arrived.seq not in known and was is not None:
+                same = arrived.record is not None and arrived.record.at <= was.arrived_by + AHEAD_US
+            else:
+                same = known.get(arrived.seq, arrived.hash) == arrived.hash
+            if not same:
                 self._set_aside(owner, topic, epoch, arrived, settled=False)
                 self._aside.find(owner.id, Trouble.CONFLICT, epoch, arrived.seq)
 

@@ -20,6 +20,7 @@ from central.ingest.intake import examine, take_in
 from central.ingest.segments import GENESIS_HASH, UNKNOWN_PREV
 from central.ingest.setaside import SetAside
 from central.ingest.verify import Trouble
+from central.retention.ranges import ended_ranges
 from central.store.alarm_tables import integrity_declared
 from central.store.engine import insert_many, reading, writing
 from central.store.records import row_of
@@ -130,7 +131,8 @@ class _Reading:
             digest: bytes | None = self._connection.execute(select(table.c.hash).where(there)).scalar()
             if digest is not None:
                 return digest
-        return None
+        ended = ended_ranges(self._connection, row.gateway_id, row.epoch, row.seq - 1, row.seq - 1)
+        return next((each.last_hash for each in ended if each.last == row.seq - 1), None)
 
     def _first_prev(self, row: Any) -> bytes | None:
         here = (segment.c.gateway_id == row.gateway_id) & (segment.c.epoch == row.epoch)

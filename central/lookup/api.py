@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
@@ -78,6 +78,9 @@ class EntryOut(BaseModel):
         )
 
 
+ENDED: Final = "of this time, what had arrived by then has been deleted, as its days were over; null: nothing"
+
+
 class EntriesOut(BaseModel):
     """One page, newest first. An empty page of a door that is not complete proves nothing."""
 
@@ -88,6 +91,7 @@ class EntriesOut(BaseModel):
         " up to `until` is here"
     )
     complete_until: str | None = Field(description="everything the gateway recorded by then is here, UTC")
+    ended_until: str | None = Field(description=ENDED)
 
 
 def router(questions: Questions, zone: tzinfo, stopping: threading.Event) -> APIRouter:
@@ -110,11 +114,13 @@ def router(questions: Questions, zone: tzinfo, stopping: threading.Event) -> API
         page, found = await questions.ask(lambda db: _of_door(db, question, who))
         known = found[0] if found else None
         until_us = known.complete_until_us if known else None
+        ended_us = known.ended_within(window.from_us) if known else None
         return EntriesOut(
             entries=[EntryOut.of(entry, zone) for entry in page.entries],
             next_cursor=page.next_cursor,
-            complete=bool(known and known.complete and until_us and until_us >= window.until_us),
+            complete=bool(known and known.is_complete(window.from_us, window.until_us)),
             complete_until=None if until_us is None else utc_text(until_us),
+            ended_until=None if ended_us is None else utc_text(ended_us),
         )
 
     @api.get(

@@ -88,7 +88,8 @@ def _completeness(doors: Sequence[DoorComplete], notes: Sequence[str], zone: tzi
         (
             "数据不全 incomplete",
             f"{door.site}/{door.gateway}/{door.door}: "
-            + ("unknown" if door.until_us is None else f"至 until {_time(door.until_us, zone)}"),
+            + ("unknown" if door.until_us is None else f"至 until {_time(door.until_us, zone)}")
+            + ("" if door.ended_us is None else f"; 到期删除至 ended until {_time(door.ended_us, zone)}"),
         )
         for door in lacking
     ]

@@ -23,6 +23,7 @@ from central.lookup.rules import MOST_HOLD_DAYS, Asker
 from central.lookup.service import LookUps, append_of
 from central.lookup.words import Act, Happened
 from central.store.lookup_tables import case_hold, case_hold_entry
+from central.store.tables import record
 from messages.envelope import padded
 
 MOST_HELD: Final = 2_000
@@ -79,7 +80,7 @@ def end_holds(connection: Connection, now_us: int) -> int:
 
 
 def holds_on(connection: Connection, gateway_id: int, epoch: int, seq: int) -> int:
-    """How many cases still need that record: whatever deletes records by their age has to ask."""
+    """How many cases still need that record: `retention.entries` leaves it where it is."""
     columns = case_hold_entry.c
     here = (columns.gateway_id == gateway_id, columns.epoch == epoch, columns.seq == seq)
     return connection.execute(select(func.count()).select_from(case_hold_entry).where(*here)).scalar_one()
@@ -95,6 +96,7 @@ def _held(
     now_us: int,
     until_us: int,
 ) -> Hold:
+    _keep_back(connection, found)
     own = {"community_id": row.community_id, "look_up_id": row.id, "case_number": row.case_number}
     made = connection.execute(insert(case_hold).values(**own, made_at=now_us, until_at=until_us))
     assert made.inserted_primary_key is not None
@@ -103,6 +105,15 @@ def _held(
     facts = {"hold": number, "until": until_us, "records": len(found), "identities": identities}
     append_of(connection, row, Happened.HELD, facts, asker=asker, at_us=now_us)
     return Hold(number, until_us, len(found), identities)
+
+
+def _keep_back(connection: Connection, found: Sequence[Found]) -> None:
+    """From now until this transaction has ended nobody deletes these records, and after it they are held.
+    Raises Clash where some were deleted since they were found."""
+    numbers = [each.id for each in found]
+    there = select(record.c.id).where(record.c.id.in_(numbers)).with_for_update(read=True)
+    if len(connection.execute(there).all()) < len(numbers):
+        raise Clash("the time of some of these records was over just now; ask again")
 
 
 def _entry(connection: Connection, vault: Vault, row: Any, number: int, found: Found) -> bool:

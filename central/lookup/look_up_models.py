@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, SecretStr
 from central.errors import BadQuestion
 from central.given import In
 from central.lookup.acts import Waiting
+from central.lookup.api import ENDED
 from central.lookup.case_formats import Format
 from central.lookup.holding import Hold
 from central.lookup.masking import Masked
@@ -151,10 +152,12 @@ class DoorOut(BaseModel):
     label: str
     complete: bool
     complete_until: str | None
+    ended_until: str | None = Field(description=ENDED)
 
     @classmethod
     def of(cls, door: DoorComplete) -> DoorOut:
         until = None if door.until_us is None else utc_text(door.until_us)
+        ended = None if door.ended_us is None else utc_text(door.ended_us)
         return cls(
             site=door.site,
             gateway=door.gateway,
@@ -162,6 +165,7 @@ class DoorOut(BaseModel):
             label=door.label,
             complete=door.complete,
             complete_until=until,
+            ended_until=ended,
         )
 
 

@@ -54,6 +54,8 @@ class OwnEntries:
     cursor: str | None
     complete: bool
     until_us: int | None
+    ended_us: int | None = None
+    """Of the window, what had arrived by then has been ended; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +132,10 @@ def _entries(
     known = completeness_of(connection, questions.gateways_of(connection, community))
     ends = [each.complete_until_us for each in known]
     until_us = min((end for end in ends if end is not None), default=None) if None not in ends else None
-    complete = bool(known) and until_us is not None and until_us >= window.until_us
-    complete = complete and all(each.complete for each in known)
+    complete = bool(known) and all(each.is_complete(window.from_us, window.until_us) for each in known)
+    ended_us = known[0].ended_within(window.from_us) if known else None
     further = cursor_of(found[-1].place) if more else None
-    return community, OwnEntries([_entry(each) for each in found], further, complete, until_us)
+    return community, OwnEntries([_entry(each) for each in found], further, complete, until_us, ended_us)
 
 
 def _entry(found: Found) -> Entry:

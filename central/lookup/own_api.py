@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from central.accounts.guard import requires
 from central.accounts.identify import address_of
 from central.accounts.who import Role, Who
-from central.lookup.api import EntryOut
+from central.lookup.api import ENDED, EntryOut
 from central.lookup.own import Looked, Own, OwnEntries
 from central.lookup.rules import moment_us, window_between
 from central.lookup.words import Asked, Basis, Purpose, Shown
@@ -32,6 +32,7 @@ class OwnEntriesOut(BaseModel):
     next_cursor: str | None = Field(description="pass it as `cursor` for the next page; null: this was all")
     complete: bool = Field(description="nothing that these doors recorded in this time is missing here")
     complete_until: str | None = Field(description="what all doors recorded by then is here, UTC")
+    ended_until: str | None = Field(description=ENDED)
 
     @classmethod
     def of(cls, found: OwnEntries, zone: tzinfo) -> OwnEntriesOut:
@@ -40,6 +41,7 @@ class OwnEntriesOut(BaseModel):
             next_cursor=found.cursor,
             complete=found.complete,
             complete_until=None if found.until_us is None else utc_text(found.until_us),
+            ended_until=None if found.ended_us is None else utc_text(found.ended_us),
         )
 
 

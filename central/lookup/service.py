@@ -30,7 +30,7 @@ from central.lookup.masking import Masked, masked
 from central.lookup.paging import MAX_PAGE, Found, Place, Window, cursor_of, page, place_of
 from central.lookup.rules import ALONE_RECORDS, OF_SOMEBODY, Asker, Asking
 from central.lookup.states import State, check_limits, own_row, state_of, why_resting
-from central.lookup.subjects import index_of, sealed_subject, subject_of
+from central.lookup.subjects import ENTRIES_ENDED, index_of, sealed_subject, subject_of
 from central.lookup.words import Act, Asked, Happened
 from central.store.changes import Changes
 from central.store.lookup_tables import look_up_subject
@@ -43,7 +43,8 @@ _NOT_WRITTEN: Final = "the register of look-ups cannot be written; without it no
 
 @dataclass(frozen=True, slots=True)
 class DoorComplete:
-    """Of one door of the answer; `until_us`: everything its gateway recorded by then is here."""
+    """Of one door of the answer; `until_us`: everything its gateway recorded by then is here, but for what
+    was ended: within the time that was asked for, all that had arrived by `ended_us`."""
 
     site: str
     gateway: str
@@ -51,6 +52,7 @@ class DoorComplete:
     label: str
     complete: bool
     until_us: int | None
+    ended_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +241,9 @@ class LookUps:
         complete, notes. Nobody but whoever writes rows, and the benchmark, calls it."""
         subject = subject_of(connection, self.vault, self.zone, row)
         found, more = page(connection, subject.branches, limit, after)
-        return found, more, _doors(connection, subject.gateways, row), subject.notes
+        doors = _doors(connection, subject.gateways, row)
+        ended = (ENTRIES_ENDED,) if any(door.ended_us is not None for door in doors) else ()
+        return found, more, doors, (*subject.notes, *ended)
 
 
 def may(state: State, row: Any, act: Act) -> bool:
@@ -300,13 +304,17 @@ def _may_ask(connection: Connection, asker: Asker, asking: Asking, now_us: int) 
 def _doors(connection: Connection, gateways: Sequence[Any], row: Any) -> list[DoorComplete]:
     door = json.loads(row.parameters).get("door")
     found = completeness_of(connection, gateways)
-    return [each for known in found for each in _doors_of(known, door, row.until_at)]
+    window = Window(row.from_at, row.until_at)
+    return [each for known in found for each in _doors_of(known, door, window)]
 
 
-def _doors_of(known: Completeness, door: str | None, until_us: int) -> list[DoorComplete]:
-    through_us = known.complete_until_us
-    complete = bool(known.complete and through_us is not None and through_us >= until_us)
+def _doors_of(known: Completeness, door: str | None, window: Window) -> list[DoorComplete]:
+    complete = known.is_complete(window.from_us, window.until_us)
+    through_us, ended_us = known.complete_until_us, known.ended_within(window.from_us)
     doors = [(each.name, each.label) for each in known.doors] or [("", "")]
     if door is not None:
         doors = [(door, known.door_label(door))]
-    return [DoorComplete(known.site, known.name, name, label, complete, through_us) for name, label in doors]
+    return [
+        DoorComplete(known.site, known.name, name, label, complete, through_us, ended_us)
+        for name, label in doors
+    ]

@@ -44,6 +44,7 @@ NOT_IN_REGISTER = "not_in_register"
 VISITORS_WAIT = "visitors_not_opened_yet"
 EXITS_NOT_TOLD = "exits_not_told"
 DAYS_DESTROYED = "visitors_of_some_days_destroyed"
+ENTRIES_ENDED = "entries_of_some_days_ended"
 
 
 def sites_of(connection: Connection, community: int) -> list[str]:

@@ -1,13 +1,14 @@
 """Walks the stored chains: every record's canonical bytes are made again and compared with its hash.
 
 Altered, missing, added and reordered rows are located exactly: a record's bytes hold the hash of the record
-before it, and where a run of records begins and ends is kept apart from the records.
+before it, and where a run of records begins and ends is kept apart from the records. Of a run whose time was
+over the hash of the last one is kept: the record behind it is held against that.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, select
 
+from central.retention.ranges import EndedRange, ended_ranges, holding
 from central.store.engine import reading
 from central.store.records import record_of
 from central.store.tables import NO_PLACE, finding, gateway, lost_range, quarantine, record, segment
@@ -43,9 +45,10 @@ class ChainFault:
 def verify_chain(connection: Connection, gateway_id: int, name: str, epoch: int) -> Iterator[ChainFault]:
     """What is wrong with the rows of one epoch, in order of sequence numbers."""
     rows = _Rows(connection, gateway_id, epoch)
+    ended = ended_ranges(connection, gateway_id, epoch)
     for run in connection.execute(_of(segment, gateway_id, epoch).order_by(segment.c.first)).all():
         yield from _added(epoch, rows.before(run.first))
-        yield from _walk_run(epoch, run, name, rows)
+        yield from _walk_run(epoch, run, name, rows, ended)
     yield from _added(epoch, rows.before(None))
 
 
@@ -81,9 +84,17 @@ class _Rows:
         return self._aside.get(seq)
 
 
-def _walk_run(epoch: int, run: Any, name: str, rows: _Rows) -> Iterator[ChainFault]:
+def _walk_run(
+    epoch: int, run: Any, name: str, rows: _Rows, ended: Sequence[EndedRange]
+) -> Iterator[ChainFault]:
     prev: bytes | None = run.first_prev
-    for seq in range(run.first, run.last + 1):
+    seq = run.first - 1
+    while seq < run.last:
+        seq += 1
+        if (gone := holding(ended, seq)) is not None and gone.last <= run.last:
+            yield from _added(epoch, rows.before(gone.last + 1))
+            seq, prev = gone.last, gone.last_hash
+            continue
         row = rows.at(seq)
         if row is None:
             yield ChainFault(epoch, seq, Fault.GONE)
@@ -139,7 +150,9 @@ def _line(connection: Connection, owner: Any, epoch: int, found: list[tuple[str,
     faults = [(f.fault, f.seq) for f in verify_chain(connection, owner.id, owner.name, epoch)]
     wrong = [*((str(fault), seq) for fault, seq in faults), *found]
     held = ", ".join(f"{run.first}-{run.last}" for run in runs[:_MOST_NAMED]) or "nothing"
-    return f"{where}: {held}; {_spoken(wrong)}", not wrong
+    ended = sum(each.last - each.first + 1 for each in ended_ranges(connection, owner.id, epoch))
+    of_them = f", of which {ended} were ended" if ended else ""
+    return f"{where}: {held}{of_them}; {_spoken(wrong)}", not wrong
 
 
 def _spoken(wrong: list[tuple[str, int]]) -> str:

@@ -43,6 +43,7 @@ from sqlalchemy.pool import QueuePool
 from central.errors import RowRefused, StoreRefused, StoreUnavailable
 from central.store.months import make_months
 from central.store.one_writer import OneWriter
+from central.store.tables import record
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -296,6 +297,8 @@ def insert_many(
 
     On PostgreSQL their months are made where they are missing.
     """
+    if table is record and not with_ids and (last := _last_ended(connection)):
+        rows, with_ids = [(number, *row) for number, row in enumerate(rows, last + 1)], True
     names = [column.name for column in table.columns if with_ids or column.name != "id"]
     if connection.dialect.name == "sqlite":
         before = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES "  # noqa: S608  our own names
@@ -305,6 +308,17 @@ def insert_many(
             at = names.index("at")
             make_months(connection, {row[at] for row in rows})
         copy_in(connection, table.name, names, rows)
+
+
+def _last_ended(connection: Connection) -> int | None:
+    """The highest number that a record ever had, where that one is gone: SQLite would give it again, and the
+    new record would be taken for counted, looked at, and old. None: the engine goes on by itself."""
+    if connection.dialect.name != "sqlite":
+        return None
+    there, marked = connection.exec_driver_sql(
+        "SELECT (SELECT max(id) FROM record), (SELECT max(last_id) FROM record_mark)"
+    ).one()
+    return marked if marked is not None and marked > (there or 0) else None
 
 
 def upsert_many(

@@ -6,6 +6,7 @@ believed goes to the partition for the rest, so that no gateway can fill the dat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -16,6 +17,15 @@ FIRST_YEAR: Final = 2020
 END_YEAR: Final = 2100
 _LOCK: Final = 6543210988
 """Advisory: two workers never make the same month at once."""
+
+_IN_USE: Final = 6543210989
+"""Advisory: shared by all who insert into months, so that none is dropped before they have committed."""
+
+_PATIENCE: Final = "500ms"
+"""Of whoever drops months, for readers and writers; below PostgreSQL's own time to look for a dead-lock."""
+
+
+_NAMED: Final = re.compile(r"record_([0-9]{4})_([0-9]{2})")
 
 
 class Month(NamedTuple):
@@ -50,10 +60,39 @@ def month_of(at_us: int) -> Month | None:
 def make_months(connection: Connection, times_us: Iterable[int]) -> None:
     """So that records of these times can be inserted into a partitioned `record`."""
     months = {month for at_us in times_us if (month := month_of(at_us))}
+    connection.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _IN_USE})
     if missing := _missing(connection, months):
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         for month in sorted(_missing(connection, missing)):
             _make(connection, month)
+
+
+def drop_empty_months(connection: Connection, before_us: int) -> list[str]:
+    """The partitions of months that were over by then and hold nothing; their names. Fails where somebody
+    keeps the table busy: it is for another time then."""
+    over = [month for month in _there(connection) if month.next.begin_us <= before_us]
+    if not any(_is_empty(connection, month) for month in over):
+        return []
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _IN_USE})
+    gone = [month.partition for month in over if _is_empty(connection, month)]
+    for name in gone:
+        connection.exec_driver_sql(f"DROP TABLE {name}")
+    return gone
+
+
+def _there(connection: Connection) -> list[Month]:
+    """All that have a partition, the oldest first."""
+    names = connection.execute(
+        text("SELECT relid::regclass::text FROM pg_partition_tree('record') WHERE isleaf AND level = 1")
+    ).scalars()
+    found = (_NAMED.fullmatch(name) for name in names)
+    return sorted(Month(int(each[1]), int(each[2])) for each in found if each)
+
+
+def _is_empty(connection: Connection, month: Month) -> bool:
+    some = f"SELECT EXISTS (SELECT 1 FROM {month.partition})"  # noqa: S608  our own name
+    return not connection.exec_driver_sql(some).scalar()
 
 
 def _missing(connection: Connection, months: set[Month]) -> set[Month]:

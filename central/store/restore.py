@@ -32,7 +32,9 @@ from central.store.backup import (
 from central.store.contents import Shape, amount_of, shapes
 from central.store.engine import copy_in, open_writer, upgrade, writing
 from central.store.months import make_months
+from central.store.retention_tables import record_mark
 from central.store.sealed_files import Opening
+from central.store.tables import record
 
 
 def restore(folder: Path, url: str, private: X25519PrivateKey | None, say: Say = lambda _: None) -> Manifest:
@@ -167,4 +169,8 @@ def set_sequences(connection: Connection, tables: list[Shape]) -> None:
             if found is not None:
                 here = table(shape.name, column(name))
                 last = connection.execute(select(func.max(here.c[name]))).scalar()
+                if shape.name == record.name and record_mark.name in {each.name for each in tables}:
+                    # Those that were ended had higher ones, perhaps.
+                    marked = connection.execute(select(func.max(record_mark.c.last_id))).scalar()
+                    last = max(last or 0, marked or 0) or None
                 connection.execute(select(func.setval(found, last or 1, last is not None)))

@@ -32,6 +32,7 @@ FREE: Final = {
     "entry_tally": "one number",
     "machine_token": "as an account",
     "machine_token_community": "says what it may see",
+    "record_mark": "days and numbers",
     "passkey": "of accounts",
     "passkey_challenge": "of somebody who is signing in",
     "session": "of accounts",

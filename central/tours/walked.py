@@ -13,6 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from central.retention.marks import ended_until
 from central.times import local
 from central.tours import plans as kept
 from central.tours.reads import Point, known_until, reads_at
@@ -64,11 +65,12 @@ def walked(
     points = {each.id: each for each in kept.points_of(connection, here, ended=True)}
     holidays = kept.holidays_of(connection, here)
     known = known_until(connection, points.values())
+    ended_us = ended_until(connection)
     found: list[Judged] = []
     for _, plan in kept.plans_of(connection, here, since_us=0):
         if only is None or plan.id == only:
             rounds = list(rounds_of(plan, first, last, holidays, zone))
-            found += judged_of(connection, rounds, points, known, now_us)
+            found += judged_of(connection, rounds, points, known, now_us, ended_us=ended_us)
     return Walked(sorted(found, key=lambda each: (each.round.opens_us, each.round.key)), points)
 
 
@@ -78,8 +80,11 @@ def judged_of(
     points: Mapping[int, Point],
     known: Mapping[int, int],
     now_us: int,
+    *,
+    ended_us: int | None = None,
 ) -> Iterator[Judged]:
-    """Rounds of one plan, in the order of their opening."""
+    """Rounds of one plan, in the order of their opening. `ended_us`: what was read by then is deleted, and
+    nothing may be called missed."""
     begun = [each for each in rounds if each.opens_us <= now_us]
     reads: Mapping[int, Sequence[int]] = {}
     if begun:
@@ -87,7 +92,8 @@ def judged_of(
         mine = [points[stop] for stop in sorted({stop.point for stop in plan.route.stops})]
         reads = reads_at(connection, plan.id, mine, begun[0].opens_us, begun[-1].ends_us)
     for each in rounds:
-        yield judged(each, reads, known, now_us)
+        is_kept = ended_us is None or each.opens_us > ended_us
+        yield judged(each, reads, known if is_kept else {}, now_us)
 
 
 def month_of(found: Walked) -> Month:

@@ -1,8 +1,8 @@
 """What a visitor is told who holds a receipt: which kinds of data were recorded of that visit, at which door
 and on which day, until when they are kept; and once they are gone, by which certificate (trust.md R-110).
 
-The program ends visitors' names and identity, and says until when. It does not end entries: of those it says
-how many days the community has set, and by which rule. No name, no number, no time of day.
+The program ends visitors' names and identity, and entries, and says until when; of entries also how many days
+the community has set, and by which rule. No name, no number, no time of day; nor that a case holds something.
 
 Within the caller's transaction.
 """
@@ -20,9 +20,10 @@ from central.assessments.document import DataRule
 from central.assessments.words import DataKind
 from central.errors import NotThere
 from central.identity.certificates import DataClass
-from central.identity.periods import day_of
+from central.identity.periods import DAY_US, day_of
 from central.identity.retention_rules import RetentionRules
 from central.receipts import as_made
+from central.retention.marks import ended_until, until_us
 from central.store.identity_tables import deletion_certificate, envelope
 from central.store.tables import gateway, record
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
@@ -35,9 +36,9 @@ MOST_RECORDS: Final = 1_000
 @dataclass(frozen=True, slots=True)
 class Kept:
     """One thing that was recorded. `place` is site, gateway and door, of entries. `until_us`: when it is
-    destroyed at the latest; None: the program does not, or nothing was kept. `certificate`: of what was
-    deleted, the number of the proof that nothing of that day can be read any more. `set_days` and `rule`, of
-    entries: what the assessment in force says, which also says who ends them; None: there is none."""
+    destroyed at the latest; None: nothing was kept, or it is not said. `certificate`: of what was deleted,
+    the number of the proof that nothing of that day can be read any more. `set_days` and `rule`, of entries:
+    what the assessment in force says; None: there is none."""
 
     kind: DataKind
     day: str
@@ -58,14 +59,14 @@ class Recorded:
     kept: tuple[Kept, ...]
 
 
-def recorded(connection: Connection, receipt: str, rules: RetentionRules) -> Recorded:
+def recorded(connection: Connection, receipt: str, rules: RetentionRules, now_us: int) -> Recorded:
     """By a receipt as somebody wrote it down. Raises NotThere."""
     asked = select(visitor_pass).where(visitor_pass.c.receipt == as_made(receipt))
     row = connection.execute(asked).one_or_none()
     if row is None:
         raise NotThere("no visit has this receipt")
-    visit = _Visit(connection, row, rules)
-    return Recorded(row.community_id, row.id, (*visit.name(), *visit.entries()))
+    visit = _Visit(connection, row, rules, now_us)
+    return Recorded(row.community_id, row.id, (*visit.name(), *visit.entries(), *visit.ended()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class _Visit:
     connection: Connection
     row: Row[Any]
     rules: RetentionRules
+    now_us: int
 
     def name(self) -> Iterator[Kept]:
         """Of whom the pass was given to, where somebody asked for a name."""
@@ -93,25 +95,41 @@ class _Visit:
         """Each door once a day, the newest first."""
         columns = record.c
         place = (gateway.c.site, gateway.c.name, columns.door)
+        whole = (columns.id, columns.at, columns.identity, columns.gateway_id, columns.epoch, columns.seq)
         asked = (
-            select(columns.at, columns.identity, columns.gateway_id, columns.epoch, columns.seq, *place)
+            select(*whole, *place)
             .join(gateway, gateway.c.id == columns.gateway_id)
             .where(columns.holder == self.row.reference, gateway.c.site == self.row.site)
             .order_by(columns.at.desc())
             .limit(MOST_RECORDS)
         )
         rule, told = self._rule_of_entries(), set()
-        for each in self.connection.execute(asked).all():
-            for kept in self._of_record(each, rule):
+        rows = self.connection.execute(asked).all()
+        ends = until_us(self.connection, [each.id for each in rows], self.rules, self.now_us) if rows else []
+        for each, end_us in zip(rows, ends, strict=True):
+            for kept in self._of_record(each, rule, end_us):
                 if (kept.kind, kept.day, kept.place) not in told:
                     told.add((kept.kind, kept.day, kept.place))
                     yield kept
 
-    def _of_record(self, each: Any, rule: DataRule) -> Iterator[Kept]:
+    def ended(self) -> Iterator[Kept]:
+        """That entries of the days of the visit have gone, whether there were any of it or not."""
+        ended_us, row = ended_until(self.connection), self.row
+        if ended_us is None or row.from_at >= ended_us:
+            return
+        first, last = (day_of(at, self.rules.zone) for at in (row.from_at, row.until_at + DAY_US))
+        columns = deletion_certificate.c
+        here = (columns.community_id == row.community_id) & (columns.data_class == DataClass.ENTRIES)
+        newest = select(func.max(columns.id)).where(here & columns.period.between(first, last))
+        proof = self.connection.execute(newest).scalar()
+        if proof is not None:
+            yield Kept(DataKind.ENTRY_RECORDS, first, None, None, KeptState.DELETED, proof)
+
+    def _of_record(self, each: Any, rule: DataRule, end_us: int | None) -> Iterator[Kept]:
         """The entry itself and, where an identity card was read there, whose it was: not every one that a
         gateway seals is kept."""
         day, place = day_of(each.at, self.rules.zone), (each.site, each.name, each.door or "")
-        yield Kept(DataKind.ENTRY_RECORDS, day, place, None, KeptState.KEPT, None, rule.days, rule.rule)
+        yield Kept(DataKind.ENTRY_RECORDS, day, place, end_us, KeptState.KEPT, None, rule.days, rule.rule)
         if each.identity is None:
             return
         columns = envelope.c

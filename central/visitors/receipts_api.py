@@ -53,7 +53,7 @@ class Receipts:
         now_us = self._look_ups.now_us()
 
         def read(db: Connection) -> Recorded:
-            found = recorded(db, receipt, self._rules)
+            found = recorded(db, receipt, self._rules, now_us)
             facts = {"what": "receipt", "pass": found.pass_id, "by": {"role": "visitor", "unit": None}}
             audit.append(
                 db,
@@ -78,9 +78,9 @@ class ReceiptIn(In):
 
 
 class KeptOut(BaseModel):
-    """`door` of entries; `until`: when the program destroys it at the latest. The program does not destroy
-    entries: `set_days` is what the community has set for them, and `rule` says by which rule, and who ends
-    them. `certificate`: that of the deletion of all that was kept of that day."""
+    """`door` of entries; `until`: when the program destroys it at the latest. `set_days` is what the
+    community has set for entries, and `rule` says by which rule. `certificate`: that of the deletion of all
+    that was kept of that day."""
 
     kind: DataKind
     day: str = Field(examples=["2026-11-23"])

@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select
 
+from central.retention.marks import ended_until
 from central.store.tables import gateway, record
 from central.visitors.passes import Pass, who_stayed
 from central.visitors.words import Seen, VisitState, state_of
@@ -23,18 +24,24 @@ def states(connection: Connection, found: Sequence[Pass], now_us: int) -> Mappin
     ended = [each.id for each in found if each.revoked_us is not None]
     stayed = who_stayed(connection, ended) if ended else set()
     told = {name: exits_are_told(connection, name) for name in {each.site for each in found}}
-    return {
-        each.id: VisitState.STAYED
-        if each.id in stayed
-        else state_of(
+    ended_us = ended_until(connection) or 0
+
+    def state(each: Pass) -> VisitState:
+        if each.id in stayed:
+            return VisitState.STAYED
+        mine = seen.get(each.reference, Seen())
+        is_over = each.revoked_us is not None or now_us >= each.until_us
+        if is_over and mine.in_us is None and each.from_us < ended_us:
+            return VisitState.NOT_KNOWN
+        return state_of(
             each.until_us,
             revoked=each.revoked_us is not None,
-            seen=seen.get(each.reference, Seen()),
+            seen=mine,
             now_us=now_us,
             exits_are_told=told[each.site],
         )
-        for each in found
-    }
+
+    return {each.id: state(each) for each in found}
 
 
 def _seen(connection: Connection, references: Sequence[str]) -> Mapping[str, Seen]:

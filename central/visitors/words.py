@@ -53,6 +53,7 @@ class VisitState(StrEnum):
     ENDED = "ended"  # arrived; the time is over, and no door there tells who leaves
     REVOKED = "revoked"  # before anybody came
     STAYED = "stayed"  # lives here now
+    NOT_KNOWN = "not_known"  # over for so long that what doors told of it is deleted
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from central.console.words import N_
 from central.fleet.coverage import DoorCoverage, Span
 from central.lookup.masking import Masked
 from central.lookup.service import DoorComplete
-from central.lookup.subjects import DAYS_DESTROYED, NOT_IN_REGISTER, VISITORS_WAIT
+from central.lookup.subjects import DAYS_DESTROYED, ENTRIES_ENDED, NOT_IN_REGISTER, VISITORS_WAIT
 
 NOTES: Final[dict[str, str]] = {
     NOT_IN_REGISTER: N_("Nobody of this number is in the register."),
     VISITORS_WAIT: N_("Some visitors of that time cannot be opened yet: ask again later."),
+    ENTRIES_ENDED: N_("Entries of some of these days are deleted, as their time was over."),
     DAYS_DESTROYED: N_("Visitors of some of these days are deleted, as their time was over."),
 }
 """What could not be searched."""

@@ -23,6 +23,7 @@ PAGE: Final = 100
 CLASSES: Final[dict[str, str]] = {
     DataClass.VISITOR_IDENTITY: N_("identities of visitors"),
     DataClass.VISITOR_KEY_PAIR: N_("key pair of visitors' envelopes"),
+    DataClass.ENTRIES: N_("entries"),
 }
 """What was deleted."""
 

@@ -41,6 +41,7 @@ STATES: Final[dict[str, str]] = {
     VisitState.ENDED: N_("came; time is over"),
     VisitState.REVOKED: N_("taken back"),
     VisitState.STAYED: N_("lives here now"),
+    VisitState.NOT_KNOWN: N_("not known any more"),
 }
 WORDS: Final[dict[str, dict[str, str]]] = {"kind": KINDS, "reason": REASONS, "state": STATES}
 """By what they are words of; templates translate them."""
