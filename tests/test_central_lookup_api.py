@@ -27,6 +27,7 @@ from central_web_support import (
     online,
     secretive,
 )
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 from sqlalchemy.exc import OperationalError
 
@@ -332,6 +333,7 @@ OF_DOORS = ("/entries", "/live", "/gateways", "/health", "/parts/", "/")
 
 ASKED_BY = {
     "at",
+    "lang",
     "only",
     "site",
     "gateway",
@@ -355,18 +357,25 @@ def test_no_question_can_name_a_person(served: Served) -> None:
     for context in iter_route_contexts(served.app.routes):
         route = context.original_route
         if isinstance(route, APIRoute) and is_of_doors(route.path):
-            for wanted in (route.dependant.query_params, route.dependant.header_params):
-                found |= {field.alias for field in wanted}
-            found |= {field.alias for field in route.dependant.path_params}
-            assert not route.dependant.body_params
+            for asked in all_of(route.dependant):
+                for wanted in (asked.query_params, asked.header_params, asked.path_params):
+                    found |= {field.alias for field in wanted}
+                assert not asked.body_params
             assert route.methods == {"GET"}
     assert found == ASKED_BY
 
 
+def all_of(dependant: Dependant) -> Iterator[Dependant]:
+    """It, and whatever it depends on."""
+    yield dependant
+    for each in dependant.dependencies:
+        yield from all_of(each)
+
+
 def is_of_doors(path: str) -> bool:
     path = path.removeprefix("/api/v1")
-    if path.endswith("/commands") or path.startswith("/parts/operations/"):
-        return False  # these ask for no entries; `name` is a gateway's there
+    if path.endswith("/commands") or path.startswith(("/parts/operations/", "/parts/look-up/")):
+        return False  # these ask for no entries; `name` is a gateway's there, `number` a look-up's
     return path == "/" or any(path.startswith(each) for each in OF_DOORS if each != "/")
 
 

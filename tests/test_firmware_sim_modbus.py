@@ -340,6 +340,7 @@ def test_pymodbus_sees_nothing_of_a_unit_that_is_cut_off_and_the_other_goes_on(r
         end.comm_params.timeout_connect = 0.2
         with pytest.raises(ModbusIOException):
             end.read_coils(0, count=8, device_id=1)
+        end.comm_params.timeout_connect = PATIENCE_S
         assert not end.read_coils(0, count=4, device_id=2).isError()
         running.replug("east")
         assert not end.read_coils(0, count=8, device_id=1).isError()
