@@ -28,7 +28,7 @@ from central_web_support import (
     somebody,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from central.accounts.book import make_community
 from central.accounts.who import Role
@@ -37,9 +37,9 @@ from central.alarms.kinds import AlarmKind
 from central.alarms.rules import Rules
 from central.alarms.watch import Watch
 from central.alarms.webhooks import WebhookService, add_webhook
-from central.errors import BadQuestion, Clash
+from central.errors import BadQuestion, Clash, RowRefused
 from central.fleet.completeness import completeness
-from central.store.alarm_tables import webhook_message
+from central.store.alarm_tables import alarm_event, webhook_message
 from central.store.engine import writing
 from messages.model import Kind, Reason
 from messages.topics import Leaf
@@ -256,6 +256,50 @@ def test_somebody_sees_to_an_alarm_once_and_it_says_who_and_what_was_found(
     assert sent(served, "GET", f"/alarms/{alarm['id']}").json()["records"] == [{"epoch": 1, "seq": 1}]
 
 
+def an_alarm(house: House, kind: Kind = Kind.DOOR_FORCED) -> book.Alarm:
+    house.happens(kind, 1)
+    house.looks()
+    with house.filled.reader.connect() as connection:
+        return book.alarms(connection, [SITE], house.now_us)[0]
+
+
+def test_what_was_noted_stays_in_the_events_when_seeing_to_is_taken_back(house: House) -> None:
+    number = an_alarm(house).id
+    with writing(house.filled.writer) as connection:
+        book.see_to(connection, number, [SITE], who="account 1", note_="门闩已修", now_us=house.now_us)
+    with writing(house.filled.writer) as connection:
+        book.take_back_seen(connection, number, [SITE], who="account 1", now_us=house.now_us)
+    with house.filled.reader.connect() as connection:
+        found = connection.execute(select(alarm_event).order_by(alarm_event.c.id)).all()
+    assert [(row.event, row.note) for row in found] == [("seen", "门闩已修"), ("unseen", None)]
+    for change in (update(alarm_event).values(note=None), delete(alarm_event)):
+        with pytest.raises(RowRefused, match="only grow"), writing(house.filled.writer) as connection:
+            connection.execute(change)
+
+
+def test_of_two_who_act_at_once_on_an_alarm_the_second_one_clashes(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unseen = an_alarm(house)
+    number, at_us = unseen.id, house.now_us
+    with writing(house.filled.writer) as connection:
+        seen = book.see_to(connection, number, [SITE], who="account 1", note_="", now_us=at_us)
+    with monkeypatch.context() as patched, writing(house.filled.writer) as connection:
+        patched.setattr(book, "one_alarm", lambda *_: unseen)
+        with pytest.raises(Clash, match="already"):
+            book.see_to(connection, number, [SITE], who="account 2", note_="", now_us=at_us)
+    with writing(house.filled.writer) as connection:
+        book.take_back_seen(connection, number, [SITE], who="account 1", now_us=at_us)
+        book.see_to(connection, number, [SITE], who="account 2", note_="", now_us=at_us + 1)
+    with monkeypatch.context() as patched, writing(house.filled.writer) as connection:
+        patched.setattr(book, "one_alarm", lambda *_: seen)
+        with pytest.raises(Clash, match="changed since"):
+            book.take_back_seen(connection, number, [SITE], who="account 1", now_us=at_us + 1)
+    with house.filled.reader.connect() as connection:
+        events = connection.execute(select(alarm_event.c.event).order_by(alarm_event.c.id)).scalars()
+        assert list(events) == ["seen", "unseen", "seen"]
+
+
 def test_a_declaration_takes_a_fresh_factor_and_says_who_and_what(house: House, served: Served) -> None:
     house.happens(Kind.ACCESS_GRANTED, 1)
     house.filled.take((Leaf.JOURNAL, b"{"))
@@ -397,6 +441,26 @@ def test_a_program_is_told_of_begin_and_end_with_a_signature_and_nothing_of_pers
         assert SECRET_HOLDER.encode() not in body
     alarm = json.loads(told[0][1])["alarm"]
     assert (alarm["kind"], alarm["site"], alarm["door"], alarm["over_at"]) == ("forced", SITE, "door-1", None)
+
+
+def test_what_was_told_stays_on_record_and_is_told_again_each_time_it_is_so_again(house: House) -> None:
+    with a_program() as (url, told):
+        service = hooked(house, url)
+        number = an_alarm(house).id
+        for announce in (webhooks.announce_seen, webhooks.announce_unseen) * 2:
+            with writing(house.filled.writer) as connection:
+                announce(connection, number, house.now_us)
+            service.send_what_is_due()
+        for announce in (webhooks.announce_seen, webhooks.announce_unseen, webhooks.announce_seen):
+            with writing(house.filled.writer) as connection:  # before anybody was told
+                announce(connection, number, house.now_us)
+        service.send_what_is_due()
+    events = [json.loads(body)["event"] for _, body in told]
+    assert events == ["began", "seen", "unseen", "seen", "unseen", "seen"]
+    assert len({json.loads(body)["id"] for _, body in told}) == len(told)
+    with house.filled.reader.connect() as connection:
+        kept = connection.execute(select(webhook_message).order_by(webhook_message.c.id)).all()
+    assert [row.event for row in kept if row.delivered_at is not None] == events
 
 
 def test_what_is_not_taken_is_tried_again_later_under_the_same_number(house: House) -> None:

@@ -2,25 +2,32 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from console_support import CARDS, WIDTHS, Console, a_console, faults_of
 from playwright.sync_api import Page
-from register_support import EAST, a_number
+from register_support import EAST, GATE, WEST, a_number
 from sqlalchemy import select
 
+from central.accounts.book import account_called
 from central.accounts.who import Role
 from central.alarms.watch import Watch
+from central.register.credentials import CredentialKind, issue
+from central.register.desk import Desk, desk_of
+from central.register.leases import get_lease, make_lease
 from central.store.alarm_tables import alarm_event
-from central.store.engine import reading
+from central.store.engine import reading, writing
+from central.store.register_tables import register_event
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
 from central.times import local
 from messages.model import Kind
 
 OF_A_DOOR: dict[str, object] = {"credential": None, "holder": None, "category": None, "reason": None}
 UNDO = ".undoable button"
+SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +178,68 @@ def test_an_alarm_is_not_seen_to_after_all_and_the_trail_says_both(console: Cons
     with reading(console.filled.reader) as db:
         events = list(db.execute(select(alarm_event.c.event).order_by(alarm_event.c.id)).scalars())
     assert events == ["seen", "unseen", "seen", "unseen", "seen"]
+
+
+@pytest.mark.parametrize(("gateway", "scripts"), [(WEST, True), (GATE, False)])
+def test_that_an_alarm_stays_seen_to_is_said(console: Console, gateway: str, *, scripts: bool) -> None:
+    watch = Watch(console.filled.writer, console.filled.reader, lambda: console.now_us, UTC)
+    watch.begin()
+    console.happens(gateway, kind=Kind.DOOR_FORCED, **OF_A_DOOR)
+    watch.look()
+    with console.as_role(Role.OFFICER) as page:
+        page.route("**/parts/alarms*", lambda route: route.fulfill(status=204))  # as it was a moment ago
+        page.goto("/")
+        forced = page.locator(".alarms li", has_text="door was forced")
+        forced.first.get_by_role("button", name="Seen to").click()
+        page.locator("#alarms .undoable").wait_for()
+        if not scripts:
+            page.locator("#alarms .undoable").evaluate("form => form.replaceWith(form.cloneNode(true))")
+        path = page.locator("#alarms .undoable").get_attribute("action") or ""
+        assert page.request.post(path, headers=SAME_ORIGIN).ok
+        page.locator(UNDO).click()
+        page.locator(".toast", has_text="somebody has seen to it").wait_for()
+
+
+@contextmanager
+def the_worker_s_desk(console: Console) -> Iterator[Desk]:
+    """Of whoever is signed in as a worker, at this moment."""
+    with writing(console.filled.writer) as db:
+        row = account_called(db, f"{Role.WORKER}-1")
+        assert row is not None
+        estate = console.estate
+        yield desk_of(db, estate.vault, estate.community, account=row.id, now_us=console.now_us)
+
+
+def deed_at(console: Console) -> int:
+    with reading(console.filled.reader) as db:
+        columns = register_event.c
+        asked = select(columns.id).where(columns.at == console.now_us).order_by(columns.id)
+        return int(db.execute(asked.limit(1)).scalar_one())
+
+
+def test_what_no_page_offers_to_undo_is_not_undone(console: Console) -> None:
+    room = console.estate.places["201"]
+    with console.as_role(Role.WORKER) as page:
+        with the_worker_s_desk(console) as desk:
+            lease = make_lease(desk, room, from_us=desk.now_us, until_us=None)
+        path = f"/homes/{console.estate.community}/undo/{deed_at(console)}"
+        told = page.request.post(path, headers=SAME_ORIGIN)
+        assert (told.status, "too long ago" in told.text()) == (409, True)
+    with reading(console.filled.reader) as db:
+        stands = get_lease(db, console.estate.community, lease, console.now_us)
+    assert stands.id == lease
+
+
+def test_a_card_that_was_given_with_a_lease_leads_to_whose_it_was(console: Console) -> None:
+    room = console.estate.places["201"]
+    with console.as_role(Role.WORKER) as page:
+        person = console.estate.person("赵同时")
+        with the_worker_s_desk(console) as desk:
+            make_lease(desk, room, from_us=desk.now_us, until_us=None)
+            issue(desk, person, CredentialKind.CARD_UID, "04A1B2E1")
+        page.goto(f"/homes/{console.estate.community}/people/{person}")
+        assert "A card was given" in page.locator(".undoable").inner_text()
+        console.passes(1)
+        page.locator(UNDO).click()
+        page.wait_for_url(f"**/people/{person}#cards")
+        page.locator(".undoable").wait_for(state="detached")

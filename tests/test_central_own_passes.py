@@ -15,12 +15,13 @@ from sqlalchemy import Engine
 
 from central.accounts.book import disable, make_account
 from central.accounts.who import Role, Who
+from central.errors import Clash
 from central.register.leases import make_lease
 from central.register.residencies import move_out
 from central.register.words import Relation
 from central.store.engine import writing
 from central.times import utc_text
-from central.visitors.own import MOST_GOOD, end_without_right
+from central.visitors.own import MOST_GOOD, end_without_right, restore
 from central.visitors.passes import entries_at, listed_passes
 
 HOUR_US = DAY_US // 24
@@ -116,6 +117,27 @@ def test_of_several_homes_one_is_named_and_ten_good_passes_are_enough(homes: Hom
     assert "take one back" in homes.gives(mine, 409, room=room)["detail"]
     homes.ask(mine, "POST", f"/{made[0]}/revoke")
     homes.gives(mine, room=room)
+
+
+def test_who_was_moved_out_meanwhile_does_not_make_a_pass_good_again(homes: Homes) -> None:
+    estate = homes.estate
+    gone, stays, shorter = (estate.person(name) for name in ("先搬走", "仍住着", "早些搬"))
+    lived = {each: estate.lives(each, "101", since=-10) for each in (gone, stays, shorter)}
+    who = {each: homes.account(each) for each in lived}
+    given = {each: homes.gives(who[each], hours=48)["id"] for each in lived}
+    for each in lived:
+        homes.ask(who[each], "POST", f"/{given[each]}/revoke")
+    with estate.desk() as desk:
+        move_out(desk, lived[gone], at_us=estate.now_us, reason="搬走")
+        move_out(desk, lived[shorter], at_us=estate.at(1), reason="搬走")
+    estate.now_us += 1
+    for each, refused in ((gone, True), (shorter, True), (stays, False)):
+        with writing(estate.engine) as db:
+            if refused:
+                with pytest.raises(Clash, match="changed since"):
+                    restore(db, who[each], given[each], estate.now_us)
+            else:
+                assert restore(db, who[each], given[each], estate.now_us).revoked_us is None
 
 
 def test_a_pass_is_taken_back_when_the_right_behind_it_ends(homes: Homes) -> None:

@@ -147,6 +147,21 @@ def test_a_card_is_good_for_one_visitor_at_a_time(gatehouse: Gatehouse) -> None:
     gatehouse.issues(lent)
 
 
+def test_a_card_that_was_lent_again_since_is_not_good_for_the_visitor_before(gatehouse: Gatehouse) -> None:
+    """Also when the later pass was taken back: gateways block its card."""
+    lent = changed(kind=PassKind.CARD, number="04A1B2C3")
+    number = gatehouse.issues(lent).made.id
+    with writing(gatehouse.filled.writer) as connection:
+        passes.revoke(connection, number, [SITE], by="test", now_us=NOW_US)
+    later = gatehouse.issues(lent).made.id
+    with writing(gatehouse.filled.writer) as connection:
+        passes.revoke(connection, later, [SITE], by="test", now_us=NOW_US)
+    with writing(gatehouse.filled.writer) as connection:
+        with pytest.raises(Clash, match="changed since"):
+            passes.restore(connection, number, [SITE], by="test", now_us=NOW_US)
+        assert passes.restore(connection, later, [SITE], by="test", now_us=NOW_US).revoked_us is None
+
+
 def test_who_comes_is_kept_sealed_and_what_is_shown_is_kept_nowhere(gatehouse: Gatehouse) -> None:
     issued = gatehouse.issues(visitor=Visitor(NAME, "000-1234"))
     gatehouse.issues(changed(kind=PassKind.ID_CARD, number="00000019900307123X"))

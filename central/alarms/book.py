@@ -32,6 +32,7 @@ SEEN, UNSEEN = "seen", "unseen"
 """What becomes of an alarm by people, as its events and the messages to other programs say it."""
 
 _ONE: Final = 1
+_SEEN_ALREADY: Final = "somebody has seen to this alarm already"
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,22 +296,27 @@ def see_to(
     """Somebody has taken it up. Raises NotThere, and Clash where somebody else has already."""
     known = one_alarm(connection, number, sites, now_us)
     if known.seen_us is not None:
-        raise Clash("somebody has seen to this alarm already")
+        raise Clash(_SEEN_ALREADY)
     here = and_(alarm.c.id == number, alarm.c.seen_at.is_(None))
     values = {"seen_at": now_us, "seen_by": who, "note": note_ or None}
-    connection.execute(update(alarm).where(here).values(values))
-    _note_of(connection, number, SEEN, who, now_us)
+    if connection.execute(update(alarm).where(here).values(values)).rowcount == 0:
+        raise Clash(_SEEN_ALREADY)
+    _note_of(connection, number, SEEN, who, now_us, note_=note_ or None)
     return one_alarm(connection, number, sites, now_us)
 
 
 def take_back_seen(
     connection: Connection, number: int, sites: Sequence[str], *, who: str, now_us: int
 ) -> None:
-    """Nobody has seen to it, after all, says who said otherwise a moment ago. Raises NotThere, Clash."""
-    if not can_take_back(connection, one_alarm(connection, number, sites, now_us), who, now_us):
+    """Nobody has seen to it, after all, says who said otherwise a moment ago; what they noted then stays in
+    its events. Raises NotThere, Clash."""
+    found = one_alarm(connection, number, sites, now_us)
+    if not can_take_back(connection, found, who, now_us):
         raise Clash(TOO_LATE)
+    here = and_(alarm.c.id == number, alarm.c.seen_by == who, alarm.c.seen_at == found.seen_us)
     nobody = {"seen_at": None, "seen_by": None, "note": None}
-    connection.execute(update(alarm).where(alarm.c.id == number).values(nobody))
+    if connection.execute(update(alarm).where(here).values(nobody)).rowcount == 0:
+        raise Clash(TOO_LATE)
     _note_of(connection, number, UNSEEN, who, now_us)
 
 
@@ -330,8 +336,10 @@ def seen_of_late(connection: Connection, sites: Sequence[str], *, who: str, now_
     return [each for each in found if can_take_back(connection, each, who, now_us)]
 
 
-def _note_of(connection: Connection, number: int, event: str, who: str, now_us: int) -> None:
-    values = {"alarm_id": number, "at": now_us, "by": who, "event": event}
+def _note_of(
+    connection: Connection, number: int, event: str, who: str, now_us: int, *, note_: str | None = None
+) -> None:
+    values = {"alarm_id": number, "at": now_us, "by": who, "event": event, "note": note_}
     connection.execute(insert(alarm_event).values(values))
 
 

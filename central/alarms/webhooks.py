@@ -132,13 +132,14 @@ def announce_unseen(connection: Connection, number: int, now_us: int) -> None:
 
 
 def _announce_instead(connection: Connection, number: int, event: str, former: str, now_us: int) -> None:
-    """The former message goes only once the new one has its number, which therefore was never told before."""
+    """What of the former was told stays on record; what was not goes, but only once the new one has its
+    number, which therefore was never told before."""
     row = connection.execute(select(alarm.c.gateway_id, alarm.c.kind).where(alarm.c.id == number)).one()
     for each in _told_of(connection, row.gateway_id, AlarmKind(row.kind)):
-        _put(connection, each, number, event, now_us=now_us)
+        _put(connection, each, number, event, now_us=now_us, again=True)
         columns = webhook_message.c
         here = (columns.webhook_id == each.id) & (columns.alarm_id == number) & (columns.event == former)
-        connection.execute(delete(webhook_message).where(here))
+        connection.execute(delete(webhook_message).where(here, columns.delivered_at.is_(None)))
 
 
 def _told_of(connection: Connection, gateway_id: int, kind: AlarmKind) -> list[Webhook]:
@@ -147,13 +148,23 @@ def _told_of(connection: Connection, gateway_id: int, kind: AlarmKind) -> list[W
 
 
 def _put(
-    connection: Connection, to: Webhook, number: int, event: str, *, now_us: int, due_us: int | None = None
+    connection: Connection,
+    to: Webhook,
+    number: int,
+    event: str,
+    *,
+    now_us: int,
+    due_us: int | None = None,
+    again: bool = False,
 ) -> None:
+    """Once; `again`: also after it was told."""
     here = (
         (webhook_message.c.webhook_id == to.id)
         & (webhook_message.c.alarm_id == number)
         & (webhook_message.c.event == event)
     )
+    if again:
+        here &= webhook_message.c.delivered_at.is_(None)
     if connection.execute(select(webhook_message.c.id).where(here)).first() is None:
         values = {"webhook_id": to.id, "alarm_id": number, "event": event}
         due = {"made_at": now_us, "tries": 0, "next_try_at": now_us if due_us is None else due_us}

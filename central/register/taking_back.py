@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, Select, Table, select
 
 from central.errors import Clash
 from central.register.credential_life import CredentialAct, CredentialState
 from central.register.credentials import CredentialKind, change, issue
 from central.register.desk import Desk
 from central.register.leases import extend_lease, void_lease
-from central.register.people import deregister_person
+from central.register.people import deregister_person, same_person
 from central.register.places import set_use
 from central.register.residencies import Arrival, correct_residency
 from central.register.words import HomeUse, PersonState, RegisterAct, Relation
@@ -116,14 +116,24 @@ def _deeds(connection: Connection, community: int, account: int, now_us: int) ->
 
 
 def _stands(connection: Connection, deed: Deed, now_us: int) -> bool:
-    """Whether each of its events has a reverse act, and is the last word on its subject. An import is taken
-    back on its own page."""
-    return all(
+    """Whether it was not taken back yet, and each of its events has a reverse act and is the last word on its
+    subject. An import is taken back on its own page."""
+    columns = register_event.c
+    undone = select(columns.id).where(
+        columns.act == RegisterAct.UNDONE.value,
+        columns.subject == register_event.name,
+        columns.subject_id == deed.id,
+    )
+    return not _there_is(connection, undone) and all(
         event.act in _WAYS
         and _IMPORT not in event.body
         and _WAYS[event.act].stands(connection, event, now_us)
         for event in deed.events
     )
+
+
+def _there_is(connection: Connection, asked: Select[Any]) -> bool:
+    return connection.execute(asked.limit(1)).first() is not None
 
 
 def _row(connection: Connection, table: Table, number: int) -> Any:
@@ -193,60 +203,92 @@ def _not_extended(desk: Desk, event: Event, reason: str) -> None:
 # --- people ----------------------------------------------------------------------------------------------
 
 
-def _registered_stands(connection: Connection, event: Event, _now_us: int) -> bool:
+def _registered_stands(connection: Connection, event: Event, now_us: int) -> bool:
+    """Nobody else's row is theirs by now, and nobody has built on theirs since."""
     row = _row(connection, person, event.subject)
-    return bool(row.state == PersonState.REGISTERED and row.changed_at == event.at_us)
+    if row.state != PersonState.REGISTERED or row.changed_at != event.at_us:
+        return False
+    merged = select(person.c.id).where(person.c.merged_into == event.subject)
+    columns = register_event.c
+    later = select(columns.id).where(
+        columns.subject == person.name, columns.subject_id == event.subject, columns.id > event.id
+    )
+    built_on = (merged, later.where(columns.at != event.at_us), *_built_on(event, now_us))
+    return not any(_there_is(connection, each) for each in built_on)
 
 
 def _not_registered(desk: Desk, event: Event, reason: str) -> None:
-    """Who meanwhile lives, or holds something, here stays registered."""
-    if not _is_needed(desk, event.subject):
-        deregister_person(desk, event.subject, reason=reason)
+    deregister_person(desk, event.subject, reason=reason)
 
 
-def _is_needed(desk: Desk, number: int) -> bool:
+def _built_on(event: Event, now_us: int) -> tuple[Select[Any], ...]:
+    """Homes, cards, rights, leases and accounts of theirs that the same act did not make."""
+    same = same_person(event.subject)
+
     def lasts(column: Any) -> Any:
-        return column.is_(None) | (column > desk.now_us)
+        return column.is_(None) | (column > now_us)
 
-    builds_on = (
+    return (
         select(residency.c.id).where(
-            residency.c.person_id == number, residency.c.voided_at.is_(None), lasts(residency.c.until_at)
+            residency.c.person_id.in_(same),
+            residency.c.registered_at > event.at_us,
+            residency.c.voided_at.is_(None),
+            lasts(residency.c.until_at),
         ),
         select(credential.c.id).where(
-            credential.c.person_id == number, credential.c.state != CredentialState.RETURNED.value
+            credential.c.person_id.in_(same),
+            credential.c.issued_at > event.at_us,
+            credential.c.state != CredentialState.RETURNED.value,
         ),
-        select(access_right.c.id).where(access_right.c.person_id == number, lasts(access_right.c.until_at)),
-        select(tenancy.c.id).where(tenancy.c.landlord_id == number, tenancy.c.voided_at.is_(None)),
-        select(account_person.c.account_id).where(account_person.c.person_id == number),
+        select(access_right.c.id).where(access_right.c.person_id.in_(same), lasts(access_right.c.until_at)),
+        select(tenancy.c.id).where(tenancy.c.landlord_id.in_(same), tenancy.c.voided_at.is_(None)),
+        select(account_person.c.account_id).where(account_person.c.person_id.in_(same)),
     )
-    return any(desk.connection.execute(each.limit(1)).first() is not None for each in builds_on)
 
 
 # --- cards -----------------------------------------------------------------------------------------------
 
 
 def _card_stands(connection: Connection, event: Event, now_us: int) -> bool:
-    """Nothing became of it since. One that was returned is given again: not beyond its end."""
+    """Nothing became of it since, and no other is in its place. One that was returned is given again: not
+    beyond its end, not to somebody who is gone, and not where it was lost, or is somebody else's by now."""
     columns = credential_event.c
-    last = select(func.max(columns.id)).where(columns.credential_id == event.subject).scalar_subquery()
-    if int(connection.execute(select(columns.at).where(columns.id == last)).scalar_one()) != event.at_us:
+    asked = select(columns.at).where(columns.credential_id == event.subject).order_by(columns.id.desc())
+    last, *earlier = connection.execute(asked.limit(2)).scalars()
+    if last != event.at_us or last in earlier:
         return False
+    row = _row(connection, credential, event.subject)
+    replaced = _there_is(connection, select(credential.c.id).where(credential.c.replaces == row.id))
     match event.body.get("act"):
+        case CredentialAct.REPORT_LOST:
+            return not replaced
         case CredentialAct.RETURN:
-            until_us: int | None = _row(connection, credential, event.subject).valid_until
+            was_lost = _before(connection, event).state == CredentialState.LOST
+            can_be_given = not was_lost and not replaced and _is_free(connection, row)
+            return can_be_given and (row.valid_until is None or row.valid_until > now_us)
         case CredentialAct.EXTEND:
-            until_us = _end_before(connection, event)
+            until_us = _before(connection, event).valid_until
+            return until_us is None or until_us > now_us
         case _:
             return True
-    return until_us is None or until_us > now_us
 
 
-def _end_before(connection: Connection, event: Event) -> int | None:
+def _is_free(connection: Connection, row: Any) -> bool:
+    """Whose it was is registered, and nobody has it now."""
+    same = (credential.c.community_id == row.community_id) & (credential.c.number_index == row.number_index)
+    used = same & (credential.c.kind == row.kind) & (credential.c.state != CredentialState.RETURNED.value)
+    if _there_is(connection, select(credential.c.id).where(used)):
+        return False
+    return bool(_row(connection, person, row.person_id).state == PersonState.REGISTERED)
+
+
+def _before(connection: Connection, event: Event) -> Any:
+    """What the card's history said of it before."""
     columns = credential_event.c
     earlier = (columns.credential_id == event.subject) & (columns.at < event.at_us)
-    asked = select(columns.valid_until).where(earlier).order_by(columns.id.desc()).limit(1)
-    found: int | None = connection.execute(asked).scalar()
-    return found
+    return connection.execute(
+        select(credential_event).where(earlier).order_by(columns.id.desc()).limit(1)
+    ).one()
 
 
 def _not_given(desk: Desk, event: Event, reason: str) -> None:
@@ -260,18 +302,28 @@ def _card_as_before(desk: Desk, event: Event, reason: str) -> None:
         case CredentialAct.LIFT_LOSS:
             change(desk, event.subject, CredentialAct.REPORT_LOST, reason=reason)
         case CredentialAct.EXTEND:
-            until_us = _end_before(desk.connection, event)
+            until_us = _before(desk.connection, event).valid_until
             change(desk, event.subject, CredentialAct.EXTEND, valid_until_us=until_us, reason=reason)
         case _:
             _given_again(desk, event)
 
 
 def _given_again(desk: Desk, event: Event) -> None:
-    """Returned is for good: the same card is issued anew, in the place of itself."""
+    """Returned is for good: the same card is issued anew, in the place of itself, and no sooner than it was
+    good."""
     row = desk.row(credential, event.subject, "credential")
     number = desk.vault.open_register(desk.community, f"credential:{row.id}", row.sealed).decode()
     kind = CredentialKind(row.kind)
-    issue(desk, row.person_id, kind, number, valid_until_us=row.valid_until, replaces=row.id)
+    from_us = max(row.valid_from, desk.now_us)
+    issue(
+        desk,
+        row.person_id,
+        kind,
+        number,
+        valid_from_us=from_us,
+        valid_until_us=row.valid_until,
+        replaces=row.id,
+    )
 
 
 # --- which reverses which --------------------------------------------------------------------------------

@@ -6,7 +6,20 @@ rule that raised it. An alarm is about a door, a device or a gateway, and never 
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, PrimaryKeyConstraint, Table, Text, UniqueConstraint
+from typing import Final
+
+from sqlalchemy import (
+    DDL,
+    Column,
+    ForeignKey,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+    text,
+)
 
 from central.store.tables import Whole, metadata
 
@@ -57,10 +70,34 @@ alarm_event = Table(
     Column("at", Whole, nullable=False),
     Column("by", Text, nullable=False),
     Column("event", Text, nullable=False),  # seen, unseen
+    Column("note", Text),  # what was said of it then
     Index("alarm_event_of", "alarm_id", "id"),
     sqlite_strict=True,
 )
 """Who saw to it, and who took that back. Rows are only ever added; `alarm` has what holds now."""
+
+_REFUSING: Final = """
+CREATE FUNCTION alarm_events_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'alarm events only grow' USING ERRCODE = 'check_violation'; END $$
+"""
+
+
+def events_only_grow_statements(dialect: str) -> list[str]:
+    """What makes a database refuse to change or delete them; also for its migration."""
+    if dialect == "sqlite":
+        return [
+            f"CREATE TRIGGER alarm_event_no_{verb.lower()} BEFORE {verb} ON alarm_event"
+            " BEGIN SELECT RAISE(ABORT, 'alarm events only grow'); END"
+            for verb in ("UPDATE", "DELETE")
+        ]
+    made = "CREATE TRIGGER alarm_event_only_grows BEFORE UPDATE OR DELETE ON alarm_event"
+    return [_REFUSING, f"{made} FOR EACH ROW EXECUTE FUNCTION alarm_events_only_grow()"]
+
+
+for _dialect in ("sqlite", "postgresql"):
+    for _statement in events_only_grow_statements(_dialect):
+        _made = DDL(_statement).execute_if(dialect=_dialect)  # type: ignore[no-untyped-call]
+        event.listen(metadata, "after_create", _made)
 
 alarm_record = Table(
     "alarm_record",
@@ -113,6 +150,8 @@ webhook = Table(
     sqlite_strict=True,
 )
 
+_NOT_TOLD: Final = "delivered_at IS NULL"
+
 webhook_message = Table(
     "webhook_message",
     metadata,
@@ -125,7 +164,15 @@ webhook_message = Table(
     Column("next_try_at", Whole),  # NULL: delivered, or given up
     Column("delivered_at", Whole),
     Column("last_answer", Text),  # a status code, or why there was none
-    UniqueConstraint("webhook_id", "alarm_id", "event", name="webhook_message_once"),
+    Index(
+        "webhook_message_once",
+        "webhook_id",
+        "alarm_id",
+        "event",
+        unique=True,
+        sqlite_where=text(_NOT_TOLD),
+        postgresql_where=text(_NOT_TOLD),
+    ),
     Index("webhook_message_due", "next_try_at"),
     sqlite_strict=True,
 )

@@ -18,6 +18,7 @@ from central.register.oneself import OwnHome, community_of, homes_of, person_of
 from central.store.account_tables import account, account_person
 from central.store.register_tables import person
 from central.store.visitor_tables import visitor_pass
+from central.undo import TOO_LATE
 from central.visitors import passes
 from central.visitors.passes import Desk, Issued, Pass, Visitor, Wanted
 from central.visitors.ways import way_to
@@ -100,10 +101,20 @@ def revoke(connection: Connection, who: Who, number: int, now_us: int) -> Pass:
 
 
 def restore(connection: Connection, who: Who, number: int, now_us: int) -> Pass:
-    """Taken back a moment ago, it is good again. Raises NotAllowed, NotThere, Clash."""
+    """Taken back a moment ago, it is good again. Raises NotAllowed, NotThere; Clash also where its home is
+    not theirs any more, or not for so long."""
     found = own_pass(connection, who, number)
+    if not can_restore(connection, who, found, now_us):
+        raise Clash(TOO_LATE)
     _refuse_many(connection, who, now_us)
     return passes.restore(connection, number, [found.site], by=who.by, now_us=now_us)
+
+
+def can_restore(connection: Connection, who: Who, found: Pass, now_us: int) -> bool:
+    """Raises NotAllowed, NotThere."""
+    if not passes.can_restore(connection, found, by=who.by, now_us=now_us):
+        return False
+    return _is_theirs(own_homes(connection, who, now_us), found.room, found.until_us)
 
 
 def end_without_right(connection: Connection, now_us: int) -> int:
@@ -126,11 +137,15 @@ def end_without_right(connection: Connection, now_us: int) -> int:
             if disabled_at is not None
             else homes_of(connection, community_of(connection, giver), giver, now_us)
         )
-        ends = [each.until_us for each in homes if each.room == room]
-        if not any(end_us is None or end_us >= until_us for end_us in ends):
+        if not _is_theirs(homes, room, until_us):
             passes.revoke(connection, number, [site], by=_CENTRE, now_us=now_us)
             ended += 1
     return ended
+
+
+def _is_theirs(homes: Sequence[OwnHome], room: int | None, until_us: int) -> bool:
+    ends = [each.until_us for each in homes if each.room == room]
+    return any(end_us is None or end_us >= until_us for end_us in ends)
 
 
 def _refuse_many(connection: Connection, who: Who, now_us: int) -> None:

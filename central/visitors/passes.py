@@ -242,12 +242,11 @@ def revoke(connection: Connection, number: int, sites: Sequence[str], *, by: str
 
 def restore(connection: Connection, number: int, sites: Sequence[str], *, by: str, now_us: int) -> Pass:
     """Revoked a moment ago by the same account, it is good again. Raises NotThere; Clash where it is too
-    late, or its card is another visitor's by now."""
+    late, or its card was given to another visitor since, also where that one's pass was revoked: gateways
+    block its card."""
     row = _row(connection, number, sites)
     if not can_restore(connection, _pass(row), by=by, now_us=now_us):
         raise Clash(TOO_LATE)
-    if row.kind in (PassKind.CARD, PassKind.ID_CARD):
-        _refuse_taken(connection, row.site, (row.from_at, row.until_at), row.token)
     connection.execute(update(visitor_pass).where(visitor_pass.c.id == number).values(revoked_at=None))
     _note(connection, number, PassEvent.RESTORED, by, now_us=now_us)
     return one_pass(connection, number, sites)
@@ -259,7 +258,11 @@ def can_restore(connection: Connection, found: Pass, *, by: str, now_us: int) ->
     last = connection.execute(asked).first()
     if last is None or (last.event, last.by) != (PassEvent.REVOKED, by):
         return False
-    return is_recent(last.at, now_us) and found.until_us > now_us
+    if not is_recent(last.at, now_us) or found.until_us <= now_us:
+        return False
+    passes_ = visitor_pass.c
+    later = (passes_.site == found.site) & (passes_.token == found.token) & (passes_.id > found.id)
+    return connection.execute(select(passes_.id).where(later).limit(1)).first() is None
 
 
 def end_for_a_home(connection: Connection, found: Pass, *, by: str, now_us: int) -> None:

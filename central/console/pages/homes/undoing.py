@@ -17,8 +17,10 @@ from central.console.words import N_
 from central.errors import BadQuestion, Clash
 from central.register.credential_life import CredentialAct
 from central.register.credentials import credentials_of, person_of
+from central.register.desk import Desk
 from central.register.taking_back import Deed, Event, last_deed, take_back
 from central.register.words import RegisterAct
+from central.undo import TOO_LATE
 
 _AT_A_HOME: Final = {
     RegisterAct.MOVED_IN: N_("Moved in a moment ago."),
@@ -43,12 +45,16 @@ def router(centre: Centre) -> APIRouter:
 
     @pages.post("/homes/{community}/undo/{event}", summary="Undo what one did a moment ago")
     async def undone(who: Worker, community: RowId, event: RowId, lang: Language = None) -> Response:
+        def undo(desk: Desk) -> str:
+            """Where it is to be seen is known before it is done for good."""
+            return _page_of(desk.connection, community, take_back(desk, event))
+
         try:
-            deed = await centre.office.act(who, community, lambda desk: take_back(desk, event))
+            page = await centre.office.act(who, community, undo)
         except (BadQuestion, Clash) as error:
             values = {"community": community, "place": None}
             return show(centre, who, lang, "refused.html", here="homes", error=error, **values)
-        return led_to(await centre.office.ask(who, community, lambda db: _page_of(db, community, deed)))
+        return led_to(page)
 
     return pages
 
@@ -81,23 +87,35 @@ def undoable_of_leases(centre: Centre, db: Connection, who: Who, community: int)
 
 def told_of_deed(deed: Deed) -> str:
     """A sentence in English, to be translated: what stands highest of all that was done at once."""
+    told = _told(deed)
+    assert told is not None, "every act that a page asks for has a word"
+    return told[1]
+
+
+def _told(deed: Deed) -> tuple[Event, str] | None:
+    """The event by which it is called, and how; None: no page says anything of it."""
     for act, sentence in _AT_A_HOME.items():
-        if deed.has(act):
-            return sentence
-    first = deed.events[0]
-    if first.act is RegisterAct.CREDENTIAL_CHANGED:
-        return _OF_A_CARD[CredentialAct(first.body["act"])]
-    return _OTHER[first.act]
+        for event in deed.events:
+            if event.act is act and "room" in event.body:
+                return event, sentence
+    for event in deed.events:
+        if event.act is RegisterAct.CREDENTIAL_CHANGED:
+            return event, _OF_A_CARD[CredentialAct(event.body["act"])]
+        if event.act in _OTHER:
+            return event, _OTHER[event.act]
+    return None
 
 
 def _page_of(db: Connection, community: int, deed: Deed) -> str:
-    """Where what was undone is to be seen."""
-    room = next((event.body["room"] for event in deed.events if event.act in _AT_A_HOME), None)
-    if room is not None:
-        return f"/homes/{community}/places/{room}"
-    first = deed.events[0]
-    if first.act is RegisterAct.LEASE_EXTENDED:
+    """Where what was undone is to be seen. Raises Clash for what no page offers to undo."""
+    told = _told(deed)
+    if told is None:
+        raise Clash(TOO_LATE)
+    event, _ = told
+    if event.act in _AT_A_HOME:
+        return f"/homes/{community}/places/{event.body['room']}"
+    if event.act is RegisterAct.LEASE_EXTENDED:
         return f"/homes/leases?community={community}"
-    if first.act is RegisterAct.PERSON_REGISTERED:
-        return f"/homes/{community}/people/{first.subject}"
-    return f"/homes/{community}/people/{person_of(db, community, first.subject)}#cards"
+    if event.act is RegisterAct.PERSON_REGISTERED:
+        return f"/homes/{community}/people/{event.subject}"
+    return f"/homes/{community}/people/{person_of(db, community, event.subject)}#cards"

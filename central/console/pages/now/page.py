@@ -21,6 +21,7 @@ from central.alarms import book as alarms
 from central.alarms import webhooks
 from central.alarms.kinds import Urgency
 from central.console.centre import Centre
+from central.console.forms import status_of
 from central.console.frame import first_path
 from central.console.guard import Anybody, page_for
 from central.console.labels import labels_of
@@ -40,6 +41,8 @@ ROWS = 100
 MOST_ALARMS = 20
 CARDS = 8
 """Of so many gateways each has a card, whether it is well or not."""
+
+STAYS: Final = N_("It was changed since, or is too long ago: somebody has seen to it.")
 
 _SEE_OTHER = 303
 
@@ -72,6 +75,9 @@ class Asked:
             return Wanted(kinds=kinds, doors=doors_in(connection, who.communities, int(self.at)))
         site, _, gateway = self.at.partition("/")
         return Wanted(site or None, gateway or None, kinds)
+
+
+EVERYTHING: Final = Asked("", "")
 
 
 def filter_of(
@@ -149,9 +155,9 @@ def _parts(pages: APIRouter, centre: Centre) -> None:
 
 
 def _alarms(pages: APIRouter, centre: Centre) -> None:
-    async def shown(who: Who, lang: str | None) -> str:
+    async def shown(who: Who, lang: str | None, wrong: str | None = None) -> str:
         values = await centre.questions.ask(lambda db: _alarms_of(db, who, centre.now_us()))
-        return centre.views.render(lang, "now/alarms.html", values)
+        return centre.views.render(lang, "now/alarms.html", {**values, "wrong": wrong})
 
     @pages.get("/parts/alarms", response_class=HTMLResponse)
     async def alarms_part(who: Watcher, lang: Language = None) -> str:
@@ -178,18 +184,25 @@ def _alarms(pages: APIRouter, centre: Centre) -> None:
     async def unseen(
         request: Request, who: SeesTo, alarm: Annotated[int, InPath(ge=1, le=2**53)], lang: Language = None
     ) -> Response:
-        """What cannot be taken back any more stays: the alarms show how it is."""
+        """What cannot be taken back any more stays, and the page says so."""
 
         def change(db: Connection) -> None:
             sites, now_us = sites_of(db, who.communities), centre.now_us()
             alarms.take_back_seen(db, alarm, sites, who=who.by, now_us=now_us)
             webhooks.announce_unseen(db, alarm, now_us)
 
-        with contextlib.suppress(Clash):
+        wrong: Clash | None = None
+        try:
             await centre.changes.make(change)
+        except Clash as error:
+            wrong = error
         if "hx-request" in request.headers:
-            return HTMLResponse(await shown(who, lang))
-        return RedirectResponse("/", _SEE_OTHER)
+            return HTMLResponse(await shown(who, lang, None if wrong is None else STAYS))
+        if wrong is None:
+            return RedirectResponse("/", _SEE_OTHER)
+        values = await centre.questions.ask(lambda db: _seen(db, who, EVERYTHING, centre.now_us()))
+        values |= {"wrong": STAYS, "rows_kept": ROWS}
+        return centre.show(who, lang, "now/now.html", "now", status=status_of(wrong), **values)
 
 
 def _seen(connection: Connection, who: Who, asked: Asked, now_us: int) -> dict[str, Any]:
@@ -230,6 +243,7 @@ def _alarms_of(connection: Connection, who: Who, now_us: int) -> dict[str, Any]:
     of_late = alarms.seen_of_late(connection, sites, who=who.by, now_us=now_us)
     return {
         "undoable": of_late[0] if of_late else None,
+        "wrong": None,
         "alarms": ordered,
         "more_alarms": len(found) > MOST_ALARMS,
         "sees_to": who.role in (Role.OPERATOR, Role.OFFICER),

@@ -17,6 +17,7 @@ from central.alarms.kinds import OF_TOURS
 from central.console.centre import Centre
 from central.console.forms import RowId, Text, led_to, status_of
 from central.console.guard import page_for
+from central.console.pages.now.page import STAYS
 from central.console.pages.tours.rounds import READERS
 from central.console.views import Language
 from central.console.words import N_
@@ -72,9 +73,11 @@ def router(centre: Centre) -> APIRouter:
         *,
         unseen: bool = False,
         error: CentralError | None = None,
+        wrong: str | None = None,
         said: dict[str, Any] | None = None,
     ) -> HTMLResponse:
-        """`said`: what was typed for one of them, and could not be done."""
+        """`said`: what was typed for one of them, and could not be done; `wrong`: what else is said of the
+        error."""
 
         def asked(
             db: Connection,
@@ -92,7 +95,8 @@ def router(centre: Centre) -> APIRouter:
         values["places"] = {(each.site, each.name): each for each in gateways}
         values["of_tours"] = OF_TOURS if who.role in READERS else ()
         values["sees_to"] = who.role is Role.OPERATOR
-        values["wrong"] = None if error is None else _SAY if isinstance(error, BadQuestion) else _NOT_SO
+        usual = None if error is None else _SAY if isinstance(error, BadQuestion) else _NOT_SO
+        values["wrong"] = wrong or usual
         status = status_of(error)
         return centre.show(who, lang, "operations/alarms.html", "alarms", status=status, **values)
 
@@ -131,5 +135,5 @@ def _taking_back(pages: APIRouter, centre: Centre, shown: Callable[..., Awaitabl
         try:
             await centre.changes.make(change)
         except Clash as error:
-            return await shown(who, lang, error=error)
+            return await shown(who, lang, error=error, wrong=STAYS)
         return led_to("/operations/alarms")

@@ -24,6 +24,7 @@ from central.errors import BadQuestion, CentralError, Clash, IdentityGone
 from central.register.person_identity import masked_name
 from central.register.place_tree import path_text, paths
 from central.undo import is_recent
+from central.visitors import own as own_passes
 from central.visitors.passes import (
     Pass,
     can_restore,
@@ -150,7 +151,11 @@ def _one(centre: Centre, db: Connection, who: Who, number: int) -> tuple[Visit, 
 def undo_of(centre: Centre, db: Connection, who: Who, made: Pass) -> str | None:
     """What undoes the last that this account did with it a moment ago."""
     now_us = centre.now_us()
-    if can_restore(db, made, by=who.by, now_us=now_us):
+    if who.role is Role.RESIDENT:
+        restorable = own_passes.can_restore(db, who, made, now_us)
+    else:
+        restorable = can_restore(db, made, by=who.by, now_us=now_us)
+    if restorable:
         return "restore"
     good = made.revoked_us is None and made.until_us > now_us
     given = made.issued_by == who.by and is_recent(made.issued_us, now_us)

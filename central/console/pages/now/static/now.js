@@ -37,6 +37,10 @@ document.body.addEventListener("htmx:beforeSwap", (event) => {
 document.body.addEventListener("htmx:afterSettle", (event) => {
   const { target, requestConfig } = event.detail;
   if (target?.id !== "alarms") return;
+  for (const each of target.querySelectorAll("[data-toast]")) {
+    liuhen.toast(each.querySelector("span").textContent); // outlasts the next answer
+    each.remove();
+  }
   const list = target.querySelector("ul");
   if (list) list.scrollTop = Number(target.dataset.scrolled);
   if (requestConfig?.verb === "post") (target.querySelector(".undoable button") ?? list)?.focus();
