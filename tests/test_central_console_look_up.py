@@ -192,6 +192,12 @@ def test_an_answer_is_masked_until_a_field_is_revealed_with_a_reason(console: Co
         assert not IDENTITY.search(page.content())
 
 
+def test_a_card_typed_in_small_letters_is_the_one_that_doors_read(console: Console) -> None:
+    with console.as_role(Role.OFFICER) as page:
+        ask(page, "card", number=CARDS["王小明"].lower())
+        assert page.locator(".timeline li").count() == 4
+
+
 def test_three_views_and_my_look_ups_have_no_fault(console: Console) -> None:
     with console.as_role(Role.OFFICER, "zh", 390) as page:
         number = ask(page, "door", place=f"{SITE}/{EAST}")
