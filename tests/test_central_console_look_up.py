@@ -22,7 +22,6 @@ from central.errors import BadQuestion
 from central.fleet.coverage import DoorCoverage, Gap, Span
 from central.lookup import acts
 from central.lookup.audit import facts_of
-from central.lookup.paging import Window
 from central.lookup.rules import Asker
 from central.lookup.words import Act, Asked, Basis, Happened
 from central.store.engine import writing
@@ -380,19 +379,19 @@ def test_that_doors_could_record_is_said_only_of_what_is_known(console: Console)
 
 
 def test_all_of_the_time_means_every_door_from_beginning_to_end() -> None:
-    window, place = Window(10, 20), ("site", "gate")
+    place, ten, end = ("site", "gate"), 10, 20
 
     def door(*spans: Span, name: str = "front") -> DoorCoverage:
         return DoorCoverage(*place, "大门", name, "正门", spans)
 
     whole = door(Span(10, 20, None))
-    assert covers([whole], [place], None, window)
-    assert covers([whole, door(name="back")], [place], "front", window)
-    assert not covers([], [], None, window)
-    assert not covers([], [place], None, window)
-    assert not covers([whole], [place, ("site", "other")], None, window)
-    assert not covers([whole, door(name="back")], [place], None, window)
-    assert not covers([whole], [place], "unknown", window)
-    assert not covers([door(Span(11, 20, None))], [place], None, window)
-    assert not covers([door(Span(10, 19, None))], [place], None, window)
-    assert not covers([door(Span(10, 15, None), Span(15, 20, Gap.SILENT))], [place], None, window)
+    assert covers([whole], [place], None, ten, end)
+    assert covers([whole, door(name="back")], [place], "front", ten, end)
+    assert not covers([], [], None, ten, end)
+    assert not covers([], [place], None, ten, end)
+    assert not covers([whole], [place, ("site", "other")], None, ten, end)
+    assert not covers([whole, door(name="back")], [place], None, ten, end)
+    assert not covers([whole], [place], "unknown", ten, end)
+    assert not covers([door(Span(11, 20, None))], [place], None, ten, end)
+    assert not covers([door(Span(10, 19, None))], [place], None, ten, end)
+    assert not covers([door(Span(10, 15, None), Span(15, 20, Gap.SILENT))], [place], None, ten, end)

@@ -10,7 +10,6 @@ from typing import Final
 from central.console.words import N_
 from central.fleet.coverage import DoorCoverage, Span
 from central.lookup.masking import Masked
-from central.lookup.paging import Window
 from central.lookup.service import DoorComplete
 from central.lookup.subjects import DAYS_DESTROYED, ENTRIES_ENDED, NOT_IN_REGISTER, VISITORS_WAIT
 
@@ -87,19 +86,23 @@ def blind_of(covered: Iterable[DoorCoverage], door: str | None) -> list[Blind]:
 
 
 def covers(
-    covered: Iterable[DoorCoverage], places: Collection[tuple[str, str]], door: str | None, window: Window
+    covered: Iterable[DoorCoverage],
+    places: Collection[tuple[str, str]],
+    door: str | None,
+    from_us: int,
+    until_us: int,
 ) -> bool:
     """Whether each door that was asked about could record all of the time; what nothing is known of could
     not. `places`: site and gateway."""
     found: dict[tuple[str, str], list[bool]] = {place: [] for place in places}
     for each in covered:
         if (each.site, each.gateway) in found and door in {None, each.door}:
-            found[each.site, each.gateway].append(_is_whole(each.spans, window))
+            found[each.site, each.gateway].append(_is_whole(each.spans, from_us, until_us))
     return bool(found) and all(mine and all(mine) for mine in found.values())
 
 
-def _is_whole(spans: Sequence[Span], window: Window) -> bool:
-    known = bool(spans) and spans[0].from_us <= window.from_us and spans[-1].until_us >= window.until_us
+def _is_whole(spans: Sequence[Span], from_us: int, until_us: int) -> bool:
+    known = bool(spans) and spans[0].from_us <= from_us and spans[-1].until_us >= until_us
     return known and all(each.why is None for each in spans)
 
 

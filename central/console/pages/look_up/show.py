@@ -19,7 +19,6 @@ from central.errors import NotAllowed
 from central.fleet.completeness import Completeness, completeness
 from central.fleet.coverage import coverage
 from central.lookup import questions
-from central.lookup.paging import Window
 from central.lookup.rules import OF_A_PLACE, Asker
 from central.lookup.service import Answer
 from central.lookup.states import own_row, state_of
@@ -150,7 +149,7 @@ def _blind(
     rows = connection.execute(select(gateway).where(here).order_by(gateway.c.id)).all() if places else []
     covered = coverage(connection, rows, row.from_at, row.until_at, now_us)
     door = json.loads(row.parameters).get("door")
-    return blind_of(covered, door), covers(covered, places, door, Window(row.from_at, row.until_at))
+    return blind_of(covered, door), covers(covered, places, door, row.from_at, row.until_at)
 
 
 def views_of(centre: Centre, answer: Answer, gateways: Sequence[Completeness]) -> dict[str, Any]:
