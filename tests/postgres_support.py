@@ -5,6 +5,8 @@ As root it runs as the package's user, because PostgreSQL refuses root.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pwd
 import shutil
@@ -17,7 +19,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import IO, Final, Self
 
 import psycopg
 from sqlalchemy import make_url
@@ -44,11 +46,47 @@ def _roomy_memory() -> Path | None:
     return _MEMORY if roomy else None
 
 
+_NAMED: Final = "liuhen-pg-"
+_OWNER: Final = "owner"
+
+
+def own_folder(where: Path | None) -> tuple[Path, IO[str]]:
+    """A new one, and the file in it that says whose it is: locked for as long as this process lives."""
+    folder = Path(tempfile.mkdtemp(prefix=_NAMED, dir=where))
+    coming = folder / f"{_OWNER}.new"
+    owner = coming.open("w")
+    fcntl.flock(owner, fcntl.LOCK_EX)
+    owner.write(f"{os.getpid()}\n")
+    owner.flush()
+    coming.rename(folder / _OWNER)  # under its name it is locked already
+    return folder, owner
+
+
+def sweep(where: Path) -> None:
+    """What processes left there that were killed: nothing whose owner or server still lives, and nothing that
+    does not say whose it is."""
+    for file in where.glob(f"{_NAMED}*/{_OWNER}"):
+        with contextlib.suppress(OSError), file.open() as owner:  # locked, another one's, or just swept
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _is_served(file.parent):
+                shutil.rmtree(file.parent, ignore_errors=True)
+
+
+def _is_served(folder: Path) -> bool:
+    """Whether its server outlived whoever began it: not every system ends it with them."""
+    try:
+        number = (folder / "data/postmaster.pid").read_text().split("\n", 1)[0]
+        return str(folder).encode() in Path(f"/proc/{int(number)}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return False
+
+
 class Postgres:
     """Use as a context manager; `new_database()` gives the address of an empty one."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="liuhen-pg-", dir=_roomy_memory()))
+        sweep(_MEMORY)
+        self._folder, self._owner = own_folder(_roomy_memory())
         self._data = self._folder / "data"
         self._numbers = count(1)
         self._server: subprocess.Popen[bytes] | None = None
@@ -100,6 +138,7 @@ class Postgres:
         self._server.send_signal(signal.SIGQUIT)  # connections are cut, nothing waits or is kept
         self._server.wait(timeout=_READY_S)
         shutil.rmtree(self._folder)
+        self._owner.close()
 
     def new_database(self, like: str = "template1") -> str:
         """Its address as SQLAlchemy writes it; a copy of database `like`, which nobody may be using."""

@@ -90,6 +90,30 @@ def test_of_two_who_write_at_once_the_second_keeps_what_they_typed_and_is_told(c
         assert page.locator('[name="risks"]').input_value() == "另有风险"
 
 
+def test_a_form_that_comes_back_for_another_fault_overwrites_no_newer_version(console: Console) -> None:
+    with console.as_role(Role.WORKER, "zh") as page:
+        page.goto("/assessment")
+        after = page.locator('[name="after"]').input_value()
+        page.locator('[name="risks"]').fill("第三种风险")
+        with console.estate.desk() as desk:
+            write(desk, WHOLE.model_copy(update={"risks": "别人写的"}))
+        page.evaluate("""() => {
+          const days = document.getElementsByName("data.register.days")[0];
+          days.dataset.stood = days.value;
+          days.value = "many";
+        }""")
+        page.get_by_role("button", name="保存为新版本").click()
+        page.locator(".notice.bad, .notice").first.wait_for()
+        page.wait_for_load_state()
+        assert page.locator('[name="risks"]').input_value() == "第三种风险"
+        assert page.locator('[name="after"]').input_value() == after
+        page.locator('[name="data.register.days"]').fill("30")
+        page.get_by_role("button", name="保存为新版本").click()
+        page.get_by_text("填写期间已另存一版").wait_for()
+        assert page.locator('[name="after"]').input_value() == str(int(after) + 1)
+        assert page.locator('[name="risks"]').input_value() == "第三种风险"
+
+
 def test_a_supervisor_reads_the_newest_version_and_agrees(console: Console) -> None:
     with console.estate.desk() as desk:
         version = write(desk, Assessment(**{**dict(WHOLE), "risks": "行踪外泄"})).version

@@ -11,13 +11,15 @@ from zoneinfo import ZoneInfo
 import pytest
 from console_support import CARDS, WIDTHS, Console, a_console, deeds_on, faults_of
 from playwright.sync_api import Page
-from register_support import EAST, SITE, WEST, a_number
+from register_support import EAST, GATE, SITE, WEST, a_number
 from sqlalchemy import select
 
 from central.accounts.who import Role
 from central.console.pages.look_up import show
+from central.console.pages.look_up.answer import covers
 from central.console.pages.look_up.form import FAULTS, Form, asking_of
 from central.errors import BadQuestion
+from central.fleet.coverage import DoorCoverage, Gap, Span
 from central.lookup import acts
 from central.lookup.audit import facts_of
 from central.lookup.rules import Asker
@@ -192,6 +194,12 @@ def test_an_answer_is_masked_until_a_field_is_revealed_with_a_reason(console: Co
         assert not IDENTITY.search(page.content())
 
 
+def test_a_card_typed_in_small_letters_is_the_one_that_doors_read(console: Console) -> None:
+    with console.as_role(Role.OFFICER) as page:
+        ask(page, "card", number=CARDS["王小明"].lower())
+        assert page.locator(".timeline li").count() == 4
+
+
 def test_three_views_and_my_look_ups_have_no_fault(console: Console) -> None:
     with console.as_role(Role.OFFICER, "zh", 390) as page:
         number = ask(page, "door", place=f"{SITE}/{EAST}")
@@ -339,3 +347,51 @@ def test_of_many_doors_it_is_told_a_moment_later(console: Console, monkeypatch: 
         assert "正门" in page.request.get(f"{path}{SITE}/{WEST}").text()
         assert "正门" not in page.request.get(f"{path}elsewhere/{WEST}").text()
         assert page.request.get(path.replace(f"/{number}/", "/999/")).status == 404
+
+
+def test_that_doors_could_record_is_said_only_of_what_is_known(console: Console) -> None:
+    with console.as_role(Role.OFFICER) as page:
+        number = ask(page, "door", place=f"{SITE}/{GATE}")
+        path = f"{console.served.address}/parts/look-up/{number}/blind?at="
+
+        def told(query: str) -> str:
+            return page.request.get(path + query).text()
+
+        for query in ("", f"{SITE}/none", f"elsewhere/{GATE}", f"{SITE}/{EAST}"):
+            assert "could record all of the time" not in told(query)
+            assert "nothing says" in told(query)
+        assert "could record all of the time" not in told(f"{SITE}/{GATE}")  # it began within this week
+        page.goto("/look-up")
+        page.locator("[name=purpose][value=missing_person]").check()
+        page.locator("#case_number").fill("A-2026-17")
+        page.locator("[name=question][value=door]").check()
+        page.locator("#place").select_option(f"{SITE}/{GATE}")
+        page.locator("[name=span][value=own]").check()
+        for field, minute in (("from", 1), ("until", 4)):
+            at = f"{local(console.at(minute), SHANGHAI):%Y-%m-%dT%H:%M}"
+            page.locator(f"[name={field}]").fill(at)
+        page.locator(".go button").click()
+        page.wait_for_url(re.compile(r"/look-up/\d+$"))
+        number = int(page.url.rpartition("/")[2])
+        path = f"{console.served.address}/parts/look-up/{number}/blind?at="
+        assert "could record all of the time" in told(f"{SITE}/{GATE}")
+        assert "could record all of the time" not in told(f"{SITE}/{GATE}&at={SITE}/{EAST}")
+
+
+def test_all_of_the_time_means_every_door_from_beginning_to_end() -> None:
+    place, ten, end = ("site", "gate"), 10, 20
+
+    def door(*spans: Span, name: str = "front") -> DoorCoverage:
+        return DoorCoverage(*place, "大门", name, "正门", spans)
+
+    whole = door(Span(10, 20, None))
+    assert covers([whole], [place], None, ten, end)
+    assert covers([whole, door(name="back")], [place], "front", ten, end)
+    assert not covers([], [], None, ten, end)
+    assert not covers([], [place], None, ten, end)
+    assert not covers([whole], [place, ("site", "other")], None, ten, end)
+    assert not covers([whole, door(name="back")], [place], None, ten, end)
+    assert not covers([whole], [place], "unknown", ten, end)
+    assert not covers([door(Span(11, 20, None))], [place], None, ten, end)
+    assert not covers([door(Span(10, 19, None))], [place], None, ten, end)
+    assert not covers([door(Span(10, 15, None), Span(15, 20, Gap.SILENT))], [place], None, ten, end)

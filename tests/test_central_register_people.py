@@ -10,7 +10,14 @@ from sqlalchemy import Engine, select
 from central.errors import BadQuestion, Clash, RowRefused
 from central.identity.rotation import reseal
 from central.register.credential_life import CredentialAct, CredentialState
-from central.register.credentials import CredentialKind, change, credentials_of, history_of, issue
+from central.register.credentials import (
+    CredentialKind,
+    change,
+    credentials_of,
+    good_number,
+    history_of,
+    issue,
+)
 from central.register.lease_states import LeaseState
 from central.register.leases import leases, make_lease, void_lease
 from central.register.people import correct_person, deregister_person, merge_people, register_person
@@ -49,6 +56,19 @@ def who_lived(estate: Estate, room: str, day: float) -> list[int]:
         place = estate.places[room]
         there = lived_in(connection, estate.community, place, estate.at(day), estate.at(day + DAY))
         return [each.person_id for each in there]
+
+
+def test_a_card_is_issued_as_drivers_write_it_whatever_letters_were_typed(estate: Estate) -> None:
+    """Else its token would be another one than a door's reader makes of it."""
+    anna = estate.resident("安娜", "101", " 04a1b2c3d4e5f6 ")
+    assert estate.doors("east", "04A1B2C3D4E5F6") is not None
+    with estate.reading() as connection:
+        for typed in ("04A1B2C3D4E5F6", "04a1b2c3d4e5f6"):
+            found = find_by_card(connection, estate.vault, estate.community, typed)
+            assert [each.id for each in found] == [anna]
+    with pytest.raises(Clash, match="issued already"):
+        estate.card(anna, "04A1b2c3d4e5f6")
+    assert good_number(CredentialKind.QR_CODE, "aB-c") == "aB-c"
 
 
 def test_one_story_on_both_engines(engine: Engine, tmp_path: Path) -> None:

@@ -22,6 +22,10 @@ MOST_VERSIONS: Final = 200
 KeptDays = Mapping[DataKind, int]
 
 
+class Overtaken(Clash):
+    """Somebody wrote a newer version meanwhile."""
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """One version, without what it says; `hash`: SHA-256 of its stored form."""
@@ -56,11 +60,10 @@ class Standing:
 
 def write(desk: Desk, assessment: Assessment, after: int | None = None) -> Version:
     """A further version, finished or not. `after`: the version that it was written from, 0 for none. Raises
-    Clash where somebody wrote a newer one meanwhile, where it says what the last one says, or where there are
-    too many."""
+    Overtaken; Clash where it says what the last one says, or where there are too many."""
     newest = newest_version(desk.connection, desk.community)
     if after is not None and newest is not None and newest.version != after:
-        raise Clash(f"meanwhile version {newest.version} was written: read that one first")
+        raise Overtaken(f"meanwhile version {newest.version} was written: read that one first")
     body = encoded(assessment)
     if newest is not None and newest.hash == hash_of(body):
         raise Clash(f"it says what version {newest.version} says")

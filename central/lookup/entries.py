@@ -126,7 +126,8 @@ def entries_of_door(connection: Connection, question: Question) -> Page:
 def newest(
     connection: Connection, count: int, sites: Collection[str], wanted: Wanted = EVERYTHING
 ) -> list[Entry]:
-    """The `count` entries of `sites` that arrived last, the newest first."""
+    """The `count` entries of `sites` that arrived last, the newest first. Of few doors those of each that
+    happened last, in order of arrival: what arrived late, out of an outage, may be missing."""
     here = (_worth_a_line(), gateway.c.site.in_(sites), *_of(wanted))
     if wanted.doors is not None and len(wanted.doors) <= FEW_DOORS:
         found = [each for door in wanted.doors for each in _newest_of(connection, door, here, count)]
@@ -138,7 +139,8 @@ def newest(
 def _newest_of(
     connection: Connection, door: tuple[str, str, str], here: Sequence[ColumnElement[bool]], count: int
 ) -> list[Entry]:
-    """By the index of doors: whoever walks along all records for a quiet one walks far."""
+    """What happened there last. By the index of doors, which is in order of time: whoever walks along all
+    records for a quiet door walks far, and in order of arrival all of a door would have to be sorted."""
     this = (gateway.c.site == door[0], gateway.c.name == door[1], record.c.door == door[2])
     query = _entries().where(*here, *this).order_by(record.c.at.desc()).limit(count)
     return [_entry(row) for row in connection.execute(query)]

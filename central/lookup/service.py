@@ -32,6 +32,7 @@ from central.lookup.rules import ALONE_RECORDS, OF_SOMEBODY, Asker, Asking
 from central.lookup.states import State, check_limits, own_row, state_of, why_resting
 from central.lookup.subjects import ENTRIES_ENDED, index_of, sealed_subject, subject_of
 from central.lookup.words import Act, Asked, Happened
+from central.register.credentials import as_drivers_write
 from central.store.changes import Changes
 from central.store.lookup_tables import look_up_subject
 from central.store.questions import Questions
@@ -206,8 +207,9 @@ class LookUps:
     def _number_of(self, asking: Asking) -> dict[str, str] | None:
         if asking.asked not in OF_SOMEBODY or asking.number is None:
             return None
-        kind = {} if asking.card_kind is None else {"kind": asking.card_kind}
-        return {"number": asking.number, **kind}
+        if asking.card_kind is None:
+            return {"number": asking.number}
+        return {"number": as_drivers_write(asking.card_kind, asking.number), "kind": asking.card_kind}
 
     def _vault(self) -> Vault:
         if self.vault is None:

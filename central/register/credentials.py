@@ -40,6 +40,9 @@ class CredentialKind(StrEnum):
     QR_CODE = "qr_code"
 
 
+_LARGE: Final = frozenset(CredentialKind) - {CredentialKind.QR_CODE}
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
     id: int
@@ -205,11 +208,16 @@ def history_of(connection: Connection, community_id: int, credential_id: int) ->
     return list(connection.execute(select(credential_event).where(mine).order_by(credential_event.c.id)))
 
 
+def as_drivers_write(kind: str, number: str) -> str:
+    """Tokens are made of the exact text, and drivers write large letters; a QR code says what it says."""
+    return number.upper() if kind in _LARGE else number
+
+
 def good_number(kind: CredentialKind, number: str) -> str:
     """As it is kept. Raises BadQuestion."""
-    number = number.strip()
+    number = as_drivers_write(kind, number.strip())
     if kind is CredentialKind.ID_CARD:
-        number = number.replace(" ", "").upper()
+        number = number.replace(" ", "")
     if not 1 <= len(number) <= _LONGEST or not number.isprintable():
         raise BadQuestion("number", "a credential's number has 1 to 512 characters, as its reader writes it")
     return number

@@ -64,11 +64,11 @@ def find_people(
 
 
 def find_by_card(connection: Connection, vault: Vault, community: int, number: str) -> list[MaskedPerson]:
-    """Whose card it is, and whose it was; `number` as the reader writes it."""
+    """Whose card it is, and whose it was; `number` as the reader writes it, be its letters large or small."""
     if not vault.has_register(community):
         return []
-    index = vault.register_index(community, "card", number)
-    cards = (credential.c.community_id == community) & (credential.c.number_index == index)
+    indexes = [vault.register_index(community, "card", text) for text in {number, number.upper()}]
+    cards = (credential.c.community_id == community) & credential.c.number_index.in_(indexes)
     owners = select(credential.c.person_id).where(cards)
     return _masked_all(connection, vault, community, [person.c.id.in_(owners)], MAX_FOUND)
 

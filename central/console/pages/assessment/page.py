@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from central.accounts.who import Role, Who
 from central.assessments import book
-from central.assessments.book import MOST_VERSIONS
+from central.assessments.book import MOST_VERSIONS, Overtaken
 from central.console.centre import Centre
 from central.console.chosen import CommunityAsked, chosen
 from central.console.forms import RowId, led_to, status_of
@@ -74,8 +74,12 @@ def _office(pages: APIRouter, centre: Centre) -> None:
         here, all_mine = await chosen(centre, who, community)
         values = await centre.office.ask(who, here.id, lambda db: _standing(centre, db, here.id, None))
         values |= {"place": here, "all_mine": all_mine, "told": told_of(error)}
+        values["after"] = values["newest"]
         if typed is not None:
             values |= {"typed": typed, "lines": lines_of(typed)}
+            sent = _version_of(typed.get("after", ""))
+            if sent is not None and not isinstance(error, Overtaken):
+                values["after"] = sent  # of a newer version nobody was told
         status = status_of(error)
         return centre.show(who, lang, "assessment/write.html", "assessment", status=status, **values)
 

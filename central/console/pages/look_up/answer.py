@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -83,6 +83,27 @@ def blind_of(covered: Iterable[DoorCoverage], door: str | None) -> list[Blind]:
         if span.why is not None
     ]
     return sorted(found, key=lambda each: each.span.from_us, reverse=True)
+
+
+def covers(
+    covered: Iterable[DoorCoverage],
+    places: Collection[tuple[str, str]],
+    door: str | None,
+    from_us: int,
+    until_us: int,
+) -> bool:
+    """Whether each door that was asked about could record all of the time; what nothing is known of could
+    not. `places`: site and gateway."""
+    found: dict[tuple[str, str], list[bool]] = {place: [] for place in places}
+    for each in covered:
+        if (each.site, each.gateway) in found and door in {None, each.door}:
+            found[each.site, each.gateway].append(_is_whole(each.spans, from_us, until_us))
+    return bool(found) and all(mine and all(mine) for mine in found.values())
+
+
+def _is_whole(spans: Sequence[Span], from_us: int, until_us: int) -> bool:
+    known = bool(spans) and spans[0].from_us <= from_us and spans[-1].until_us >= until_us
+    return known and all(each.why is None for each in spans)
 
 
 def by_day(entries: Sequence[Masked], day: Callable[[int], str]) -> list[tuple[str, list[Masked]]]:

@@ -14,7 +14,6 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from central.accounts.book import sites_of
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.guard import page_for
@@ -210,10 +209,11 @@ def _blind(pages: APIRouter, own: _Own) -> None:
         """`at`: gateways of the answer, each as site/gateway. Of doors alone; no entry is looked at."""
         asker = await own.asker(who, request)
         row = await centre.questions.ask(lambda db: own_row(db, asker, number))
-        sites = set(await centre.questions.ask(lambda db: sites_of(db, who.communities)))
-        places = {(site, name) for site, _, name in (each.partition("/") for each in at) if site in sites}
-        values = await show.blind_values(centre, row, places)
-        return centre.part(lang, "look_up/blind.html", **{**values, "later": True})
+        mine = await centre.questions.ask(lambda db: show.gateways_asked(db, who, row))
+        wanted = {(site, name) for site, _, name in (each.partition("/") for each in at)}
+        values = await show.blind_values(centre, row, wanted & mine)
+        whole = values["whole"] and wanted <= mine
+        return centre.part(lang, "look_up/blind.html", **{**values, "whole": whole, "later": True})
 
 
 def _take_out(pages: APIRouter, own: _Own) -> None:

@@ -12,13 +12,14 @@ from sqlalchemy import Connection, select, tuple_
 from central.accounts.book import sites_of
 from central.accounts.who import Who
 from central.console.centre import Centre
-from central.console.pages.look_up.answer import NOTES, Blind, blind_of, by_day, by_place, known_of
+from central.console.pages.look_up.answer import NOTES, Blind, blind_of, by_day, by_place, covers, known_of
 from central.console.pages.look_up.form import OF_DOORS, OWN, SPANS, USUAL_BASIS, Form
 from central.console.words import BASES, PURPOSES
 from central.errors import NotAllowed
 from central.fleet.completeness import Completeness, completeness
 from central.fleet.coverage import coverage
-from central.lookup.rules import Asker
+from central.lookup import questions
+from central.lookup.rules import OF_A_PLACE, Asker
 from central.lookup.service import Answer
 from central.lookup.states import own_row, state_of
 from central.lookup.words import Act, Asked
@@ -123,16 +124,32 @@ async def answer_values(
 
 
 async def blind_values(centre: Centre, row: Any, places: Collection[tuple[str, str]]) -> dict[str, Any]:
-    """When the doors of a look-up at these gateways could not record."""
-    blind = await centre.questions.ask(lambda db: _blind(db, row, places, centre.now_us()))
-    return {"blind": blind[:MOST_BLIND], "more_blind": max(0, len(blind) - MOST_BLIND), "later": False}
+    """When the doors of a look-up at these gateways could not record; `whole`: at no time."""
+    blind, whole = await centre.questions.ask(lambda db: _blind(db, row, places, centre.now_us()))
+    told = {"blind": blind[:MOST_BLIND], "more_blind": max(0, len(blind) - MOST_BLIND)}
+    return {**told, "whole": whole, "later": False}
 
 
-def _blind(connection: Connection, row: Any, places: Collection[tuple[str, str]], now_us: int) -> list[Blind]:
+def gateways_asked(connection: Connection, who: Who, row: Any) -> set[tuple[str, str]]:
+    """Site and name of those that the answer of a look-up is made of."""
+    if row.community_id not in who.communities:
+        return set()
+    if row.question in OF_A_PLACE:
+        where = json.loads(row.parameters)
+        found = questions.gateways_at(connection, row.community_id, where["site"], where.get("gateway"))
+    else:
+        found = questions.gateways_of(connection, row.community_id)
+    return {(each.site, each.name) for each in found}
+
+
+def _blind(
+    connection: Connection, row: Any, places: Collection[tuple[str, str]], now_us: int
+) -> tuple[list[Blind], bool]:
     here = tuple_(gateway.c.site, gateway.c.name).in_(list(places))
     rows = connection.execute(select(gateway).where(here).order_by(gateway.c.id)).all() if places else []
     covered = coverage(connection, rows, row.from_at, row.until_at, now_us)
-    return blind_of(covered, json.loads(row.parameters).get("door"))
+    door = json.loads(row.parameters).get("door")
+    return blind_of(covered, door), covers(covered, places, door, row.from_at, row.until_at)
 
 
 def views_of(centre: Centre, answer: Answer, gateways: Sequence[Completeness]) -> dict[str, Any]:
