@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, Engine, and_, delete, exists, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, text, update
 
 from central.errors import StoreUnavailable
 from central.identity.certificates import Certificate, DataClass, certify
@@ -205,7 +205,7 @@ class _Chunk:
         columns = record.c
         places = (columns.id, columns.at, columns.gateway_id, columns.epoch, columns.seq, columns.hash)
         found = self._connection.execute(
-            select(*places)
+            select(*places, columns.identity)
             .where(columns.id > after, columns.id <= self._pass.through)
             .order_by(columns.id)
             .limit(self._at_once)
@@ -236,13 +236,22 @@ class _Chunk:
         within = at.between(min(row.at for row in rows), max(row.at for row in rows))  # which months
         for first in range(0, len(numbers), _NAMED_AT_ONCE):
             here = and_(record.c.id.in_(numbers[first : first + _NAMED_AT_ONCE]), within)
-            # What a wrong clock dated into the future would outlast its record.
-            of_them = exists().where(_same_place(envelope), here)
-            if self._connection.execute(select(envelope.c.id).limit(1)).first() is not None:
-                self._connection.execute(delete(envelope).where(of_them))
             self._connection.execute(delete(record).where(here))
+        self._delete_envelopes([(r.gateway_id, r.epoch, r.seq) for r in rows if r.identity is not None])
         self._note_ranges(rows)
         self._note_counts(rows)
+
+    def _delete_envelopes(self, places: Sequence[tuple[int, int, int]]) -> None:
+        """What a wrong clock dated into the future would outlast its record."""
+        columns = envelope.c
+        by_chain: dict[Place, list[int]] = defaultdict(list)
+        for gateway_id, epoch, seq in places:
+            by_chain[gateway_id, epoch].append(seq)
+        for (gateway_id, epoch), seqs in by_chain.items():
+            of_chain = (columns.gateway_id == gateway_id, columns.epoch == epoch)
+            for first in range(0, len(seqs), _NAMED_AT_ONCE):
+                here = columns.seq.in_(seqs[first : first + _NAMED_AT_ONCE])
+                self._connection.execute(delete(envelope).where(*of_chain, here))
 
     def _note_counts(self, rows: Sequence[Any]) -> None:
         counts = Counter(
