@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import astuple
 from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, text, update
 
 from central.errors import StoreUnavailable
 from central.identity.certificates import Certificate, DataClass, certify
 from central.identity.periods import day_of
 from central.identity.retention_rules import RetentionRules
+from central.ingest.branches import settled_hashes
+from central.ingest.segments import UNKNOWN_PREV
 from central.retention.marks import Mark, days_of, due, is_behind, mark_of, marks_of, mistaken, to_note
-from central.retention.ranges import EndedRange, Place, joined
+from central.retention.ranges import EndedRange, Place, is_signed, joined, signed
 from central.store.count_tables import entry_tally
 from central.store.engine import reading, rows_of_gateways, upsert_many, writing
 from central.store.identity_tables import envelope
@@ -29,7 +32,8 @@ from central.store.lookup_tables import case_hold_entry
 from central.store.months import drop_empty_months
 from central.store.register_tables import site
 from central.store.retention_tables import ended_count, ended_range, record_mark
-from central.store.tables import gateway, record
+from central.store.tables import gateway, record, segment
+from messages.signing import trusted
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +91,7 @@ class EntryRetention:
         with writing(self._writer) as connection:
             if not _mine(connection):
                 return False, []
-            after = _Chunk(connection, pass_, self._at_once).end(self._after, now_us)
+            after = _Chunk(connection, pass_, self._at_once, self._signing).end(self._after, now_us)
             made = [] if after else self._certify(connection, pass_, now_us)
         self._after = after
         if after:
@@ -195,17 +199,21 @@ class _Pass:
 class _Chunk:
     """Some records, within one transaction."""
 
-    def __init__(self, connection: Connection, pass_: _Pass, at_once: int) -> None:
+    def __init__(
+        self, connection: Connection, pass_: _Pass, at_once: int, signing: Ed25519PrivateKey
+    ) -> None:
         self._connection = connection
         self._pass = pass_
         self._at_once = at_once
+        self._signing = signing
+        self._signers = trusted(signing.public_key())
 
     def end(self, after: int, now_us: int) -> int:
         """The last record that was looked at; 0 when there are no more."""
         columns = record.c
         places = (columns.id, columns.at, columns.gateway_id, columns.epoch, columns.seq, columns.hash)
         found = self._connection.execute(
-            select(*places, columns.identity)
+            select(*places, columns.odd_prev, columns.identity)
             .where(columns.id > after, columns.id <= self._pass.through)
             .order_by(columns.id)
             .limit(self._at_once)
@@ -262,17 +270,41 @@ class _Chunk:
         )
 
     def _note_ranges(self, rows: Sequence[Any]) -> None:
-        """Neighbours of what has gone before are one run with it."""
+        """Neighbours of what has gone before are one run with it. One that is not signed stays by itself:
+        our word for all of it would hide that somebody made it up, or altered it."""
         known: dict[Place, list[EndedRange]] = defaultdict(list)
         gateways = sorted({row.gateway_id for row in rows})
         for gateway_id, epoch, *run in rows_of_gateways(self._connection, ended_range, gateways):
             known[gateway_id, epoch].append(EndedRange(*run))
-        fresh: dict[Place, list[EndedRange]] = defaultdict(list)
+        fresh: dict[Place, list[Any]] = defaultdict(list)
         for row in rows:
-            one = EndedRange(row.seq, row.seq, row.hash, self._mark(row.id).noted_us)
-            fresh[row.gateway_id, row.epoch].append(one)
+            fresh[row.gateway_id, row.epoch].append(row)
         for place, ones in fresh.items():
-            self._keep(place, known[place], joined([*known[place], *ones]))
+            ours = [each for each in known[place] if is_signed(place, each, self._signers)]
+            self._keep(place, ours, joined([*ours, *self._alone(place, ones, ours)]))
+
+    def _alone(self, place: Place, rows: Sequence[Any], known: Sequence[EndedRange]) -> list[EndedRange]:
+        """Each of them as a run, with what it named as the record before it."""
+        hashes = {each.last: each.last_hash for each in known} | {row.seq: row.hash for row in rows}
+        return [
+            EndedRange(
+                row.seq,
+                row.seq,
+                row.odd_prev or hashes.get(row.seq - 1) or self._hash_before(place, row.seq),
+                row.hash,
+                self._mark(row.id).noted_us,
+            )
+            for row in rows
+        ]
+
+    def _hash_before(self, place: Place, seq: int) -> bytes:
+        """Of the record that lies there; where none does, as the settled run has it that begins here."""
+        if before := settled_hashes(self._connection, *place, seq - 1, seq - 1):
+            return before[seq - 1]
+        columns = segment.c
+        here = (columns.gateway_id == place[0], columns.epoch == place[1], columns.first == seq)
+        named: bytes | None = self._connection.execute(select(columns.first_prev).where(*here)).scalar()
+        return named or UNKNOWN_PREV
 
     def _keep(self, place: Place, before: Sequence[EndedRange], now: Sequence[EndedRange]) -> None:
         columns = ended_range.c
@@ -280,8 +312,8 @@ class _Chunk:
             here = (columns.gateway_id == place[0], columns.epoch == place[1], columns.first == each)
             self._connection.execute(delete(ended_range).where(*here))
         changed = set(now) - set(before)
-        rows = [(*place, each.first, each.last, each.last_hash, each.arrived_by) for each in changed]
-        upsert_many(self._connection, ended_range, rows, ("last", "last_hash", "arrived_by"))
+        rows = [(*place, *astuple(signed(self._signing, place, each))) for each in changed]
+        upsert_many(self._connection, ended_range, rows, EndedRange.__struct_fields__[1:])
 
     def _mark(self, number: int) -> Mark:
         found = mark_of(self._pass.marks, number)
