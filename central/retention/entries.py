@@ -30,6 +30,7 @@ from central.store.engine import reading, rows_of_gateways, upsert_many, writing
 from central.store.identity_tables import envelope
 from central.store.lookup_tables import case_hold_entry
 from central.store.months import drop_empty_months
+from central.store.records import gives_its_hash
 from central.store.register_tables import site
 from central.store.retention_tables import ended_count, ended_range, record_mark
 from central.store.tables import gateway, record, segment
@@ -211,9 +212,8 @@ class _Chunk:
     def end(self, after: int, now_us: int) -> int:
         """The last record that was looked at; 0 when there are no more."""
         columns = record.c
-        places = (columns.id, columns.at, columns.gateway_id, columns.epoch, columns.seq, columns.hash)
         found = self._connection.execute(
-            select(*places, columns.odd_prev, columns.identity)
+            select(record)
             .where(columns.id > after, columns.id <= self._pass.through)
             .order_by(columns.id)
             .limit(self._at_once)
@@ -280,7 +280,9 @@ class _Chunk:
         for row in rows:
             fresh[row.gateway_id, row.epoch].append(row)
         for place, ones in fresh.items():
-            ours = [each for each in known[place] if is_signed(place, each, self._signers)]
+            first, last = min(row.seq for row in ones), max(row.seq for row in ones)
+            near = [each for each in known[place] if each.first <= last + 1 and each.last >= first - 1]
+            ours = [each for each in near if is_signed(place, each, self._signers)]
             self._keep(place, ours, joined([*ours, *self._alone(place, ones, ours)]))
 
     def _alone(self, place: Place, rows: Sequence[Any], known: Sequence[EndedRange]) -> list[EndedRange]:
@@ -290,21 +292,25 @@ class _Chunk:
             EndedRange(
                 row.seq,
                 row.seq,
-                row.odd_prev or hashes.get(row.seq - 1) or self._hash_before(place, row.seq),
+                row.odd_prev or hashes.get(row.seq - 1) or self._hash_before(place, row),
                 row.hash,
                 self._mark(row.id).noted_us,
             )
             for row in rows
         ]
 
-    def _hash_before(self, place: Place, seq: int) -> bytes:
-        """Of the record that lies there; where none does, as the settled run has it that begins here."""
-        if before := settled_hashes(self._connection, *place, seq - 1, seq - 1):
-            return before[seq - 1]
+    def _hash_before(self, place: Place, row: Any) -> bytes:
+        """Of the record that lies there; where none does, as the settled run has it that begins here. If one
+        of both was altered since it came, that stays to be seen."""
+        before = settled_hashes(self._connection, *place, row.seq - 1, row.seq - 1)
         columns = segment.c
-        here = (columns.gateway_id == place[0], columns.epoch == place[1], columns.first == seq)
-        named: bytes | None = self._connection.execute(select(columns.first_prev).where(*here)).scalar()
-        return named or UNKNOWN_PREV
+        here = (columns.gateway_id == place[0], columns.epoch == place[1], columns.first == row.seq)
+        run = select(columns.first_prev).where(*here)
+        prev: bytes | None = before.get(row.seq - 1) or self._connection.execute(run).scalar()
+        if not prev:
+            return UNKNOWN_PREV
+        name = self._connection.execute(select(gateway.c.name).where(gateway.c.id == place[0])).scalar_one()
+        return prev if gives_its_hash(row, name, prev) else _NO_HASH
 
     def _keep(self, place: Place, before: Sequence[EndedRange], now: Sequence[EndedRange]) -> None:
         columns = ended_range.c
@@ -322,6 +328,9 @@ class _Chunk:
 
 
 _NAMED_AT_ONCE: Final = 1_000
+
+_NO_HASH: Final = b"\0"
+"""No record has it."""
 
 _ADD: Final = text(f"""
     INSERT INTO {ended_count.name} (day, community_id, entries) VALUES (:day, :community, :more)

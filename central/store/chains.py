@@ -25,11 +25,9 @@ from central.ingest.verify import Trouble
 from central.retention.marks import ended_until
 from central.retention.ranges import EndedRange, ended_ranges, holding, is_signed
 from central.store.engine import reading_as_of_now
-from central.store.records import record_of
+from central.store.records import gives_its_hash
 from central.store.retention_tables import ended_count, ended_range
 from central.store.tables import NO_PLACE, finding, gateway, lost_range, quarantine, record, segment
-from messages.errors import MessageError
-from messages.wire import encode_record
 
 _ROWS_AT_ONCE: Final = 5_000
 _MOST_NAMED: Final = 20
@@ -153,10 +151,7 @@ def _holds(row: Any, name: str, prev: bytes | None) -> bool:
     prev = row.odd_prev or prev
     if prev is None:
         return True  # the record before is gone: this one's bytes cannot be made again
-    try:
-        return bool(sha256(encode_record(record_of(row, name, prev))).digest() == row.hash)
-    except (ValueError, MessageError):
-        return False
+    return gives_its_hash(row, name, prev)
 
 
 def _added(epoch: int, rows: Iterable[Any]) -> Iterator[ChainFault]:

@@ -27,7 +27,9 @@ ended_range = Table(
     Column("epoch", Whole, nullable=False),
     Column("first", Whole, nullable=False),
     Column("last", Whole, nullable=False),
-    Column("first_prev", LargeBinary, nullable=False),  # hash of the record before; empty: not known
+    Column(
+        "first_prev", LargeBinary, nullable=False
+    ),  # of the record before; empty: not known; zero: altered
     Column("last_hash", LargeBinary, nullable=False),
     Column("arrived_by", Whole, nullable=False),  # all of them had arrived by then
     Column("signer", Text, nullable=False),  # id of the centre's key
