@@ -70,12 +70,17 @@ def check(settings: SettingsFile) -> None:
 @app.command()
 def verify(settings: SettingsFile) -> None:
     """Walk every stored chain: a line for each gateway and epoch, exit 1 where something is wrong."""
-    from central.store.chains import verify_all
+    from central.fleet.keys import load_centre_keys
+    from central.store.chains import NOBODY, verify_all
     from central.store.engine import open_reader
 
     try:
+        loaded = _load(settings)
+        path, signers = loaded.keys.centre_key_file, NOBODY
+        if path.exists():  # a centre without keys never ended anything
+            signers = load_centre_keys(path).public().signers()
         with_findings = False
-        for line, good in verify_all(open_reader(_load(settings).database.address)):
+        for line, good in verify_all(open_reader(loaded.database.address), signers):
             print(line)
             with_findings |= not good
     except CentralError as error:

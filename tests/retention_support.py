@@ -28,6 +28,7 @@ from messages.topics import GatewayTopic, Leaf
 from messages.wire import decode_record, join_block
 
 CENTRE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+SIGNERS = trusted(CENTRE.public_key())
 DAYS = 180
 HOUR_US = DAY_US // 24
 
@@ -127,7 +128,7 @@ class Archive:
             return ended_ranges(connection, number, epoch)
 
     def verified(self) -> list[tuple[str, bool]]:
-        return [(line.split(" ", 1)[1], good) for line, good in verify_all(self.engine)]
+        return [(line.split(" ", 1)[1], good) for line, good in verify_all(self.engine, SIGNERS)]
 
     def newest_number(self) -> int:
         with reading(self.engine) as connection:
@@ -136,7 +137,7 @@ class Archive:
     def certified(self) -> list[tuple[int, str, int]]:
         """Community, day and rows of each certificate of entries; all of the certificates are good."""
         with reading(self.engine) as connection:
-            found = list(verify_certificates(connection, trusted(CENTRE.public_key())))
+            found = list(verify_certificates(connection, SIGNERS))
         assert [flaw for _, flaw in found if flaw is not None] == []
         every = [each for each, _ in found if each is not None]
         return [(e.community, e.period, e.rows) for e in every if e.data_class is DataClass.ENTRIES]

@@ -23,6 +23,7 @@ from central.store.lookup_tables import case_hold, case_hold_entry
 from central.store.retention_tables import ended_count, record_mark
 from central.store.tables import finding, quarantine, record
 from messages.chain import record_hash
+from messages.model import ClockQuality
 
 
 @pytest.fixture
@@ -226,14 +227,14 @@ def test_whatever_is_altered_behind_what_was_ended_is_found(
     archive.passes(DAYS - 4)
     assert archive.ended() == [(1, 4)]
     alter(archive.engine, statement)
-    ((line, good),) = archive.verified()
+    line, good = archive.verified()[0]
     assert not good
     assert line.endswith(said), line
 
 
 def test_what_comes_again_after_its_end_is_neither_stored_nor_a_conflict(archive: Archive) -> None:
     chain = Growing()
-    archive.comes(chain, 6)
+    archive.comes(chain, 6, archive.now_us - HOUR_US)
     archive.passes(DAYS + 1)
     archive.comes(chain, 2)
     again = archive.take(chain.block(1))
@@ -244,14 +245,24 @@ def test_what_comes_again_after_its_end_is_neither_stored_nor_a_conflict(archive
     assert (ack.epochs[0].through, ack.epochs[0].hash) == (8, record_hash(chain.bodies[-1]))
 
 
-def test_another_record_at_a_place_whose_record_was_ended_is_set_aside(archive: Archive) -> None:
+@pytest.mark.parametrize(
+    ("at_us", "clock"),
+    [
+        (None, ClockQuality.SYNCED),
+        (1_000_000, ClockQuality.UNKNOWN),  # a clock that was never set
+        (NOON_US - HOUR_US, ClockQuality.HELD),
+    ],
+)
+def test_another_record_at_a_place_whose_record_was_ended_is_set_aside(
+    archive: Archive, at_us: int | None, clock: ClockQuality
+) -> None:
     """Of a gateway whose disk was put back to a copy of half a year ago: it is evidence, and new."""
     chain = Growing()
     archive.comes(chain, 6)
     archive.passes(DAYS + 1)
     put_back = Growing()
     put_back.bodies = chain.bodies[:4]
-    archive.comes(put_back, 2)
+    archive.comes(put_back, 2, at_us, clock=clock)
     assert archive.values(select(quarantine.c.seq).order_by(quarantine.c.seq)) == [5, 6]
     assert archive.values(select(finding.c.kind).distinct()) == [Trouble.CONFLICT]
     (ack,) = archive.comes(put_back, 1).acks.values()

@@ -3,21 +3,28 @@
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from identity_support import COMMUNITY, DAY_US, NOON_US
 from postgres_support import Postgres
-from retention_support import DAYS, Archive, Growing
-from sqlalchemy import Engine, func, select
+from retention_support import DAYS, HOUR_US, Archive, Growing
+from sqlalchemy import Connection, Engine, func, select
 
+from central.accounts.who import Role, Who
 from central.errors import StoreUnavailable
 from central.ingest.intake import examine, take_in
+from central.lookup import api
+from central.lookup.entries import Page, Question, Window, entries_of_door
 from central.store.backup import make_backup
 from central.store.engine import migrate, open_writer, reading, writing
 from central.store.months import drop_empty_months
 from central.store.restore import restore
 from central.store.retention_tables import record_mark
 from central.store.tables import record
+from central.tours import walked
+from central.tours.rounds import Round
 from messages.topics import GatewayTopic, Leaf
 
 
@@ -190,3 +197,53 @@ def test_numbers_go_on_after_a_backup_of_a_centre_all_of_whose_records_have_gone
     restored.engine.dispose()
     restored.close()
     archive.close()
+
+
+def test_what_is_ended_while_somebody_asks_is_told(
+    on_postgresql: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the centre looked how complete a door is, and before it reads the entries."""
+    archive, chain = Archive(on_postgresql), Growing()
+    archive.comes(chain, 3)
+    archive.passes(DAYS - 1)
+    question = Question("maple-court", chain.name, "front", Window(NOON_US - DAY_US, NOON_US + DAY_US), 10)
+    asks = Who(1, Role.OFFICER, frozenset({COMMUNITY}))
+
+    def a_moment_later(connection: Connection, asked: Question) -> Page:
+        archive.passes(2)
+        return entries_of_door(connection, asked)
+
+    monkeypatch.setattr(api, "entries_of_door", a_moment_later)
+    with reading(archive.reader) as connection:
+        page, (known,) = api._of_door(connection, question, asks)
+    assert page.entries == []
+    assert known.ended_within(NOON_US - DAY_US) is not None
+    archive.close()
+    on_postgresql.dispose()
+
+
+def test_a_round_that_is_ended_while_somebody_asks_is_not_called_missed(
+    on_postgresql: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its reads were looked for: what has gone by then counts as well."""
+    archive = Archive(on_postgresql)
+    archive.comes(Growing(), 3)
+    archive.passes(DAYS - 1)
+    passed: list[bool] = []
+
+    def a_moment_later(*_asked: Any) -> dict[int, list[int]]:
+        archive.passes(2)
+        return {}
+
+    def noted(_round: Round, _reads: Any, known: Any, _now_us: int) -> Any:
+        passed.append(bool(known))
+
+    monkeypatch.setattr(walked, "reads_at", a_moment_later)
+    monkeypatch.setattr(walked, "judged", noted)
+    plan = SimpleNamespace(id=1, route=SimpleNamespace(stops=[]))
+    round_: Any = SimpleNamespace(plan=plan, opens_us=NOON_US - HOUR_US, ends_us=NOON_US)
+    with reading(archive.reader) as connection:
+        list(walked.judged_of(connection, [round_], {}, {1: NOON_US}, archive.now_us, some_ended=True))
+    assert passed == [False]
+    archive.close()
+    on_postgresql.dispose()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from central_support import a_state
@@ -9,7 +10,7 @@ from database_support import alter
 from identity_support import COMMUNITY, DAY_US, NOON_US
 from lookup_support import APPROVER, HOUR_US, OFFICER, World, run
 from retention_support import DAYS, Archive, Growing
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, event, select
 
 from central.errors import Clash
 from central.fleet.completeness import completeness
@@ -22,6 +23,7 @@ from central.lookup.subjects import ENTRIES_ENDED
 from central.lookup.words import Act, Asked
 from central.retention.marks import ended_until, until_us
 from central.store.engine import reading, writing
+from central.store.identity_tables import envelope
 from central.store.tables import gateway, record
 from messages.chain import record_hash
 from messages.topics import Leaf
@@ -134,7 +136,7 @@ def test_until_when_an_entry_is_kept_is_said_before_and_holds(archive: Archive) 
 
 
 def test_an_envelope_that_a_wrong_clock_dated_into_the_future_goes_with_its_record(archive: Archive) -> None:
-    archive.comes(Growing(), 2)
+    archive.comes(Growing(), 2, identity="ab" * 32)
     alter(
         archive.engine,
         "INSERT INTO envelope (gateway_id, epoch, seq, community_id, period, at, sealing_key, hash, sealed,"
@@ -147,3 +149,33 @@ def test_an_envelope_that_a_wrong_clock_dated_into_the_future_goes_with_its_reco
     assert archive.values(select(record.c.id)) == []
     with archive.engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM envelope").scalar() == 0
+
+
+def test_envelopes_are_found_by_their_places(archive: Archive) -> None:
+    """However many others there are: without looking through them."""
+    chain = Growing()
+    archive.comes(chain, 3, identity="ab" * 32)
+    archive.comes(chain, 2)
+    alter(
+        archive.engine,
+        "INSERT INTO envelope (gateway_id, epoch, seq, community_id, period, at, sealing_key, hash, sealed,"
+        " waits) SELECT gateway_id, epoch, seq, :community, '2056-01-01', at, '', x'00', x'00', 1 FROM record"
+        " WHERE seq <> 2",
+        community=COMMUNITY,
+    )
+    asked: list[tuple[str, Any]] = []
+
+    def noted(_connection: Any, _cursor: Any, statement: str, values: Any, *_more: Any) -> None:
+        asked.append((statement, values))
+
+    event.listen(archive.engine, "before_cursor_execute", noted)
+    archive.passes(DAYS + 1)
+    event.remove(archive.engine, "before_cursor_execute", noted)
+    assert archive.values(select(envelope.c.seq).order_by(envelope.c.seq)) == [4, 5]
+    ((statement, values),) = [each for each in asked if "FROM envelope" in each[0]]
+    if archive.engine.dialect.name == "sqlite":
+        with reading(archive.reader) as connection:
+            steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+        plan = [step[-1] for step in steps]
+        assert any(step.startswith("SEARCH envelope") and "seq=?" in step for step in plan), plan
+        assert not any("SCAN envelope" in step for step in plan), plan

@@ -14,7 +14,7 @@ before it is older than entries are kept.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -23,7 +23,7 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from central.ingest.segments import GENESIS_HASH
 from central.ingest.verify import Trouble
-from central.retention.ranges import ended_ranges, holding
+from central.retention.ranges import EndedRange, ended_ranges, holding
 from central.store.engine import rows_of_gateways
 from central.store.tables import finding, quarantine, record
 from messages.errors import MessageError
@@ -39,10 +39,18 @@ def aside_body(epoch: int, seq: int, body: bytes, envelope: bytes | None) -> byt
 
 
 def settled_hashes(
-    connection: Connection, gateway_id: int, epoch: int, first: int, last: int
+    connection: Connection,
+    gateway_id: int,
+    epoch: int,
+    first: int,
+    last: int,
+    *,
+    ended: Sequence[EndedRange] | None = None,
 ) -> dict[int, bytes]:
-    """Of what is stored, or stands for a record, at these places; of ended runs the last ones."""
-    ended = ended_ranges(connection, gateway_id, epoch, first, last)
+    """Of what is stored, or stands for a record, at these places; of ended runs the last ones. `ended`: the
+    runs that reach into there, where they were read already."""
+    if ended is None:
+        ended = ended_ranges(connection, gateway_id, epoch, first, last)
     known = {each.last: each.last_hash for each in ended if each.last <= last}
     for table in (quarantine, record):
         there = (table.c.gateway_id == gateway_id) & (table.c.epoch == epoch)

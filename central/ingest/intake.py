@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final
 
 from msgspec import Struct
 from sqlalchemy import Connection, update
@@ -26,18 +25,16 @@ from central.ingest.ledger import EpochLedger, GatewayLedger, Ledger
 from central.ingest.segments import Break, Range, Segment, meets
 from central.ingest.setaside import Place, SetAside
 from central.ingest.verify import Arrived, Refused, Taken, Trouble, open_visitors, take_apart, unread
-from central.retention.ranges import ended_ranges, holding
+from central.retention.ranges import EndedRange, ended_ranges, holding
 from central.store.engine import insert_many
 from central.store.identity_tables import envelope
 from central.store.records import Row, row_of
 from central.store.tables import record
 from messages.errors import MessageError
 from messages.heads import ToldState, read_state, vouched
+from messages.model import ClockQuality, Record
 from messages.topics import GatewayTopic, Leaf, parse_topic
 from messages.wire import About, Ack, EpochHead, State, decode
-
-AHEAD_US: Final = 86_400_000_000
-"""So far a gateway's clock may be ahead, of a record that comes again after it was ended."""
 
 _place_of = lru_cache(maxsize=8_192)(parse_topic)
 """Five topics of each of some thousand gateways; looking up is a tenth of parsing."""
@@ -235,14 +232,15 @@ class _Transaction:
         self, owner: GatewayLedger, topic: str, epoch: int, entry: EpochLedger, again: Sequence[Arrived]
     ) -> None:
         """What is settled already: the same is nothing new, something else is never written over it. Of what
-        was ended the hash is not here any more: what was made since it had arrived is not the same."""
-        known = settled_hashes(self._connection, owner.id, epoch, again[0].seq, again[-1].seq)
-        known |= entry.fresh
-        ended = ended_ranges(self._connection, owner.id, epoch, again[0].seq, again[-1].seq)
+        was ended only the last hash of a run is here: any other record is the same if a clock that was right
+        says that it was made before that had come."""
+        first, last = again[0].seq, again[-1].seq
+        ended = ended_ranges(self._connection, owner.id, epoch, first, last)
+        known = settled_hashes(self._connection, owner.id, epoch, first, last, ended=ended) | entry.fresh
         for arrived in again:
             was = holding(ended, arrived.seq)
             if arrived.seq not in known and was is not None:
-                same = arrived.record is not None and arrived.record.at <= was.arrived_by + AHEAD_US
+                same = arrived.record is not None and _is_as_old(arrived.record, was)
             else:
                 same = known.get(arrived.seq, arrived.hash) == arrived.hash
             if not same:
@@ -353,6 +351,11 @@ class _Transaction:
     def _lose(self, owner: GatewayLedger, epoch: int, ranges: Iterable[Range]) -> None:
         for first, _ in owner.epoch(epoch).coverage.lose(ranges):
             self._aside.find(owner.id, Trouble.LOST, epoch, first)
+
+
+def _is_as_old(found: Record, ended: EndedRange) -> bool:
+    """A clock that was not set may say anything: of such a record nobody knows."""
+    return found.clock is ClockQuality.SYNCED and found.at <= ended.arrived_by
 
 
 def _joined(batch: Iterable[Examined]) -> list[Examined]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import tzinfo
 from typing import Annotated, Any, Final
 
@@ -20,6 +21,7 @@ from central.lookup.entries import MAX_PAGE, Entry, Page, Question, Window, entr
 from central.lookup.feed import EventStream, Follower, OpenStreams, as_events, follow, still_there
 from central.lookup.rules import moment_us
 from central.problems import RESPONSES
+from central.retention.marks import ended_until
 from central.store.questions import Questions
 from central.times import Moment, local, utc_text
 
@@ -154,5 +156,8 @@ def _of_door(connection: Connection, question: Question, who: Who) -> tuple[Page
     """A site of others is answered like one that there is not."""
     if question.site not in sites_of(connection, who.communities):
         return Page([], None), []
+    # In this order: what comes or goes in between makes the answer less complete, and never more.
     found = completeness(connection, site=question.site, name=question.gateway)
-    return entries_of_door(connection, question), found
+    page = entries_of_door(connection, question)
+    ended_us = ended_until(connection)
+    return page, [replace(each, ended_us=ended_us) for each in found]

@@ -14,22 +14,27 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection, Engine, and_, delete, exists, func, insert, select, text, update
+from msgspec.structs import astuple
+from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, text, update
 
 from central.errors import StoreUnavailable
 from central.identity.certificates import Certificate, DataClass, certify
 from central.identity.periods import day_of
 from central.identity.retention_rules import RetentionRules
+from central.ingest.branches import settled_hashes
+from central.ingest.segments import UNKNOWN_PREV
 from central.retention.marks import Mark, days_of, due, is_behind, mark_of, marks_of, mistaken, to_note
-from central.retention.ranges import EndedRange, Place, joined
+from central.retention.ranges import EndedRange, Place, is_signed, joined, signed
 from central.store.count_tables import entry_tally
 from central.store.engine import reading, rows_of_gateways, upsert_many, writing
 from central.store.identity_tables import envelope
 from central.store.lookup_tables import case_hold_entry
 from central.store.months import drop_empty_months
+from central.store.records import gives_its_hash
 from central.store.register_tables import site
 from central.store.retention_tables import ended_count, ended_range, record_mark
-from central.store.tables import gateway, record
+from central.store.tables import gateway, record, segment
+from messages.signing import trusted
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +92,7 @@ class EntryRetention:
         with writing(self._writer) as connection:
             if not _mine(connection):
                 return False, []
-            after = _Chunk(connection, pass_, self._at_once).end(self._after, now_us)
+            after = _Chunk(connection, pass_, self._at_once, self._signing).end(self._after, now_us)
             made = [] if after else self._certify(connection, pass_, now_us)
         self._after = after
         if after:
@@ -195,17 +200,20 @@ class _Pass:
 class _Chunk:
     """Some records, within one transaction."""
 
-    def __init__(self, connection: Connection, pass_: _Pass, at_once: int) -> None:
+    def __init__(
+        self, connection: Connection, pass_: _Pass, at_once: int, signing: Ed25519PrivateKey
+    ) -> None:
         self._connection = connection
         self._pass = pass_
         self._at_once = at_once
+        self._signing = signing
+        self._signers = trusted(signing.public_key())
 
     def end(self, after: int, now_us: int) -> int:
         """The last record that was looked at; 0 when there are no more."""
         columns = record.c
-        places = (columns.id, columns.at, columns.gateway_id, columns.epoch, columns.seq, columns.hash)
         found = self._connection.execute(
-            select(*places)
+            select(record)
             .where(columns.id > after, columns.id <= self._pass.through)
             .order_by(columns.id)
             .limit(self._at_once)
@@ -236,13 +244,22 @@ class _Chunk:
         within = at.between(min(row.at for row in rows), max(row.at for row in rows))  # which months
         for first in range(0, len(numbers), _NAMED_AT_ONCE):
             here = and_(record.c.id.in_(numbers[first : first + _NAMED_AT_ONCE]), within)
-            # What a wrong clock dated into the future would outlast its record.
-            of_them = exists().where(_same_place(envelope), here)
-            if self._connection.execute(select(envelope.c.id).limit(1)).first() is not None:
-                self._connection.execute(delete(envelope).where(of_them))
             self._connection.execute(delete(record).where(here))
+        self._delete_envelopes([(r.gateway_id, r.epoch, r.seq) for r in rows if r.identity is not None])
         self._note_ranges(rows)
         self._note_counts(rows)
+
+    def _delete_envelopes(self, places: Sequence[tuple[int, int, int]]) -> None:
+        """What a wrong clock dated into the future would outlast its record."""
+        columns = envelope.c
+        by_chain: dict[Place, list[int]] = defaultdict(list)
+        for gateway_id, epoch, seq in places:
+            by_chain[gateway_id, epoch].append(seq)
+        for (gateway_id, epoch), seqs in by_chain.items():
+            of_chain = (columns.gateway_id == gateway_id, columns.epoch == epoch)
+            for first in range(0, len(seqs), _NAMED_AT_ONCE):
+                here = columns.seq.in_(seqs[first : first + _NAMED_AT_ONCE])
+                self._connection.execute(delete(envelope).where(*of_chain, here))
 
     def _note_counts(self, rows: Sequence[Any]) -> None:
         counts = Counter(
@@ -253,17 +270,47 @@ class _Chunk:
         )
 
     def _note_ranges(self, rows: Sequence[Any]) -> None:
-        """Neighbours of what has gone before are one run with it."""
+        """Neighbours of what has gone before are one run with it. One that is not signed stays by itself:
+        our word for all of it would hide that somebody made it up, or altered it."""
         known: dict[Place, list[EndedRange]] = defaultdict(list)
         gateways = sorted({row.gateway_id for row in rows})
         for gateway_id, epoch, *run in rows_of_gateways(self._connection, ended_range, gateways):
             known[gateway_id, epoch].append(EndedRange(*run))
-        fresh: dict[Place, list[EndedRange]] = defaultdict(list)
+        fresh: dict[Place, list[Any]] = defaultdict(list)
         for row in rows:
-            one = EndedRange(row.seq, row.seq, row.hash, self._mark(row.id).noted_us)
-            fresh[row.gateway_id, row.epoch].append(one)
+            fresh[row.gateway_id, row.epoch].append(row)
         for place, ones in fresh.items():
-            self._keep(place, known[place], joined([*known[place], *ones]))
+            first, last = min(row.seq for row in ones), max(row.seq for row in ones)
+            near = [each for each in known[place] if each.first <= last + 1 and each.last >= first - 1]
+            ours = [each for each in near if is_signed(place, each, self._signers)]
+            self._keep(place, ours, joined([*ours, *self._alone(place, ones, ours)]))
+
+    def _alone(self, place: Place, rows: Sequence[Any], known: Sequence[EndedRange]) -> list[EndedRange]:
+        """Each of them as a run, with what it named as the record before it."""
+        hashes = {each.last: each.last_hash for each in known} | {row.seq: row.hash for row in rows}
+        return [
+            EndedRange(
+                row.seq,
+                row.seq,
+                row.odd_prev or hashes.get(row.seq - 1) or self._hash_before(place, row),
+                row.hash,
+                self._mark(row.id).noted_us,
+            )
+            for row in rows
+        ]
+
+    def _hash_before(self, place: Place, row: Any) -> bytes:
+        """Of the record that lies there; where none does, as the settled run has it that begins here. If one
+        of both was altered since it came, that stays to be seen."""
+        before = settled_hashes(self._connection, *place, row.seq - 1, row.seq - 1)
+        columns = segment.c
+        here = (columns.gateway_id == place[0], columns.epoch == place[1], columns.first == row.seq)
+        run = select(columns.first_prev).where(*here)
+        prev: bytes | None = before.get(row.seq - 1) or self._connection.execute(run).scalar()
+        if not prev:
+            return UNKNOWN_PREV
+        name = self._connection.execute(select(gateway.c.name).where(gateway.c.id == place[0])).scalar_one()
+        return prev if gives_its_hash(row, name, prev) else _NO_HASH
 
     def _keep(self, place: Place, before: Sequence[EndedRange], now: Sequence[EndedRange]) -> None:
         columns = ended_range.c
@@ -271,8 +318,8 @@ class _Chunk:
             here = (columns.gateway_id == place[0], columns.epoch == place[1], columns.first == each)
             self._connection.execute(delete(ended_range).where(*here))
         changed = set(now) - set(before)
-        rows = [(*place, each.first, each.last, each.last_hash, each.arrived_by) for each in changed]
-        upsert_many(self._connection, ended_range, rows, ("last", "last_hash", "arrived_by"))
+        rows = [(*place, *astuple(signed(self._signing, place, each))) for each in changed]
+        upsert_many(self._connection, ended_range, rows, EndedRange.__struct_fields__[1:])
 
     def _mark(self, number: int) -> Mark:
         found = mark_of(self._pass.marks, number)
@@ -281,6 +328,9 @@ class _Chunk:
 
 
 _NAMED_AT_ONCE: Final = 1_000
+
+_NO_HASH: Final = b"\0"
+"""No record has it."""
 
 _ADD: Final = text(f"""
     INSERT INTO {ended_count.name} (day, community_id, entries) VALUES (:day, :community, :more)

@@ -108,6 +108,15 @@ def reading(engine: Engine) -> Iterator[Connection]:
         raise StoreUnavailable(f"the database could not be read: {_reason(error)}") from None
 
 
+@contextmanager
+def reading_as_of_now(engine: Engine) -> Iterator[Connection]:
+    """`reading`, where all statements see what was committed before the first of them, on PostgreSQL too."""
+    if engine.dialect.name == "postgresql":
+        engine = engine.execution_options(isolation_level="REPEATABLE READ")
+    with reading(engine) as connection:
+        yield connection
+
+
 def _may_pass(error: SQLAlchemyError) -> bool:
     """The database as a whole is at fault (away, locked, full, damaged), and not one of the rows."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:

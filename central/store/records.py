@@ -6,8 +6,10 @@ again, because `messages.wire.decode_record` lets nothing in whose bytes are not
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
+from messages.errors import MessageError
 from messages.model import (
     RECORD_VERSION,
     AssuranceLevel,
@@ -18,6 +20,7 @@ from messages.model import (
     Reason,
     Record,
 )
+from messages.wire import encode_record
 
 Row = tuple[Any, ...]
 
@@ -81,6 +84,14 @@ def record_of(row: Any, gateway: str, prev: bytes) -> Record:
         links=row.links,
         identity=None if row.identity is None else row.identity.hex(),
     )
+
+
+def gives_its_hash(row: Any, gateway: str, prev: bytes) -> bool:
+    """Whether the record of a row is the one that came, behind a record with the hash `prev`."""
+    try:
+        return bool(sha256(encode_record(record_of(row, gateway, prev))).digest() == row.hash)
+    except (ValueError, MessageError):
+        return False
 
 
 def _credential_of(row: Any) -> Credential | None:

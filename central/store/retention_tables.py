@@ -27,13 +27,19 @@ ended_range = Table(
     Column("epoch", Whole, nullable=False),
     Column("first", Whole, nullable=False),
     Column("last", Whole, nullable=False),
+    Column(
+        "first_prev", LargeBinary, nullable=False
+    ),  # of the record before; empty: not known; zero: altered
     Column("last_hash", LargeBinary, nullable=False),
     Column("arrived_by", Whole, nullable=False),  # all of them had arrived by then
+    Column("signer", Text, nullable=False),  # id of the centre's key
+    Column("signature", LargeBinary, nullable=False),  # Ed25519 over all of the above
     PrimaryKeyConstraint("gateway_id", "epoch", "first"),
     sqlite_with_rowid=False,
     sqlite_strict=True,
 )
-"""Runs of records that were here and whose time was over: no two of an epoch touch each other."""
+"""Runs of records that were here and whose time was over: no two of an epoch that the
+centre's present key has signed touch each other."""
 
 ended_count = Table(
     "ended_count",

@@ -65,12 +65,11 @@ def walked(
     points = {each.id: each for each in kept.points_of(connection, here, ended=True)}
     holidays = kept.holidays_of(connection, here)
     known = known_until(connection, points.values())
-    ended_us = ended_until(connection)
     found: list[Judged] = []
     for _, plan in kept.plans_of(connection, here, since_us=0):
         if only is None or plan.id == only:
             rounds = list(rounds_of(plan, first, last, holidays, zone))
-            found += judged_of(connection, rounds, points, known, now_us, ended_us=ended_us)
+            found += judged_of(connection, rounds, points, known, now_us, some_ended=True)
     return Walked(sorted(found, key=lambda each: (each.round.opens_us, each.round.key)), points)
 
 
@@ -81,16 +80,18 @@ def judged_of(
     known: Mapping[int, int],
     now_us: int,
     *,
-    ended_us: int | None = None,
+    some_ended: bool = False,
 ) -> Iterator[Judged]:
-    """Rounds of one plan, in the order of their opening. `ended_us`: what was read by then is deleted, and
-    nothing may be called missed."""
+    """Rounds of one plan, in the order of their opening. `some_ended`: what was read then may have been
+    deleted, and nothing of that time may be called missed."""
     begun = [each for each in rounds if each.opens_us <= now_us]
     reads: Mapping[int, Sequence[int]] = {}
     if begun:
         plan = begun[0].plan
         mine = [points[stop] for stop in sorted({stop.point for stop in plan.route.stops})]
         reads = reads_at(connection, plan.id, mine, begun[0].opens_us, begun[-1].ends_us)
+    # Asked once the reads are known: what is deleted in between is not taken for never read.
+    ended_us = ended_until(connection) if some_ended else None
     for each in rounds:
         is_kept = ended_us is None or each.opens_us > ended_us
         yield judged(each, reads, known if is_kept else {}, now_us)
