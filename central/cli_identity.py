@@ -169,8 +169,14 @@ def retain(settings: SettingsFile) -> None:
         loaded = load_settings(settings)
         for made in _retention(loaded).run(_now_us()):
             typer.echo(describe(made))
-        for made in _entry_retention(loaded).run():
+        entries = _entry_retention(loaded)
+        for made in entries.run():
             typer.echo(describe(made))
+        late = entries.believed_us
+        believed = "unknown" if late is None else f"no later than {utc_text(late)}"
+        typer.echo(f"entries: the time by gateways' clocks is {believed}")
+        if entries.said:
+            typer.echo(f"entries: {entries.said}")
 
 
 @identity_app.command("certificates")

@@ -13,7 +13,8 @@ log = logging.getLogger(__name__)
 
 class Looking:
     """`look` says whether there is more at once; both it and `begin`, which comes before the first look, may
-    raise StoreUnavailable and RowRefused: then it is looked again."""
+    raise StoreUnavailable and RowRefused: then it is looked again. So it is after anything else, which is a
+    fault of ours and told each time."""
 
     def __init__(
         self, name: str, look: Callable[[], bool], every_s: float, begin: Callable[[], None] = lambda: None
@@ -46,4 +47,6 @@ class Looking:
                 if not told:
                     log.warning("%s: %s; looked at again when the database answers", self._name, error)
                 told = True
+            except Exception:
+                log.exception("%s: failed; looked at again", self._name)
             self._stopping.wait(self._every_s)

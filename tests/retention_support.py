@@ -11,7 +11,7 @@ from typing import Any
 from central_support import GATEWAY, SITE, a_chain
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from identity_support import DAY_US, NOON_US, know_site
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, func, insert, select, text, update
 
 from central.identity.certificates import Certificate, DataClass, verify_certificates
 from central.identity.retention_rules import RetentionRules
@@ -55,16 +55,37 @@ class Growing:
 
 
 class Archive:
-    """A centre with its database; `now_us` is its clock."""
+    """A centre with its database; `now_us` is its clock, which is `wrong_us` ahead. Its gateways have theirs
+    right, and say so before each run, unless they are `silent`."""
 
     def __init__(self, engine: Engine, *, days: int = DAYS, at_once: int = 5_000) -> None:
         self.engine = engine
         self.now_us = NOON_US
+        self.wrong_us = 0
+        self.silent = False
         self.reader = open_reader(engine.url.render_as_string(hide_password=False))
         self._tally = Tally(engine, self.reader, lambda: self.now_us, RetentionRules().zone)
         self._job(days, at_once)
         with writing(engine) as connection:
             know_site(connection)
+            here = select(gateway.c.id).where(gateway.c.site == SITE, gateway.c.name == GATEWAY)
+            if connection.execute(here).first() is None:
+                values = {"site": SITE, "name": GATEWAY, "first_heard_at": self.now_us}
+                connection.execute(insert(gateway).values(values))
+
+    @property
+    def true_us(self) -> int:
+        return self.now_us - self.wrong_us
+
+    def goes_wrong(self, by_us: int) -> None:
+        """The clock is set ahead, or back."""
+        self.now_us += by_us
+        self.wrong_us += by_us
+
+    def speak(self) -> None:
+        """Its gateways."""
+        with writing(self.engine) as connection:
+            connection.execute(update(gateway).values(state_at=self.true_us, online=1))
 
     def _job(self, days: int, at_once: int) -> None:
         rules = RetentionRules(entry_days=days)
@@ -82,7 +103,7 @@ class Archive:
 
     def comes(self, chain: Growing, count: int, at_us: int | None = None, **more: object) -> Outcome:
         """So many more records of a chain, made now or at a time of their gateway's clock."""
-        grown = chain.grow(count, self.now_us if at_us is None else at_us, **more)
+        grown = chain.grow(count, self.true_us if at_us is None else at_us, **more)
         return self.take(grown, name=chain.name)
 
     def count(self) -> None:
@@ -90,6 +111,8 @@ class Archive:
             pass
 
     def runs(self, *, counted: bool = True) -> list[Certificate]:
+        if not self.silent:
+            self.speak()
         if counted:
             self.count()
         return self.job.run()

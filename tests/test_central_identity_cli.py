@@ -99,7 +99,9 @@ def test_certificates_that_were_tampered_with_end_in_exit_code_1(settings: Path,
     vault = a_vault(tmp_path, COMMERCIAL)
     good(settings, "keys", "make")
     vault.seal_period(COMMUNITY, "2020-01-01", "row", b"")
-    assert "2020-01-01" in good(settings, "identity", "retain")
+    said = good(settings, "identity", "retain")
+    assert "2020-01-01" in said
+    assert "entries: the time by gateways' clocks is unknown" in said
     engine = open_writer(f"sqlite:///{tmp_path / 'central.sqlite'}")
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE deletion_certificate SET made_at = 1")

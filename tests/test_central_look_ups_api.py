@@ -284,6 +284,7 @@ READ_RECORDS = {
     "lookup/questions.py": "conditions alone",
     "visitors/visits.py": "whether a pass came and went; gives a word alone, no time and no place",
     "retention/entries.py": "deletes what is over; places and hashes alone",
+    "retention/marks.py": "what gateways' clocks said; times alone",
     "reports/tally.py": "counts who is let in, by door and hour",
     "fleet/coverage.py": "starts, stops, lost readers, lost records; of the others the time of one alone",
     "console/pages/now/estate_map.py": "what the contact of a door said last",

@@ -11,12 +11,13 @@ from central_support import a_chain
 from database_support import alter, forbid
 from identity_support import COMMUNITY, DAY_US, NOON_US
 from retention_support import DAYS, HOUR_US, Archive, Growing
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 
 from bench.assessed import an_assessment, goes_live
 from central.errors import RowRefused
+from central.identity.retention_rules import RetentionRules
 from central.ingest.verify import Trouble
-from central.retention.marks import ended_until
+from central.retention.marks import days_of, ended_until, until_us
 from central.store.count_tables import entry_count
 from central.store.engine import reading, writing
 from central.store.lookup_tables import case_hold, case_hold_entry
@@ -137,43 +138,211 @@ def test_a_clock_that_was_never_set_notes_nothing(archive: Archive) -> None:
     assert archive.values(select(record_mark.c.noted_at)) == []
 
 
-def test_a_clock_set_forward_by_mistake_ends_nothing_when_it_is_set_right_in_time(archive: Archive) -> None:
-    chain = Growing()
-    archive.comes(chain, 2)
-    archive.passes(2)
-    right_us = archive.now_us
-    archive.now_us += 365 * DAY_US
+@pytest.mark.parametrize("days", [39, 365, 3650])
+def test_a_clock_ahead_ends_nothing_early_and_deletion_goes_on_after(archive: Archive, days: int) -> None:
+    archive.comes(Growing(), 2)
+    came_us = archive.now_us
+    archive.passes(DAYS - 38)
+    archive.goes_wrong(days * DAY_US)
     assert archive.runs() == []
-    archive.now_us = right_us + HOUR_US
-    archive.runs()
+    assert archive.passes(3) == []
     assert archive.seqs() == [1, 2]
-    assert max(archive.values(select(record_mark.c.noted_at))) <= archive.now_us
-    archive.passes(DAYS - 3)
+    assert max(archive.values(select(record_mark.c.noted_at))) <= archive.true_us
+    archive.goes_wrong(-archive.wrong_us)
+    archive.passes((came_us + DAYS * DAY_US - archive.now_us) / DAY_US - 1)
     assert archive.seqs() == [1, 2]
-    archive.passes(3)
+    archive.passes(2)
     assert archive.seqs() == []
 
 
-def test_a_centre_that_stood_still_for_long_ends_what_is_due_half_a_day_after_it_started(
-    archive: Archive,
+@pytest.mark.parametrize("marks", [1, 2, 3])
+def test_marks_of_a_clock_ahead_are_taken_away_even_where_there_are_no_others(
+    archive: Archive, marks: int
+) -> None:
+    """As a program noted them that asked no gateway."""
+    archive.comes(Growing(), 2)
+    came_us = archive.now_us
+    number = archive.newest_number()
+    for each in range(marks):
+        insert_mark(archive, number, came_us + 3650 * DAY_US + each * DAY_US)
+    archive.passes(DAYS - 1)
+    assert archive.seqs() == [1, 2]
+    assert max(archive.values(select(record_mark.c.noted_at))) <= archive.now_us
+    archive.passes(2)
+    assert archive.seqs() == []
+
+
+def test_a_mark_ahead_that_was_begun_does_not_keep_others_from_being_noted(archive: Archive) -> None:
+    insert_mark(archive, 0, archive.now_us + 3650 * DAY_US, begun_at=archive.now_us)
+    archive.comes(Growing(), 2)
+    archive.passes(DAYS + 1)
+    assert archive.seqs() == []
+
+
+@pytest.mark.parametrize("behind", [10, 300, 8000])
+def test_a_clock_behind_at_the_first_start_ends_nothing_before_its_true_time(
+    archive: Archive, behind: int
+) -> None:
+    """A dead clock; and an archive that was there before, such as at an upgrade."""
+    chain = Growing()
+    archive.comes(chain, 3, archive.now_us - 900 * DAY_US)
+    archive.comes(chain, 3)
+    archive.goes_wrong(-behind * DAY_US)
+    archive.runs()
+    archive.comes(chain, 1)
+    archive.goes_wrong(-archive.wrong_us)
+    archive.passes(1)
+    archive.passes(DAYS - 2)
+    assert archive.seqs() == [1, 2, 3, 4, 5, 6, 7]
+    archive.passes(2)
+    assert archive.seqs() == []
+
+
+def test_a_mark_of_a_clock_behind_counts_from_what_gateways_told_of_its_records(archive: Archive) -> None:
+    """As a program noted it that asked no gateway."""
+    chain = Growing()
+    archive.comes(chain, 3)
+    insert_mark(archive, archive.newest_number(), archive.now_us - 300 * DAY_US)
+    archive.passes(0.5)
+    archive.comes(chain, 3, 1_000_000, clock=ClockQuality.UNKNOWN)  # tells no time, and came after the others
+    insert_mark(archive, archive.newest_number(), archive.now_us - 299 * DAY_US)
+    came_us = archive.now_us
+    archive.passes(DAYS - 1)
+    assert archive.seqs() == [1, 2, 3, 4, 5, 6]
+    archive.passes(1.5)
+    assert archive.seqs() == []
+    with reading(archive.engine) as connection:
+        assert (ended_until(connection) or 0) >= came_us
+    assert {day for _, day, _ in archive.certified()} <= {"2026-11-04", "2026-11-05"}
+
+
+def test_while_no_gateway_says_how_late_it_is_nothing_is_ended_and_the_log_says_so(
+    archive: Archive, caplog: pytest.LogCaptureFixture
 ) -> None:
     archive.comes(Growing(), 2)
     archive.passes(1)
+    archive.silent = True
+    archive.passes(DAYS + 5)
+    archive.passes(5)
+    assert archive.seqs() == [1, 2]
+    assert len([each for each in caplog.records if "gateways were last heard at" in each.message]) == 1
+    archive.silent = False
+    archive.runs()
+    assert archive.seqs() == []
+
+
+@pytest.mark.parametrize("flaw", ["online = 0", "unbelieved_at = 1", "replayed_at = 1", "state_at = 1"])
+def test_a_state_that_is_not_believed_says_no_time(archive: Archive, flaw: str) -> None:
+    archive.comes(Growing(), 2)
+    archive.passes(1)
+    archive.now_us += DAYS * DAY_US
+    archive.speak()
+    alter(archive.engine, f"UPDATE gateway SET {flaw}")  # noqa: S608
+    archive.silent = True
+    archive.runs()
+    assert archive.seqs() == [1, 2]
+
+
+def test_a_centre_that_stood_still_for_long_ends_what_is_due_once_a_gateway_speaks(archive: Archive) -> None:
+    archive.comes(Growing(), 2)
+    archive.passes(1)
     archive.now_us += 300 * DAY_US
+    archive.silent = True
     assert archive.runs() == []
-    archive.now_us += DAY_US // 2
+    archive.comes(Growing("west-1"), 1)  # its clock is synchronised
     archive.runs()
     assert archive.seqs() == []
 
 
 def test_a_clock_set_back_ends_nothing(archive: Archive) -> None:
+    """Not even what is due: what it says is of no use."""
     archive.comes(Growing(), 2)
-    archive.passes(DAYS - 1)
-    archive.passes(0.5)
-    archive.now_us -= 10 * DAY_US
+    for days in (1, DAYS + 20):
+        archive.now_us = NOON_US + days * DAY_US
+        archive.runs(counted=False)
+    archive.goes_wrong(-10 * DAY_US)
     noted = archive.values(select(record_mark.c.noted_at))
     assert archive.runs() == []
+    assert archive.seqs() == [1, 2]
     assert archive.values(select(record_mark.c.noted_at)) == noted
+    assert archive.values(select(record_mark.c.begun_at).where(record_mark.c.begun_at.is_not(None))) == []
+    archive.goes_wrong(-archive.wrong_us)
+    archive.runs()
+    assert archive.seqs() == []
+
+
+def test_a_mark_begins_when_what_lies_under_it_goes_and_not_before(archive: Archive) -> None:
+    """What is not counted yet stays, and nobody is told that it has gone."""
+    chain = Growing()
+    archive.comes(chain, 2)
+    archive.runs()
+    archive.now_us += DAY_US // 2
+    archive.comes(chain, 2)
+    archive.runs(counted=False)
+    archive.now_us += (DAYS + 1) * DAY_US
+    archive.runs(counted=False)
+    assert archive.seqs() == [3, 4]
+    with reading(archive.engine) as connection:
+        assert NOON_US <= (ended_until(connection) or 0) < NOON_US + HOUR_US
+    archive.runs()
+    assert archive.seqs() == []
+
+
+def test_an_assessment_that_cannot_be_read_ends_nothing_and_the_log_says_so_once(
+    archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive.comes(Growing(), 2)
+    with writing(archive.engine) as connection:
+        a_year = an_assessment(('"days": 180', '"days": 365'))
+        goes_live(connection, COMMUNITY, archive.now_us, assessment=a_year)
+    archive.passes(DAYS - 1)
+    alter(archive.engine, "UPDATE impact_assessment SET body = '{\"unknown\": 1}'")
+    archive.passes(10)
+    archive.passes(10)
+    assert archive.seqs() == [1, 2]
+    assert len([each for each in caplog.records if "cannot be read" in each.message]) == 1
+    with reading(archive.engine) as connection:
+        assert until_us(connection, [1], RetentionRules(), archive.now_us) == [None]
+
+
+def test_assessments_are_read_once_in_a_pass(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, read = Archive(engine, at_once=2), 0
+    archive.comes(Growing(), 9)
+    archive.passes(DAYS)
+    archive.now_us += DAY_US
+
+    def reads(connection: Connection, rules: RetentionRules) -> int | None:
+        nonlocal read
+        read += 1
+        return days_of(connection, rules)
+
+    monkeypatch.setattr("central.retention.entries.days_of", reads)
+    archive.runs()
+    assert (archive.seqs(), read) == ([], 1)
+    archive.close()
+
+
+@pytest.mark.parametrize("online", [0, 1])
+def test_a_gateway_that_fell_silent_takes_no_mark_of_a_clock_set_back_away(
+    archive: Archive, online: int
+) -> None:
+    """It speaks of the past, as that clock does; the others know better."""
+    archive.comes(Growing("west-1"), 1)
+    archive.comes(Growing(), 1)
+    archive.passes(50)
+    noted = archive.values(select(record_mark.c.noted_at))
+    archive.goes_wrong(-30 * DAY_US)
+    archive.speak()
+    alter(archive.engine, f"UPDATE gateway SET online = {online} WHERE name = 'west-1'")  # noqa: S608
+    archive.silent = True
+    archive.runs()
+    assert archive.values(select(record_mark.c.noted_at)) == noted
+
+
+def insert_mark(archive: Archive, last_id: int, noted_at: int, begun_at: int | None = None) -> None:
+    values = {"day": "2026-01-01", "last_id": last_id, "noted_at": noted_at, "begun_at": begun_at}
+    with writing(archive.engine) as connection:
+        connection.execute(insert(record_mark).values(values))
 
 
 # --- chains

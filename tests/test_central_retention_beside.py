@@ -10,7 +10,7 @@ import pytest
 from identity_support import COMMUNITY, DAY_US, NOON_US
 from postgres_support import Postgres
 from retention_support import DAYS, HOUR_US, Archive, Growing
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, func, select, update
 
 from central.accounts.who import Role, Who
 from central.errors import StoreUnavailable
@@ -36,31 +36,82 @@ def on_postgresql(postgres: Postgres) -> Engine:
 
 
 def test_a_mark_never_covers_what_commits_after_it(on_postgresql: Engine) -> None:
-    """Two processes take records in: the one that drew the lower numbers commits later."""
+    """Two processes take records in: the one that drew the lower numbers commits later. Nobody waits."""
     url = on_postgresql.url.render_as_string(hide_password=False)
     archive, slow = Archive(on_postgresql), open_writer(url)
+    archive.runs()
+    archive.now_us += DAY_US // 2
     topic = str(GatewayTopic("maple-court", "slow-1", Leaf.BACKLOG))
-    noted = threading.Event()
     archive.comes(Growing("north-1"), 1)  # whoever makes a month keeps others waiting
-
-    def note() -> None:
-        archive.runs(counted=False)
-        noted.set()
-
     with writing(slow) as connection:
         take_in(connection, [examine(topic, Growing("slow-1").grow(3, NOON_US))], NOON_US)
         archive.comes(Growing(), 2)  # higher numbers, committed
-        marking = threading.Thread(target=note)
-        marking.start()
-        assert not noted.wait(0.3), "the mark waits for whoever is writing"
-    marking.join()
+        archive.job.look()
+        assert marked(archive) == 0
+        with writing(on_postgresql) as another:
+            another.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
+            take_in(
+                another, [examine(topic.replace("slow", "quick"), Growing("quick-1").grow(1, NOON_US))], 1
+            )
+    archive.job.look()
+    assert marked(archive) == archive.newest_number()
     with reading(on_postgresql) as connection:
-        marked = connection.execute(select(record_mark.c.last_id)).scalar_one()
-        seen = connection.execute(select(func.count()).where(record.c.id <= marked)).scalar_one()
-    assert (seen, archive.newest_number()) == (6, marked)
+        assert connection.execute(select(func.count()).select_from(record)).scalar_one() == 7
     slow.dispose()
     archive.close()
     on_postgresql.dispose()
+
+
+def test_no_record_waits_for_a_mark_that_waits_for_a_forgotten_session(on_postgresql: Engine) -> None:
+    url = on_postgresql.url.render_as_string(hide_password=False)
+    archive, forgotten = Archive(on_postgresql), open_writer(url)
+    chain = Growing()
+    archive.comes(chain, 1)
+    with writing(forgotten) as connection:
+        connection.execute(update(record).values(door="front"))  # and leaves it so
+        looking = threading.Thread(target=archive.job.look)
+        looking.start()
+        with writing(on_postgresql) as another:
+            another.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
+            take_in(
+                another,
+                [
+                    examine(
+                        str(GatewayTopic("maple-court", "west-1", Leaf.BACKLOG)),
+                        Growing("west-1").grow(1, NOON_US),
+                    )
+                ],
+                NOON_US,
+            )
+        looking.join(10)
+        assert not looking.is_alive()
+    archive.close()
+    forgotten.dispose()
+    on_postgresql.dispose()
+
+
+def test_who_finds_another_process_at_it_says_so(on_postgresql: Engine) -> None:
+    archive = Archive(on_postgresql)
+    serving = open_writer(on_postgresql.url.render_as_string(hide_password=False))
+    archive.comes(Growing(), 1)
+    archive.passes(DAYS - 1)
+    archive.now_us += 2 * DAY_US
+    archive.count()
+    with writing(serving) as connection:
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(6543210990)")
+        assert archive.runs() == []
+        assert "another process" in archive.job.said
+        assert archive.seqs() == [1]
+    archive.runs()
+    assert (archive.seqs(), archive.job.said) == ([], "")
+    serving.dispose()
+    archive.close()
+    on_postgresql.dispose()
+
+
+def marked(archive: Archive) -> int:
+    with reading(archive.engine) as connection:
+        return connection.execute(select(func.max(record_mark.c.last_id))).scalar() or 0
 
 
 def test_months_that_are_over_and_empty_are_dropped_and_the_others_stay(on_postgresql: Engine) -> None:

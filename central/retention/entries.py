@@ -23,7 +23,20 @@ from central.identity.periods import day_of
 from central.identity.retention_rules import RetentionRules
 from central.ingest.branches import settled_hashes
 from central.ingest.segments import UNKNOWN_PREV
-from central.retention.marks import Mark, days_of, due, is_behind, mark_of, marks_of, mistaken, to_note
+from central.retention.marks import (
+    APART_US,
+    Mark,
+    believed_us,
+    dated,
+    days_of,
+    due,
+    mark_of,
+    marks_of,
+    newest_under,
+    to_note,
+    without_mistaken,
+    words_of,
+)
 from central.retention.ranges import EndedRange, Place, is_signed, joined, signed
 from central.store.count_tables import entry_tally
 from central.store.engine import reading, rows_of_gateways, upsert_many, writing
@@ -33,7 +46,9 @@ from central.store.months import drop_empty_months
 from central.store.records import gives_its_hash
 from central.store.register_tables import site
 from central.store.retention_tables import ended_count, ended_range, record_mark
+from central.store.settled import Settled
 from central.store.tables import gateway, record, segment
+from central.times import utc_text
 from messages.signing import trusted
 
 log = logging.getLogger(__name__)
@@ -44,6 +59,8 @@ AT_ONCE: Final = 5_000
 
 _LOCK: Final = 6543210990
 """Advisory: of several processes one at a time."""
+
+_ANOTHER: Final = "another process, such as a serving centre, ends entries now: this one ended none"
 
 
 class EntryRetention:
@@ -65,8 +82,11 @@ class EntryRetention:
         self._rules = rules
         self._now_us = now_us
         self._at_once = at_once
+        self._settled = Settled()
         self._after = 0  # the last record looked at in this pass
-        self._said = ""
+        self._days: int | None = None  # of this pass
+        self.believed_us: int | None = None  # how late it is; None: no gateway says that it can be so late
+        self.said = ""  # why nothing is ended
 
     def look(self) -> bool:
         """Whether there is more to end now. Raises StoreUnavailable, RowRefused: then nothing of this chunk
@@ -84,58 +104,97 @@ class EntryRetention:
         return found
 
     def _step(self, now_us: int) -> tuple[bool, list[Certificate]]:
-        self._note(now_us)
-        pass_ = self._pass(now_us)
+        begun = self._after > 0 or self._begin(now_us)
+        pass_ = self._pass() if begun else None
         if pass_ is None:
             self._after = 0
             return False, []
         with writing(self._writer) as connection:
-            if not _mine(connection):
-                return False, []
-            after = _Chunk(connection, pass_, self._at_once, self._signing).end(self._after, now_us)
-            made = [] if after else self._certify(connection, pass_, now_us)
+            mine = _mine(connection)
+            chunk = _Chunk(connection, pass_, self._at_once, self._signing)
+            after = chunk.end(self._after, now_us) if mine else 0
+            made = self._certify(connection, pass_, now_us) if mine and not after else []
         self._after = after
-        if after:
-            return True, []
+        if not mine:
+            self._say(_ANOTHER, logging.INFO)
+        if after or not mine:
+            return after > 0, []
         for each in made:
             log.info("entries of %s, community %d: %d ended", each.period, each.community, each.rows)
         self._drop_months(pass_)
         return False, made
 
-    def _note(self, now_us: int) -> None:
-        """A mark, where it is time for one."""
+    def _begin(self, now_us: int) -> bool:
+        """How late it is, how long entries are kept, and the marks, as they are to be. Whether anything
+        may be ended: not where another process would have to see to the marks."""
         with reading(self._reader) as connection:
+            self._days = days_of(connection, self._rules)
+            words = words_of(connection)
+            self.believed_us = believed = believed_us(words, now_us)
+            newest = connection.execute(select(func.max(record.c.id))).scalar() or 0
+            settled = self._settled.through(connection, newest)
             marks = marks_of(connection)
-        wrong = mistaken(marks, now_us)
-        if wrong is None and not to_note(marks, now_us):
+            over = bool(due(marks, self._days or 0, now_us))
+            after = marks if believed is None else self._marks(connection, marks, believed, now_us)
+        if self._days is None:
+            self._say("an impact assessment in force cannot be read: no entry is ended")
+        elif believed is None and (words or over):
+            self._say("no gateway says that it can be this late: no entry is ended")
+        elif believed is not None and believed < now_us and over:
             self._say(
-                "the clock says less than it did: no entry is ended" if is_behind(marks, now_us) else ""
+                f"gateways were last heard at {utc_text(believed - APART_US)}: what is due since is not ended"
             )
-            return
+        else:
+            self._say("")
+        if believed is None:
+            return False
+        if after == marks and not to_note(marks, believed, now_us):
+            return True
         with writing(self._writer) as connection:
-            if connection.dialect.name == "postgresql":
-                # Whoever has drawn a lower number has committed by then, and nobody draws one meanwhile.
-                connection.exec_driver_sql("LOCK TABLE ONLY record IN SHARE MODE")
+            if not _mine(connection):
+                self._say(_ANOTHER, logging.INFO)
+                return False
             marks = marks_of(connection)
-            if wrong is not None:
-                connection.execute(delete(record_mark).where(record_mark.c.noted_at == wrong.noted_us))
-            elif to_note(marks, now_us):
-                newest = connection.execute(select(func.max(record.c.id))).scalar() or 0
-                last = max([newest, *(each.last_id for each in marks)])
-                values = {"day": day_of(now_us, self._rules.zone), "last_id": last, "noted_at": now_us}
+            after = self._marks(connection, marks, believed, now_us)
+            last = max((each.last_id for each in after), default=0)
+            # What came lately is not settled while others write: then at the next look.
+            if to_note(after, believed, now_us) and (newest <= last or settled > last):
+                after = [*after, Mark(max(settled, last), now_us, self._day(now_us))]
+            gone = [each.noted_us for each in set(marks) - set(after)]
+            if gone:
+                connection.execute(delete(record_mark).where(record_mark.c.noted_at.in_(gone)))
+            for each in set(after) - set(marks):
+                values = {"day": self._day(each.noted_us), "last_id": each.last_id, "noted_at": each.noted_us}
                 connection.execute(insert(record_mark).values(values))
+        return True
 
-    def _pass(self, now_us: int) -> _Pass | None:
+    def _marks(
+        self, connection: Connection, marks: Sequence[Mark], believed_us: int, now_us: int
+    ) -> list[Mark]:
+        """As they are to be. What the records under it tell is asked for those alone that would be due."""
+        kept = without_mistaken(marks, believed_us, now_us)
+        asked = () if self._days is None else due(kept, self._days, believed_us)
+        numbers = {each.last_id for each in asked if not each.begun}
+        newest = {each: newest_under(connection, each, believed_us) for each in numbers}
+        return dated(kept, newest, believed_us)
+
+    def _day(self, at_us: int) -> str:
+        return day_of(at_us, self._rules.zone)
+
+    def _pass(self) -> _Pass | None:
         """None: nothing is due that was not seen to."""
+        if self.believed_us is None or self._days is None:
+            return None
         with reading(self._reader) as connection:
+            counted = connection.execute(select(entry_tally.c.record_id)).scalar() or 0
             marks = marks_of(connection)
-            over = due(marks, days := days_of(connection, self._rules), now_us)
+            # A mark as a whole: who asks about its time has to be told.
+            over = [each for each in due(marks, self._days, self.believed_us) if each.last_id <= counted]
             if not over:
                 return None
-            counted = connection.execute(select(entry_tally.c.record_id)).scalar() or 0
             waiting = frozenset(connection.execute(select(ended_count.c.day)).scalars())
-            through = min(over[-1].last_id, counted)
-            found = _Pass(over, days, through, _communities(connection), waiting)
+            through = over[-1].last_id
+            found = _Pass(over, self._days, through, _communities(connection), waiting)
             here = select(record.c.id).where(record.c.id <= through).limit(1)
             left = waiting or connection.execute(here).first()
         return found if left or not all(each.begun for each in over) else None
@@ -175,10 +234,10 @@ class EntryRetention:
         for name in gone:
             log.info("entries: %s was empty, and is dropped", name)
 
-    def _say(self, said: str) -> None:
-        if said and said != self._said:
-            log.error("entries: %s", said)
-        self._said = said
+    def _say(self, said: str, level: int = logging.ERROR) -> None:
+        if said and said != self.said:
+            log.log(level, "entries: %s", said)
+        self.said = said
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +278,7 @@ class _Chunk:
             .limit(self._at_once)
             .with_for_update(skip_locked=True)  # of a hold that is being made: the next time
         ).all()
-        begun = and_(record_mark.c.begun_at.is_(None), record_mark.c.noted_at <= self._newest_us)
+        begun = and_(record_mark.c.begun_at.is_(None), record_mark.c.noted_at.in_(self._noted_us))
         self._connection.execute(update(record_mark).where(begun).values(begun_at=now_us))
         if found:
             held = self._held(found[0].id, found[-1].id)
@@ -227,8 +286,8 @@ class _Chunk:
         return int(found[-1].id) if len(found) == self._at_once else 0
 
     @property
-    def _newest_us(self) -> int:
-        return max(each.noted_us for each in self._pass.marks)
+    def _noted_us(self) -> list[int]:
+        return [each.noted_us for each in self._pass.marks if not each.begun]
 
     def _held(self, first: int, last: int) -> set[int]:
         """Which of them a case still needs (R-88); asked once they are locked, so that none is held after."""
