@@ -104,15 +104,15 @@ class EntryRetention:
         return found
 
     def _step(self, now_us: int) -> tuple[bool, list[Certificate]]:
-        begun = self._after > 0 or self._begin(now_us)
+        before, self._after = self._after, 0  # a pass that fails begins anew, with its marks and days
+        begun = before > 0 or self._begin(now_us)
         pass_ = self._pass() if begun else None
         if pass_ is None:
-            self._after = 0
             return False, []
         with writing(self._writer) as connection:
             mine = _mine(connection)
             chunk = _Chunk(connection, pass_, self._at_once, self._signing)
-            after = chunk.end(self._after, now_us) if mine else 0
+            after = chunk.end(before, now_us) if mine else 0
             made = self._certify(connection, pass_, now_us) if mine and not after else []
         self._after = after
         if not mine:

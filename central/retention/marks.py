@@ -120,23 +120,29 @@ def marks_of(connection: Connection) -> list[Mark]:
 
 
 def words_of(connection: Connection) -> list[int]:
-    """The last time that each gateway told: in its state, where it is online and believed; else in its newest
-    record under a clock that was synchronised, among those that came last."""
+    """The last time that each gateway told under a clock that was synchronised, among the records that came
+    last: in the newest of them; or in its state since, where that is online and believed, and no newer record
+    says that the clock is no longer so. States themselves do not say how good their clock is."""
     columns = record.c
     newest = connection.execute(select(func.max(columns.id))).scalar() or 0
     last = (
-        select(columns.gateway_id, columns.at)
-        .where(columns.id > newest - LOOKED_AT, columns.clock == ClockQuality.SYNCED.value)
+        select(columns.gateway_id, columns.at, columns.clock)
+        .where(columns.id > newest - LOOKED_AT)
         .order_by(columns.id)
     )
-    told = {row.gateway_id: row.at for row in connection.execute(last)}
+    told: dict[int, int] = {}
+    synced_now: dict[int, bool] = {}
+    for row in connection.execute(last):
+        synced_now[row.gateway_id] = row.clock == ClockQuality.SYNCED.value
+        if synced_now[row.gateway_id]:
+            told[row.gateway_id] = row.at
     states = select(gateway.c.id, gateway.c.state_at).where(
         gateway.c.online == 1,
         gateway.c.state_at.is_not(None),
         gateway.c.unbelieved_at.is_(None),
         gateway.c.replayed_at.is_(None),
     )
-    told |= {row.id: row.state_at for row in connection.execute(states)}
+    told |= {row.id: row.state_at for row in connection.execute(states) if synced_now.get(row.id)}
     return list(told.values())
 
 

@@ -87,10 +87,11 @@ def record_of(row: Any, gateway: str, prev: bytes) -> Record:
 
 
 def gives_its_hash(row: Any, gateway: str, prev: bytes) -> bool:
-    """Whether the record of a row is the one that came, behind a record with the hash `prev`."""
+    """Whether the record of a row is the one that came, behind a record with the hash `prev`. A row that was
+    altered may be none at all, such as a credential without its token."""
     try:
         return bool(sha256(encode_record(record_of(row, gateway, prev))).digest() == row.hash)
-    except (ValueError, MessageError):
+    except (ValueError, TypeError, AttributeError, MessageError):
         return False
 
 
