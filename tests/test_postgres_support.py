@@ -43,7 +43,10 @@ def test_what_a_server_still_uses_is_left(tmp_path: Path) -> None:
     folder, owner = own_folder(tmp_path)
     owner.close()
     (folder / "data").mkdir()
-    with subprocess.Popen([sys.executable, "-c", "input()", str(folder)], stdin=subprocess.PIPE) as server:
+    program = [sys.executable, "-c", "print(flush=True); input()", str(folder)]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        server.stdout.readline()  # it runs under its own name by now
         (folder / "data/postmaster.pid").write_text(f"{server.pid}\n")
         sweep(tmp_path)
         assert folder.is_dir()
