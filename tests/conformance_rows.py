@@ -75,7 +75,7 @@ def osdp_key_file(folder: Path) -> Options:
     return {"key_file": path}
 
 
-_SOON_GONE = {"removal_s": 0.3}
+_SOON_GONE = {"removal_s": 0.7}
 
 _SENDS_ONCE: Any = {
     "settings": _SOON_GONE,
