@@ -3,14 +3,12 @@
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from central_support import DEADLINE_S, until
 
 RUN = Path(__file__).parent.parent / ".ci/run"
-DEADLINE_S = 20.0
 _BOTH = """
 far() { sh -c 'echo $$ >"$TMPDIR/../far"; exec sleep 300'; }
 near() { sleep 300; }
@@ -25,13 +23,6 @@ def lives(process: int) -> bool:
         return False
 
 
-def waits_for(is_so: Callable[[], object]) -> None:
-    until_s = time.monotonic() + DEADLINE_S
-    while not is_so():
-        assert time.monotonic() < until_s
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_ends_the_programs_of_both(tmp_path: Path, by: signal.Signals) -> None:
     functions, found, _ = RUN.read_text().partition("\nstep ./liuhen test\n")
@@ -43,12 +34,12 @@ def test_an_interruption_ends_the_programs_of_both(tmp_path: Path, by: signal.Si
     with subprocess.Popen(
         ["bash", str(script)], env={**os.environ, "TMPDIR": str(words)}, start_new_session=True
     ) as run:
-        waits_for(lambda: far.exists() and far.read_text().strip())
+        until(lambda: far.exists() and far.read_text().strip(), "the programs of both")
         beside = int(far.read_text())
         try:
             os.killpg(run.pid, by)  # as a terminal does
             assert run.wait(DEADLINE_S) != 0
-            waits_for(lambda: not lives(beside))
+            until(lambda: not lives(beside), "the programs of both")
         finally:
             if lives(beside):
                 os.kill(beside, signal.SIGKILL)
