@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, or_, select, union
 
 from central.register.desk import GatewayOf
 from central.register.place_tree import above
+from central.store.engine import among
 from central.store.register_tables import access_right, door_group_door, door_place, person, place, residency
 
 
@@ -29,13 +30,14 @@ def gateways_of_person(connection: Connection, person_id: int, now_us: int) -> s
 def gateways_of_people(connection: Connection, people: Collection[int], now_us: int) -> set[GatewayOf]:
     """Of doors that open for any of them, in two questions for all; `people` are of one community."""
     ids = sorted(people)
-    same = select(person.c.id).where(person.c.id.in_(ids) | person.c.merged_into.in_(ids))
+    them = among(connection, person.c.id, ids)
+    same = select(person.c.id).where(them | among(connection, person.c.merged_into, ids))
     homes = select(residency.c.place_id).where(
         residency.c.person_id.in_(same),
         residency.c.voided_at.is_(None),
         _lasting(residency, now_us),
     )
-    home_of = select(person.c.community_id).where(person.c.id.in_(ids))
+    home_of = select(person.c.community_id).where(them)
     named = _doors_of_rights(
         or_(
             access_right.c.person_id.in_(same),

@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
     Connection,
     Engine,
     Table,
+    bindparam,
     create_engine,
     event,
     exc,
@@ -402,6 +405,22 @@ def next_ids(connection: Connection, table: Table, count: int) -> list[int]:
         return list(range(last + 1, last + 1 + count))
     drawn = text("SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :count)")
     return list(connection.execute(drawn, {"name": table.name, "count": count}).scalars())
+
+
+def among(connection: Connection, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+    """`column` is one of many values. PostgreSQL takes them as one: hundreds of parameters take its driver
+    longer to number than the server to find."""
+    if connection.dialect.name == "sqlite":
+        return column.in_(values)
+    return column == func.any(bindparam(None, list(values), ARRAY(column.type), unique=True))
+
+
+def count_for_plans(connection: Connection, tables: Iterable[Table]) -> None:
+    """PostgreSQL plans by what it last counted, which after many new rows may be an empty table for a minute:
+    it would read the whole of it for each question. SQLite plans by its indexes alone."""
+    if connection.dialect.name == "postgresql":
+        names = ", ".join(sorted(table.name for table in tables))
+        connection.exec_driver_sql(f"ANALYZE {names}")
 
 
 def copy_in(connection: Connection, table: str, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -11,17 +11,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
 from central.identity.vault import Vault
 from central.register.credential_life import CredentialState
+from central.register.credentials import CredentialKind
 from central.register.imports.rows import Wanted
 from central.register.person_identity import Indexes
 from central.register.place_tree import root_of
 from central.register.words import PersonState
+from central.store.engine import among
 from central.store.register_tables import credential, home_use, person, place, residency, tenancy
 
 _IN_ONE_QUESTION: Final = 1_000
+
+_MERGED: Final[BindParameter[str]] = bindparam(None, PersonState.MERGED.value, literal_execute=True)
+_RETURNED: Final[BindParameter[str]] = bindparam(None, CredentialState.RETURNED.value, literal_execute=True)
+"""Written into the statement: an index of some rows serves PostgreSQL where it sees that they are meant."""
 
 _T = TypeVar("_T")
 
@@ -165,7 +171,7 @@ class Known:
         with_number = {row.indexes.name for row in named if row.indexes.number is not None}
         without = {row.indexes.name for row in named if row.indexes.number is None}
         registered = person.c.state == PersonState.REGISTERED.value
-        living = person.c.state != PersonState.MERGED.value
+        living = person.c.state != _MERGED
         unnumbered = registered & person.c.number_index.is_(None)
         number, name = person.c.number_index, person.c.name_index
         for column, keys, where in (
@@ -186,13 +192,14 @@ class Known:
 
     def _load_cards(self, connection: Connection, rows: Sequence[Indexed]) -> None:
         indexes = sorted({row.card for row in rows if row.card is not None})
-        used = credential.c.state != CredentialState.RETURNED.value
+        used = credential.c.state != _RETURNED
+        mine = (credential.c.community_id == self.community) & credential.c.kind.in_([*CredentialKind])
         counting = func.coalesce(person.c.merged_into, person.c.id).label("human")
         for part in _parts(indexes):
             asked = (
                 select(credential, counting)
                 .join(person, person.c.id == credential.c.person_id)
-                .where(credential.c.community_id == self.community, used, credential.c.number_index.in_(part))
+                .where(mine, used, among(connection, credential.c.number_index, part))
             )
             for found in connection.execute(asked):
                 card = KnownCard(found.id, found.human, found.state, found.valid_from, found.valid_until)
@@ -203,7 +210,8 @@ class Known:
         self._people.update(ids)
         of = {each: each for each in ids}
         for part in _parts(ids):
-            merged = select(person.c.id, person.c.merged_into).where(person.c.merged_into.in_(part))
+            into = among(connection, person.c.merged_into, part)
+            merged = select(person.c.id, person.c.merged_into).where(into)
             of |= {row.id: row.merged_into for row in connection.execute(merged)}
         true = residency.c.voided_at.is_(None)
         for row in self._rows(connection, residency, residency.c.person_id, sorted(of), true):
@@ -224,7 +232,7 @@ class Known:
     ) -> Iterator[Any]:
         for part in _parts(keys):
             mine = table.c.community_id == self.community
-            asked = select(table).where(mine, column.in_(part), where).order_by(table.c.id)
+            asked = select(table).where(mine, among(connection, column, part), where).order_by(table.c.id)
             yield from connection.execute(asked).all()
 
     # --- what a row adds

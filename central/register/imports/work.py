@@ -19,7 +19,7 @@ from central.errors import BadQuestion, IdentityGone
 from central.identity.vault import Vault
 from central.register.desk import Desk, desk_of
 from central.register.imports import undoing
-from central.register.imports.bulk import Ids
+from central.register.imports.bulk import KNOWN_BY_ID, Ids
 from central.register.imports.columns import HEADINGS
 from central.register.imports.faults import Fault
 from central.register.imports.jobs import BUT_THE_FILE, Headings, RowKept, row_shown, seal_kept, settle
@@ -31,7 +31,7 @@ from central.register.imports.rows import parsed
 from central.register.imports.states import WORKING, ImportState, Outcome
 from central.register.imports.writing import Writing
 from central.register.words import RegisterAct
-from central.store.engine import insert_many, next_ids, reading, writing
+from central.store.engine import count_for_plans, insert_many, next_ids, reading, writing
 from central.store.import_tables import import_row, register_import
 from central.times import micros
 
@@ -250,6 +250,9 @@ class Worker:
                 new_rows=held.new_rows - sum(each.outcome is Outcome.NEW for each in stale),
                 changed_rows=held.changed_rows - sum(each.outcome is Outcome.CHANGED for each in stale),
             )
+        if _tenfold(held.steps_done, held.steps_done + len(rows)):
+            with writing(self.writer) as connection:
+                count_for_plans(connection, KNOWN_BY_ID)
         return True
 
     def _mark_done(
@@ -336,6 +339,11 @@ class Worker:
 
     def _begins(self, day: date) -> int:
         return micros(datetime(day.year, day.month, day.day, tzinfo=self.zone))
+
+
+def _tenfold(before: int, now: int) -> bool:
+    """Whether there is a digit more, or something where there was nothing."""
+    return before == 0 or len(str(now)) > len(str(before))
 
 
 def _said(kept: RowKept | None) -> Indexed:
