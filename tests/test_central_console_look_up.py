@@ -14,7 +14,7 @@ from playwright.sync_api import Page
 from register_support import EAST, GATE, SITE, WEST, a_number
 from sqlalchemy import select
 
-from central.accounts.who import Role
+from central.accounts.who import Role, Who
 from central.console.pages.look_up import show
 from central.console.pages.look_up.answer import covers
 from central.console.pages.look_up.form import FAULTS, Form, asking_of
@@ -24,7 +24,7 @@ from central.lookup import acts
 from central.lookup.audit import facts_of
 from central.lookup.rules import Asker
 from central.lookup.words import Act, Asked, Basis, Happened
-from central.store.engine import writing
+from central.store.engine import reading, writing
 from central.store.lookup_tables import look_up, look_up_event
 from central.times import local
 from messages.model import Kind
@@ -229,6 +229,70 @@ def test_a_room_is_found_by_its_name_while_one_types(console: Console) -> None:
         page.locator(".go button").click()
         page.wait_for_url(re.compile(r"/look-up/\d+$"))
         assert page.locator(".timeline li").count() == 4
+
+
+def ask_for_room(page: Page, name: str) -> None:
+    """As by somebody who types faster than rooms can be found: nothing of the page's own finds them."""
+    page.route("**/look-up/rooms", lambda route: route.abort())
+    page.goto("/look-up")
+    page.locator("[name=purpose][value=rescue]").check()
+    page.locator("#case_number").fill("A-2026-18")
+    page.locator("[name=question][value=room]").check()
+    page.locator("#room_name").fill(name)
+    page.locator("#room_name").press("Enter")
+
+
+def test_a_room_that_only_one_is_called_needs_not_be_chosen(console: Console) -> None:
+    with console.as_role(Role.OFFICER) as page:
+        ask_for_room(page, "101")
+        page.wait_for_url(re.compile(r"/look-up/\d+$"))
+        assert page.locator(".timeline li").count() == 4
+        assert "101" in page.locator(".facts").inner_text()
+
+
+def test_of_several_rooms_of_a_name_nothing_is_chosen_for_anybody(console: Console) -> None:
+    with console.as_role(Role.OFFICER) as page:
+        ask_for_room(page, "1")
+        page.locator("[name=room]").nth(1).wait_for(state="attached")
+        assert page.url.endswith("/look-up")
+        assert page.locator("#room_name").input_value() == "1"
+        assert page.locator("#case_number").input_value() == "A-2026-18"
+        assert faults_of(page) == []
+        page.locator("[name=room]").nth(1).check()
+        page.locator("#room_name").press("Enter")
+        page.wait_for_url(re.compile(r"/look-up/\d+$"))
+
+
+def test_a_room_that_stood_there_for_another_name_is_not_asked_about(console: Console) -> None:
+    with console.as_role(Role.OFFICER) as page:
+        page.goto("/look-up")
+        page.locator("[name=purpose][value=rescue]").check()
+        page.locator("#case_number").fill("A-2026-18")
+        page.locator("[name=question][value=room]").check()
+        page.locator("#room_name").press_sequentially("101")
+        page.locator("[name=room]").first.wait_for(state="attached")
+        page.route("**/look-up/rooms", lambda route: route.abort())
+        page.locator("#room_name").fill("no such room")
+        page.locator("#room_name").press("Enter")
+        page.get_by_text("No room is called that.").wait_for()
+
+
+def test_rooms_of_a_community_that_is_not_ones_own_are_not_named(console: Console) -> None:
+    east, room = console.estate.community, str(console.estate.places["101"])
+    elsewhere = Who(1, Role.OFFICER, frozenset({east + 1}))
+    with reading(console.filled.reader) as connection:
+        for community in (east, east + 1):
+            sent = {"question": "room", "community": str(community), "room": room}
+            typed = show.typed_of(sent, elsewhere)
+            assert typed.room == room
+            assert show.form_values(connection, elsewhere, typed)["rooms"] == []
+            assert show.rooms_called(connection, elsewhere, community, "101") == []
+
+
+def test_a_room_with_a_number_that_no_database_holds_was_chosen_by_nobody() -> None:
+    sent = {"question": "room", "community": "9" * 40, "room": "9" * 40}
+    typed = show.typed_of(sent, Who(1, Role.OFFICER, frozenset({1})))
+    assert (typed.room, typed.community) == ("", 1)
 
 
 def test_what_is_missing_is_said_beside_it_and_what_was_typed_stays(console: Console) -> None:

@@ -66,7 +66,8 @@ FAULTS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """As it was typed. `place`: site, site/gateway or site/gateway/door. `room`: a number of the register."""
+    """As it was typed. `place`: site, site/gateway or site/gateway/door. `room`: a number of the register;
+    `room_name`: what it was found by, or is to be found by."""
 
     question: str = Asked.PERSON
     community: int = 0
@@ -79,11 +80,17 @@ class Form:
     number: str = ""
     card_kind: str = "card_uid"
     room: str = ""
+    room_name: str = ""
     place: str = ""
     emergency: str = ""
 
     def __repr__(self) -> str:
         return "Form(...)"  # it holds what somebody typed, a number perhaps
+
+    @property
+    def seeks_room(self) -> bool:
+        """A room's name was written and none was chosen."""
+        return self.asked is Asked.ROOM and not self.room.isdecimal() and self.room_name.strip() != ""
 
     @property
     def asked(self) -> Asked:

@@ -7,7 +7,7 @@ found again by its number in the register.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -130,6 +130,9 @@ def _ask(pages: APIRouter, own: _Own) -> None:
             stale = ProveAgain("give the second factor again: an emergency takes a fresh one")
             await centre.look_ups.refuse(asker, typed.community, typed.asked, stale)
             return await own.blank(who, lang, typed, stale)
+        if typed.seeks_room:
+            found = await centre.questions.ask(lambda db: show.only_room(db, who, typed))
+            typed = replace(typed, room=found)
         try:
             asking = asking_of(typed, centre.now_us(), centre.zone)
         except BadQuestion as error:
@@ -145,7 +148,7 @@ def _ask(pages: APIRouter, own: _Own) -> None:
     async def rooms(request: Request, who: Officer, lang: Language = None) -> Response:
         typed = await request.form()
         text, community = str(typed.get("room_name", ""))[:80], show.community_of(typed, who)
-        found = await centre.questions.ask(lambda db: show.rooms_called(db, community, text))
+        found = await centre.questions.ask(lambda db: show.rooms_called(db, who, community, text))
         return centre.part(lang, "look_up/rooms.html", rooms=found, asked=text)
 
     @pages.get("/look-up/mine", response_class=HTMLResponse)

@@ -26,13 +26,15 @@ from central.lookup.words import Act, Asked
 from central.register.credentials import CredentialKind
 from central.register.place_tree import path_text, paths, search
 from central.register.words import PlaceKind
-from central.store.register_tables import community
+from central.store.register_tables import community, place
 from central.store.tables import gateway
 from central.times import local
 
 MOST_ROOMS = 8
 MOST_BLIND = 12
 """Gaps that are told one by one, the latest first."""
+
+_MOST_DIGITS: Final = 18
 
 FEW: Final = 4
 """Gateways of which it is told with the answer; for more of them nobody waits."""
@@ -55,7 +57,8 @@ def typed_of(sent: Mapping[str, Any], who: Who) -> Form:
         until=text("until"),
         number=text("number"),
         card_kind=text("card_kind") or CredentialKind.CARD_UID,
-        room=text("room"),
+        room=_id(sent, "room"),
+        room_name=text("room_name"),
         place=text("place", 120),
         emergency=text("emergency", 301) if sent.get("urgent") else "",
     )
@@ -63,8 +66,13 @@ def typed_of(sent: Mapping[str, Any], who: Who) -> Form:
 
 def community_of(sent: Mapping[str, Any], who: Who) -> int:
     """The one that was chosen, or the only one."""
-    chosen = str(sent.get("community", ""))
-    return int(chosen) if chosen.isdecimal() else min(who.communities, default=0)
+    return int(_id(sent, "community") or min(who.communities, default=0))
+
+
+def _id(sent: Mapping[str, Any], name: str) -> str:
+    """As the databases can hold it; empty where it is none."""
+    text = str(sent.get(name, ""))
+    return text if text.isdecimal() and len(text) <= _MOST_DIGITS else ""
 
 
 def form_values(connection: Connection, who: Who, typed: Form) -> dict[str, Any]:
@@ -82,20 +90,31 @@ def form_values(connection: Connection, who: Who, typed: Form) -> dict[str, Any]
         "of_doors": [str(each) for each in OF_DOORS],
         "spans": [*SPANS, OWN],
         "card_kinds": list(CredentialKind),
-        "rooms": [],
-        "chosen_room": _room(connection, typed),
+        "rooms": _rooms(connection, who, typed),
     }
 
 
-def _room(connection: Connection, typed: Form) -> tuple[str, str] | None:
-    if not typed.room.isdecimal():
-        return None
-    way = paths(connection, [int(typed.room)]).get(int(typed.room))
-    return (typed.room, path_text(way)) if way else None
+def _rooms(connection: Connection, who: Who, typed: Form) -> list[tuple[str, str]]:
+    """The one that was chosen, or those of the name that was written."""
+    if typed.seeks_room:
+        return rooms_called(connection, who, typed.community, typed.room_name)
+    if not typed.room.isdecimal() or typed.community not in who.communities:
+        return []
+    mine = (place.c.id == int(typed.room)) & (place.c.community_id == typed.community)
+    ways = paths(connection, connection.execute(select(place.c.id).where(mine)).scalars())
+    return [(str(room), path_text(way)) for room, way in ways.items()]
 
 
-def rooms_called(connection: Connection, number: int, text: str) -> list[tuple[str, str]]:
-    """Number and whole name of the rooms that are called so."""
+def only_room(connection: Connection, who: Who, typed: Form) -> str:
+    """Where its name says which one is meant: its number. Nothing is chosen for anybody among several."""
+    found = rooms_called(connection, who, typed.community, typed.room_name)
+    return found[0][0] if len(found) == 1 else ""
+
+
+def rooms_called(connection: Connection, who: Who, number: int, text: str) -> list[tuple[str, str]]:
+    """Number and whole name of the rooms of that community that are called so."""
+    if number not in who.communities:
+        return []
     found = [each for each in search(connection, number, text, limit=60) if each.kind == PlaceKind.ROOM]
     ways = paths(connection, [each.id for each in found[:MOST_ROOMS]])
     return [(str(room), path_text(way)) for room, way in ways.items()]
@@ -117,6 +136,7 @@ async def answer_values(
     )
     values = {"row": row, "acts": state.acts, "answer": answer, "withheld": withheld}
     places = sorted({(each.site, each.gateway) for each in answer.doors})
+    values["room"] = await centre.questions.ask(lambda db: _room_of(db, row))
     values["blind_at"] = urlencode([("at", "/".join(each)) for each in places]) if len(places) > FEW else ""
     if not values["blind_at"]:
         values |= await blind_values(centre, row, places)
@@ -128,6 +148,13 @@ async def blind_values(centre: Centre, row: Any, places: Collection[tuple[str, s
     blind, whole = await centre.questions.ask(lambda db: _blind(db, row, places, centre.now_us()))
     told = {"blind": blind[:MOST_BLIND], "more_blind": max(0, len(blind) - MOST_BLIND)}
     return {**told, "whole": whole, "later": False}
+
+
+def _room_of(connection: Connection, row: Any) -> str | None:
+    """What the room of a look-up is called."""
+    room = json.loads(row.parameters).get("room")
+    way = paths(connection, [room]).get(room) if room is not None else None
+    return path_text(way) if way else None
 
 
 def gateways_asked(connection: Connection, who: Who, row: Any) -> set[tuple[str, str]]:

@@ -6,22 +6,44 @@ const name_ = document.querySelector("[data-rooms]");
 if (name_) {
   const target = document.getElementById(name_.dataset.rooms);
   const form = name_.form;
-  let waiting = 0;
+  let shown = name_.value; // what the rooms below are found for
+  let finding = false;
 
+  // One question at a time, and another one for what was typed meanwhile.
   async function find() {
-    const body = new URLSearchParams({ room_name: name_.value });
-    if (form.elements.community) body.set("community", form.elements.community.value);
-    const answer = await fetch("/look-up/rooms", { method: "POST", body }).catch(() => null);
-    if (answer?.ok) target.innerHTML = await answer.text();
-    else liuhen.answered("centre", false);
+    if (finding) return;
+    finding = true;
+    try {
+      while (shown !== name_.value) {
+        const wanted = name_.value;
+        const body = new URLSearchParams({ room_name: wanted });
+        if (form.elements.community) body.set("community", form.elements.community.value);
+        const answer = await fetch("/look-up/rooms", { method: "POST", body }).catch(() => null);
+        if (!answer?.ok) {
+          liuhen.answered("centre", false);
+          return;
+        }
+        target.innerHTML = await answer.text();
+        shown = wanted;
+      }
+    } finally {
+      finding = false;
+    }
   }
 
   name_.addEventListener("input", (event) => {
-    if (event.isComposing) return; // a Chinese input method is still choosing
-    clearTimeout(waiting);
-    waiting = setTimeout(find, 150);
+    if (!event.isComposing) find(); // a Chinese input method is still choosing
   });
   name_.addEventListener("compositionend", find);
+  form.elements.community?.addEventListener("change", () => {
+    shown = null;
+    find();
+  });
+
+  // Nobody asks for a room that stood there for another name: the centre finds it by what is written.
+  form.addEventListener("submit", () => {
+    if (shown !== name_.value) target.replaceChildren();
+  });
 }
 
 document.body.addEventListener("htmx:afterRequest", (event) => {
