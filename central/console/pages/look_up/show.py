@@ -22,7 +22,7 @@ from central.lookup import questions
 from central.lookup.rules import OF_A_PLACE, Asker
 from central.lookup.service import Answer
 from central.lookup.states import own_row, state_of
-from central.lookup.words import Act, Asked
+from central.lookup.words import Act, Asked, Shown
 from central.register.credentials import CredentialKind
 from central.register.place_tree import path_text, paths, search
 from central.register.words import PlaceKind
@@ -198,4 +198,5 @@ def views_of(centre: Centre, answer: Answer, gateways: Sequence[Completeness]) -
         "label": label,
         "door_label": door_label,
         "notes": NOTES,
+        "fields": list(Shown),
     }

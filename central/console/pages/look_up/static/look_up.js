@@ -46,6 +46,18 @@ if (name_) {
   });
 }
 
+// `toggle` does not bubble: it is caught on its way down.
+document.addEventListener("toggle", ({ target }) => {
+  if (!target.open || !target.dataset.reveal || target.querySelector("form")) return;
+  const form = document.getElementById("reveal-form").content.firstElementChild.cloneNode(true);
+  const hidden = target.dataset.fields.split(" ");
+  form.elements.record.value = target.dataset.reveal;
+  for (const option of [...form.elements.field.options]) if (!hidden.includes(option.value)) option.remove();
+  form.setAttribute("hx-target", `#revealed-${target.dataset.reveal}`);
+  target.append(form);
+  htmx.process(form);
+}, true);
+
 document.body.addEventListener("htmx:afterRequest", (event) => {
   const form = event.target.closest("[data-reveals]");
   if (!form || !event.detail.successful) return;
