@@ -104,17 +104,23 @@ class LookUps:
         self.now_us = now_us
 
     async def ask(self, asker: Asker, asking: Asking, limit: int = ALONE_RECORDS) -> Answer:
-        """Raises BadQuestion, NotThere, NotAllowed, TooOften (each of them on record), StoreUnavailable."""
+        """`put`, and the first page where nobody else must agree before. Raises what `put` raises."""
         now_us = self.now_us()
+        number = await self.put(asker, asking, now_us)
+        waits = tuple(rules.why_wide(asking)) if asking.emergency is None else ()
+        if waits:
+            return Answer(number, now_us, waits)
+        return await self.page(asker, number, limit=limit)
+
+    async def put(self, asker: Asker, asking: Asking, now_us: int) -> int:
+        """Writes down what is asked; its number, for `page`. Raises BadQuestion, NotThere, NotAllowed,
+        TooOften (each of them on record), StoreUnavailable."""
         window = asking.window
         asking = replace(asking, window=Window(window.from_us, min(window.until_us, now_us)))
         made = await self.record(lambda db: self._asked(db, asker, asking, now_us))
         if isinstance(made, CentralError):
             raise made
-        waits = tuple(rules.why_wide(asking)) if asking.emergency is None else ()
-        if waits:
-            return Answer(made, now_us, waits)
-        return await self.page(asker, made, limit=limit)
+        return made
 
     async def page(
         self, asker: Asker, number: int, cursor: str | None = None, limit: int = ALONE_RECORDS

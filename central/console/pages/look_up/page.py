@@ -139,10 +139,10 @@ def _ask(pages: APIRouter, own: _Own) -> None:
             await centre.look_ups.refuse(asker, typed.community, typed.asked, error)
             return await own.blank(who, lang, typed, error)
         try:
-            answer = await centre.look_ups.ask(asker, asking)
+            number = await centre.look_ups.put(asker, asking, centre.now_us())
         except (BadQuestion, NotThere, NotAllowed, TooOften) as error:
             return await own.blank(who, lang, typed, error)
-        return RedirectResponse(f"/look-up/{answer.look_up}", _SEE_OTHER)
+        return RedirectResponse(f"/look-up/{number}", _SEE_OTHER)  # which answers it
 
     @pages.post("/look-up/rooms", response_class=HTMLResponse)
     async def rooms(request: Request, who: Officer, lang: Language = None) -> Response:

@@ -131,12 +131,12 @@ async def answer_values(
             answer, withheld = await centre.look_ups.page(asker, number, cursor), False
         except NotAllowed:
             withheld = True  # the page says what it waits for, or that one's look-ups rest
-    gateways = await centre.questions.ask(
-        lambda db: completeness(db, sites=sites_of(db, who.communities & {row.community_id}))
+    own = who.communities & {row.community_id}
+    gateways, room = await centre.questions.ask(
+        lambda db: (completeness(db, sites=sites_of(db, own)), _room_of(db, row))
     )
-    values = {"row": row, "acts": state.acts, "answer": answer, "withheld": withheld}
+    values = {"row": row, "acts": state.acts, "answer": answer, "withheld": withheld, "room": room}
     places = sorted({(each.site, each.gateway) for each in answer.doors})
-    values["room"] = await centre.questions.ask(lambda db: _room_of(db, row))
     values["blind_at"] = urlencode([("at", "/".join(each)) for each in places]) if len(places) > FEW else ""
     if not values["blind_at"]:
         values |= await blind_values(centre, row, places)
