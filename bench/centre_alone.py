@@ -55,6 +55,8 @@ class CentreAlone:
     def __enter__(self) -> Self:
         try:
             self.url = self.new_database("centre")
+            if self.server is not None:
+                self.server.age()
             self._prepare()
             self.broker.start()
             command: list[str | Path] = [_BIN / "liuhen-central", "serve", "--settings", self.settings]

@@ -12,8 +12,8 @@ from typing import Final
 
 from msgspec import Struct
 
-MAX_BYTES: Final = 8_000_000
-"""About 160 blocks of a hundred records; four transactions."""
+MAX_BYTES: Final = 3_000_000
+"""About 60 blocks of a hundred records; five transactions."""
 
 OVERHEAD_BYTES: Final = 400
 """What a message takes in memory beside its payload."""
