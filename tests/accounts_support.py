@@ -83,12 +83,14 @@ class Town:
 
 
 @contextmanager
-def a_town(folder: Path, *, by_name: bool = False, address: str | None = None) -> Iterator[Town]:
-    """`by_name`: it is asked as localhost. `address`: the public one of its settings."""
+def a_town(
+    folder: Path, *, by_name: bool = False, address: str | None = None, port: int = 0, **parts: object
+) -> Iterator[Town]:
+    """`by_name`: it is asked as localhost. `address`: the public one of its settings; `parts`: others."""
     clock = [1_800_000_000 * SECOND_US]
     with (
         a_filled(folder) as filled,
-        Served(filled, who=None, now_us=lambda: clock[0], public=address) as served,
+        Served(filled, port, who=None, now_us=lambda: clock[0], public=address, **parts) as served,
     ):
         if by_name:
             served.address = f"http://localhost:{served.port}"
