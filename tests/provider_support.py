@@ -28,6 +28,7 @@ CLIENT = "liuhen"
 CLIENT_SECRET = "canary-client-secret"
 SUBJECT = "canary-subject-7f3a"
 _COORDINATE_BYTES = 32
+_PAGE = b'<!doctype html><link rel="icon" href="data:,"><form method="post"><button>Let me in</button></form>'
 
 
 class AProvider:
@@ -200,8 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.provider.requests.append(self.path)
         match path, self.provider.wrong:
             case "/authorize", _:
-                page = '<!doctype html><link rel="icon" href="data:,"><form method="post"><button>Let me in</button></form>'
-                self.answer(200, page.encode(), "text/html")
+                self.answer(200, _PAGE, "text/html")
             case _, "slow":
                 self.provider.go_on.wait()
                 self.answer(503, b"")

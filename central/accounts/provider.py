@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-import httpx
+import httpx2
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from joserfc import jws, jwt
@@ -125,7 +125,7 @@ class Provider:
             scope=_scope(self._part.claim),
             redirect_uri=self._come_back,
             code_challenge_method="S256",
-            transport=_Bounded(httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False)),
+            transport=_Bounded(httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False)),
             timeout=_STEP_S,
             follow_redirects=False,
             trust_env=False,
@@ -135,7 +135,7 @@ class Provider:
                 yield client
         except TimeoutError:
             raise _unavailable("too slow") from None
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             raise _unavailable(type(error).__name__) from None
 
     async def _about(self, client: AsyncOAuth2Client, *, anew: bool = False) -> _Known:
@@ -165,9 +165,7 @@ class Provider:
         except OAuthError as error:
             word = error.error if error.error in _TOLD else "another error"
             raise _refused(f"it does not take the code: {word}") from None
-        except (AttributeError, KeyError, TypeError):  # as authlib meets an answer that is no object
-            raise _refused("its answer cannot be read") from None
-        except httpx.HTTPStatusError as error:
+        except httpx2.HTTPStatusError as error:
             if error.response.is_server_error:
                 raise
             raise _refused("it does not take the code") from None
@@ -188,8 +186,8 @@ class Provider:
 
     def _is_safe(self, address: object) -> bool:
         try:
-            url = httpx.URL(address if isinstance(address, str) else "")
-        except httpx.InvalidURL:
+            url = httpx2.URL(address if isinstance(address, str) else "")
+        except httpx2.InvalidURL:
             return False
         own_machine = self._part.issuer.startswith("http://") and is_this_machine(url.host)
         return (url.scheme == "https" or (url.scheme == "http" and own_machine)) and bool(url.host)
@@ -253,25 +251,25 @@ class Provider:
         return not wanted_amr or (isinstance(amr, list) and any(each in amr for each in wanted_amr))
 
 
-class _TooLong(httpx.ReadError):
+class _TooLong(httpx2.ReadError):
     pass
 
 
-class _Bounded(httpx.AsyncBaseTransport):
+class _Bounded(httpx2.AsyncBaseTransport):
     """No answer is longer than `_MOST_BYTES`, nor unpacks to more."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
         self._inner = inner
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         request.headers["Accept-Encoding"] = "identity"
         answer = await self._inner.handle_async_request(request)
         if answer.headers.get("content-encoding", "identity") != "identity":
             await answer.aclose()
             raise _TooLong("packed", request=request)
-        assert isinstance(answer.stream, httpx.AsyncByteStream)
+        assert isinstance(answer.stream, httpx2.AsyncByteStream)
         bounded = _BoundedStream(answer.stream)
-        return httpx.Response(
+        return httpx2.Response(
             answer.status_code, headers=answer.headers, stream=bounded, extensions=answer.extensions
         )
 
@@ -279,8 +277,8 @@ class _Bounded(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-class _BoundedStream(httpx.AsyncByteStream):
-    def __init__(self, inner: httpx.AsyncByteStream) -> None:
+class _BoundedStream(httpx2.AsyncByteStream):
+    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
         self._inner = inner
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -296,8 +294,8 @@ class _BoundedStream(httpx.AsyncByteStream):
 
 
 async def _json(client: AsyncOAuth2Client, address: str) -> dict[str, Any]:
-    """Raises httpx.HTTPError, ValueError."""
-    answer = await client.get(address, withhold_token=True, headers={"Accept": "application/json"})
+    """Raises httpx2.HTTPError, ValueError."""
+    answer = await client.get(address, auth=None, headers={"Accept": "application/json"})
     if not answer.is_success:
         raise _unavailable(f"status {answer.status_code}")
     found = answer.json()
