@@ -54,11 +54,12 @@ def _provider(issuer: str) -> str:
     """As the provider itself writes it: a stroke at the end more or less is another one."""
     try:
         parts = urlsplit(issuer)
-        secret = parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(parts.hostname or ""))
+        host = parts.hostname or ""
+        safe = parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(host))
         plain = parts.port != 0 and not (parts.username or parts.query or parts.fragment)
     except ValueError:
-        secret, plain = False, False
-    if not (secret and plain and parts.hostname):
+        host, safe, plain = "", False, False
+    if not (safe and plain and host):
         raise ValueError("write the provider's address as it does itself, such as https://login.example")
     return issuer
 

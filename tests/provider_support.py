@@ -175,8 +175,8 @@ class AProvider:
             case "no JWT":
                 return "canary-no-jwt"
         key = rsa.generate_private_key(65_537, 2_048) if self.wrong == "another key" else self._rsa
-        head = {"alg": "RS256"} | ({} if self.wrong == "no kid" else {"kid": f"rsa-{self._turn}"})
-        text = f"{_part(head)}.{_part(claims)}"
+        named = {} if self.wrong == "no kid" else {"kid": f"rsa-{self._turn}"}
+        text = f"{_part({'alg': 'RS256', **named})}.{_part(claims)}"
         return f"{text}.{text_of(key.sign(text.encode(), padding.PKCS1v15(), SHA256()))}"
 
 

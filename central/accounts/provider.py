@@ -20,7 +20,7 @@ from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jwk import ECKey, RSAKey
 
 from central.accounts.provider_words import Proof, Visit
 from central.errors import NotSignedIn, ProviderUnavailable
@@ -33,7 +33,7 @@ REFUSED: Final = "signing in through the provider did not succeed"
 _ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"]
 """Asymmetric ones: what everybody can read, the provider's keys or our client_id, signs nothing."""
 
-_KEYS: Final = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+_Key = RSAKey | ECKey
 _MOST_KEYS: Final = 50
 _MOST_BYTES: Final = 256 * 1024
 """Of one answer; discovery documents and key sets have some thousand."""
@@ -66,7 +66,7 @@ class _Known:
     """What the provider says of itself (OpenID Connect Discovery 1.0), and its keys."""
 
     document: Mapping[str, Any]
-    keys: Sequence[RSAKey | ECKey | OKPKey]
+    keys: Sequence[_Key]
     at_us: int
 
 
@@ -304,18 +304,30 @@ async def _json(client: AsyncOAuth2Client, address: str) -> dict[str, Any]:
     return found
 
 
-def _keys_in(found: Mapping[str, Any]) -> list[RSAKey | ECKey | OKPKey]:
+def _keys_in(found: Mapping[str, Any]) -> list[_Key]:
     """Those that sign; others, and what cannot be read, are passed over."""
-    keys: list[RSAKey | ECKey | OKPKey] = []
+    keys: list[_Key] = []
     listed = found.get("keys")
     for each in listed[:_MOST_KEYS] if isinstance(listed, list) else ():
-        kind = _KEYS.get(each.get("kty")) if isinstance(each, dict) else None
-        if kind is not None and each.get("use", "sig") == "sig":
+        if isinstance(each, dict) and each.get("use", "sig") == "sig":
             try:
-                keys.append(kind.import_key(each))
+                key = _key_of(each)
             except (JoseError, ValueError, TypeError, KeyError):
                 log.warning("the provider's key set: a key that cannot be read is passed over")
+            else:
+                keys += [] if key is None else [key]
     return keys
+
+
+def _key_of(found: dict[str, Any]) -> _Key | None:
+    """None for one of another kind. Raises as the library does where it cannot be read."""
+    match found.get("kty"):
+        case "RSA":
+            return RSAKey.import_key(found)
+        case "EC":
+            return ECKey.import_key(found)
+        case _:
+            return None
 
 
 def _scope(claim: str) -> str:
