@@ -124,6 +124,7 @@ _VALUES: Final[Mapping[str, tuple[Any, ...]]] = {
     "left": (11,),
     "limit": (25,),
     "limits": ({"seconds": 60},),
+    "linked": (False,),
     "list_version": (7,),
     "login": ("officer-1",),
     "look_up": (31,),

@@ -24,9 +24,10 @@ from starlette.routing import BaseRoute
 from starlette.types import Message, Receive, Scope, Send
 
 from central import api_document, problems
-from central.accounts import administration_api, passkeys_api, residents_api
+from central.accounts import administration_api, passkeys_api, provider_api, residents_api
 from central.accounts import api as accounts_api
 from central.accounts.identify import Identify
+from central.accounts.provider_sign_in import provider_of
 from central.accounts.rates import Rates
 from central.accounts.second_factor import Sealer
 from central.accounts.sign_in import SignIn
@@ -34,12 +35,13 @@ from central.alarms import api as alarms_api
 from central.assessments import api as assessments_api
 from central.assessments import notice_api
 from central.assessments.words import OF_VISITORS, DataKind
-from central.console import files, palette, registry
+from central.console import files, palette, provider_pages, registry
 from central.console import sign_in as sign_in_pages
 from central.console.catalogue import LANGUAGES
 from central.console.centre import Centre
 from central.console.demo_accounts import load_demo_accounts
 from central.console.problem_pages import ProblemPages
+from central.console.provider_pages import ProviderPages
 from central.console.views import LANGUAGE_COOKIE, Views
 from central.fleet import api as fleet_api
 from central.fleet import commands_api, site_settings_api
@@ -121,8 +123,7 @@ def create_app(
     questions, changes = Questions(reader), Changes(writer)
     zone = ZoneInfo(settings.console.timezone)
     sign_in = SignIn(questions, changes, sealer, now_us)
-    identify = Identify(sign_in, questions, now_us)
-    app.state.identify = identify
+    app.state.identify = identify = Identify(sign_in, questions, now_us)
     limits = settings.limits
     app.state.rates = Rates(
         an_account=limits.an_account_a_minute,
@@ -130,6 +131,7 @@ def create_app(
         an_address=limits.an_address_a_minute,
     )
     views = Views(settings.console, now_us)
+    provider = ProviderPages(views, provider_of(settings, sign_in))
     demo = load_demo_accounts(settings.console.demo_accounts)
     look_ups = LookUps(changes, questions, vault, zone, now_us)
     desk = Desk(vault, signing) if vault and signing else None
@@ -145,6 +147,7 @@ def create_app(
     add_api(accounts_api.sign_in_router, sign_in)
     add_api(passkeys_api.router, sign_in, settings.listen.address)
     add_api(accounts_api.router, sign_in)
+    add_api(provider_api.router, changes, now_us)
     add_api(administration_api.router, questions, changes, now_us)
     add_api(fleet_api.router, questions, ingest_status)
     add_api(commands_api.router, commands)
@@ -179,9 +182,11 @@ def create_app(
         stopping=stopping,
         kept_days=kept_days,
         receipts=receipts,
+        provider=provider,
     )
     add_pages = partial(app.routers.add, include_in_schema=False)
-    add_pages(sign_in_pages.router, identify, views, demo)
+    add_pages(sign_in_pages.router, identify, views, provider, demo)
+    add_pages(provider_pages.router, identify, provider)
     add_pages(palette.router, centre)
     for _, pages in registry.folders():
         add_pages(pages.router, centre)

@@ -64,6 +64,13 @@ def serve(settings: SettingsFile) -> None:
 def check(settings: SettingsFile) -> None:
     """Say whether the settings can be used, and change nothing."""
     found = _load(settings)
+    if found.oidc is not None:
+        from central.accounts.provider_sign_in import made
+
+        try:
+            made(found.oidc, found.public_address, lambda: 0)
+        except CentralError as error:
+            _give_up(error)
     print(f"{settings}: good; database {found.database.path or 'by url'}, pages on {found.listen.host}")
 
 

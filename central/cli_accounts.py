@@ -136,6 +136,13 @@ def disable_account(login: Annotated[str, typer.Argument()], settings: SettingsF
     typer.echo(f"{login} is disabled")
 
 
+@accounts_app.command("unlink")
+def unlink_account(login: Annotated[str, typer.Argument()], settings: SettingsFile) -> None:
+    """The provider's sign-in stands for its password no more; all its sessions end."""
+    _change(settings, lambda db: book.unlink(db, book.number_called(db, login), _BY, _now_us()))
+    typer.echo(f"{login} is not linked any more")
+
+
 @accounts_app.command("reset")
 def reset_account(login: Annotated[str, typer.Argument()], settings: SettingsFile) -> None:
     """Password and second factor anew; prints a code as `add` does."""

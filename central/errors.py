@@ -8,6 +8,7 @@ CentralError                 catch this, nothing wider
 ├── BundleRefused            whoever carried it must act: nothing of the bundle was taken, or none was written
 ├── OrderRefused             the operator must act: nothing was sent; the text says why and what to do
 ├── BrokerUnavailable        the broker takes nothing just now; what was noted is sent later, a command is not
+├── ProviderUnavailable      the provider of sign-ins cannot be used just now; the other ways in are open
 ├── CannotListen             the operator must free or change the address of the pages
 ├── BadQuestion              the caller must ask differently: an argument is missing, unknown or out of bounds
 ├── NotSignedIn              the caller must sign in first
@@ -53,6 +54,10 @@ class OrderRefused(CentralError):
 
 class BrokerUnavailable(CentralError):
     """The broker could not be reached, or did not take what was to be sent."""
+
+
+class ProviderUnavailable(CentralError):
+    """It could not be reached, was too slow, or says something of itself that is not to be believed."""
 
 
 class CannotListen(CentralError):

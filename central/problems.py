@@ -23,6 +23,7 @@ from central.errors import (
     NotSignedIn,
     NotThere,
     ProveAgain,
+    ProviderUnavailable,
     StoreUnavailable,
     TooOften,
 )
@@ -96,6 +97,7 @@ def install(app: FastAPI, as_page: AsPage = _as_it_is) -> None:
     add(TooOften, _too_often)
     add(StoreUnavailable, _unavailable)
     add(BrokerUnavailable, _said(503))
+    add(ProviderUnavailable, _said(503))
     add(HTTPException, _http)
     add(Exception, _broken)  # answered here, then raised again for the server's log
 

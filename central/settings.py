@@ -8,7 +8,8 @@ from __future__ import annotations
 import ipaddress
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -25,12 +26,15 @@ from messages import tls
 from messages.tls import TlsFiles, TlsRefused
 
 
-def _loopback(host: str) -> str:
+def is_this_machine(host: str) -> bool:
     try:
-        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        local = False
-    if not local:
+        return False
+
+
+def _loopback(host: str) -> str:
+    if not is_this_machine(host):
         raise ValueError(
             "only this machine may be listened to, because passwords would be read on the way; write"
             ' host = "127.0.0.1" and put a web server that speaks HTTPS before it'
@@ -44,6 +48,20 @@ def _known_zone(zone: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError('no such time zone; write one such as "Asia/Shanghai"') from None
     return zone
+
+
+def _provider(issuer: str) -> str:
+    """As the provider itself writes it: a stroke at the end more or less is another one."""
+    try:
+        parts = urlsplit(issuer)
+        host = parts.hostname or ""
+        safe = parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(host))
+        plain = parts.port != 0 and not (parts.username or parts.query or parts.fragment)
+    except ValueError:
+        host, safe, plain = "", False, False
+    if not (safe and plain and host):
+        raise ValueError("write the provider's address as it does itself, such as https://login.example")
+    return issuer
 
 
 class _Part(BaseModel):
@@ -113,6 +131,39 @@ class AccountsPart(_Part):
     """What second factors are sealed with; made at the first start. Keep a copy apart from the database's."""
 
 
+_Words = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=20)]
+
+
+class OidcPart(_Part):
+    """A provider (OpenID Connect) whose sign-in stands for the password of accounts that are linked to it."""
+
+    issuer: Annotated[str, Field(max_length=300), AfterValidator(_provider)]
+    client_id: Annotated[str, Field(min_length=1, max_length=200)]
+    client_secret_file: Path | None = None
+    client_secret_variable: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")] | None = None
+    """The name of an environment variable. The secret itself never stands in the settings."""
+    name: Annotated[str, Field(min_length=1, max_length=40)]
+    """Shown on the button."""
+    claim: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,100}$")] = "sub"
+    """Names whoever signed in there, for good: another person never gets it."""
+    second_factor_acr: _Words = ()
+    second_factor_amr: _Words = ()
+    """What the provider says where it saw a second factor; without either it is always given here."""
+    ca_file: Path | None = None
+    """Who signed the provider's certificate; without one, whom this machine trusts."""
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> OidcPart:
+        if (self.client_secret_file is None) == (self.client_secret_variable is None):
+            raise ValueError("write either client_secret_file or client_secret_variable")
+        return self
+
+    def beside(self, folder: Path) -> OidcPart:
+        """Relative paths are taken from there."""
+        named = {name: getattr(self, name) for name in ("client_secret_file", "ca_file")}
+        return self.model_copy(update={name: path and folder / path for name, path in named.items()})
+
+
 class LimitsPart(_Part):
     """How often the API and the pages are asked within a minute; more is answered with 429."""
 
@@ -169,6 +220,18 @@ class Settings(_Part):
     keys: KeysPart = KeysPart()
     identity: IdentityPart = IdentityPart()
     limits: LimitsPart = LimitsPart()
+    oidc: OidcPart | None = None
+
+    @model_validator(mode="after")
+    def _to_come_back_to(self) -> Settings:
+        if self.oidc is not None and self.listen.address is None and self.listen.port == 0:
+            raise ValueError("[oidc] has to name where people come back to: write [listen] address")
+        return self
+
+    @property
+    def public_address(self) -> str:
+        """Where people find us, as the settings say it and no request does."""
+        return self.listen.address or f"http://localhost:{self.listen.port}"
 
 
 def load_settings(path: Path) -> Settings:
@@ -209,9 +272,10 @@ def _what(kind: str, text: str, parts: list[str]) -> str:
 def _keys_of(parts: list[str]) -> list[str]:
     part: type[BaseModel] = Settings
     for name in parts:
-        inner = part.model_fields[name].annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            part = inner
+        annotation = part.model_fields[name].annotation
+        for inner in (annotation, *get_args(annotation)):  # the latter of a part that may be absent
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                part = inner
     return list(part.model_fields)
 
 
@@ -240,6 +304,7 @@ def _with_files_beside(settings: Settings, file: Path) -> Settings:
             "database": database,
             "console": console,
             "accounts": accounts,
+            "oidc": settings.oidc and settings.oidc.beside(folder),
             "keys": keys,
             "mqtt": mqtt,
             "identity": identity,

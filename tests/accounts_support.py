@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import plain_http
@@ -83,12 +84,14 @@ class Town:
 
 
 @contextmanager
-def a_town(folder: Path, *, by_name: bool = False, address: str | None = None) -> Iterator[Town]:
-    """`by_name`: it is asked as localhost. `address`: the public one of its settings."""
+def a_town(
+    folder: Path, *, by_name: bool = False, address: str | None = None, port: int = 0, oidc: Any = None
+) -> Iterator[Town]:
+    """`by_name`: asked as localhost. `address`: the public one of its settings; `oidc`: a provider."""
     clock = [1_800_000_000 * SECOND_US]
     with (
         a_filled(folder) as filled,
-        Served(filled, who=None, now_us=lambda: clock[0], public=address) as served,
+        Served(filled, port, who=None, now_us=lambda: clock[0], public=address, oidc=oidc) as served,
     ):
         if by_name:
             served.address = f"http://localhost:{served.port}"

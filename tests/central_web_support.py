@@ -191,7 +191,8 @@ class Served:
         **parts: object,
     ) -> None:
         """`public`: the address in its settings; `parts`: others of them. `line`: to gateways."""
-        settings = a_settings(listen={"address": public}, **parts)
+        listen = {"address": public} | ({"port": port} if port else {})
+        settings = a_settings(listen=listen, **parts)
         self.stopping = threading.Event()
         self.app = create_app(
             settings,

@@ -85,3 +85,22 @@ def test_a_token_is_printed_once_and_ended_by_its_name(settings: Path) -> None:
     assert (code, len(token.strip())) == (0, 43)
     assert said(settings, "accounts", "end-token", "wall") == (0, "1 ended\n")
     assert said(settings, "accounts", "end-token", "wall") == (0, "0 ended\n")
+
+
+def test_the_check_finds_what_a_provider_lacks(settings: Path) -> None:
+    oidc = (
+        'issuer = "https://login.example"\nclient_id = "x"\nname = "x"\nclient_secret_file = "oidc.secret"\n'
+    )
+    settings.write_text(f"{settings.read_text()}[oidc]\n{oidc}")
+    code, text = said(settings, "check")
+    assert (code, "[oidc] client_secret_file" in text) == (2, True)
+    secret = settings.parent / "oidc.secret"
+    secret.write_text("x")
+    secret.chmod(0o600)
+    assert said(settings, "check")[0] == 0
+
+
+def test_an_account_that_is_not_linked_cannot_be_unlinked(settings: Path) -> None:
+    said(settings, "accounts", "add", "wang", "--name", "王主任", "--role", "administrator")
+    code, text = said(settings, "accounts", "unlink", "wang")
+    assert (code, "is linked to the provider" in text) == (2, True)

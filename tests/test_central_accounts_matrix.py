@@ -41,6 +41,8 @@ OPEN = frozenset(
         "POST /sign-in/code",
         "GET /sign-in/enrol",
         "POST /sign-in/enrol",
+        "POST /sign-in/provider",
+        "GET /sign-in/provider/callback",
         "POST /sign-out",
     }
 )

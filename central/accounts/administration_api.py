@@ -41,6 +41,7 @@ class AccountOut(BaseModel):
     person: int | None = Field(description="of the register: whom a resident's account is for")
     active: bool = Field(description="has a password and a second factor")
     disabled: bool
+    linked: bool = Field(description="the provider's sign-in stands for its password")
 
     @classmethod
     def of(cls, found: Account) -> AccountOut:
@@ -54,6 +55,7 @@ class AccountOut(BaseModel):
             person=found.person,
             active=found.active,
             disabled=found.disabled,
+            linked=found.linked,
         )
 
 

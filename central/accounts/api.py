@@ -187,7 +187,7 @@ def router(sign_in: SignIn) -> APIRouter:
 
 
 def next_step(found: Session) -> Literal["code", "passkey", "enrol"] | None:
-    if found.proved_us is not None:
+    if found.complete:
         return None
     if found.has_code:
         return "code"

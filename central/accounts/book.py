@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, delete, exists, insert, select, update
 
+from central.accounts import provider_book
 from central.accounts.events import AccountEvent, note
 from central.accounts.sessions import end_sessions
 from central.accounts.tokens import hash_of
@@ -25,6 +26,7 @@ from central.store.account_tables import (
     account_person,
     activation,
     passkey,
+    provider_link,
 )
 from central.store.register_tables import community, person, site
 
@@ -50,6 +52,7 @@ class Account:
     person: int | None  # of the register: whom a resident's account is for
     active: bool  # has a password and a second factor
     disabled: bool
+    linked: bool  # a sign-in at the provider stands for its password
 
 
 # --- communities -----------------------------------------------------------------------------------------
@@ -216,6 +219,7 @@ def disable(connection: Connection, number: int, by: str, now_us: int) -> None:
     here = (account.c.id == number) & account.c.disabled_at.is_(None)
     connection.execute(update(account).where(here).values(disabled_at=now_us))
     connection.execute(delete(activation).where(activation.c.account_id == number))
+    provider_book.end_link(connection, number, by, now_us)
     end_sessions(connection, number, now_us)
     note(connection, number, AccountEvent.DISABLED, by, now_us)
 
@@ -228,9 +232,17 @@ def reset(connection: Connection, number: int, by: str, now_us: int) -> str:
         update(account).where(account.c.id == number).values(password=None, second=None, second_step=0)
     )
     connection.execute(delete(passkey).where(passkey.c.account_id == number))
+    provider_book.end_link(connection, number, by, now_us)
     end_sessions(connection, number, now_us)
     note(connection, number, AccountEvent.RESET, by, now_us)
     return new_code(connection, number, by, now_us)
+
+
+def unlink(connection: Connection, number: int, by: str, now_us: int) -> None:
+    """Only its password, or a passkey, lets its owner in again; its sessions end. Raises NotThere."""
+    if not provider_book.end_link(connection, number, by, now_us):
+        raise NotThere("no such account is linked to the provider's sign-in")
+    end_sessions(connection, number, now_us)
 
 
 def accounts(connection: Connection) -> list[Account]:
@@ -299,8 +311,10 @@ def _home_of(connection: Connection, number: int) -> int:
 
 def _shown() -> Select[Any]:
     has_passkey = exists().where(passkey.c.account_id == account.c.id)
+    linked = exists().where(provider_link.c.account_id == account.c.id)
     joined = account.outerjoin(account_person, account_person.c.account_id == account.c.id)
-    return select(account, account_person.c.person_id, has_passkey.label("has_passkey")).select_from(joined)
+    asked = (account, account_person.c.person_id, has_passkey.label("has_passkey"), linked.label("linked"))
+    return select(*asked).select_from(joined)
 
 
 def _account(row: Row[Any], communities: frozenset[int]) -> Account:
@@ -314,4 +328,5 @@ def _account(row: Row[Any], communities: frozenset[int]) -> Account:
         person=row.person_id,
         active=row.password is not None and (row.second is not None or row.has_passkey),
         disabled=row.disabled_at is not None,
+        linked=row.linked,
     )

@@ -18,10 +18,12 @@ class AccountEvent(StrEnum):
     ACTIVATED = "activated"
     SIGNED_IN = "signed_in"
     SIGNED_OUT = "signed_out"
-    REFUSED = "refused"  # a wrong password, code or passkey, or too many of them
+    REFUSED = "refused"  # a wrong password, code or passkey, or a provider's word that lets nobody in
     SECOND_FACTOR_SET = "second_factor_set"
     PASSKEY_ADDED = "passkey_added"
     PASSKEY_REMOVED = "passkey_removed"
+    PROVIDER_LINKED = "provider_linked"
+    PROVIDER_UNLINKED = "provider_unlinked"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105  a word, not a secret
     SCOPE_CHANGED = "scope_changed"
     ROLE_CHANGED = "role_changed"

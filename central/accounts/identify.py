@@ -10,6 +10,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from central.accounts import sessions, tokens
+from central.accounts.provider_book import VISIT_US
 from central.accounts.sessions import Session
 from central.accounts.sign_in import SignIn
 from central.accounts.who import Who
@@ -19,6 +20,10 @@ from central.store.questions import Questions
 _SAFE_COOKIE: Final = "__Host-liuhen"
 _PLAIN_COOKIE: Final = "liuhen"
 """Over plain HTTP, which is spoken to this machine alone: browsers keep the other name for HTTPS."""
+
+_SAFE_VISIT: Final = "__Host-liuhen-provider"
+_PLAIN_VISIT: Final = "liuhen-provider"
+_VISIT_S: Final = VISIT_US // 1_000_000
 
 _CHANGES_NOTHING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OURS: Final = frozenset({"same-origin", "none"})
@@ -73,12 +78,34 @@ def forget(response: Response, request: Request) -> None:
     response.delete_cookie(name, path="/", secure=name == _SAFE_COOKIE, httponly=True, samesite="strict")
 
 
+def keep_visit(response: Response, request: Request, secret: str) -> None:
+    """As `keep`, but the provider's site may lead the browser back here with it (SameSite=Lax). It is worth
+    nothing but the answer to what this browser began."""
+    name = _SAFE_VISIT if _is_safe(request) else _PLAIN_VISIT
+    response.set_cookie(
+        name, secret, _VISIT_S, path="/", secure=_is_safe(request), httponly=True, samesite="lax"
+    )
+
+
+def visit_of(request: Request) -> str | None:
+    return request.cookies.get(_SAFE_VISIT if _is_safe(request) else _PLAIN_VISIT)
+
+
+def forget_visit(response: Response, request: Request) -> None:
+    name = _SAFE_VISIT if _is_safe(request) else _PLAIN_VISIT
+    response.delete_cookie(name, path="/", secure=_is_safe(request), httponly=True, samesite="lax")
+
+
 def address_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
 def _cookie(request: Request) -> str:
-    return _SAFE_COOKIE if request.url.scheme == "https" else _PLAIN_COOKIE
+    return _SAFE_COOKIE if _is_safe(request) else _PLAIN_COOKIE
+
+
+def _is_safe(request: Request) -> bool:
+    return request.url.scheme == "https"
 
 
 def _bearer(request: Request) -> str | None:

@@ -151,7 +151,7 @@ def _own(api: APIRouter, with_passkey: PasskeySignIn, site: SiteOf, sign_in: Sig
 
 
 def _refuse_second(found: Session) -> None:
-    if found.proved_us is None and found.has_second:
+    if found.has_second and not found.complete:
         raise NotSignedIn("the second factor is still to come")
     if found.has_second:
         raise Clash("this account has a second factor; further passkeys are added when signed in")

@@ -28,7 +28,8 @@ FRESH_US: Final = 10 * 60 * _US
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`proved_us`: when both factors were given last; None while the second is still to come."""
+    """`proved_us`: when both factors were given here last; None: they were not. `vouched`: the provider said
+    that it had seen both."""
 
     id: int
     account: int
@@ -41,6 +42,12 @@ class Session:
     begun_us: int
     used_us: int
     proved_us: int | None
+    vouched: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether no second factor is still to come."""
+        return self.vouched or self.proved_us is not None
 
     @property
     def has_second(self) -> bool:
@@ -80,6 +87,7 @@ def find_session(connection: Connection, token: str, now_us: int) -> Session:
         begun_us=row.begun_at,
         used_us=row.used_at,
         proved_us=row.proved_at,
+        vouched=row.vouched_at is not None,
     )
 
 
@@ -90,6 +98,21 @@ def proved(connection: Connection, found: Session, now_us: int) -> str:
     connection.execute(update(session).where(session.c.id == found.id).values(values))
     note(connection, found.account, AccountEvent.SIGNED_IN, str(found.account), now_us)
     return token
+
+
+def vouched(connection: Connection, token: str, number: int, now_us: int) -> None:
+    """The provider saw both factors: the session of `token`, just begun, is complete. It is never fresh."""
+    here = session.c.token == hash_of(token)
+    connection.execute(update(session).where(here).values(vouched_at=now_us))
+    note(connection, number, AccountEvent.SIGNED_IN, str(number), now_us)
+
+
+def lasts(connection: Connection, number: int, now_us: int) -> int | None:
+    """Whose session that is, of that number and not of a token; None: it is over, or lacks a factor."""
+    columns = session.c
+    here = (columns.id == number) & columns.ended_at.is_(None) & columns.proved_at.is_not(None)
+    here &= (columns.used_at > now_us - IDLE_US) & (columns.begun_at > now_us - LONGEST_US)
+    return connection.execute(select(columns.account_id).where(here)).scalar()
 
 
 def used(connection: Connection, number: int, now_us: int) -> None:
@@ -108,7 +131,7 @@ def end_sessions(connection: Connection, number: int, now_us: int) -> None:
 
 def who_of(connection: Connection, found: Session, now_us: int) -> Who:
     """Raises NotSignedIn while the second factor is still to come."""
-    if found.proved_us is None:
+    if not found.complete:
         raise NotSignedIn("the second factor is still to come")
     columns = account_community.c
     scope = select(columns.community_id).where(columns.account_id == found.account)
@@ -118,5 +141,5 @@ def who_of(connection: Connection, found: Session, now_us: int) -> Who:
         found.role,
         frozenset(connection.execute(scope).scalars()),
         connection.execute(select(of.person_id).where(of.account_id == found.account)).scalar(),
-        fresh=now_us - found.proved_us < FRESH_US,
+        fresh=found.proved_us is not None and now_us - found.proved_us < FRESH_US,
     )

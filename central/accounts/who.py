@@ -21,6 +21,8 @@ class Role(StrEnum):
     RESIDENT = "resident"  # their own home, guests and entries
 
 
+STAFF: Final = frozenset(Role) - {Role.RESIDENT}
+
 MACHINES_ROLES: Final = frozenset({Role.OFFICER, Role.OPERATOR, Role.INSTALLER})
 """Those of tokens: none that gets to a person."""
 

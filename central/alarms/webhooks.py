@@ -9,7 +9,6 @@ of now, and tells repeats apart by `id`: a message comes at least once.
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import json
 import logging
 import socket
@@ -27,6 +26,7 @@ from central.alarms.book import SEEN, UNSEEN
 from central.alarms.kinds import AlarmKind
 from central.alarms.rules import EVERYWHERE, Lasting
 from central.errors import BadQuestion, NotThere, RowRefused, StoreUnavailable
+from central.settings import is_this_machine
 from central.store.alarm_tables import alarm, webhook, webhook_message
 from central.store.engine import reading, writing
 from central.store.tables import gateway
@@ -67,7 +67,7 @@ def checked_url(url: str) -> str:
         raise BadQuestion(
             "url", f"an address of at most {MAX_URL} characters without a name or password in it"
         )
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_this_machine(parts.hostname)):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(parts.hostname)):
         return url
     raise BadQuestion("url", "begins with https://; only to this machine itself http:// will do")
 
@@ -184,13 +184,6 @@ def _take_back(connection: Connection, to: Webhook, number: int) -> None:
 
 def _webhook(row: Row[Any]) -> Webhook:
     return Webhook(row.id, row.site, row.url, tuple(AlarmKind(kind) for kind in json.loads(row.kinds)))
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 # --- on the way ------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse
 from central.accounts.identify import Identify
 from central.accounts.who import Who
 from central.assessments.book import KeptDays
+from central.console.provider_pages import ProviderPages
 from central.console.views import Views
 from central.fleet.commanding import Commands
 from central.fleet.site_settings import SettingsOffice
@@ -47,6 +48,7 @@ class Centre:
     stopping: threading.Event
     kept_days: KeptDays
     receipts: Receipts
+    provider: ProviderPages
 
     def show(
         self, who: Who, lang: str | None, template: str, here: str, *, status: int = 200, **values: Any

@@ -17,6 +17,7 @@ from central.accounts.identify import Identify, address_of, forget, keep, refuse
 from central.accounts.sessions import Session
 from central.accounts.sign_in import Enrolment
 from central.console.demo_accounts import DemoAccount
+from central.console.provider_pages import ProviderPages
 from central.console.views import Language, Views
 from central.errors import BadQuestion, CentralError, NotAllowed, NotSignedIn, TooOften
 
@@ -36,15 +37,18 @@ _SEE_OTHER: Final = 303
 class _Pages:
     """What the forms share."""
 
-    def __init__(self, identify: Identify, views: Views, demo: Sequence[DemoAccount]) -> None:
+    def __init__(
+        self, identify: Identify, views: Views, provider: ProviderPages, demo: Sequence[DemoAccount]
+    ) -> None:
         self.identify = identify
         self.sign_in = identify.sign_in
         self._views = views
+        self._provider = provider
         self._demo = demo
 
     def shown(self, lang: str | None, error: CentralError | None = None, **values: Any) -> HTMLResponse:
         told: dict[str, Any] = {"step": "password", "codes": {}, "login": "", "enrolment": None, "qr": None}
-        told |= {"then": "/"}
+        told |= {"then": "/", "provider": self._provider.name}
         told |= {"has_code": True, **values, "error": _told(error), "demo": self._demo}
         return HTMLResponse(self._views.render(lang, "sign_in.html", told), _status(error))
 
@@ -83,10 +87,12 @@ class _Pages:
         return answer
 
 
-def router(identify: Identify, views: Views, demo: Sequence[DemoAccount] = ()) -> APIRouter:
+def router(
+    identify: Identify, views: Views, provider: ProviderPages, demo: Sequence[DemoAccount] = ()
+) -> APIRouter:
     """`demo`: accounts whose secrets everybody may see; there are none but in the demo."""
     pages = APIRouter(dependencies=[open_to_all()])
-    shared = _Pages(identify, views, demo)
+    shared = _Pages(identify, views, provider, demo)
     _first_factor(pages, shared)
     _second_factor(pages, shared)
     _enrolment(pages, shared)

@@ -227,6 +227,8 @@ ACCOUNT_EVENTS: dict[str, str] = {
     AccountEvent.SECOND_FACTOR_SET: N_("second factor set up"),
     AccountEvent.PASSKEY_ADDED: N_("passkey added"),
     AccountEvent.PASSKEY_REMOVED: N_("passkey removed"),
+    AccountEvent.PROVIDER_LINKED: N_("linked to the provider's sign-in"),
+    AccountEvent.PROVIDER_UNLINKED: N_("no longer linked to the provider's sign-in"),
     AccountEvent.PASSWORD_CHANGED: N_("password changed"),
     AccountEvent.SCOPE_CHANGED: N_("sees other communities"),
     AccountEvent.ROLE_CHANGED: N_("has another role"),

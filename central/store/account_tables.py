@@ -82,6 +82,7 @@ session = Table(
     Column("used_at", Whole, nullable=False),
     Column("proved_at", Whole),  # when both factors were given last; NULL: the second is still to come
     Column("ended_at", Whole),
+    Column("vouched_at", Whole),  # when the provider said that it had seen both factors; NULL: it did not
     UniqueConstraint("token", name="session_by_token"),
     Index("session_of", "account_id", "ended_at"),
     sqlite_strict=True,
@@ -112,6 +113,27 @@ passkey_challenge = Table(
     sqlite_strict=True,
 )
 """What an authenticator is to sign, once."""
+
+provider_link = Table(
+    "provider_link",
+    metadata,
+    Column("account_id", Whole, ForeignKey("account.id"), primary_key=True),
+    Column("subject", LargeBinary, nullable=False),  # SHA-256 over the provider and whom it means
+    Column("made_at", Whole, nullable=False),
+    UniqueConstraint("subject", name="provider_link_by_subject"),
+    sqlite_strict=True,
+)
+"""Whose sign-in at the provider stands for an account's password."""
+
+provider_visit = Table(
+    "provider_visit",
+    metadata,
+    Column("secret", LargeBinary, primary_key=True),  # SHA-256 of what the browser holds
+    Column("session_id", Whole),  # of whoever links an account; NULL: somebody wants to sign in
+    Column("until_at", Whole, nullable=False),
+    sqlite_strict=True,
+)
+"""Somebody who was sent to the provider, and is to come back once."""
 
 machine_token = Table(
     "machine_token",

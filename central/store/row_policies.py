@@ -35,6 +35,8 @@ FREE: Final = {
     "record_mark": "days and numbers",
     "passkey": "of accounts",
     "passkey_challenge": "of somebody who is signing in",
+    "provider_link": "of accounts",
+    "provider_visit": "of somebody who is signing in",
     "session": "of accounts",
 }
 """Tables whose rows are no community's, each with why."""

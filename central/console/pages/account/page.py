@@ -8,10 +8,10 @@ from fastapi import APIRouter, Form, Request
 from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from central.accounts import book, passkey_book
+from central.accounts import book, passkey_book, provider_book
 from central.accounts.guard import EVERY_ROLE
 from central.accounts.identify import address_of, forget
-from central.accounts.who import Who
+from central.accounts.who import STAFF, Who
 from central.console.centre import Centre
 from central.console.guard import Anybody, page_for
 from central.console.registry import Page, Section
@@ -21,6 +21,7 @@ from central.errors import BadQuestion, CentralError, Clash, NotSignedIn, TooOft
 
 PAGES = [Page("account", "/account", N_("Your account"), Section.ACCOUNT, frozenset(EVERY_ROLE))]
 JustProved = Annotated[Who, page_for(*EVERY_ROLE, fresh=True)]
+JustProvedStaff = Annotated[Who, page_for(*STAFF, fresh=True)]
 _Text = Annotated[str, Form(max_length=512)]
 _SEE_OTHER = 303
 
@@ -33,7 +34,9 @@ def router(centre: Centre) -> APIRouter:
     async def shown(who: Who, lang: str | None, error: CentralError | None = None) -> HTMLResponse:
         account = await sign_in.questions.ask(lambda db: book.one_account(db, who.account))
         mine = await sign_in.questions.ask(lambda db: passkey_book.passkeys_of(db, who.account))
+        linked_us = await sign_in.questions.ask(lambda db: provider_book.linked_at(db, who.account))
         values: dict[str, Any] = {"account": account, "passkeys": mine, "error": _told(error)}
+        values |= {"provider": centre.provider.name if who.role in STAFF else None, "linked_us": linked_us}
         return centre.show(who, lang, "account/account.html", "account", status=_status(error), **values)
 
     @pages.get("/account")
@@ -64,7 +67,26 @@ def router(centre: Centre) -> APIRouter:
             return await shown(who, lang, error)
         return _on("/account", lang)
 
+    _linking(pages, centre)
     return pages
+
+
+def _linking(pages: APIRouter, centre: Centre) -> None:
+    """One's account to the provider's sign-in, which then stands for the password."""
+
+    @pages.post("/account/provider", summary="To the provider, to link one's account")
+    async def link(request: Request, who: JustProvedStaff, lang: Language = None) -> Response:
+        del who
+        found = await centre.identify.session(request)
+        return await centre.provider.led_there(request, lang, found)
+
+    @pages.post("/account/provider/remove", summary="No longer by the provider; all sessions end")
+    async def unlink(request: Request, who: JustProvedStaff, lang: Language = None) -> Response:
+        by, now_us = str(who.account), centre.now_us()
+        await centre.changes.make(lambda db: book.unlink(db, who.account, by, now_us))
+        answer = _on("/sign-in", lang)
+        forget(answer, request)
+        return answer
 
 
 def _on(path: str, lang: str | None) -> Response:

@@ -61,6 +61,13 @@ def _owner(pages: APIRouter, centre: Centre) -> None:
 
         return await _done(centre, who, number, lang, change)
 
+    @pages.post("/administration/{number}/unlink", summary="No longer by the provider's sign-in")
+    async def unlink(who: Change, number: RowId, lang: Language = None) -> Response:
+        def change(db: Connection) -> None:
+            book.unlink(db, number, str(who.account), centre.now_us())
+
+        return await _done(centre, who, number, lang, change)
+
     @pages.post("/administration/{number}/reset", summary="A new code for its owner")
     async def reset(who: Change, number: RowId, lang: Language = None) -> Response:
         def change(db: Connection) -> tuple[str, str]:
@@ -93,6 +100,7 @@ async def _shown(
     values: dict[str, Any] = {"account": found, "told": told_of(error), "is_own": number == who.account}
     values["roles"] = [each for each in Role if each is not Role.RESIDENT]
     values["known"] = await all_communities(centre)
+    values["provider"] = centre.provider.name or "OpenID Connect"
     values["events"] = await centre.questions.ask(lambda db: events(db, about=number))
     status = status_of(error)
     return centre.show(who, lang, "administration/account.html", "accounts", status=status, **values)
