@@ -114,7 +114,7 @@ class Town:
         return found
 
     def looks_up(self, question: str, **wanted: object) -> dict[str, Any]:
-        window = {"from": "2026-11-03T12:00:00+08:00", "until": "2026-11-04T12:00:00+08:00"}
+        window = {"from": "2026-11-04T00:00:00+08:00", "until": "2026-11-05T00:00:00+08:00"}
         body = {"question": question, "community": self.estate.community, **ASKED, **window, **wanted}
         answer = self.asks(Role.OFFICER, "POST", "/look-ups", body)
         assert answer.status_code == 200, answer.text
@@ -170,7 +170,7 @@ def test_a_look_up_of_one_alarms_oversight_alone_and_is_answered_like_any_other(
     ordinary = town.estate.resident("李芳", "102", "04A1B2C4")
     assert ordinary
     card = town.card_of(planted["row"])
-    pairs = [
+    pairs: list[tuple[str, dict[str, object], dict[str, object]]] = [
         ("person", {"number": planted["number"]}, {"number": a_number(1)}),
         ("card", {"number": card, "card_kind": "card_uid"}, {"number": "04A1B2C4", "card_kind": "card_uid"}),
         ("room", {"room": town.estate.places["201"]}, {"room": town.estate.places["102"]}),
@@ -298,7 +298,7 @@ def test_what_is_taken_out_of_such_a_look_up_is_told_again(town: Town) -> None:
     for act in ("export", "hold"):
         wanted = {"act": act, "why": "案情需要"}
         assert town.asks(Role.OFFICER, "POST", f"/look-ups/{number}/approval-requests", wanted).is_success
-        agreed = {"agreed": True, "why": "同意"}
+        agreed = {"agreed": True, "why": "同意查询"}
         assert town.asks(Role.APPROVER, "POST", f"/look-ups/{number}/approvals/{act}", agreed).is_success
     assert town.asks(Role.OFFICER, "POST", f"/look-ups/{number}/exports", {"format": "csv"}).is_success
     assert town.asks(Role.OFFICER, "POST", f"/look-ups/{number}/holds", {"days": 9}).is_success
