@@ -145,6 +145,7 @@ def router(centre: Centre) -> APIRouter:
         values: dict[str, Any] = {"found": found, "alarms": found.alarms[:PAGE], "further": further}
         values |= {"here_id": here.id, "all_mine": all_mine, "through": THROUGH, "wrong": wrong}
         values |= {"plants": plants, "sees_to": who.role is Role.SUPERVISOR}
+        values["names"] = found.names
         values["by_honey"] = {each.id: each for each in found.records}
         status = status_of(error)
         return centre.show(who, lang, "oversight/honey.html", "honey", status=status, **values)
