@@ -47,6 +47,7 @@ from central.fleet import api as fleet_api
 from central.fleet import commands_api, site_settings_api
 from central.fleet.commanding import Commands, Line
 from central.fleet.site_settings import SettingsOffice
+from central.honey import api as honey_api
 from central.identity.vault import Vault
 from central.identity.wiring import rules_of
 from central.ingest.service import IngestStatus
@@ -162,6 +163,7 @@ def create_app(
     add_api(assessments_api.router, office, kept_days)
     for each in (moving_in_api, register_api, requests_api, tours_api, residents_api, notice_api):
         add_api(each.router, office)
+    add_api(honey_api.router, office)
     add_api(alarms_api.router, questions, changes, now_us)
     add_api(alarms_api.rules_router, questions, changes, now_us, zone)
     add_api(alarms_api.webhooks_router, questions, changes, now_us)

@@ -119,7 +119,8 @@ def test_the_administrator_can_ask_nothing_about_doors_and_people() -> None:
 
 
 def test_the_supervisor_changes_nothing_but_what_is_theirs() -> None:
-    """trust.md R-62: reviews are what a supervisor writes, and R-80: their word that a community is live."""
+    """trust.md R-62: reviews are what a supervisor writes, and that they saw to an alarm of their own (R-64);
+    and R-80: their word that a community is live."""
     changing = {
         c.name
         for c in CELLS
@@ -130,6 +131,8 @@ def test_the_supervisor_changes_nothing_but_what_is_theirs() -> None:
         "/me/",
         " /account/",
         "review",
+        "/honey-alarms/{alarm}/seen",
+        "/oversight/honey/{community}/alarms/{number}/seen",
         "POST /api/v1/communities/{community}/live",
         "/oversight/assessment",
     )

@@ -67,7 +67,14 @@ class District:
                 )
                 assert made == number
 
-    def asks(self, asked: Asked = Asked.SITE, *, days: int = 20, emergency: str | None = None) -> int:
+    def asks(
+        self,
+        asked: Asked = Asked.SITE,
+        *,
+        days: int = 20,
+        emergency: str | None = None,
+        number: str | None = None,
+    ) -> int:
         community = self.estate.community
         officer = Asker(OFFICER, Role.OFFICER, "一号警务室", frozenset({community}), "127.0.0.1")
         window = Window(self.estate.now_us - days * DAY_US, self.estate.now_us)
@@ -78,12 +85,12 @@ class District:
             basis=Basis.PEOPLES_POLICE,
             case_number="A-2026-17",
             window=window,
-            site=SITE,
-            gateway=None if asked is Asked.SITE else EAST,
+            site=None if number else SITE,
+            gateway=None if number or asked is Asked.SITE else EAST,
             door=None,
             room=None,
             card_kind=None,
-            number=None,
+            number=number,
             emergency=emergency,
         )
         return _to_its_end(self.look_ups.ask(officer, asking, 25)).look_up
@@ -241,3 +248,37 @@ def test_the_public_report_tells_a_quarter_that_is_over_and_no_small_count(distr
     assert re.search(r"<strong>(<span[^>]*>)?&lt;10", page)
     assert "2027-Q1" not in page, "that one is not over"
     assert officer.get(f"{path}?community={district.estate.community + 1}").status_code == 404
+
+
+def test_an_approver_plants_somebody_made_up_and_a_supervisor_sees_who_looked(district: District) -> None:
+    estate = district.estate
+    path, here = "/oversight/honey", f"/oversight/honey/{estate.community}"
+    approver, supervisor = district.of(APPROVER), district.of(SUPERVISOR)
+    assert "There is none yet." in approver.get(path).text
+    form = {"room": str(estate.places["201"]), "card": "true"}
+    page = approver.post(here, data=form).text
+    number = re.search(r">(000000\d{11}[\dX])<", page)
+    assert number is not None
+    assert "2 号楼 201" in page
+    assert "Nobody has touched one." in page
+    assert approver.post(here, data=form).status_code == 409, "somebody lives there now"
+    asked = district.asks(Asked.PERSON, days=1, number=number[1])
+    for who in (approver, supervisor):
+        page = who.get(path).text
+        assert "1 that nobody has seen to" in page
+        assert f"Look-up {asked}" in page
+        assert "测试1 · 一号警务室" in page
+    assert "1 touched a honey record" in supervisor.get("/oversight/reviews").text
+    [alarm] = re.findall(rf"{here}/alarms/(\d+)/seen", supervisor.get(path).text)
+    assert "/seen" not in approver.get(path).text, "an approver sees to nothing"
+    page = supervisor.post(f"{here}/alarms/{alarm}/seen", data={"note": "已约谈"}).text
+    assert "已约谈" in page
+    assert "nobody has seen to" not in page
+    assert supervisor.post(f"{here}/alarms/{alarm}/seen").status_code == 409
+    assert approver.post(f"{here}/1/removal", data={"reason": ""}).status_code == 422
+    assert "Plant one" not in supervisor.get(path).text
+    page = approver.post(f"{here}/1/removal", data={"reason": "搬离"}).text
+    assert f"{here}/1/removal" not in page
+    for name in ("planted", "touched", "removed"):
+        assert f"{name} a honey record" in supervisor.get("/oversight/register").text
+    assert district.of(OFFICER).get(path).status_code == 403

@@ -60,6 +60,7 @@ def confirm(desk: Desk, number: int, login: str) -> Waiting:
     """That whoever stands at the desk is that person, and holds the code of that account. Raises NotThere,
     and Clash where no such account waits, it is confirmed, or the code was made by the same account, or by
     whoever made that account or reset it last."""
+    desk.met.add(number)
     known = {each.login: each for each in waiting_of(desk.connection, desk.community, number, desk.now_us)}
     found = known.get(login)
     if found is None:

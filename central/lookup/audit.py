@@ -80,7 +80,7 @@ def append(
     facts: Facts,
 ) -> tuple[int, bytes]:
     """Writes one row; its number and its hash. Raises what the database raises: then nothing may be shown."""
-    _one_at_a_time(connection)
+    one_at_a_time(connection)
     columns = look_up_event.c
     newest = connection.execute(
         select(columns.id, columns.hash).order_by(columns.id.desc()).limit(1)
@@ -115,7 +115,7 @@ def append(
 
 def append_look_up(connection: Connection, row: Facts) -> tuple[int, bytes]:
     """A new look-up: `row` has the columns of `look_up` but for its numbers. Its number, its row's hash."""
-    _one_at_a_time(connection)
+    one_at_a_time(connection)
     number = (connection.execute(select(func.max(look_up.c.id))).scalar() or 0) + 1
     facts = {name: _plain(value) for name, value in row.items() if name not in _OWN_FIELDS}
     event_id, digest = append(
@@ -255,7 +255,7 @@ def _what_is_signed(number: int, digest: bytes, at_us: int) -> bytes:
     return _PURPOSE + number.to_bytes(8, "big") + digest + at_us.to_bytes(8, "big")
 
 
-def _one_at_a_time(connection: Connection) -> None:
-    """SQLite has one writer anyhow."""
+def one_at_a_time(connection: Connection) -> None:
+    """Until the transaction ends nobody else adds a row; SQLite has one writer anyhow."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("LOCK TABLE look_up_event IN SHARE ROW EXCLUSIVE MODE")

@@ -21,15 +21,16 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from central.errors import BadQuestion, Clash, IdentityGone, NotAllowed
+from central.honey import touches
 from central.lookup.case_file import DESTROYED, case_file
 from central.lookup.case_formats import Format, written
 from central.lookup.masking import masked
 from central.lookup.paging import MAX_PAGE, Found, Place, one
 from central.lookup.revealing import opened
 from central.lookup.rules import ALONE_RECORDS, Asker
-from central.lookup.service import DoorComplete, LookUps, append_of, may
+from central.lookup.service import DoorComplete, LookUps, append_of, may, toucher_of
 from central.lookup.states import State, own_row, state_of, why_resting
-from central.lookup.words import Act, Happened, Shown
+from central.lookup.words import Act, Happened, Shown, Through
 from messages.signing import key_id
 
 MOST_RECORDS: Final = 100_000
@@ -97,7 +98,12 @@ async def export(
         "sha256": signature.sha256,
         "complete": all(door.complete for door in all_of_it.doors) and not all_of_it.notes,
     }
-    await look_ups.record(lambda db: append_of(db, row, Happened.EXPORTED, facts, asker=asker, at_us=now_us))
+
+    def exported(db: Connection) -> None:
+        append_of(db, row, Happened.EXPORTED, facts, asker=asker, at_us=now_us)
+        touches.note_again(db, row, toucher_of(asker), Through.EXPORT, now_us)
+
+    await look_ups.record(exported)
     return Exported(f"look-up-{number}.zip", _archive(name, text, signature))
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from central.errors import BadQuestion, Clash, IdentityGone
+from central.honey import touches
 from central.identity.periods import DAY_US
 from central.identity.vault import Vault
 from central.lookup import audit
@@ -20,8 +21,8 @@ from central.lookup.exporting import gathered, may_take_out
 from central.lookup.paging import Found
 from central.lookup.revealing import opened_visitor
 from central.lookup.rules import MOST_HOLD_DAYS, Asker
-from central.lookup.service import LookUps, append_of
-from central.lookup.words import Act, Happened
+from central.lookup.service import LookUps, append_of, toucher_of
+from central.lookup.words import Act, Happened, Through
 from central.store.lookup_tables import case_hold, case_hold_entry
 from central.store.tables import record
 from messages.envelope import padded
@@ -104,6 +105,7 @@ def _held(
     identities = sum([_entry(connection, vault, row, number, each) for each in found])
     facts = {"hold": number, "until": until_us, "records": len(found), "identities": identities}
     append_of(connection, row, Happened.HELD, facts, asker=asker, at_us=now_us)
+    touches.note_again(connection, row, toucher_of(asker), Through.HOLD, now_us)
     return Hold(number, until_us, len(found), identities)
 
 

@@ -9,14 +9,15 @@ from msgspec import Struct
 from sqlalchemy import Connection, and_, or_, select
 
 from central.errors import Clash, IdentityGone, NotThere
+from central.honey import touches
 from central.identity.opening import row_name
 from central.identity.vault import Vault
 from central.lookup.masking import hidden_of, of_a_pass
 from central.lookup.paging import Found, one
 from central.lookup.rules import Asker, checked_why
-from central.lookup.service import LookUps, append_of
+from central.lookup.service import LookUps, append_of, toucher_of
 from central.lookup.states import own_row, state_of
-from central.lookup.words import Happened, Shown
+from central.lookup.words import Happened, Shown, Through
 from central.store.identity_tables import envelope
 from central.store.lookup_tables import case_hold, case_hold_entry
 from central.store.register_tables import credential, credential_token, holder, person, place, residency
@@ -46,7 +47,13 @@ async def reveal(
         raise Clash("this record has no such field")
     facts = {"record": record, "shown": shown, "why": why}
     now_us = look_ups.now_us()
-    await look_ups.record(lambda db: append_of(db, row, Happened.REVEALED, facts, asker=asker, at_us=now_us))
+
+    def revealed(db: Connection) -> None:
+        append_of(db, row, Happened.REVEALED, facts, asker=asker, at_us=now_us)
+        people, by = _people_of(db, row.community_id, found, shown), toucher_of(asker)
+        touches.note(db, row.community_id, people, by, Through.REVEAL, now_us=now_us, look_up=row.id)
+
+    await look_ups.record(revealed)
     return await look_ups.questions.ask(lambda db: opened(db, look_ups.vault, row, found, shown))
 
 
@@ -92,6 +99,20 @@ def _holder(connection: Connection, community: int, found: Found) -> Any | None:
     )
     here = (columns.reference == found.holder, columns.community_id == community)
     return connection.execute(select(columns.person_id).where(*here, then)).first()
+
+
+def _people_of(connection: Connection, community: int, found: Found, shown: Shown) -> list[int]:
+    """Whom of the register a field of a record speaks of."""
+    if shown is not Shown.CARD:
+        held = None if found.holder is None or of_a_pass(found) else _holder(connection, community, found)
+        return [] if held is None else [held.person_id]
+    cards = (
+        select(credential.c.person_id)
+        .join(credential_token, credential_token.c.credential_id == credential.c.id)
+        .where(credential_token.c.site == found.site, credential_token.c.token == found.token)
+        .where(credential.c.community_id == community)
+    )
+    return list(connection.execute(cards).scalars())
 
 
 def _on_the_pass(

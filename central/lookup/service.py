@@ -24,6 +24,7 @@ from central.errors import (
     TooOften,
 )
 from central.fleet.completeness import Completeness, completeness_of
+from central.honey import touches
 from central.identity.vault import Vault
 from central.lookup import audit, rules
 from central.lookup.masking import Masked, masked
@@ -204,6 +205,15 @@ class LookUps:
             sealed = sealed_subject(self._vault(), asking.community, number, text)
             values = {"id": number, "community_id": asking.community, "sealed": sealed}
             connection.execute(insert(look_up_subject).values(values))
+        touches.note_look_up(
+            connection,
+            self.vault,
+            row,
+            toucher_of(asker),
+            look_up=number,
+            number=None if text is None else text["number"],
+            room=asking.room,
+        )
         if asking.emergency is None and (wide := rules.why_wide(asking)):
             facts = {"act": Act.WHOLE, "why": "; ".join(wide)}
             own = own_row(connection, asker, number)
@@ -273,6 +283,11 @@ def append_of(
         account=asker.account,
         facts={**facts, "by": by},
     )
+
+
+def toucher_of(asker: Asker) -> touches.Toucher:
+    """As whom an alarm about a honey record names them."""
+    return touches.Toucher(asker.account, asker.role, asker.unit, asker.origin)
 
 
 def _not_asked(

@@ -73,6 +73,13 @@ class Happened(StrEnum):
     UNEXPLAINED = "unexplained"  # it did not: goes to whoever investigates, and the account's look-ups rest
     LIMIT_RAISED = "limit_raised"
     OWN_READ = "own_read"  # a resident read their own entries, or who had looked
+    # of honey records; only oversight is told of these
+    HONEY_PLANTED = "honey_planted"
+    HONEY_TOUCHED = (
+        "honey_touched"  # an alarm: somebody looked at a person whom nobody has a reason to look at
+    )
+    HONEY_SEEN = "honey_seen"  # a supervisor has seen to that
+    HONEY_REMOVED = "honey_removed"
 
 
 class Shown(StrEnum):
@@ -83,3 +90,16 @@ class Shown(StrEnum):
     HOME = "home"
     VISITED = "visited"  # the home that a visitor's pass was given for
     CARD = "card"
+
+
+class Through(StrEnum):
+    """By what a honey record was touched."""
+
+    LOOK_UP = "look_up"
+    REVEAL = "reveal"
+    EXPORT = "export"
+    HOLD = "hold"
+    FOUND = "found"  # in the register, by a number, a telephone number or a card
+    OPENED = "opened"  # the person's page in the register
+    CHANGED = "changed"  # an act at the register was done, or tried
+    IMPORT = "import"  # a file names it

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection, select
 
+from central.honey.veil import veil_of
 from central.register.api_words import ANSWERS, MAX_ID, CommunityId, Worker, text_of
 from central.register.communities import communities as all_communities
 from central.register.office import Office
@@ -113,11 +114,12 @@ def _events(db: Connection, community: int, before: int | None, limit: int) -> l
     asked = select(register_event).where(mine).order_by(register_event.c.id.desc()).limit(limit)
     if before is not None:
         asked = asked.where(register_event.c.id < before)
+    veil = veil_of(db, community)
     return [
         EventOut(
             id=row.id,
             at=text_of(row.at),
-            account=row.account,
+            account=veil.account(row.account, row.at),
             act=row.act,
             subject=row.subject,
             subject_id=row.subject_id,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from central.errors import BadQuestion
 from central.given import In
+from central.lookup.words import Through
 from central.register import people
 from central.register.api_words import (
     ANSWERS,
@@ -182,7 +183,11 @@ def router(office: Office) -> APIRouter:
                 return find_by_card(db, office.vault, community, card)
             return find_people(db, office.vault, community, number=number, name=name, phone=phone)
 
-        return [PersonOut.of(found) for found in await office.ask(who, community, question)]
+        def meant(found: list[MaskedPerson]) -> list[int]:
+            return [each.id for each in found] if card or number or phone else []
+
+        found = await office.ask_about(who, community, question, meant, Through.FOUND)
+        return [PersonOut.of(each) for each in found]
 
     @api.get(here + "/people/{person}", summary="Somebody and all their homes")
     async def person(who: Worker, community: CommunityId, person: RowId) -> HomesOut:
@@ -191,7 +196,7 @@ def router(office: Office) -> APIRouter:
             homes = _residencies(db, lived_where(db, community, person))
             return HomesOut(**found.model_dump(), homes=homes)
 
-        return await office.ask(who, community, question)
+        return await office.ask_about(who, community, question, lambda _: [person])
 
     @api.post(here + "/people/{person}/corrections", status_code=204, summary="Correct what is written")
     async def correction(who: Worker, community: CommunityId, person: RowId, to: CorrectionIn) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, SecretStr
+from sqlalchemy import Connection
 
 from central.given import In
+from central.honey.veil import Veil, veil_of
 from central.register.api_words import (
     ANSWERS,
     CommunityId,
@@ -30,6 +32,7 @@ from central.register.credentials import (
     credentials_of,
     history_of,
     issue,
+    person_of,
 )
 from central.register.groups import (
     Door,
@@ -191,7 +194,9 @@ def router(office: Office) -> APIRouter:
 
     @api.get(here + "/people/{person}/credentials", summary="Somebody's credentials, returned ones too")
     async def held(who: Worker, community: CommunityId, person: RowId) -> list[CredentialOut]:
-        found = await office.ask(who, community, lambda db: credentials_of(db, community, person))
+        found = await office.ask_about(
+            who, community, lambda db: credentials_of(db, community, person), lambda _: [person]
+        )
         return [CredentialOut.of(each) for each in found]
 
     @api.post(here + "/credentials/{credential}/acts", summary="Extend, report lost, lift the loss, return")
@@ -214,13 +219,18 @@ def router(office: Office) -> APIRouter:
 
     @api.get(here + "/credentials/{credential}/events", summary="The life of a credential")
     async def life(who: Worker, community: CommunityId, credential: RowId) -> list[CredentialEventOut]:
-        rows = await office.ask(who, community, lambda db: history_of(db, community, credential))
+        def asked(db: Connection) -> tuple[list[Any], Veil, list[int]]:
+            rows = history_of(db, community, credential)
+            whose = [person_of(db, community, credential)] if rows else []
+            return rows, veil_of(db, community), whose
+
+        rows, veil, _ = await office.ask_about(who, community, asked, lambda found: found[2])
         return [
             CredentialEventOut(
                 act=CredentialAct(row.act),
                 state=CredentialState(row.state),
                 at=text_of(row.at),
-                account=row.account,
+                account=veil.account(row.account, row.at),
                 valid_until=text_of(row.valid_until),
                 reason=row.reason,
             )

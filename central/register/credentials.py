@@ -116,6 +116,7 @@ def change(
     Raises NotThere, BadQuestion; Clash where its state does not allow it.
     """
     row = desk.row(credential, credential_id, "credential")
+    desk.met.add(row.person_id)
     state = after(CredentialState(row.state), act)
     new: dict[str, Any] = {"state": state.value}
     if act is CredentialAct.EXTEND:
@@ -233,6 +234,7 @@ def _refuse_issued(desk: Desk, kind: CredentialKind, index: bytes) -> None:
     used = same & (credential.c.kind == kind.value) & (credential.c.state != CredentialState.RETURNED.value)
     found = desk.connection.execute(select(credential.c.id, credential.c.person_id).where(used)).one_or_none()
     if found is not None:
+        desk.met.add(found.person_id)
         raise Clash(f"it is issued already: credential {found.id} of person {found.person_id}")
 
 

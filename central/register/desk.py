@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, insert, select
@@ -28,13 +28,14 @@ class GatewayOf(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`account`: of whoever acts."""
+    """`account`: of whoever acts. `met`: the people whom they named, by their ids."""
 
     connection: Connection
     community: int
     account: int
     now_us: int
     key_ring: Vault | None
+    met: set[int] = field(default_factory=set, compare=False)
 
     @property
     def vault(self) -> Vault:
@@ -99,13 +100,20 @@ class Desk:
 
 
 def desk_of(
-    connection: Connection, vault: Vault | None, community: int, *, account: int, now_us: int
+    connection: Connection,
+    vault: Vault | None,
+    community: int,
+    *,
+    account: int,
+    now_us: int,
+    met: set[int] | None = None,
 ) -> Desk:
-    """Others who change the same community wait from here on until the transaction ends. Raises NotThere."""
+    """Others who change the same community wait from here on until the transaction ends. `met`: gets whom the
+    act names, also where it fails. Raises NotThere."""
     found = select(communities.c.id).where(communities.c.id == community).with_for_update()
     if connection.execute(found).scalar() is None:
         raise NotThere("no such community")
-    return Desk(connection, community, account, now_us, vault)
+    return Desk(connection, community, account, now_us, vault, set() if met is None else met)
 
 
 def row_of(connection: Connection, table: Table, community: int, row_id: int, called: str) -> Any:

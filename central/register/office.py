@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import TypeVar
@@ -10,8 +10,10 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from central.accounts.who import Who
-from central.errors import Clash, NotThere
+from central.errors import CentralError, Clash, NotThere
+from central.honey import touches
 from central.identity.vault import Vault
+from central.lookup.words import Through
 from central.register.desk import Desk, desk_of
 from central.store.changes import Changes
 from central.store.questions import Questions
@@ -31,20 +33,55 @@ class Office:
     now_us: Callable[[], int]
 
     async def act(self, who: Who, community: int, change: Callable[[Desk], _T]) -> _T:
-        """One transaction. Raises NotThere outside the caller's scope, and whatever `change` raises."""
+        """One transaction. Raises NotThere outside the caller's scope, and whatever `change` raises. Whom it
+        named stands in an alarm where they are made up, also if it changed nothing."""
         _refuse_foreign(who, community)
-        account = -who.account if who.machine else who.account
+        now_us, met = self.now_us(), set[int]()
+
+        def told(connection: Connection) -> None:
+            by = _toucher(who)
+            touches.note(connection, community, met, by, Through.CHANGED, now_us=now_us)
 
         def at_the_desk(connection: Connection) -> _T:
-            desk = desk_of(connection, self.key_ring, community, account=account, now_us=self.now_us())
-            return change(desk)
+            account = _toucher(who).account
+            desk = desk_of(connection, self.key_ring, community, account=account, now_us=now_us, met=met)
+            done = change(desk)
+            told(connection)
+            return done
 
-        return await self.changes.make(at_the_desk)
+        try:
+            return await self.changes.make(at_the_desk)
+        except CentralError:
+            if met:
+                await self.changes.make(told)
+            raise
 
     async def ask(self, who: Who, community: int, question: Callable[[Connection], _T]) -> _T:
         """Raises NotThere outside the caller's scope."""
         _refuse_foreign(who, community)
         return await self.questions.ask(question)
+
+    async def ask_about(
+        self,
+        who: Who,
+        community: int,
+        question: Callable[[Connection], _T],
+        people: Callable[[_T], Iterable[int]],
+        through: Through = Through.OPENED,
+    ) -> _T:
+        """As `ask`, of which `people` are shown by themselves, not in a list: whether one is made up is noted
+        before the answer is given. Raises NotThere outside the caller's scope, StoreUnavailable."""
+
+        def asked(connection: Connection) -> tuple[_T, list[int], bool]:
+            found = question(connection)
+            shown = list(people(found))
+            return found, shown, bool(touches.made_up_among(connection, community, shown))
+
+        found, shown, touched = await self.ask(who, community, asked)
+        if touched:
+            by, now_us = _toucher(who), self.now_us()
+            await self.changes.make(lambda db: touches.note(db, community, shown, by, through, now_us=now_us))
+        return found
 
     @property
     def vault(self) -> Vault:
@@ -80,6 +117,10 @@ class Office:
         """From its first moment until that of the next one."""
         following = (first.replace(day=1) + timedelta(days=32)).replace(day=1)
         return self.begins(first.replace(day=1)), self.begins(following)
+
+
+def _toucher(who: Who) -> touches.Toucher:
+    return touches.Toucher(-who.account if who.machine else who.account, who.role)
 
 
 def _refuse_foreign(who: Who, community: int) -> None:

@@ -50,6 +50,7 @@ def register_person(
     found = indexes(desk.vault, desk.community, identity)
     known = _of_number(desk, found.number)
     if known is not None:
+        desk.met.add(known.id)
         if known.state == PersonState.REGISTERED:
             raise Clash(f"this number is registered already: person {known.id}")
         return _come_back(desk, known, identity, document=document, category=category)
@@ -95,6 +96,8 @@ def registered_as(desk: Desk, document: DocumentType, number: str | None) -> int
         return None
     index = desk.vault.register_index(desk.community, "id_number", normalised("id_number", number))
     known = _of_number(desk, index)
+    if known is not None:
+        desk.met.add(known.id)
     return int(known.id) if known is not None and known.state == PersonState.REGISTERED else None
 
 
@@ -122,6 +125,7 @@ def correct_person(
     found = indexes(desk.vault, desk.community, new)
     other = _of_number(desk, found.number)
     if other is not None and other.id != person_id:
+        desk.met.add(other.id)
         raise Clash(f"this number is person {other.id}'s: merge the two")
     _write(desk, row, new, document=kind.value, category=new_category)
     changed = gateways_of_person(desk.connection, person_id, desk.now_us) if category is not None else ()
@@ -212,6 +216,7 @@ def deregister_person(desk: Desk, person_id: int, *, reason: str) -> None:
 def the_person(desk: Desk, person_id: int) -> Any:
     """A row of somebody registered. Raises NotThere, Clash."""
     row = desk.row(person, person_id, "person")
+    desk.met.add(person_id)
     if row.state == PersonState.MERGED:
         raise Clash(f"this row was merged: see person {row.merged_into}")
     if row.state != PersonState.REGISTERED:

@@ -86,6 +86,14 @@ def found_by_any(connection: Connection, vault: Vault, community: int, asked: st
     return list({each.id: each for each in every}.values())
 
 
+def meant_alone(
+    connection: Connection, vault: Vault, community: int, asked: str, found: Sequence[MaskedPerson]
+) -> list[int]:
+    """Of those whom a text means, the ones that it means by more than their name: a name is many people's."""
+    by_name = {each.id for each in find_people(connection, vault, community, name=asked)}
+    return [each.id for each in found if each.id not in by_name]
+
+
 def person_of_holder(connection: Connection, community: int, reference: str, at_us: int) -> int | None:
     """Whom a record's `holder` was at the time of the record: the id of the row that counts, or None."""
     mine = (holder.c.reference == reference) & (holder.c.community_id == community)

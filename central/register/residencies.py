@@ -119,6 +119,7 @@ def correct_residency(
     """What was never so is voided; `instead` is what was, from `since_us`, or from when the wrong one began.
     The id of the row that stands in its place. Raises as `move_in`, Clash where it was voided already."""
     row = desk.row(residency, residency_id, "residency")
+    desk.met.add(row.person_id)
     if row.voided_at is not None:
         raise Clash("it was corrected already")
     changed = gateways_of_person(desk.connection, row.person_id, desk.now_us)
@@ -211,6 +212,7 @@ def _during(from_us: int, until_us: int) -> ColumnElement[bool]:
 
 def _lasting(desk: Desk, residency_id: int) -> Any:
     row = desk.row(residency, residency_id, "residency")
+    desk.met.add(row.person_id)
     if row.voided_at is not None:
         raise Clash("it was corrected: see the row in its place")
     if row.until_at is not None and row.until_at <= desk.now_us:

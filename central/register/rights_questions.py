@@ -12,6 +12,7 @@ from central.register.credential_life import CredentialState
 from central.register.grants import EXPLAINED_US
 from central.register.place_tree import above, below
 from central.register.words import PersonState
+from central.store.honey_tables import honey_record
 from central.store.register_tables import (
     credential,
     credential_token,
@@ -71,6 +72,8 @@ def people(community: int, whose: Whose) -> Select[Any]:
 
 
 def credentials(community: int, site_name: str, whose: Whose) -> Select[Any]:
+    """A honey record's opens nothing: no list ever has it."""
+    made_up = select(honey_record.c.person_id).where(honey_record.c.community_id == community)
     asked = (
         select(
             credential.c.person_id,
@@ -86,6 +89,7 @@ def credentials(community: int, site_name: str, whose: Whose) -> Select[Any]:
             credential.c.community_id == community,
             credential_token.c.site == site_name,
             credential.c.state != CredentialState.RETURNED.value,
+            credential.c.person_id.not_in(made_up),
         )
     )
     return asked if whose.ids is None else asked.where(credential.c.person_id.in_(whose.ids))

@@ -108,6 +108,7 @@ def receive(
         )
     if person_id is not None:
         desk.row(person, person_id, "person")
+        desk.met.add(person_id)
     if given is not None:
         desk.row(visitor_pass, given, "pass")
     _refuse_too_many(desk.connection, person_id, given)

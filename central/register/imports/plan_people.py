@@ -13,6 +13,8 @@ from central.register.words import Category, DocumentType, PersonState
 def person(one: OneRow, room: int | None) -> tuple[int, bool] | None:
     """Who it is, and whether they are new."""
     found = _same_human(one, room)
+    if found is not None:
+        one.planned.met.add(found.id)
     if one.planned.faults:
         return None
     if found is None:

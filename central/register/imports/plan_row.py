@@ -28,11 +28,14 @@ class Difference(Struct, frozen=True):
 
 @dataclass(slots=True)
 class Planned:
+    """`met`: people of the register whom the row names, by their ids."""
+
     row: int
     changes: list[Change] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     is_new: bool = False
+    met: set[int] = field(default_factory=set)
 
     @property
     def outcome(self) -> Outcome:
@@ -71,4 +74,7 @@ class OneRow:
     def card(self) -> KnownCard | None:
         if self.row.card is None or self.wanted.card_kind is None:
             return None
-        return self.known.cards.get((self.wanted.card_kind, self.row.card))
+        found = self.known.cards.get((self.wanted.card_kind, self.row.card))
+        if found is not None:
+            self.planned.met.add(found.person)
+        return found

@@ -15,8 +15,11 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, Engine, delete, or_, select, update
 
+from central.accounts.who import Role
 from central.errors import BadQuestion, IdentityGone
+from central.honey import touches
 from central.identity.vault import Vault
+from central.lookup.words import Through
 from central.register.desk import Desk, desk_of
 from central.register.imports import undoing
 from central.register.imports.bulk import KNOWN_BY_ID, Ids
@@ -203,6 +206,7 @@ class Worker:
                     (row_id, row.community_id, row.id, raw.number, outcome, faults, sealed, None, None)
                 )
             insert_many(connection, import_row, rows, with_ids=True)
+            self._tell(connection, row, row.account, [planned for _, _, planned in part])
             self._note(connection, row.id, rows=sum(counts.values()), steps_done=sum(counts.values()))
 
     # --- writing it into the register
@@ -230,14 +234,16 @@ class Worker:
             known.load(connection, [*good.values()])
             ids = Ids(desk)
             planner = Planner(desk.vault, known, ids, desk.now_us)
-            changes, stale = [], []
+            changes, stale, all_planned = [], [], []
             for each in shown.values():
                 assert each.kept is not None
                 planned = planner.plan(good[each.number], each.kept.differences)
+                all_planned.append(planned)
                 if planned.faults:
                     stale.append(each)
                 changes += [(each.number, change) for change in planned.changes if not planned.faults]
             Writing(desk, number, ids).write(changes)
+            self._tell(connection, row, desk.account, all_planned)
             last = rows[-1].number
             self._mark_done(connection, number, (row.through, last), [each.number for each in stale])
             self._note(
@@ -254,6 +260,12 @@ class Worker:
             with writing(self.writer) as connection:
                 count_for_plans(connection, KNOWN_BY_ID)
         return True
+
+    def _tell(self, connection: Connection, row: Any, account: int, planned: list[Planned]) -> None:
+        """Oversight, of rows that name a honey record."""
+        met = set[int]().union(*(each.met for each in planned))
+        by = touches.Toucher(account, Role.WORKER)
+        touches.note(connection, row.community_id, met, by, Through.IMPORT, now_us=self.now_us())
 
     def _mark_done(
         self, connection: Connection, number: int, between: tuple[int, int], stale: list[int]

@@ -49,12 +49,6 @@ async def find(centre: Centre, who: Who, text: str) -> list[Found]:
     found: list[Found] = []
     for community in sorted(who.communities):
 
-        def people_meant(db: Connection, community: int = community) -> list[Found]:
-            return [
-                Found(each.name, where, f"/homes/{community}/people/{each.id}")
-                for each, where in people.found_in(centre, db, community, text)
-            ]
-
         def places_called(db: Connection, community: int = community) -> list[Found]:
             there = search(db, community, text, limit=_MOST_FOUND)
             ways = paths(db, [each.id for each in there])
@@ -64,6 +58,9 @@ async def find(centre: Centre, who: Who, text: str) -> list[Found]:
             ]
 
         if centre.vault is not None:
-            found += await centre.office.ask(who, community, people_meant)
+            found += [
+                Found(each.name, where, f"/homes/{community}/people/{each.id}")
+                for each, where in await people.found_by(centre, who, community, text)
+            ]
         found += await centre.office.ask(who, community, places_called)
     return found

@@ -16,8 +16,9 @@ from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash
+from central.lookup.words import Through
 from central.register import people
-from central.register.people_found import MaskedPerson, found_by_any
+from central.register.people_found import MaskedPerson, found_by_any, meant_alone
 from central.register.place_tree import path_text, paths
 from central.register.residencies import lived_where
 from central.register.words import Category, DocumentType
@@ -38,7 +39,7 @@ def router(centre: Centre) -> APIRouter:
         """By POST: what is typed stands in no address and no log."""
         asked = text.strip()
         try:
-            rows = await centre.office.ask(who, community, lambda db: found_in(centre, db, community, asked))
+            rows = await found_by(centre, who, community, asked)
         except BadQuestion as error:
             return await shown(who, community, lang, error)
         return await shown(who, community, lang, found=rows)
@@ -90,8 +91,20 @@ def router(centre: Centre) -> APIRouter:
     return pages
 
 
-def found_in(centre: Centre, db: Connection, community: int, asked: str) -> list[tuple[MaskedPerson, str]]:
-    """Whom the text means, whatever it is, and where they live. Nothing is found by a part of it."""
+async def found_by(centre: Centre, who: Who, community: int, asked: str) -> list[tuple[MaskedPerson, str]]:
+    """Whom the text means, whatever it is, and where they live. Raises BadQuestion."""
+    vault = centre.office.vault
+
+    def question(db: Connection) -> tuple[list[tuple[MaskedPerson, str]], list[int]]:
+        rows = _found_in(centre, db, community, asked)
+        return rows, meant_alone(db, vault, community, asked, [each for each, _ in rows])
+
+    rows, _ = await centre.office.ask_about(who, community, question, lambda found: found[1], Through.FOUND)
+    return rows
+
+
+def _found_in(centre: Centre, db: Connection, community: int, asked: str) -> list[tuple[MaskedPerson, str]]:
+    """Nothing is found by a part of it."""
     now_us = centre.now_us()
     rows = []
     for each in found_by_any(db, centre.office.vault, community, asked):

@@ -128,7 +128,9 @@ def router(centre: Centre) -> APIRouter:
         error: CentralError | None = None,
         at: str = "",
     ) -> HTMLResponse:
-        found = await centre.office.ask(who, community, lambda db: _person(centre, db, community, person))
+        found = await centre.office.ask_about(
+            who, community, lambda db: _person(centre, db, community, person), lambda _: [person]
+        )
         deed = await centre.office.ask(
             who, community, lambda db: undoable_of_person(centre, db, who, community, person)
         )

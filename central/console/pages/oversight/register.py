@@ -37,6 +37,10 @@ HAPPENED: Final[dict[str, str]] = {
     Happened.UNEXPLAINED: N_("reviewed: not explained"),
     Happened.LIMIT_RAISED: N_("raised a limit"),
     Happened.OWN_READ: N_("read what concerns themselves"),
+    Happened.HONEY_PLANTED: N_("planted a honey record"),
+    Happened.HONEY_TOUCHED: N_("touched a honey record"),
+    Happened.HONEY_SEEN: N_("saw to an alarm about a honey record"),
+    Happened.HONEY_REMOVED: N_("removed a honey record"),
 }
 
 

@@ -18,6 +18,7 @@ from central.console.pages.oversight.asker import asker_of, told, where_of
 from central.console.views import Language
 from central.console.words import N_
 from central.errors import BadQuestion, CentralError, NotAllowed
+from central.honey import touches
 from central.lookup import reviews
 from central.lookup.words import Happened
 
@@ -82,11 +83,12 @@ def router(centre: Centre) -> APIRouter:
             lambda db: reviews.to_review(db, supervisor, since_us, zone=zone, now_us=now_us, all_of_them=True)
         )
         names = await centre.questions.ask(lambda db: staff_names(db, who.communities))
+        touched = await centre.questions.ask(lambda db: touches.unseen(db, who.communities))
         labels = await centre.questions.ask(lambda db: labels_of(db, who.communities))
         due = [each for each in every if each.reviewed is not Happened.EXPLAINED]
         values: dict[str, Any] = {"due": due, "done": len(every) - len(due), "days": days, "choices": DAYS}
         values |= {"names": names, "where_of": partial(where_of, labels), "why_words": WHY, "at": at}
-        values |= {"told": None if error is None else told(error)}
+        values |= {"told": None if error is None else told(error), "touched": touched}
         status = status_of(error)
         return centre.show(who, lang, "oversight/reviews.html", "reviews", status=status, **values)
 

@@ -100,8 +100,9 @@ def _new(pages: APIRouter, centre: Centre) -> None:
     async def shown(
         who: Who, community: int, lang: str | None, asked: TakenDown, error: CentralError | None = None
     ) -> HTMLResponse:
-        whose = await centre.office.ask(
-            who, community, lambda db: _whose(centre, db, community, asked.person)
+        people = [] if asked.person is None else [asked.person]
+        whose = await centre.office.ask_about(
+            who, community, lambda db: _whose(centre, db, community, asked.person), lambda _: people
         )
         values: dict[str, Any] = {"community": community, "asked": asked, "whose": whose, "words": WORDS}
         status = status_of(error)

@@ -1,0 +1,174 @@
+"""Honey records planted and removed, and which there are. Within the caller's transaction.
+
+Each is somebody of the register like any other, made by the register's own acts; only `honey_record` says
+that nobody is behind it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from central.errors import BadQuestion, Clash
+from central.honey.made_up import Below, MadeUp, made_up
+from central.honey.touches import Toucher
+from central.identity.vault import Vault
+from central.lookup import audit
+from central.lookup.words import Happened
+from central.register.credentials import CredentialKind, issue
+from central.register.desk import Desk, row_of
+from central.register.people import deregister_person, register_person
+from central.register.person_identity import unseal
+from central.register.residencies import Arrival, lived_where, living_in, move_in
+from central.register.words import Category, DocumentType, PersonState, Relation
+from central.store.honey_tables import honey_record
+from central.store.register_tables import credential, person
+
+
+@dataclass(frozen=True, slots=True)
+class Honey:
+    """`row`: its id among the people of the register. `name`, `number`: made up, nobody's. `home`: the room
+    that it was given, `hint`: the end of its card's number, None without. `rests`: somebody deregistered it,
+    or merged it into another, and it is not removed yet."""
+
+    id: int
+    row: int
+    name: str
+    number: str | None
+    hint: str | None
+    home: int | None
+    planted_us: int
+    planted_by: int
+    removed_us: int | None
+    removed_by: int | None
+    rests: bool
+
+
+def plant(
+    desk: Desk,
+    by: Toucher,
+    *,
+    today: date,
+    room: int | None = None,
+    card: bool = True,
+    below: Below = secrets.randbelow,
+) -> int:
+    """Its id. Raises NotThere; Clash for a room where somebody lives: about them there is a reason to ask."""
+    if room is not None and living_in(desk.connection, desk.community, room, desk.now_us, desk.now_us + 1):
+        raise Clash("somebody lives in this room: who asks about it may mean them")
+    somebody = _nobody_s(desk, below, today)
+    row = register_person(
+        desk,
+        name=somebody.name,
+        document=DocumentType.RESIDENT_ID,
+        number=somebody.number,
+        category=Category.WORKER if room is None else Category.RESIDENT,
+    )
+    if room is not None:
+        move_in(desk, Arrival(row, room, Relation.OWNER), since_us=desk.now_us)
+    if card:
+        issue(desk, row, CredentialKind.CARD_UID, somebody.card)
+    values = {"community_id": desk.community, "person_id": row}
+    planted = {"planted_at": desk.now_us, "planted_by": desk.account}
+    made = desk.connection.execute(insert(honey_record).values({**values, **planted})).inserted_primary_key
+    assert made is not None
+    _note(desk, Happened.HONEY_PLANTED, int(made[0]), by)
+    return int(made[0])
+
+
+def remove(desk: Desk, by: Toucher, honey: int, *, reason: str) -> None:
+    """Deregistered like anybody; nothing tells afterwards that it was one. `reason`: community workers read
+    it. Raises NotThere, Clash where it was removed already."""
+    if not reason.strip():
+        raise BadQuestion("reason", "say why, as of anybody who leaves")
+    row = desk.row(honey_record, honey, "honey record")
+    if row.removed_at is not None:
+        raise Clash("it was removed already")
+    here = select(person.c.state).where(person.c.id == row.person_id)
+    if desk.connection.execute(here).scalar_one() == PersonState.REGISTERED:
+        deregister_person(desk, row.person_id, reason=reason.strip())
+    removed = {"removed_at": desk.now_us, "removed_by": desk.account}
+    desk.connection.execute(update(honey_record).where(honey_record.c.id == honey).values(removed))
+    _note(desk, Happened.HONEY_REMOVED, honey, by)
+
+
+def honey_records(connection: Connection, vault: Vault, community: int) -> list[Honey]:
+    """Newest first, removed ones too."""
+    columns = honey_record.c
+    query = (
+        select(honey_record, person.c.sealed, person.c.state)
+        .join(person, person.c.id == columns.person_id)
+        .where(columns.community_id == community)
+        .order_by(columns.id.desc())
+    )
+    rows = connection.execute(query).all()
+    hints = _hints(connection, community, [row.person_id for row in rows])
+    return [_honey(connection, vault, row, hints) for row in rows]
+
+
+def one_honey_record(connection: Connection, vault: Vault, community: int, honey: int) -> Honey:
+    """Raises NotThere."""
+    row_of(connection, honey_record, community, honey, "honey record")
+    return next(each for each in honey_records(connection, vault, community) if each.id == honey)
+
+
+def _honey(connection: Connection, vault: Vault, row: Any, hints: Mapping[int, str | None]) -> Honey:
+    identity = unseal(vault, row.community_id, f"person:{row.person_id}", row.sealed)
+    homes = lived_where(connection, row.community_id, row.person_id)
+    return Honey(
+        id=row.id,
+        row=row.person_id,
+        name=identity.name,
+        number=identity.number,
+        hint=hints.get(row.person_id),
+        home=next((each.place_id for each in homes if each.voided_us is None), None),
+        planted_us=row.planted_at,
+        planted_by=row.planted_by,
+        removed_us=row.removed_at,
+        removed_by=row.removed_by,
+        rests=row.removed_at is None and row.state != PersonState.REGISTERED,
+    )
+
+
+def _hints(connection: Connection, community: int, people: list[int]) -> dict[int, str | None]:
+    columns = credential.c
+    mine = (columns.community_id == community, columns.person_id.in_(people))
+    rows = connection.execute(select(columns.person_id, columns.hint).where(*mine).order_by(columns.id))
+    return {row.person_id: row.hint for row in rows}
+
+
+def _nobody_s(desk: Desk, below: Below, today: date) -> MadeUp:
+    """Of a number and a card that the register does not know yet, be it of an earlier honey record."""
+    while True:
+        found = made_up(below, today)
+        number = desk.vault.register_index(desk.community, "id_number", found.number)
+        card = desk.vault.register_index(desk.community, "card", found.card)
+        there = desk.connection.execute(
+            select(person.c.id)
+            .where(person.c.community_id == desk.community, person.c.number_index == number)
+            .union(
+                select(credential.c.id).where(
+                    credential.c.community_id == desk.community, credential.c.number_index == card
+                )
+            )
+        )
+        if there.first() is None:
+            return found
+
+
+def _note(desk: Desk, kind: Happened, honey: int, by: Toucher) -> None:
+    facts = {"honey": honey, "by": {"role": by.role, "unit": by.unit, "origin": by.origin}}
+    audit.append(
+        desk.connection,
+        kind,
+        look_up=None,
+        community=desk.community,
+        at_us=desk.now_us,
+        account=desk.account,
+        facts=facts,
+    )
