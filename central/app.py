@@ -192,13 +192,17 @@ def create_app(
     add_pages(palette.router, centre)
     for _, pages in registry.folders():
         add_pages(pages.router, centre)
+    _mount_files(app)
+    problems.install(app, ProblemPages(views))
+    return app
+
+
+def _mount_files(app: FastAPI) -> None:
     for path, folder in files.FOLDERS.items():
         if folder.is_dir():
             app.mount(path, StaticFiles(directory=folder), name=path)
         else:
             log.warning("%s is missing: the page will not move by itself; run ./liuhen once", folder)
-    problems.install(app, ProblemPages(views))
-    return app
 
 
 class _GuardedApp(FastAPI):
