@@ -1,0 +1,21 @@
+"""How far arrivals had come from half minute to half minute: the feed says of an entry that it came late."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0031"
+down_revision = "0028"
+
+_WHOLE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "arrival_mark",
+        sa.Column("noted_at", _WHOLE, primary_key=True),
+        sa.Column("last_id", _WHOLE, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_index("arrival_mark_by_last", "arrival_mark", ["last_id", "noted_at"])
