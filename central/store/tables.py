@@ -265,6 +265,8 @@ sent_settings = Table(
     Column("revision", Whole, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("noted_at", Whole, nullable=False),
+    Column("written_by", Text),  # an account, `command line` or `centre`; NULL: before that was noted
+    Column("puts_back", Whole),  # the former revision of the whole site that it says again
     UniqueConstraint("site", "gateway", "revision", name="sent_settings_once"),
     sqlite_strict=True,
 )

@@ -1,4 +1,4 @@
-"""How far arrivals had come from half minute to half minute: the feed says of an entry that it came late."""
+"""How far arrivals had come every half minute; who wrote settings, and which former ones they put back."""
 
 from __future__ import annotations
 
@@ -19,3 +19,5 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.create_index("arrival_mark_by_last", "arrival_mark", ["last_id", "noted_at"])
+    op.add_column("sent_settings", sa.Column("written_by", sa.Text()))
+    op.add_column("sent_settings", sa.Column("puts_back", _WHOLE))
