@@ -37,7 +37,7 @@ from central.assessments.words import OF_VISITORS, DataKind
 from central.console import files, palette, registry
 from central.console import sign_in as sign_in_pages
 from central.console.catalogue import LANGUAGES
-from central.console.centre import Centre
+from central.console.centre import Centre, RetentionSaid
 from central.console.demo_accounts import load_demo_accounts
 from central.console.problem_pages import ProblemPages
 from central.console.views import LANGUAGE_COOKIE, Views
@@ -179,6 +179,9 @@ def create_app(
         stopping=stopping,
         kept_days=kept_days,
         receipts=receipts,
+        retention=RetentionSaid(
+            rules_of(settings), settings.identity.visitor_days_rule, settings.identity.entry_days_rule
+        ),
     )
     add_pages = partial(app.routers.add, include_in_schema=False)
     add_pages(sign_in_pages.router, identify, views, demo)

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from central.accounts.who import Role
 from central.console.centre import Centre
-from central.console.pages.oversight import approvals, deletions, register, reviews, transparency
+from central.console.pages.oversight import approvals, deletions, kept, register, reviews, transparency
 from central.console.registry import Page, Section
 from central.console.words import N_
 from central.lookup.transparency_api import READERS
@@ -18,6 +18,7 @@ PAGES = [
     Page("reviews", "/oversight/reviews", N_("Reviews"), Section.OVERSIGHT, _SUPERVISOR, 20),
     Page("look-up-register", "/oversight/register", N_("Every look-up"), Section.OVERSIGHT, _SUPERVISOR, 30),
     Page("deletions", "/oversight/deletions", N_("Deletions"), Section.OVERSIGHT, _SUPERVISOR, 40),
+    Page("kept", "/oversight/kept", N_("What is kept until when"), Section.OVERSIGHT, _SUPERVISOR, 45),
     Page(
         "transparency",
         "/oversight/transparency",
@@ -31,6 +32,6 @@ PAGES = [
 
 def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
-    for each in (approvals, reviews, register, deletions, transparency):
+    for each in (approvals, reviews, register, deletions, kept, transparency):
         pages.include_router(each.router(centre))
     return pages
