@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -29,6 +30,10 @@ from central.times import local
 
 HER_NUMBER, HIS_NUMBER = a_number(501), a_number(502)
 CARD = "04A1B2D9"
+SIGHTS: Final[tuple[tuple[Literal["zh", "en"], int, Literal["light", "dark"]], ...]] = (
+    ("zh", 390, "dark"),
+    ("en", 1280, "light"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +234,7 @@ def test_wrong_days_of_a_home_are_corrected_with_a_reason_and_stay_in_the_histor
     assert worker.post(dates, data={"since": str(since), "reason": "又一次"}).status_code == 409
     assert "Nobody is registered here." in worker.get(room(estate)).text
     assert "林**" in worker.get(f"{room(estate)}?on={day(estate.now_us - 20 * DAY_US)}").text
-    other = re.sub(r"/people/\d+/", "/people/1/", dates)
+    other = re.sub(r"/people/\d+/", "/people/99/", dates)
     assert worker.post(other, data={"since": str(since), "reason": "别人"}).status_code == 404
     with estate.reading() as db:
         act = select(register_event.c.reason).where(register_event.c.act == RegisterAct.RESIDENCY_CORRECTED)
@@ -239,7 +244,7 @@ def test_wrong_days_of_a_home_are_corrected_with_a_reason_and_stay_in_the_histor
 def test_days_are_corrected_by_keyboard_at_any_width(console: Console) -> None:
     estate = console.estate
     person = estate.resident("周正", "201", "04A1B2F1")
-    for lang, width, scheme in (("zh", 390, "dark"), ("en", 1280, "light")):
+    for lang, width, scheme in SIGHTS:
         with console.as_role(Role.WORKER, lang, width, scheme) as page:
             page.goto(f"/homes/{estate.community}/people/{person}")
             fold = page.locator("#homes details summary").first

@@ -80,8 +80,9 @@ def test_the_feed_shows_a_unit_or_a_single_door_alone_and_keeps_to_it(console: C
         console.happens(EAST, door="east-unit-1")
         console.happens(WEST)
         console.happens(EAST, kind=Kind.ACCESS_DENIED, reason=Reason.EXPIRED, holder=None)
-        page.locator("#rows > li", has_text="已过期").first.wait_for()
+        page.wait_for_function("rows => document.querySelectorAll('#rows > li').length > rows", arg=before)
         assert page.locator("#rows > li").count() == before + 1
+        assert "已过期" in page.locator("#rows > li").first.inner_text()
         assert faults_of(page) == []
         page.goto("/?at=riverside/east/no-such-door")
         assert place.locator("option:checked").inner_text().strip() == "地点已不存在"
@@ -92,15 +93,15 @@ def test_what_came_late_stands_where_it_came_and_says_so(console: Console) -> No
     """On the page as it is opened, and as it moves: in one order."""
     with console.as_role(Role.OFFICER) as page:
         page.goto("/")
-        ids = "[...document.querySelectorAll('#rows > li')].map(row => row.id)"
-        console.passes(3_600)
-        happened_us = console.now_us - 3_000 * 1_000_000
+        ids = "() => [...document.querySelectorAll('#rows > li')].map(row => row.id)"
+        console.passes(60)  # a mark of its own
         console.happens(WEST)
-        console.happens(EAST, 2, at=happened_us)
+        console.happens(EAST, 2, at=console.now_us - 3_000 * 1_000_000)
         page.locator("#rows .late").nth(1).wait_for()
         console.happens(GATE)
         page.wait_for_function(
-            "document.querySelector('#rows > li .building').textContent === '大门'", timeout=20 * WITHIN_MS
+            "() => document.querySelector('#rows > li .building').textContent === '大门'",
+            timeout=20 * WITHIN_MS,
         )
         assert "late: came here at" in page.locator("#rows > li").nth(1).inner_text()
         assert [page.locator("#rows > li").nth(at).locator(".late").count() for at in range(4)] == [

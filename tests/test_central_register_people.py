@@ -244,11 +244,10 @@ def test_wrong_days_are_corrected_in_a_row_that_keeps_home_relation_and_a_lease_
     home = estate.lives(mine, "101", Relation.TENANT, since=-9, lease=lease)
     with estate.desk(days=1) as desk:
         end_lease(desk, lease, at_us=estate.at(1), reason="提前解约")
-    with estate.desk(days=2) as desk:
-        with pytest.raises(Clash, match="how it is already"):
-            correct_dates(desk, home, since_us=estate.at(-9), until_us=None, reason="x")
-        with pytest.raises(BadQuestion, match="ends before"):
-            correct_dates(desk, home, since_us=estate.at(3), until_us=estate.at(2), reason="x")
+    with estate.desk(days=2) as desk, pytest.raises(Clash, match="how it is already"):
+        correct_dates(desk, home, since_us=estate.at(-9), until_us=None, reason="x")
+    with pytest.raises(BadQuestion, match="ends before"), estate.desk(days=2) as desk:
+        correct_dates(desk, home, since_us=estate.at(3), until_us=estate.at(2), reason="x")
     with estate.desk(days=2) as desk:
         made = correct_dates(desk, home, since_us=estate.at(-40), until_us=estate.at(-1), reason="写错")
         with pytest.raises(Clash, match="corrected already"):

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from central_support import GATEWAY
-from central_web_support import COMMUNITY, NOW_US, Chain, Filled, a_filled, online
+from central_web_support import COMMUNITY, Chain, Filled, a_filled, online
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from identity_support import NOON_US
 from sqlalchemy import insert, select
 
 from central.console.pages.oversight import kept as page
@@ -14,7 +15,7 @@ from central.identity.certificates import DataClass, certify
 from central.identity.periods import DAY_US
 from central.identity.retention_rules import RetentionRules
 from central.retention.entries import EntryRetention
-from central.retention.overview import LIES, Asked, Kept, Standing, Stopped, standings
+from central.retention.overview import LIES, Asked, Certified, Kept, Standing, Stopped, standings
 from central.store.engine import reading, writing
 from central.store.identity_tables import envelope
 from central.store.inventory import load
@@ -87,8 +88,8 @@ def test_the_page_tells_every_class_once_in_words() -> None:
 
 
 def test_entries_say_what_goes_next_what_is_over_and_what_went(filled: Filled) -> None:
-    clock, chain = [NOW_US], Chain()
-    assert standing(filled, Kept.ENTRIES, NOW_US) == Standing()
+    clock, chain = [NOON_US], Chain()
+    assert standing(filled, Kept.ENTRIES, NOON_US) == Standing()
     comes(filled, chain, 3, clock[0])
     ending = retention(filled, clock)
     assert not ending.look()  # notes a mark
@@ -96,26 +97,27 @@ def test_entries_say_what_goes_next_what_is_over_and_what_went(filled: Filled) -
     comes(filled, chain, 2, clock[0])
     assert not ending.look()
     now = standing(filled, Kept.ENTRIES, clock[0])
-    assert (now.oldest_us, now.due_us, now.due_rows, now.over) == (NOW_US, NOW_US + DAYS * DAY_US, 3, 0)
-    clock[0] = NOW_US + DAYS * DAY_US
+    assert (now.oldest_us, now.due_us, now.due_rows, now.over) == (NOON_US, NOON_US + DAYS * DAY_US, 3, 0)
+    clock[0] = NOON_US + DAYS * DAY_US
     late = standing(filled, Kept.ENTRIES, clock[0])
     assert (late.over, late.due_rows, late.stopped) == (3, 2, Stopped.CLOCK)
     comes(filled, chain, 1, clock[0])
     assert standing(filled, Kept.ENTRIES, clock[0]).stopped is None
     assert standing(filled, Kept.ENTRIES, clock[0], signs=False).stopped is Stopped.NO_KEYS
     with writing(filled.writer) as connection:
-        connection.exec_driver_sql("UPDATE entry_tally SET record_id = 99")
+        connection.exec_driver_sql("INSERT INTO entry_tally (id, record_id) VALUES (1, 99)")
     ending.run()
     gone = standing(filled, Kept.ENTRIES, clock[0])
-    assert (gone.oldest_us, gone.over, gone.certified) == (NOW_US + DAY_US, 0, {})
+    assert (gone.oldest_us, gone.over) == (NOON_US + DAY_US, 0)
+    assert gone.certified == {DataClass.ENTRIES: Certified(1, 1, "2026-11-04", clock[0])}
     assert standing(filled, Kept.ENTRIES, clock[0], community=COMMUNITY + 1) == Standing()
 
 
 def test_what_a_case_holds_is_kept_back_and_not_called_due(filled: Filled) -> None:
-    clock, chain = [NOW_US], Chain()
+    clock, chain = [NOON_US], Chain()
     comes(filled, chain, 3, clock[0])
     assert not retention(filled, clock).look()
-    clock[0] = NOW_US + DAYS * DAY_US
+    clock[0] = NOON_US + DAYS * DAY_US
     comes(filled, chain, 1, clock[0])
     until_us = clock[0] + 5 * DAY_US
     own = {"community_id": COMMUNITY}
@@ -139,8 +141,8 @@ def test_what_a_case_holds_is_kept_back_and_not_called_due(filled: Filled) -> No
 
 
 def test_visitors_go_by_days_and_their_certificates_are_counted(filled: Filled) -> None:
-    own = {"gateway_id": 1, "epoch": 1, "community_id": COMMUNITY, "at": NOW_US, "sealing_key": ""}
-    comes(filled, Chain(GATEWAY), 1, NOW_US)
+    own = {"gateway_id": 1, "epoch": 1, "community_id": COMMUNITY, "at": NOON_US, "sealing_key": ""}
+    comes(filled, Chain(GATEWAY), 1, NOON_US)
     days = ("2026-11-01", "2026-11-02", "2026-11-02")
     with writing(filled.writer) as connection:
         for seq, day in enumerate(days, 1):
@@ -153,8 +155,8 @@ def test_visitors_go_by_days_and_their_certificates_are_counted(filled: Filled) 
                 community=COMMUNITY,
                 data_class=DataClass.VISITOR_IDENTITY,
                 period=f"2026-08-0{number + 1}",
-                due_us=NOW_US,
-                now_us=NOW_US,
+                due_us=NOON_US,
+                now_us=NOON_US,
                 keys=(),
                 rows=1,
             )

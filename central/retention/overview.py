@@ -318,9 +318,9 @@ def _holds(connection: Connection, asked: Asked) -> Standing:
 def _imports(connection: Connection, asked: Asked) -> Standing:
     """Of which something that a file says is still there."""
     columns = register_import.c
-    here = columns.community_id.in_(asked.communities)
-    here &= or_(columns.sealed.is_not(None), columns.file.is_not(None))
-    times = sorted(connection.execute(select(columns.created_at).where(here)).scalars())
+    mine = columns.community_id.in_(asked.communities)
+    there = or_(columns.sealed.is_not(None), columns.file.is_not(None))
+    times = sorted(connection.execute(select(columns.created_at).where(mine, there)).scalars())
     ahead = [each + FORGOTTEN_US for each in times if each + FORGOTTEN_US > asked.now_us]
     return Standing(
         oldest_us=times[0] if times else None,
@@ -384,14 +384,14 @@ _BEGINS: Final[Mapping[Kept, Column[Any]]] = {
 def _certified(connection: Connection, communities: Collection[int]) -> dict[DataClass, Certified]:
     columns = deletion_certificate.c
     each = (
-        select(columns.data_class, func.count().label("count"), func.max(columns.id).label("last"))
+        select(columns.data_class, func.count().label("made"), func.max(columns.id).label("last"))
         .where(columns.community_id.in_(communities))
         .group_by(columns.data_class)
         .subquery()
     )
     query = select(each, columns.period, columns.made_at).join(each, each.c.last == columns.id)
     return {
-        DataClass(row.data_class): Certified(row.count, row.last, row.period, row.made_at)
+        DataClass(row.data_class): Certified(row.made, row.last, row.period, row.made_at)
         for row in connection.execute(query)
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
@@ -121,7 +121,8 @@ def _nowhere(gateways: Sequence[Completeness], doors: Doors) -> Iterator[Choice]
 
 def _order(connection: Connection, numbers: Collection[int]) -> dict[int, int]:
     """Of these places among all of them, as the tree has them beside each other."""
-    wanted, rows = sorted(numbers), []
+    wanted = sorted(numbers)
+    rows: list[Any] = []
     for first in range(0, len(wanted), _IN_ONE_QUESTION):
         these = place.c.id.in_(wanted[first : first + _IN_ONE_QUESTION])
         rows += connection.execute(select(place.c.id, place.c.sort_key).where(these)).all()

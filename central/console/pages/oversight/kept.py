@@ -41,7 +41,7 @@ class Told:
 
 CLASSES_TOLD: Final[dict[Kept, Told]] = {
     Kept.ENTRIES: Told(
-        N_("Entries"),
+        N_("What happened at doors"),
         N_(
             "All that a gateway recorded: who was let in or refused at which door, what doors and devices "
             "did."
