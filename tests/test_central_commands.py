@@ -342,10 +342,10 @@ def test_a_former_revision_is_looked_at_and_put_back_on_its_page(town: Town) -> 
         listed = browser.get(settings).text
         assert "holds now" in listed
         assert "1 place differs from the one before" in listed
-        (path,) = set(re.findall(r"/operations/settings/revisions/1\?site=[a-z-]+", listed))
+        (path,) = set(re.findall(r"/operations/settings/revisions/[a-z-]+/1", listed))
         page = browser.get(path).text
         assert re.search(r"<del>locked_down</del>.*<ins>free</ins>", page, re.DOTALL)
-        put_back = path.replace("?", "/put-back?")
+        put_back = f"{path}/put-back"
         served.is_asked_by(Who(7, Role.OPERATOR, frozenset({COMMUNITY})))
         stale = browser.post(put_back, data={"after": "2"})
         assert "fresh second factor" in stale.text

@@ -151,6 +151,14 @@ def _a_round(connection: Connection) -> Values:
     return {"plan": row.id, "day": day, "start": json.loads(row.starts)[0]}
 
 
+def _a_former_revision(connection: Connection) -> Values:
+    """The newest that says something else than what holds now."""
+    columns = sent_settings.c
+    asked = select(columns.site, columns.id).where(columns.puts_back.is_(None)).order_by(columns.id.desc())
+    row: Any = connection.execute(asked).first()
+    return {"site": row.site, "number": row.id}
+
+
 def _a_gateway(_: Connection) -> Values:
     return {"site": NO_READER[0], "name": NO_READER[1]}
 
@@ -201,13 +209,7 @@ _SINGLE: Final = (
     Picture("answer", _ANSWER, Role.OFFICER, _AN_ANSWER),
     Picture("gateway", "/operations/{site}/{name}", Role.OPERATOR, _a_gateway),
     Picture("settings-revisions", _REVISIONS, Role.OPERATOR, query=_LAKESIDE),
-    Picture(
-        "settings-revision",
-        _REVISIONS + "/{number}",
-        Role.OPERATOR,
-        _least(sent_settings.c.id, "number", sent_settings.c.puts_back.is_(None), of=func.max),
-        _LAKESIDE,
-    ),
+    Picture("settings-revision", _REVISIONS + "/{site}/{number}", Role.OPERATOR, _a_former_revision),
     Picture("round", "/tours/round", Role.OPERATOR, _a_round, _ROUND),
     Picture("own-pass", "/own/visitors/{number}", Role.RESIDENT, _A_RESIDENTS_PASS),
 )

@@ -12,6 +12,7 @@ from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import led_to, status_of
 from central.console.guard import page_for
+from central.console.pages.operations.one_gateway import Name
 from central.console.pages.operations.written import Site, Writer, as_text, told, writers
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash, ProveAgain
@@ -39,16 +40,20 @@ def router(centre: Centre) -> APIRouter:
         values |= {"site": site, "newest": before is None}
         return centre.show(who, lang, "operations/revisions.html", "settings", **values)
 
-    @pages.get("/operations/settings/revisions/{number}", response_class=HTMLResponse, summary="One revision")
-    async def revision_page(who: Reader, number: Number, site: Site, lang: Language = None) -> HTMLResponse:
+    @pages.get(
+        "/operations/settings/revisions/{site}/{number}", response_class=HTMLResponse, summary="One revision"
+    )
+    async def revision_page(who: Reader, site: Name, number: Number, lang: Language = None) -> HTMLResponse:
         return await one_shown(who, site, number, lang)
 
-    @pages.post("/operations/settings/revisions/{number}/put-back", summary="Put a former revision back")
+    @pages.post(
+        "/operations/settings/revisions/{site}/{number}/put-back", summary="Put a former revision back"
+    )
     async def put_back(
         who: Writer,
+        site: Name,
         number: Number,
         after: Annotated[int, Form(ge=0, le=2**53)],
-        site: Site,
         lang: Language = None,
     ) -> Response:
         if not who.fresh:
