@@ -29,9 +29,9 @@ from central.store.count_tables import entry_count
 from central.store.identity_tables import deletion_certificate, envelope
 from central.store.import_tables import register_import
 from central.store.lookup_tables import case_hold, case_hold_entry, look_up_event
-from central.store.register_tables import person, register_event
+from central.store.register_tables import credential_event, person, register_event
 from central.store.request_tables import own_request
-from central.store.tables import arrival_mark, gateway, quarantine, record, sent_command
+from central.store.tables import arrival_mark, gateway, quarantine, record, sent_command, sent_settings
 from central.store.visitor_tables import visitor_pass
 
 
@@ -334,11 +334,14 @@ def _imports(connection: Connection, asked: Asked) -> Standing:
 
 
 def _oldest(connection: Connection, kept: Kept, asked: Asked, sites: Collection[str]) -> int | None:
-    column = _BEGINS.get(kept)
-    if column is None:
-        return None
-    query = select(func.min(column))
-    where = _whose(column, asked.communities, sites)
+    found = [_first_of(connection, column, asked.communities, sites) for column in _BEGINS.get(kept, ())]
+    return min((each for each in found if each is not None), default=None)
+
+
+def _first_of(
+    connection: Connection, column: Column[Any], communities: Collection[int], sites: Collection[str]
+) -> int | None:
+    query, where = select(func.min(column)), _whose(column, communities, sites)
     found: int | None = connection.execute(query if where is None else query.where(where)).scalar()
     return found
 
@@ -357,25 +360,28 @@ def _whose(
     return None
 
 
-_BEGINS: Final[Mapping[Kept, Column[Any]]] = {
-    Kept.SESSIONS: session.c.begun_at,
-    Kept.FEED: arrival_mark.c.noted_at,
-    Kept.LOOK_UPS: look_up_event.c.at,
-    Kept.ACCOUNT_EVENTS: account_event.c.at,
-    Kept.CHANGES: register_event.c.at,
-    Kept.REQUESTS: own_request.c.received_at,
-    Kept.ASSESSMENTS: impact_assessment.c.written_at,
-    Kept.CERTIFICATES: deletion_certificate.c.made_at,
-    Kept.REGISTER: person.c.created_at,
-    Kept.PASSES: visitor_pass.c.issued_at,
-    Kept.ACCOUNTS: account.c.made_at,
-    Kept.ALARMS: alarm.c.began_at,
-    Kept.COUNTS: entry_count.c.hour_at,
-    Kept.ORDERS: sent_command.c.issued_at,
-    Kept.EQUIPMENT: gateway.c.first_heard_at,
-    Kept.ASIDE: quarantine.c.received_at,
+_BEGINS: Final[Mapping[Kept, tuple[Column[Any], ...]]] = {
+    Kept.SESSIONS: (session.c.begun_at,),
+    Kept.FEED: (arrival_mark.c.noted_at,),
+    Kept.LOOK_UPS: (look_up_event.c.at,),
+    Kept.ACCOUNT_EVENTS: (account_event.c.at,),
+    Kept.CHANGES: (register_event.c.at, credential_event.c.at),
+    Kept.REQUESTS: (own_request.c.received_at,),
+    Kept.ASSESSMENTS: (impact_assessment.c.written_at,),
+    Kept.CERTIFICATES: (deletion_certificate.c.made_at,),
+    Kept.REGISTER: (person.c.created_at,),
+    Kept.PASSES: (visitor_pass.c.issued_at,),
+    Kept.ACCOUNTS: (account.c.made_at,),
+    Kept.ALARMS: (alarm.c.began_at,),
+    Kept.COUNTS: (entry_count.c.hour_at,),
+    Kept.ORDERS: (sent_settings.c.noted_at, sent_command.c.issued_at),
+    Kept.EQUIPMENT: (gateway.c.first_heard_at,),
+    Kept.ASIDE: (quarantine.c.received_at,),
 }
-"""The time of the first row."""
+"""The times of first rows."""
+
+DATED: Final = frozenset({*_BEGINS, Kept.ENTRIES, Kept.VISITORS, Kept.HOLDS, Kept.IMPORTS})
+"""Classes of which it is known here since when they are kept."""
 
 
 # --- certificates

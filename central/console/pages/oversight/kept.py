@@ -237,7 +237,7 @@ def router(centre: Centre) -> APIRouter:
                 Kept.VISITORS: centre.retention.visitor_rule,
             },
             "classes": CLASSES,
-            "now_us": now_us,
+            "dated": overview.DATED,
         }
         return centre.show(who, lang, "oversight/kept.html", "kept", **values)
 
