@@ -63,6 +63,7 @@ _VALUES: Final[Mapping[str, tuple[Any, ...]]] = {
     "community": (1,),
     "complete_until": (_AT,),
     "ended_until": (_AT,),
+    "in_force": (True, 41),
     "consented": (_AT,),
     "corrects": (16,),
     "count": (3,),

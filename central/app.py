@@ -38,7 +38,7 @@ from central.assessments.words import OF_VISITORS, DataKind
 from central.console import files, palette, provider_pages, registry
 from central.console import sign_in as sign_in_pages
 from central.console.catalogue import LANGUAGES
-from central.console.centre import Centre
+from central.console.centre import Centre, RetentionSaid
 from central.console.demo_accounts import load_demo_accounts
 from central.console.problem_pages import ProblemPages
 from central.console.provider_pages import ProviderPages
@@ -185,6 +185,9 @@ def create_app(
         kept_days=kept_days,
         receipts=receipts,
         provider=provider,
+        retention=RetentionSaid(
+            rules_of(settings), settings.identity.visitor_days_rule, settings.identity.entry_days_rule
+        ),
     )
     add_pages = partial(app.routers.add, include_in_schema=False)
     add_pages(sign_in_pages.router, identify, views, provider, demo)

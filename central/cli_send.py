@@ -83,13 +83,13 @@ def send_settings(
 ) -> None:
     """Give a site's gateways, or one, new site settings; the broker keeps them for those that are away."""
     from central.fleet.lists import gateways_of
-    from central.fleet.orders import note_settings, settings_for
+    from central.fleet.orders import BY_COMMAND_LINE, note_settings, settings_for
     from central.store.engine import writing
 
     with mendable(), _Office(settings) as office:
         body = _read(file, bytes)
         with writing(office.engine) as connection:
-            revision = note_settings(connection, site, gateway, body, _now_us())
+            revision = note_settings(connection, site, gateway, body, _now_us(), by=BY_COMMAND_LINE)
             names = [name for name, _ in gateways_of(connection, site)]
             receivers = names if gateway == EVERY_GATEWAY else [gateway]
             signed = {name: settings_for(connection, office.key, site, name) for name in receivers}

@@ -295,7 +295,7 @@ def test_the_newest_list_and_settings_noted_for_the_gateway_go_along(engine: Eng
     with writing(engine) as connection:
         for name, version in (("*", 3), (GATEWAY, 4), ("east-2", 9)):
             note_list(connection, SITE, name, ListFile(1, version, NOW_US, (entry,)), NOW_US)
-        note_settings(connection, SITE, "*", b'{"v":1,"revision":5,"issued_us":1}', NOW_US)
+        note_settings(connection, SITE, "*", b'{"v":1,"revision":5,"issued_us":1}', NOW_US, by="test")
     parts = packed(engine, tmp_path)
     assert [part for part, _ in parts] == [Part.SETTINGS, Part.LIST, Part.LIST]
     signers = CENTRE.public().signers()

@@ -1,5 +1,6 @@
 """Commands and site settings as people give them: over a real broker to a gateway that obeys, and pages."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from central.accounts.who import Role, Who
 from central.fleet.commanding import Line
 from central.fleet.keys import CentreKeys, make_centre_keys, trust_gateway
 from central.fleet.order_service import OrderService
-from central.fleet.orders import note_settings
+from central.fleet.orders import BY_CENTRE, BY_COMMAND_LINE, note_settings
 from central.fleet.site_settings import Difference, differences
 from central.settings import KeysPart, MqttPart
 from central.store.engine import writing
@@ -182,7 +183,7 @@ def test_keys_and_revision_are_the_centres_own(town: Town) -> None:
     sealing = SealingKey("2026-11", "ab" * 32)
     former = SiteSettings(1, 40, NOW_US, pass_keys=("cd" * 32,), sealing_key=sealing)
     with writing(town.filled.writer) as db:
-        note_settings(db, SITE, EVERY_GATEWAY, encode_site_settings(former), NOW_US)
+        note_settings(db, SITE, EVERY_GATEWAY, encode_site_settings(former), NOW_US, by="test")
     with town.served(None) as served:
         owned: list[dict[str, Any]] = [
             {"revision": 7},
@@ -200,6 +201,72 @@ def test_keys_and_revision_are_the_centres_own(town: Town) -> None:
         (body,) = db.exec_driver_sql("SELECT body FROM sent_settings WHERE revision = 41").scalars()
     assert b"cd" * 32 in body
     assert b"ab" * 32 in body
+
+
+def taken(town: Town) -> list[SiteSettings]:
+    return [each.settings for each in town.east.told if isinstance(each, NewSettings)]
+
+
+def test_a_former_revision_is_put_back_as_a_new_one_that_the_gateway_takes(town: Town) -> None:
+    """With the keys of today; who wrote which, and what was put back, stays in the list."""
+    first, second = PIN_AT_NIGHT, {"doors": {"lobby": {"mode": "free"}}}
+    with town.orders() as orders, town.served(orders) as served:
+        for after, said in enumerate((first, second)):
+            assert sent(served, SETTINGS, {"settings": said, "after": after}).status_code == 201
+        listed = served.get(f"{SETTINGS}/revisions").json()["revisions"]
+        assert [(each["revision"], each["written_by"], each["in_force"]) for each in listed] == [
+            (2, "account 7", True),
+            (1, "account 7", False),
+        ]
+        former = served.get(f"{SETTINGS}/revisions/{listed[1]['id']}").json()
+        assert (former["in_force"], former["settings"]["schedules"].keys()) == (2, {"night"})
+        assert {"place": "doors.lobby.mode", "before": "free", "after": None} in former["differences"]
+        path = f"{SETTINGS}/revisions/{listed[1]['id']}/put-back"
+        assert sent(served, path, {"after": 1}).status_code == 409  # others were written since
+        made = sent(served, path, {"after": 2})
+        assert made.status_code == 201, made.text
+        assert made.json()["revision"] == 3
+        assert sent(served, path, {"after": 3}).status_code == 409  # nothing differs
+        until(lambda: taken(town)[-1:] and taken(town)[-1].revision == 3, "settings")
+        page = served.get(f"{SETTINGS}/revisions", limit=1).json()
+        assert [(each["revision"], each["puts_back"]) for each in page["revisions"]] == [(3, 1)]
+        older = served.get(f"{SETTINGS}/revisions", before=page["next_before"]).json()["revisions"]
+        assert [each["revision"] for each in older] == [2, 1]
+    assert taken(town)[-1].doors["lobby"].windows[0].asks_pin is True
+
+
+def test_what_one_gateway_has_alone_is_listed_and_not_put_back(town: Town) -> None:
+    whole, alone = (SiteSettings(1, number, NOW_US) for number in (1, 2))
+    with writing(town.filled.writer) as db:
+        note_settings(db, SITE, EVERY_GATEWAY, encode_site_settings(whole), NOW_US, by=BY_CENTRE)
+        note_settings(db, SITE, NAME, encode_site_settings(alone), NOW_US, by=BY_COMMAND_LINE)
+        db.exec_driver_sql("UPDATE sent_settings SET written_by = NULL WHERE revision = 1")
+    with town.served(None) as served:
+        listed = served.get(f"{SETTINGS}/revisions").json()["revisions"]
+        assert [(each["gateway"], each["written_by"], each["in_force"]) for each in listed] == [
+            (NAME, BY_COMMAND_LINE, True),
+            (None, None, True),
+        ]
+        path = f"{SETTINGS}/revisions/{listed[0]['id']}"
+        assert served.get(path).json()["differences"] is None
+        assert sent(served, f"{path}/put-back", {"after": 1}).status_code == 409
+        served.is_asked_by(somebody(Role.OPERATOR, COMMUNITY + 1))
+        assert served.get(f"{SETTINGS}/revisions").status_code == 404
+        assert served.get(path).status_code == 404
+        assert sent(served, f"{path}/put-back", {"after": 1}).status_code == 404
+
+
+def test_what_another_program_wrote_is_listed_and_not_put_back(town: Town) -> None:
+    with writing(town.filled.writer) as db:
+        for number in (1, 2):
+            body = encode_site_settings(SiteSettings(1, number, NOW_US))
+            note_settings(db, SITE, EVERY_GATEWAY, body, NOW_US, by="account 7")
+        db.exec_driver_sql("UPDATE sent_settings SET body = ? WHERE revision = 1", (b'{"v":99}',))
+    with town.served(None) as served:
+        number = served.get(f"{SETTINGS}/revisions").json()["revisions"][1]["id"]
+        former = served.get(f"{SETTINGS}/revisions/{number}").json()
+        assert (former["settings"], former["differences"]) == (None, None)
+        assert sent(served, f"{SETTINGS}/revisions/{number}/put-back", {"after": 2}).status_code == 409
 
 
 def test_differences_say_where_and_what() -> None:
@@ -259,3 +326,39 @@ def test_settings_are_changed_on_the_page(town: Town) -> None:
         served.is_asked_by(OPERATOR)
         late = browser.post(send, data={"written": "{}", "after": "0"})
         assert (late.status_code, "somebody wrote other settings meanwhile" in late.text) == (409, True)
+
+
+def test_a_former_revision_is_looked_at_and_put_back_on_its_page(town: Town) -> None:
+    with (
+        town.served(None) as served,
+        plain_http.Client(
+            base_url=served.address, cookies={"liuhen-language": "en"}, timeout=DEADLINE_S
+        ) as browser,
+    ):
+        settings = f"/operations/settings?site={SITE}"
+        for after, mode in enumerate(("free", "locked_down")):
+            body = {"settings": {"doors": {"lobby": {"mode": mode}}}, "after": after}
+            assert sent(served, SETTINGS, body).status_code == 201
+        listed = browser.get(settings).text
+        assert "holds now" in listed
+        assert "1 place differs from the one before" in listed
+        (path,) = set(re.findall(r"/operations/settings/revisions/[a-z-]+/1", listed))
+        page = browser.get(path).text
+        assert re.search(r"<del>locked_down</del>.*<ins>free</ins>", page, re.DOTALL)
+        put_back = f"{path}/put-back"
+        served.is_asked_by(Who(7, Role.OPERATOR, frozenset({COMMUNITY})))
+        stale = browser.post(put_back, data={"after": "2"})
+        assert "fresh second factor" in stale.text
+        assert "Put it back: send it to 1 gateway" in stale.text
+        served.is_asked_by(OPERATOR)
+        late = browser.post(put_back, data={"after": "1"})
+        assert (late.status_code, "somebody wrote other settings meanwhile" in late.text) == (409, True)
+        assert "Written." in browser.post(put_back, data={"after": "2"}, follow_redirects=True).text
+        assert "puts revision 1 back" in browser.get(f"/operations/settings/revisions?site={SITE}").text
+        assert "There is nothing to put back." in browser.get(path).text
+        served.is_asked_by(somebody(Role.SUPERVISOR, COMMUNITY))
+        assert "Put it back" not in browser.get(path).text
+        assert browser.post(put_back, data={"after": "3"}).status_code == 403
+        served.is_asked_by(somebody(Role.INSTALLER, COMMUNITY))
+        assert browser.get(path).status_code == 403
+        assert "/settings/revisions" not in browser.get(settings).text

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -13,6 +14,7 @@ from central_support import DEADLINE_S
 from central_web_support import Served, somebody
 from console_support import CARDS, Console, a_console, faults_of
 from register_support import DAY_US, Estate, a_number, copied_estate
+from sqlalchemy import select
 
 from central import register, undo
 from central.accounts import residents
@@ -22,10 +24,16 @@ from central.console.pages.homes import common, moving, sentences
 from central.register.leases import leases
 from central.register.people_found import find_people
 from central.register.residencies import lived_in
+from central.register.words import RegisterAct
+from central.store.register_tables import register_event
 from central.times import local
 
 HER_NUMBER, HIS_NUMBER = a_number(501), a_number(502)
 CARD = "04A1B2D9"
+SIGHTS: Final[tuple[tuple[Literal["zh", "en"], int, Literal["light", "dark"]], ...]] = (
+    ("zh", 390, "dark"),
+    ("en", 1280, "light"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +210,55 @@ def test_moving_out_needs_a_reason_and_the_day_still_tells_who_lived_there(
     then = day(estate.now_us - 20 * DAY_US)
     assert "林**" in worker.get(f"{room(estate)}?on={then}").text
     assert worker.get(f"{room(estate)}?on=yesterday").status_code == 422
+
+
+def test_wrong_days_of_a_home_are_corrected_with_a_reason_and_stay_in_the_history(
+    worker: httpx.Client, estate: Estate
+) -> None:
+    worker.post(f"{room(estate)}/move-in", data=line(0, name="林秋月", number=HER_NUMBER))
+    (person,) = re.findall(r"/people/(\d+)", worker.get(room(estate)).text)
+    here = f"/homes/{estate.community}/people/{person}"
+    page = worker.get(here).text
+    (dates,) = re.findall(r'action="([^"]*/dates)"', page)
+    since, until = day(estate.now_us - 40 * DAY_US), day(estate.now_us - 10 * DAY_US)
+    assert "say why" in worker.post(dates, data={"since": str(since)}).text
+    backwards = worker.post(dates, data={"since": str(until), "until": str(since), "reason": "笔误"})
+    assert (backwards.status_code, "it ends before it begins" in backwards.text) == (422, True)
+    assert f'value="{until}"' in backwards.text  # what was typed stays
+    same = worker.post(dates, data={"since": str(day(estate.now_us)), "reason": "笔误"})
+    assert (same.status_code, "that is how it is already" in same.text) == (409, True)
+    done = worker.post(dates, data={"since": str(since), "until": str(until), "reason": "按租约更正"}).text
+    assert f"{since} – {until}" in re.sub(r"\s+", " ", done)
+    assert "was corrected" in done
+    assert "按租约更正" in done
+    assert worker.post(dates, data={"since": str(since), "reason": "又一次"}).status_code == 409
+    assert "Nobody is registered here." in worker.get(room(estate)).text
+    assert "林**" in worker.get(f"{room(estate)}?on={day(estate.now_us - 20 * DAY_US)}").text
+    other = re.sub(r"/people/\d+/", "/people/99/", dates)
+    assert worker.post(other, data={"since": str(since), "reason": "别人"}).status_code == 404
+    with estate.reading() as db:
+        act = select(register_event.c.reason).where(register_event.c.act == RegisterAct.RESIDENCY_CORRECTED)
+        assert db.execute(act).scalars().all() == ["按租约更正"]
+
+
+def test_days_are_corrected_by_keyboard_at_any_width(console: Console) -> None:
+    estate = console.estate
+    person = estate.resident("周正", "201", "04A1B2F1")
+    for lang, width, scheme in SIGHTS:
+        with console.as_role(Role.WORKER, lang, width, scheme) as page:
+            page.goto(f"/homes/{estate.community}/people/{person}")
+            fold = page.locator("#homes details summary").first
+            fold.focus()
+            page.keyboard.press("Enter")
+            assert faults_of(page) == []
+            page.locator("#homes details[open] [name=since]").fill(
+                "2024-03-01" if lang == "zh" else "2024-04-01"
+            )
+            page.locator("#homes details[open] [name=reason]").fill("登记时写错月份")
+            page.keyboard.press("Enter")
+            page.wait_for_url("**#homes")
+            assert "登记时写错月份" in page.locator("#homes").inner_text()
+            assert faults_of(page) == []
 
 
 def test_somebody_without_a_home_is_registered_given_a_card_and_deregistered(

@@ -55,6 +55,67 @@ def test_the_feed_shows_one_place_and_one_kind_alone(console: Console) -> None:
         assert page.locator("#rows > li").count() == before + 1
 
 
+def test_the_feed_shows_a_unit_or_a_single_door_alone_and_keeps_to_it(console: Console) -> None:
+    """In the one control beside estates and buildings; over a reload, and in what arrives after it."""
+    console.happens(EAST)
+    console.happens(EAST, door="east-unit-1")
+    with console.as_role(Role.OFFICER, "zh", 390, "dark") as page:
+        page.goto("/")
+        place = page.locator("select[name=at]")
+        offered = [text.strip() for text in place.locator("option").all_inner_texts()]
+        assert offered == [
+            *("全部地点", "东湖小区（全部）", "大门入口", "1 号楼", "1 号楼 · 正门"),
+            *("1 号楼 1 单元", "1 号楼 1 单元 · 1 单元门", "2 号楼", "2 号楼 · 正门"),
+        ]
+        with page.expect_navigation():
+            place.select_option(label="1 号楼 1 单元")
+        assert set(page.locator("#rows .door").all_inner_texts()) == {"1 单元门"}
+        with page.expect_navigation():
+            place.select_option(label="1 号楼 · 正门")
+        assert "?at=riverside%2Feast%2Feast-front" in page.url
+        page.reload()
+        assert place.input_value() == "riverside/east/east-front"
+        assert set(page.locator("#rows .door").all_inner_texts()) == {"正门"}
+        before = page.locator("#rows > li").count()
+        console.happens(EAST, door="east-unit-1")
+        console.happens(WEST)
+        console.happens(EAST, kind=Kind.ACCESS_DENIED, reason=Reason.EXPIRED, holder=None)
+        page.wait_for_function("rows => document.querySelectorAll('#rows > li').length > rows", arg=before)
+        assert page.locator("#rows > li").count() == before + 1
+        assert "已过期" in page.locator("#rows > li").first.inner_text()
+        assert faults_of(page) == []
+        page.goto("/?at=riverside/east/no-such-door")
+        assert place.locator("option:checked").inner_text().strip() == "地点已不存在"
+        assert page.locator("#rows li").count() == 0
+
+
+def test_what_came_late_stands_where_it_came_and_says_so(console: Console) -> None:
+    """On the page as it is opened, and as it moves: in one order."""
+    with console.as_role(Role.OFFICER) as page:
+        page.goto("/")
+        ids = "() => [...document.querySelectorAll('#rows > li')].map(row => row.id)"
+        console.passes(60)  # a mark of its own
+        console.happens(WEST)
+        console.happens(EAST, 2, at=console.now_us - 3_000 * 1_000_000)
+        page.locator("#rows .late").nth(1).wait_for()
+        console.happens(GATE)
+        page.wait_for_function(
+            "() => document.querySelector('#rows > li .building').textContent === '大门'",
+            timeout=20 * WITHIN_MS,
+        )
+        assert "late: came here at" in page.locator("#rows > li").nth(1).inner_text()
+        assert [page.locator("#rows > li").nth(at).locator(".late").count() for at in range(4)] == [
+            0,
+            1,
+            1,
+            0,
+        ]
+        moved = page.evaluate(ids)
+        page.reload()
+        assert page.evaluate(ids)[: len(moved)] == moved
+        assert faults_of(page) == []
+
+
 def test_a_swipe_appears_within_a_second(console: Console) -> None:
     with console.as_role(Role.OFFICER) as page:
         page.goto("/")

@@ -282,3 +282,34 @@ def test_an_approver_plants_somebody_made_up_and_a_supervisor_sees_who_looked(di
     for name in ("planted", "touched", "removed"):
         assert f"{name} a honey record" in supervisor.get("/oversight/register").text
     assert district.of(OFFICER).get(path).status_code == 403
+
+
+def test_what_is_kept_until_when_leads_to_the_certificates_of_what_has_gone(district: District) -> None:
+    estate = district.estate
+    key = Ed25519PrivateKey.generate()
+    with writing(estate.engine) as db:
+        for data_class, period in (
+            (DataClass.VISITOR_IDENTITY, "2026-08-01"),
+            (DataClass.ENTRIES, "2026-04-02"),
+        ):
+            certify(
+                db,
+                key,
+                community=estate.community,
+                data_class=data_class,
+                period=period,
+                due_us=estate.now_us,
+                now_us=estate.now_us,
+                keys=(),
+                rows=3,
+            )
+    browser = district.of(SUPERVISOR)
+    page = browser.get("/oversight/kept").text
+    assert "180 days after they came to the centre" in page
+    assert "identities of visitors: 1, the newest of 2026-08-01" in page
+    (entries,) = re.findall(r'href="(/oversight/deletions\?of=entries)"', page)
+    certificates = browser.get(entries).text
+    assert "2026-04-02" in certificates
+    assert "2026-08-01" not in certificates
+    assert browser.get("/oversight/deletions?of=everything").status_code == 422
+    assert district.of(APPROVER).get("/oversight/kept").status_code == 403

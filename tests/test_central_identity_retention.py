@@ -276,7 +276,7 @@ def settings_in_force(engine: Engine, key: SealingKey | None, revision: int) -> 
     body = encode_site_settings(SiteSettings(1, revision, START_US, sealing_key=key))
     state = replace(a_state(1, record_hash(a_chain(1)[0])), settings_revision=revision)
     with writing(engine) as connection:
-        note_settings(connection, SITE, "*", body, START_US)
+        note_settings(connection, SITE, "*", body, START_US, by="test")
         take_in(connection, [examine(topic(Leaf.STATE), encode(state))], START_US)
 
 

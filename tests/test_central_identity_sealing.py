@@ -29,7 +29,7 @@ def of_our_site(_connection: Connection, site: str) -> int | None:
 def noted(engine: Engine, name: str, revision: int, site: str = SITE) -> None:
     body = encode_site_settings(SiteSettings(1, revision, START_US, pass_keys=("ab" * 32,)))
     with writing(engine) as connection:
-        note_settings(connection, site, name, body, START_US)
+        note_settings(connection, site, name, body, START_US, by="test")
 
 
 def renew(engine: Engine, vault: Vault, now_us: int = NOON_US, *, may_seal: bool = True) -> int:
@@ -82,7 +82,7 @@ def test_a_site_of_no_community_seals_nothing(engine: Engine, tmp_path: Path) ->
     vault = a_vault(tmp_path)
     written = SiteSettings(1, 1, START_US, sealing_key=vault.sealing_key(COMMUNITY, NOON_US))
     with writing(engine) as connection:
-        note_settings(connection, "elsewhere", "*", encode_site_settings(written), START_US)
+        note_settings(connection, "elsewhere", "*", encode_site_settings(written), START_US, by="test")
     assert renew(engine, vault) == 1
     assert in_force(engine, "elsewhere")[-1][1].sealing_key is None
     assert renew(engine, vault) == 0

@@ -9,23 +9,26 @@ from typing import Any
 
 import pytest
 from central_support import GATEWAY, SITE, START_US
-from central_web_support import DOORLESS, Chain, Filled, a_filled
+from central_web_support import DOORLESS, NOW_US, Chain, Filled, a_filled
 from sqlalchemy import event
 
 from central.errors import BadQuestion
+from central.lookup import entries
 from central.lookup.entries import (
+    LATE_US,
     MAX_WINDOW_US,
     Entry,
     Page,
     Question,
+    Wanted,
     Window,
     arrived_after,
     entries_of_door,
     newest,
     newest_id,
 )
-from central.store.engine import reading
-from messages.model import Direction, Kind
+from central.store.engine import reading, writing
+from messages.model import ClockQuality, Direction, Kind
 
 DOOR = "door-1"
 ALL = Window(START_US - 1_000_000_000, START_US + 1_000_000_000)
@@ -178,10 +181,11 @@ def test_an_entry_holds_what_was_recorded_and_no_more_than_may_be_shown(filled: 
         clock="synced",
         site=SITE,
         gateway=GATEWAY,
+        came_after_us=NOW_US,
     )
     assert {field.name for field in fields(Entry)} == {
         *("id", "at_us", "kind", "door", "direction", "reason", "category", "assurance", "clock"),
-        *("site", "gateway"),
+        *("site", "gateway", "came_after_us"),
     }
 
 
@@ -196,6 +200,70 @@ def test_the_newest_are_those_that_arrived_last_and_are_about_a_door(filled: Fil
         assert [entry.id for entry in arrived_after(connection, 1, 1, [SITE], through=3)] == [2]
         assert [entry.id for entry in arrived_after(connection, 1, 10, [SITE], through=2)] == [2]
         assert newest_id(connection) == 4
+
+
+def came(filled: Filled, chain: Chain, *offsets_s: int, at_s: int, **changes: object) -> None:
+    """As `put`, to a centre whose clock says `at_s`."""
+    first = len(chain.bodies) + 1
+    for offset_s in offsets_s:
+        chain.grow(at=START_US + offset_s * 1_000_000, **{"door": DOOR, **changes})
+    filled.take(chain.block(first), gateway=chain.gateway, now_us=START_US + at_s * 1_000_000)
+
+
+def feed(filled: Filled, wanted: Wanted = entries.EVERYTHING) -> list[Entry]:
+    with reading(filled.reader) as connection:
+        return newest(connection, 100, [SITE], wanted)
+
+
+def test_what_came_late_says_when_it_came(filled: Filled) -> None:
+    """A minute is the network's own; a mark stands for the half minute after it."""
+    chain, minutes = Chain(), LATE_US // 1_000_000
+    came(filled, chain, 0, at_s=1)
+    came(filled, chain, 20, at_s=21)  # no mark of its own
+    came(filled, chain, 100, at_s=100 + minutes)
+    came(filled, chain, 300, 200, at_s=400)
+    came(filled, chain, 401, at_s=401)
+    late = {entry.id: entry.came_late_us for entry in feed(filled)}
+    assert late == dict.fromkeys((1, 2, 3, 6)) | dict.fromkeys((4, 5), START_US + 400_000_000)
+
+
+def test_of_a_gateway_whose_clock_was_never_set_nobody_knows_what_is_late(filled: Filled) -> None:
+    came(filled, Chain(), 0, at_s=9_000, clock=ClockQuality.UNKNOWN)
+    came(filled, Chain(epoch=2), 0, at_s=9_100, clock=ClockQuality.HELD)
+    assert [entry.came_late_us is None for entry in feed(filled)] == [False, True]
+
+
+def test_what_came_before_arrivals_were_noted_is_not_called_late(filled: Filled) -> None:
+    chain = Chain()
+    came(filled, chain, 0, at_s=9_000)
+    with writing(filled.writer) as connection:
+        connection.exec_driver_sql("DELETE FROM arrival_mark")
+    came(filled, chain, 100, at_s=9_100)
+    assert [entry.came_after_us for entry in feed(filled)] == [START_US + 9_100_000_000, None]
+
+
+def test_marks_of_a_clock_that_was_put_right_and_those_of_long_ago_are_forgotten(filled: Filled) -> None:
+    chain, year_s = Chain(), 365 * 86_400
+    for at_s in (0, 9 * year_s, year_s):
+        came(filled, chain, at_s, at_s=at_s)
+    came(filled, chain, year_s + 5, at_s=year_s + 5)
+    with reading(filled.reader) as connection:
+        noted = connection.exec_driver_sql("SELECT noted_at, last_id FROM arrival_mark").all()
+    assert [tuple(row) for row in noted] == [(START_US + year_s * 1_000_000, 2)]
+
+
+def test_of_a_quiet_door_what_came_late_is_not_hidden_behind_what_happened_since(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The door's index is in the order of time: what came late is far down in it."""
+    chain, other = Chain(), Chain(epoch=2)
+    came(filled, chain, *range(1_000, 1_120), at_s=1_200)
+    came(filled, chain, 1, 2, at_s=1_300)
+    came(filled, other, *range(1_400, 1_410), at_s=1_410, door="door-2")
+    one = Wanted(doors=frozenset({(SITE, GATEWAY, DOOR)}))
+    assert [entry.id for entry in feed(filled, one)] == list(range(122, 22, -1))
+    monkeypatch.setattr(entries, "LOOKED_BACK", 10)
+    assert [entry.id for entry in feed(filled, one)] == list(range(120, 20, -1))
 
 
 def test_the_newest_are_read_from_the_end_however_many_there_are(filled: Filled) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from central.accounts.book import make_community
 from central.ingest.intake import examine, take_in
+from central.lookup.entries import Wanted, newest
 from central.lookup.feed import Follower, News, follow, page_goes_on_after
 from central.store.engine import open_reader, open_writer, reading, writing
 from central.store.questions import Questions
@@ -89,6 +90,23 @@ def test_a_record_that_is_committed_after_a_higher_one_is_told_to_who_follows_fr
     finally:
         for each in (*writers, reader):
             each.dispose()
+
+
+def test_what_came_late_is_told_from_the_marks_that_processes_note_beside_each_other(address: str) -> None:
+    writers, reader = [open_writer(address) for _ in (SLOW, QUICK)], open_reader(address)
+    with writing(writers[0]) as late:
+        take(late, grown(SLOW))
+        with writing(writers[1]) as early:
+            take(early, grown(QUICK))
+    with reading(reader) as connection:
+        found = newest(connection, 10, [SITE])
+        one = Wanted(doors=frozenset({(SITE, QUICK, "door-1")}))
+        assert [each.gateway for each in newest(connection, 10, [SITE], one)] == [QUICK, QUICK]
+        marks = connection.exec_driver_sql("SELECT count(*) FROM arrival_mark").scalar()
+    assert {each.came_after_us for each in found} == {NOW_US}
+    assert (len(found), marks) == (4, 1)
+    for each in (*writers, reader):
+        each.dispose()
 
 
 def test_a_page_reads_again_what_may_come_late_among_what_it_shows(address: str) -> None:

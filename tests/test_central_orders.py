@@ -302,13 +302,13 @@ def test_settings_go_forward_only_and_are_signed_for_each_gateway(engine: Engine
     third = encode_site_settings(SiteSettings(v=1, revision=3, issued_us=7))
     with writing(engine) as connection:
         assert settings_for(connection, key, SITE, NAME) is None
-        assert note_settings(connection, SITE, EVERY_GATEWAY, third, 10) == 3
+        assert note_settings(connection, SITE, EVERY_GATEWAY, third, 10, by="test") == 3
         signed = settings_for(connection, key, SITE, NAME)
         assert signed is not None
         assert body_unproved(signed) == third
     for body, said in ((third, "write 4 or more"), (b"{}", "no site settings")):
         with writing(engine) as connection, pytest.raises(OrderRefused, match=said):
-            note_settings(connection, SITE, NAME, body, 20)
+            note_settings(connection, SITE, NAME, body, 20, by="test")
 
 
 def says(engine: Engine, revision: int | None, session: str = "s") -> None:
@@ -329,7 +329,7 @@ def test_settings_are_sent_until_the_gateway_says_that_it_has_them_and_never_an_
             service._outgoing.wait_connected(DEADLINE_S)
             with writing(engine) as connection:
                 body = encode_site_settings(SiteSettings(v=1, revision=3, issued_us=7))
-                note_settings(connection, SITE, EVERY_GATEWAY, body, 10)
+                note_settings(connection, SITE, EVERY_GATEWAY, body, 10, by="test")
             noted_us = 10 + FIRST_US
             says(engine, 2)
             assert service.look(100.0, noted_us - 1) == 0  # whoever noted them sends them
@@ -364,7 +364,7 @@ def test_a_gateway_that_does_not_say_what_settings_it_has_is_sent_them_once_for_
             service._outgoing.wait_connected(DEADLINE_S)
             with writing(engine) as connection:
                 body = encode_site_settings(SiteSettings(v=1, revision=3, issued_us=7))
-                note_settings(connection, SITE, EVERY_GATEWAY, body, 10)
+                note_settings(connection, SITE, EVERY_GATEWAY, body, 10, by="test")
             says(engine, None)
             assert [service.look(now_s, 10 + FIRST_US) for now_s in (100.0, 9_000.0)] == [1, 0]
             says(engine, None, "of another connection")

@@ -19,7 +19,7 @@ from central.register.credentials import (
     issue,
 )
 from central.register.lease_states import LeaseState
-from central.register.leases import leases, make_lease, void_lease
+from central.register.leases import end_lease, leases, make_lease, void_lease
 from central.register.people import correct_person, deregister_person, merge_people, register_person
 from central.register.people_found import (
     find_by_card,
@@ -31,12 +31,15 @@ from central.register.people_found import (
 )
 from central.register.residencies import (
     Arrival,
+    correct_dates,
     correct_residency,
     lived_in,
     lived_where,
     living_in,
     move,
+    move_in,
     move_out,
+    residency_of,
 )
 from central.register.words import DocumentType, PersonState, Relation
 from central.store.register_tables import person_former, register_event
@@ -229,6 +232,34 @@ def test_a_correction_of_a_residency_changes_what_history_says(estate: Estate) -
         (wrong, None, True),
         (made, wrong, False),
     ]
+
+
+def test_wrong_days_are_corrected_in_a_row_that_keeps_home_relation_and_a_lease_that_ended(
+    estate: Estate,
+) -> None:
+    """Who comes in by a lease that is over is refused; who lived there by it is not."""
+    mine, other, room = estate.person(), estate.person("李芳"), estate.places["101"]
+    with estate.desk() as desk:
+        lease = make_lease(desk, room, from_us=estate.at(-300), until_us=None)
+    home = estate.lives(mine, "101", Relation.TENANT, since=-9, lease=lease)
+    with estate.desk(days=1) as desk:
+        end_lease(desk, lease, at_us=estate.at(1), reason="提前解约")
+    with estate.desk(days=2) as desk, pytest.raises(Clash, match="how it is already"):
+        correct_dates(desk, home, since_us=estate.at(-9), until_us=None, reason="x")
+    with pytest.raises(BadQuestion, match="ends before"), estate.desk(days=2) as desk:
+        correct_dates(desk, home, since_us=estate.at(3), until_us=estate.at(2), reason="x")
+    with estate.desk(days=2) as desk:
+        made = correct_dates(desk, home, since_us=estate.at(-40), until_us=estate.at(-1), reason="写错")
+        with pytest.raises(Clash, match="corrected already"):
+            correct_dates(desk, home, since_us=estate.at(-8), until_us=None, reason="x")
+        with pytest.raises(Clash, match="lease is over"):
+            move_in(desk, Arrival(other, room, Relation.TENANT, lease), since_us=estate.at(2))
+    with estate.reading() as connection:
+        former, row = (residency_of(connection, estate.community, each) for each in (home, made))
+    assert (former.void_reason, former.from_us) == ("写错", estate.at(-9))
+    assert (row.tenancy_id, row.relation, row.corrects) == (lease, Relation.TENANT, home)
+    assert (row.from_us, row.until_us) == (estate.at(-40), estate.at(-1))
+    assert [who_lived(estate, "101", at) for at in (-30, 0)] == [[mine], []]
 
 
 def test_a_move_that_cannot_be_done_in_full_is_not_done_at_all(estate: Estate) -> None:

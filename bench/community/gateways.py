@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -21,6 +21,7 @@ from sqlalchemy import Connection, func, select
 
 from bench.community.happening import LIST_AGE_S, Chain, Happening
 from bench.community.places import Door
+from bench.community.settings import settings_wanted
 from bench.community.times import ZONE
 from central.ingest.intake import examine, take_in
 from central.register.credential_life import CredentialState
@@ -46,13 +47,17 @@ class Known:
     chain: Chain
     devices: dict[str, str]
     list_version: int | None
+    settings_revision: int | None
     owes: bool
 
     def state(self, at_us: int) -> tuple[str, bytes]:
         """Topic and payload."""
         topic = GatewayTopic(self.chain.site, self.chain.name, Leaf.STATE)
         devices = {name: told for name, told in self.devices.items() if told != "ok"}
-        return str(topic), encode(self.chain.state(at_us, list_version=self.list_version, devices=devices))
+        said = self.chain.state(
+            at_us, list_version=self.list_version, settings_revision=self.settings_revision, devices=devices
+        )
+        return str(topic), encode(said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +124,13 @@ class Gateways:
             pause_s = min(self._drawn.expovariate(_rate_per_s()), _STATES_EVERY_S)
 
     def _say_states(self) -> None:
-        """With the list that each should have: they take what they are sent."""
+        """With the list and settings that each should have: they take what they are sent."""
         with reading(self._reader) as connection:
-            fresh = _list_versions(connection)
+            fresh, revisions = _list_versions(connection), settings_wanted(connection)
         for where, known in self._known.items():
-            version = fresh.get(where, known.list_version)
-            topic, payload = Known(known.chain, known.devices, version, known.owes).state(_now_us())
+            version, revision = fresh.get(where, known.list_version), revisions.get(where[0])
+            now = replace(known, list_version=version, settings_revision=revision)
+            topic, payload = now.state(_now_us())
             self._client.publish(topic, payload, qos=1, retain=True)
 
     def _somebody_comes(self) -> None:
@@ -166,7 +172,7 @@ def _now_us() -> int:
 
 
 def _known(connection: Connection, running: Sequence[tuple[str, str]]) -> Iterator[Known]:
-    versions = _list_versions(connection)
+    versions, revisions = _list_versions(connection), settings_wanted(connection)
     for row in connection.execute(select(gateway).order_by(gateway.c.id)).all():
         if not row.online or (row.site, row.name) in running:
             continue
@@ -174,17 +180,18 @@ def _known(connection: Connection, running: Sequence[tuple[str, str]]) -> Iterat
             select(epoch_head).where(epoch_head.c.gateway_id == row.id).order_by(epoch_head.c.epoch.desc())
         ).first()
         if head is not None:
-            yield _of_row(connection, row, head, versions.get((row.site, row.name)))
+            version, revision = versions.get((row.site, row.name)), revisions.get(row.site)
+            yield _of_row(connection, row, head, version, revision)
 
 
-def _of_row(connection: Connection, row: Any, head: Any, version: int | None) -> Known:
+def _of_row(connection: Connection, row: Any, head: Any, version: int | None, revision: int | None) -> Known:
     here = segment.c.gateway_id == row.id
     last = connection.execute(select(func.max(segment.c.last)).where(here)).scalar_one()
     gone = select(lost_range.c.first, lost_range.c.last).where(lost_range.c.gateway_id == row.id)
     holes = tuple((first, until) for first, until in connection.execute(gone))
     doors = tuple(Door(each["door"], each["label"]) for each in json.loads(row.doors))
     chain = Chain(row.site, row.name, row.boot, head.epoch, doors, head.head, head.hash.hex(), holes)
-    return Known(chain, json.loads(row.devices or "{}"), version, owes=last < head.head)
+    return Known(chain, json.loads(row.devices or "{}"), version, revision, owes=last < head.head)
 
 
 def _list_versions(connection: Connection) -> dict[tuple[str, str], int]:

@@ -117,7 +117,14 @@ class Chain:
             sealed = {seq: self.envelopes.pop(seq) for seq in numbers if seq in self.envelopes}
             yield topic, join_block(self.epoch, start, len(run), b",".join(run), sealed)
 
-    def state(self, at_us: int, *, list_version: int | None, devices: Mapping[str, str] = {}) -> State:
+    def state(
+        self,
+        at_us: int,
+        *,
+        list_version: int | None,
+        settings_revision: int | None = None,
+        devices: Mapping[str, str] = {},
+    ) -> State:
         """What it says of itself."""
         told = {door.name: "ok" for door in self.doors} | dict(devices)
         head = EpochHead(self.epoch, 1, self.seq, self.prev, self.holes)
@@ -130,6 +137,7 @@ class Chain:
             epochs=[head] if self.seq else [],
             acked=self.seq,
             list_version=list_version,
+            settings_revision=settings_revision,
             devices=told,
             journal="ok",
             whole=True,

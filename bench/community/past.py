@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import Random
 from typing import Final
 
+from sqlalchemy import delete
+
 from bench.community import standing
 from bench.community.comings import comings
 from bench.community.happening import Carried, Chain, Happening, began_epoch, credential_of
 from bench.community.people import Habit, Household, Member
 from bench.community.places import GATES, Estate, Room
+from bench.community.settings import settings_wanted, write_settings
 from bench.community.times import MINUTE_US, ZONE
 from bench.community.tours import plan_tours, rounds
 from bench.community.troubles import lost_card_used, troubles
@@ -29,6 +32,7 @@ from central.identity.retention_rules import RetentionRules
 from central.ingest.intake import examine, take_in
 from central.register.desk import Desk
 from central.store.engine import reading, writing
+from central.store.tables import arrival_mark
 from central.visitors import passes
 from firmware_sim.people import Person
 from messages.envelope import DocumentKind, VisitorIdentity, seal_identity
@@ -255,8 +259,10 @@ class Past:
         self._see_to(end_us)
 
     def _states(self, at_us: int, list_version: int = 1) -> Iterator[tuple[str, bytes]]:
+        with reading(self._world.reader) as connection:
+            revisions = settings_wanted(connection)
         for (site, name), chain in self._chains.items():
-            state = standing.state(chain, self._days, at_us, list_version)
+            state = standing.state(chain, self._days, at_us, list_version, revisions.get(site))
             if state is not None:
                 yield str(GatewayTopic(site, name, Leaf.STATE)), encode(state)
 
@@ -310,8 +316,12 @@ class Past:
                     chain = self._chains[house.site, house.gateway]
                     last = Happening(now_us, house.site, house.gateway, {"kind": Kind.GATEWAY_STOPPED})
                     stopped += chain.blocks(chain.grow([last]))
+        write_settings(self._world)
         self._arrive([*stopped, *self._states(now_us)], now_us)
         self._be_patient(None, now_us)
+        with writing(self._world.writer) as connection:
+            # Days came in at once: nothing of them came late.
+            connection.execute(delete(arrival_mark))
 
 
 def _is_noticed(each: Happening) -> bool:

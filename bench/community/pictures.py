@@ -26,6 +26,7 @@ from central.store.import_tables import register_import
 from central.store.lookup_tables import look_up, look_up_event
 from central.store.register_tables import home_use, place, residency
 from central.store.request_tables import own_request
+from central.store.tables import sent_settings
 from central.store.tour_tables import tour_plan
 from central.store.visitor_tables import visitor_pass
 from central.times import local
@@ -150,6 +151,14 @@ def _a_round(connection: Connection) -> Values:
     return {"plan": row.id, "day": day, "start": json.loads(row.starts)[0]}
 
 
+def _a_former_revision(connection: Connection) -> Values:
+    """The newest that says something else than what holds now."""
+    columns = sent_settings.c
+    asked = select(columns.site, columns.id).where(columns.puts_back.is_(None)).order_by(columns.id.desc())
+    row: Any = connection.execute(asked).first()
+    return {"site": row.site, "number": row.id}
+
+
 def _a_gateway(_: Connection) -> Values:
     return {"site": NO_READER[0], "name": NO_READER[1]}
 
@@ -175,6 +184,7 @@ _A_REQUEST: Final = _least(own_request.c.id, "number", own_request.c.decision.is
 _AN_ANSWER: Final = _answered(Asked.DOOR, Happened.REVEALED)
 _PLACE, _PERSON = "/homes/{community}/places/{place}", "/homes/{community}/people/{person}"
 _SETTINGS = "/operations/settings?site=riverside"
+_REVISIONS, _LAKESIDE = "/operations/settings/revisions", "?site=lakeside"
 _ANSWER, _ROUND = "/look-up/{number}", "?day={day}&plan={plan}&start={start}"
 
 _SINGLE: Final = (
@@ -198,6 +208,8 @@ _SINGLE: Final = (
     Picture("request", "/requests/{community}/{number}", Role.WORKER, _A_REQUEST),
     Picture("answer", _ANSWER, Role.OFFICER, _AN_ANSWER),
     Picture("gateway", "/operations/{site}/{name}", Role.OPERATOR, _a_gateway),
+    Picture("settings-revisions", _REVISIONS, Role.OPERATOR, query=_LAKESIDE),
+    Picture("settings-revision", _REVISIONS + "/{site}/{number}", Role.OPERATOR, _a_former_revision),
     Picture("round", "/tours/round", Role.OPERATOR, _a_round, _ROUND),
     Picture("own-pass", "/own/visitors/{number}", Role.RESIDENT, _A_RESIDENTS_PASS),
 )

@@ -75,7 +75,9 @@ def is_silent(chain: Chain, days: Days, at_us: int) -> bool:
     return (chain.site, chain.name) == _WAS_SILENT and began_us <= at_us < began_us + 50 * HOUR_US
 
 
-def state(chain: Chain, days: Days, at_us: int, list_version: int) -> State | None:
+def state(
+    chain: Chain, days: Days, at_us: int, list_version: int, settings_revision: int | None = None
+) -> State | None:
     """What it says of itself then; None: nothing."""
     place = (chain.site, chain.name)
     if is_silent(chain, days, at_us):
@@ -83,7 +85,12 @@ def state(chain: Chain, days: Days, at_us: int, list_version: int) -> State | No
     if place == SILENT and at_us >= went_silent_us(days):
         return None
     lost = place == NO_READER[:2] and at_us >= _today(days, _READER_LOST_US)
-    return chain.state(at_us, list_version=list_version, devices={NO_READER[2]: "lost"} if lost else {})
+    return chain.state(
+        at_us,
+        list_version=list_version,
+        settings_revision=settings_revision,
+        devices={NO_READER[2]: "lost"} if lost else {},
+    )
 
 
 def _today(days: Days, ago_us: int) -> int:

@@ -18,6 +18,7 @@ from central.console.provider_pages import ProviderPages
 from central.console.views import Views
 from central.fleet.commanding import Commands
 from central.fleet.site_settings import SettingsOffice
+from central.identity.retention_rules import RetentionRules
 from central.identity.vault import Vault
 from central.lookup.service import LookUps
 from central.register.office import Office
@@ -25,6 +26,15 @@ from central.store.changes import Changes
 from central.store.questions import Questions
 from central.visitors.passes import Desk
 from central.visitors.receipts_api import Receipts
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSaid:
+    """How long the settings keep what, and the rules that they cite for longer times."""
+
+    rules: RetentionRules
+    visitor_rule: str | None
+    entry_rule: str | None
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,7 @@ class Centre:
     kept_days: KeptDays
     receipts: Receipts
     provider: ProviderPages
+    retention: RetentionSaid
 
     def show(
         self, who: Who, lang: str | None, template: str, here: str, *, status: int = 200, **values: Any

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, func, insert, select, update
@@ -35,6 +36,10 @@ from messages.site_settings import decode_site_settings
 _PUBLISHED = frozenset({"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"})
 """Keys that examples are fond of."""
 
+BY_CENTRE: Final = "centre"
+BY_COMMAND_LINE: Final = "command line"
+"""Who wrote settings, beside accounts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -57,8 +62,18 @@ def site_of(connection: Connection, name: str) -> str:
 # --- settings --------------------------------------------------------------------------------------------
 
 
-def note_settings(connection: Connection, site: str, name: str, body: bytes, now_us: int) -> int:
-    """Notes the settings that `name`, or every gateway of the site, is to have; returns their revision.
+def note_settings(
+    connection: Connection,
+    site: str,
+    name: str,
+    body: bytes,
+    now_us: int,
+    *,
+    by: str,
+    puts_back: int | None = None,
+) -> int:
+    """Notes the settings that `name`, or every gateway of the site, is to have; returns their revision. `by`:
+    an account, BY_CENTRE or BY_COMMAND_LINE.
 
     Raises OrderRefused for what are no site settings, and for a revision that is known already.
     """
@@ -82,7 +97,7 @@ def note_settings(connection: Connection, site: str, name: str, body: bytes, now
             f" write {newest + 1} or more"
         )
     row = {"site": site, "gateway": name, "revision": revision, "body": body, "noted_at": now_us}
-    connection.execute(insert(sent_settings).values(row))
+    connection.execute(insert(sent_settings).values(**row, written_by=by, puts_back=puts_back))
     return revision
 
 

@@ -6,13 +6,13 @@ trusts the passes of this centre.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from msgspec.structs import replace
+from msgspec import structs
 from sqlalchemy import Connection, func, select
 
 from central.accounts.book import sites_of
@@ -63,6 +63,38 @@ class Difference:
     after: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A revision as it was noted: of the whole site (`gateway` is EVERY_GATEWAY) or of one gateway. `by`: an
+    account, BY_CENTRE or BY_COMMAND_LINE; None: of a time when that was not noted. `settings` None: another
+    program wrote them, and they cannot be read here. `puts_back`: the former revision that it says again.
+    `changed`: how many places say something else than in the one before; None: that is not looked at."""
+
+    id: int
+    gateway: str
+    number: int
+    noted_us: int
+    by: str | None
+    puts_back: int | None
+    settings: SiteSettings | None
+    in_force: bool
+    changed: int | None = None
+
+    @property
+    def of_all(self) -> bool:
+        return self.gateway == EVERY_GATEWAY
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A revision beside the one in force, and what putting it back would change: None where it cannot be put
+    back, as it cannot be read or was one gateway's alone."""
+
+    noted: Noted
+    now: Revision
+    differences: list[Difference] | None
+
+
 class SettingsOffice:
     """`signing` None: the centre has no keys, and sends gateways nothing."""
 
@@ -94,14 +126,50 @@ class SettingsOffice:
 
         return await self._questions.ask(asked)
 
+    async def revisions(
+        self, who: Who, site: str, *, before: int | None = None, limit: int = 100
+    ) -> tuple[list[Noted], int | None]:
+        """The newest first, of the site and of single gateways; `before`, and what is given back beside them:
+        where the next page begins. Raises NotThere."""
+        return await self._questions.ask(lambda db: _revisions(db, who, site, before, limit))
+
+    async def former(self, who: Who, site: str, number: int) -> Former:
+        """Of all revisions of the site the one with this number of order (`Noted.id`). Raises NotThere."""
+        return await self._questions.ask(lambda db: self._former(db, who, site, number))
+
+    async def put_back(self, who: Who, site: str, number: int, after: int) -> Revision:
+        """What a former revision of the whole site said, as a new one, which goes out as `write` has it. What
+        was written since stays as it is. Raises NotThere, BadQuestion, Clash."""
+
+        def said(db: Connection) -> tuple[dict[str, Any], int | None]:
+            noted = _noted(db, who, site, number)
+            if not noted.of_all:
+                raise Clash("these were one gateway's alone: liuhen-central send settings sends them again")
+            if noted.settings is None:
+                raise Clash("another program wrote these settings: put them back there")
+            return written(noted.settings), noted.number
+
+        return await self._write(who, site, said, after)
+
     async def write(self, who: Who, site: str, said: dict[str, Any], after: int) -> Revision:
         """A new revision for all gateways of the site, which are sent it until they have it. `after`: the
         revision that was looked at. Raises NotThere, BadQuestion, Clash."""
+        return await self._write(who, site, lambda _: (said, None), after)
+
+    async def _write(
+        self,
+        who: Who,
+        site: str,
+        asked: Callable[[Connection], tuple[dict[str, Any], int | None]],
+        after: int,
+    ) -> Revision:
+        """`asked`: what the new one says, and which it puts back."""
         if self._signing is None:
             raise Clash("the centre has no keys to sign settings with; make them: liuhen-central keys make")
 
         def change(db: Connection) -> None:
             now = _in_force(db, who, site)
+            said, puts_back = asked(db)
             if now.number != after:
                 raise Clash("somebody wrote other settings meanwhile: look at those first")
             if now.alone:
@@ -112,10 +180,22 @@ class SettingsOffice:
             new = _next(now, said, self._signing, self._now_us())
             if not differences(now.written, written(new)):
                 raise Clash("these are the settings that hold now: there is nothing to send")
-            note_settings(db, site, EVERY_GATEWAY, encode_site_settings(new), self._now_us())
+            body = encode_site_settings(new)
+            note_settings(db, site, EVERY_GATEWAY, body, self._now_us(), by=who.by, puts_back=puts_back)
 
         await self._changes.make(change)
         return await self.in_force(who, site)
+
+    def _former(self, db: Connection, who: Who, site: str, number: int) -> Former:
+        now, noted = _in_force(db, who, site), _noted(db, who, site, number)
+        found: list[Difference] | None = None
+        if noted.of_all and noted.settings is not None:
+            try:
+                new = _next(now, written(noted.settings), self._signing, self._now_us())
+                found = differences(now.written, written(new))
+            except BadQuestion:  # what an older program took, and this one does not
+                found = None
+        return Former(noted, now, found)
 
 
 def written(settings: SiteSettings) -> dict[str, Any]:
@@ -172,7 +252,7 @@ def _next(
         raise BadQuestion("settings", "a number or a text that no settings hold") from None
     if not now.number:
         return made
-    return replace(made, pass_keys=now.settings.pass_keys, sealing_key=now.settings.sealing_key)
+    return structs.replace(made, pass_keys=now.settings.pass_keys, sealing_key=now.settings.sealing_key)
 
 
 def _above(now: Revision) -> int:
@@ -181,8 +261,7 @@ def _above(now: Revision) -> int:
 
 
 def _in_force(db: Connection, who: Who, site: str) -> Revision:
-    if site not in sites_of(db, who.communities):
-        raise NotThere("there is no such site")
+    _see(db, who, site)
     columns = sent_settings.c
     newest = select(func.max(columns.id)).where(columns.site == site).group_by(columns.gateway)
     rows = {row.gateway: row for row in db.execute(select(sent_settings).where(columns.id.in_(newest)))}
@@ -201,6 +280,70 @@ def _in_force(db: Connection, who: Who, site: str) -> Revision:
         highest=max((int(row.revision) for row in rows.values()), default=0),
         alone=tuple(sorted(alone)),
     )
+
+
+def _revisions(
+    db: Connection, who: Who, site: str, before: int | None, limit: int
+) -> tuple[list[Noted], int | None]:
+    _see(db, who, site)
+    here = [sent_settings.c.site == site]
+    if before is not None:
+        here.append(sent_settings.c.id < before)
+    query = select(sent_settings).where(*here).order_by(sent_settings.c.id.desc()).limit(limit + 1)
+    rows = db.execute(query).all()
+    in_force = _ids_in_force(db, site)
+    found = [_as_noted(row, in_force) for row in rows]
+    shown = [replace(each, changed=_changed(each, found[at:])) for at, each in enumerate(found[:limit], 1)]
+    return shown, shown[-1].id if len(rows) > limit else None
+
+
+def _changed(noted: Noted, older: Iterable[Noted]) -> int | None:
+    before = next((each for each in older if each.gateway == noted.gateway), None)
+    if before is None or before.settings is None or noted.settings is None:
+        return None
+    return len(differences(written(before.settings), written(noted.settings)))
+
+
+def _noted(db: Connection, who: Who, site: str, number: int) -> Noted:
+    _see(db, who, site)
+    here = (sent_settings.c.site == site, sent_settings.c.id == number)
+    row = db.execute(select(sent_settings).where(*here)).one_or_none()
+    if row is None:
+        raise NotThere("there is no such revision of these settings")
+    return _as_noted(row, _ids_in_force(db, site))
+
+
+def _ids_in_force(db: Connection, site: str) -> frozenset[int]:
+    """The newest of the whole site, and those of single gateways that are newer."""
+    columns = sent_settings.c
+    newest = (
+        select(columns.gateway, func.max(columns.id)).where(columns.site == site).group_by(columns.gateway)
+    )
+    found = {name: int(number) for name, number in db.execute(newest)}
+    whole = found.get(EVERY_GATEWAY, 0)
+    return frozenset(number for number in found.values() if number >= whole)
+
+
+def _as_noted(row: Any, in_force: frozenset[int]) -> Noted:
+    try:
+        settings = decode_site_settings(row.body)
+    except MessageError:
+        settings = None
+    return Noted(
+        id=row.id,
+        gateway=row.gateway,
+        number=row.revision,
+        noted_us=row.noted_at,
+        by=row.written_by,
+        puts_back=row.puts_back,
+        settings=settings,
+        in_force=row.id in in_force,
+    )
+
+
+def _see(db: Connection, who: Who, site: str) -> None:
+    if site not in sites_of(db, who.communities):
+        raise NotThere("there is no such site")
 
 
 def _none() -> SiteSettings:

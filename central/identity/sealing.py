@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 from sqlalchemy import Connection, func, select
 
-from central.fleet.orders import note_settings
+from central.fleet.orders import BY_CENTRE, note_settings
 from central.identity.vault import Vault
 from central.store.tables import sent_settings
 from messages.errors import MessageError
@@ -62,7 +62,7 @@ class SealingKeys:
             select(func.max(sent_settings.c.revision)).where(sent_settings.c.site == site)
         ).scalar_one()
         renewed = replace(settings, revision=highest + 1, issued_us=now_us)
-        note_settings(connection, site, name, encode_site_settings(renewed), now_us)
+        note_settings(connection, site, name, encode_site_settings(renewed), now_us, by=BY_CENTRE)
         what = "get another sealing key" if settings.sealing_key else "seal nothing any more"
         log.info("identity: gateways %s of %s %s: settings %d", name, site, what, highest + 1)
 

@@ -20,6 +20,7 @@ from central.fleet.freshness import Age
 from central.fleet.reports import note_about, note_state
 from central.identity.opening import OpenVisitor, visitor_row
 from central.identity.sites import community_of
+from central.ingest.arrivals import note_arrivals
 from central.ingest.branches import aside_body, breaks_of, proved, settled_hashes
 from central.ingest.ledger import EpochLedger, GatewayLedger, Ledger
 from central.ingest.segments import Break, Range, Segment, meets
@@ -140,6 +141,7 @@ class _Transaction:
                 address = GatewayTopic(examined.place.site, examined.place.gateway, Leaf.ACK)
                 touched[address] = owner
         if self._rows:
+            note_arrivals(self._connection, self._now_us)
             insert_many(self._connection, record, self._rows)
         if self._visitors:
             insert_many(self._connection, envelope, self._visitors)

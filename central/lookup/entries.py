@@ -15,13 +15,28 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, select, tuple_
 
 from central.errors import BadQuestion
-from central.store.tables import gateway, record
-from messages.model import Kind
+from central.store.tables import arrival_mark, gateway, record
+from messages.model import ClockQuality, Kind
 
 MAX_WINDOW_US: Final = 7 * 86_400 * 1_000_000
 MAX_PAGE: Final = 500
 FEW_DOORS: Final = 12
 """Of a building; of so many each is asked for by itself."""
+
+LOOKED_BACK: Final = 10_000
+"""So many of all records that came last are looked through for what came late at few doors."""
+
+LATE_US: Final = 60_000_000
+"""What came so long after it happened came late: the network was down, or the gateway."""
+
+_MARK: Final = (
+    select(arrival_mark.c.noted_at)
+    .where(arrival_mark.c.last_id < record.c.id)
+    .order_by(arrival_mark.c.last_id.desc(), arrival_mark.c.noted_at.desc())
+    .limit(1)
+    .correlate(record)
+    .scalar_subquery()
+)
 
 _SHOWN: Final = (
     record.c.id,
@@ -33,6 +48,7 @@ _SHOWN: Final = (
     record.c.category,
     record.c.assurance,
     record.c.clock,
+    _MARK.label("came_after"),
 )
 
 
@@ -68,6 +84,15 @@ class Entry:
     clock: str
     site: str
     gateway: str
+    came_after_us: int | None = None
+    """It came to the centre then, or within half a minute after; None: that is not known, or long ago."""
+
+    @property
+    def came_late_us(self) -> int | None:
+        """When it came, of what came late. Of a gateway whose clock was never set nobody knows."""
+        if self.came_after_us is None or self.clock == ClockQuality.UNKNOWN:
+            return None
+        return self.came_after_us if self.came_after_us - self.at_us > LATE_US else None
 
     @property
     def granted(self) -> bool | None:
@@ -127,13 +152,15 @@ def newest(
     connection: Connection, count: int, sites: Collection[str], wanted: Wanted = EVERYTHING
 ) -> list[Entry]:
     """The `count` entries of `sites` that arrived last, the newest first. Of few doors those of each that
-    happened last, in order of arrival: what arrived late, out of an outage, may be missing."""
+    happened last, and what came late among the last records of all, in order of arrival."""
     here = (_worth_a_line(), gateway.c.site.in_(sites), *_of(wanted))
-    if wanted.doors is not None and len(wanted.doors) <= FEW_DOORS:
-        found = [each for door in wanted.doors for each in _newest_of(connection, door, here, count)]
-        return sorted(found, key=lambda each: each.id, reverse=True)[:count]
     query = _in_order_of_arrival().where(*here).order_by(record.c.id.desc()).limit(count)
-    return [_entry(row) for row in connection.execute(query)]
+    if wanted.doors is None or len(wanted.doors) > FEW_DOORS:
+        return [_entry(row) for row in connection.execute(query)]
+    found = {each.id: each for door in wanted.doors for each in _newest_of(connection, door, here, count)}
+    lately = query.where(record.c.id > newest_id(connection) - LOOKED_BACK)
+    found |= {row.id: _entry(row) for row in connection.execute(lately)}
+    return [found[number] for number in sorted(found, reverse=True)[:count]]
 
 
 def _newest_of(
@@ -234,6 +261,7 @@ def _entry(row: Row[Any]) -> Entry:
         clock=row.clock,
         site=row.site,
         gateway=row.name,
+        came_after_us=row.came_after,
     )
 
 

@@ -140,7 +140,8 @@ def _entries(
 
 def _entry(found: Found) -> Entry:
     """What may be shown of it; whose it is goes without saying."""
-    return Entry(**{each.name: getattr(found, each.name) for each in fields(Entry)})
+    known = {each.name for each in fields(Found)}
+    return Entry(**{each.name: getattr(found, each.name) for each in fields(Entry) if each.name in known})
 
 
 def _who_looked(

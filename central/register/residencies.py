@@ -35,6 +35,7 @@ class Residency:
     until_us: int | None
     corrects: int | None
     voided_us: int | None
+    void_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def move_in(desk: Desk, arrival: Arrival, *, since_us: int, corrects: int | None
         raise BadQuestion("until", "it ends before it begins")
     _refuse_overlap(desk, arrival, since_us)
     if arrival.tenancy is not None:
-        _refuse_lease(desk, arrival)
+        _refuse_lease(desk, arrival, corrects)
     made = desk.add(
         residency,
         person_id=arrival.person,
@@ -139,6 +140,18 @@ def correct_residency(
     return made
 
 
+def correct_dates(desk: Desk, residency_id: int, *, since_us: int, until_us: int | None, reason: str) -> int:
+    """When somebody moved in and out, where home, relation and lease were right: the id of the row that now
+    counts. Raises as `correct_residency`; Clash where it says so already."""
+    row = residency_of(desk.connection, desk.community, residency_id)
+    if (row.from_us, row.until_us) == (since_us, until_us):
+        raise Clash("that is how it is already")
+    instead = Arrival(row.person_id, row.place_id, Relation(row.relation), row.tenancy_id, until_us)
+    made = correct_residency(desk, residency_id, reason=reason, instead=instead, since_us=since_us)
+    assert made is not None
+    return made
+
+
 def lived_in(
     connection: Connection, community: int, room: int, from_us: int, until_us: int
 ) -> list[Residency]:
@@ -197,6 +210,7 @@ def _residencies(
             row.until_at,
             row.corrects,
             row.voided_at,
+            row.void_reason,
         )
         for row in rows
     ]
@@ -228,12 +242,14 @@ def _refuse_overlap(desk: Desk, arrival: Arrival, since_us: int) -> None:
         raise Clash("they live in this room at that time already")
 
 
-def _refuse_lease(desk: Desk, arrival: Arrival) -> None:
+def _refuse_lease(desk: Desk, arrival: Arrival, corrects: int | None) -> None:
+    """One that ended is no matter for who lived there by it before a correction."""
     assert arrival.tenancy is not None
     lease = desk.row(tenancy, arrival.tenancy, "lease")
     if lease.place_id != arrival.room:
         raise BadQuestion("lease", "it is of another room")
-    if lease.voided_at is not None or lease.ended_at is not None:
+    by_it = corrects is not None and desk.row(residency, corrects, "residency").tenancy_id == lease.id
+    if lease.voided_at is not None or (lease.ended_at is not None and not by_it):
         raise Clash("this lease is over")
 
 

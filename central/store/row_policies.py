@@ -29,6 +29,7 @@ FREE: Final = {
     "account_person": "which person of the register an account is for; asked for before the scope is known",
     "activation": "of accounts",
     "alarm_cursor": "one number",
+    "arrival_mark": "times and numbers",
     "entry_tally": "one number",
     "machine_token": "as an account",
     "machine_token_community": "says what it may see",

@@ -151,6 +151,17 @@ record = Table(
 
 On PostgreSQL in one partition a month (`months`), where both keys hold `at` too."""
 
+arrival_mark = Table(
+    "arrival_mark",
+    metadata,
+    Column("noted_at", Whole, primary_key=True),
+    Column("last_id", Whole, nullable=False),  # whatever has a higher number came here after that time
+    Index("arrival_mark_by_last", "last_id", "noted_at"),
+    sqlite_strict=True,
+)
+"""How far arrivals had come, every half minute in which something came, for a month: by it the feed says of
+an entry that it came late. Retention counts by `record_mark`, which is coarse and lasting."""
+
 segment = Table(
     "segment",
     metadata,
@@ -254,6 +265,8 @@ sent_settings = Table(
     Column("revision", Whole, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("noted_at", Whole, nullable=False),
+    Column("written_by", Text),  # an account, `command line` or `centre`; NULL: before that was noted
+    Column("puts_back", Whole),  # the former revision of the whole site that it says again
     UniqueConstraint("site", "gateway", "revision", name="sent_settings_once"),
     sqlite_strict=True,
 )

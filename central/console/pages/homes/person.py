@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import date
+from types import MappingProxyType
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, Response
@@ -17,13 +19,17 @@ from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.pages.homes.undoing import told_of_deed, undoable_of_person
 from central.console.views import Language
-from central.errors import BadQuestion, CentralError, Clash
+from central.errors import BadQuestion, CentralError, Clash, NotThere
 from central.register.credential_life import TRANSITIONS, CredentialAct, CredentialState
 from central.register.credentials import CredentialKind, change, credentials_of, history_of, issue
+from central.register.desk import Desk
+from central.register.office import Office
 from central.register.people import correct_person, deregister_person
 from central.register.people_found import get_person
 from central.register.place_tree import path_text, paths
-from central.register.residencies import lived_where
+from central.register.residencies import correct_dates, lived_where, residency_of
+
+NOTHING_SAID: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def router(centre: Centre) -> APIRouter:
@@ -127,18 +133,21 @@ def router(centre: Centre) -> APIRouter:
         *,
         error: CentralError | None = None,
         at: str = "",
+        said: Mapping[str, str] = NOTHING_SAID,
     ) -> HTMLResponse:
+        """`said`: what was typed where something was wrong."""
         found = await centre.office.ask_about(
             who, community, lambda db: _person(centre, db, community, person), lambda _: [person]
         )
         deed = await centre.office.ask(
             who, community, lambda db: undoable_of_person(centre, db, who, community, person)
         )
-        values = {"community": community, "words": WORDS, "at": at, "deed": deed, **found}
+        values = {"community": community, "words": WORDS, "at": at, "said": said, "deed": deed, **found}
         values["told_of_deed"] = told_of_deed
         return show(centre, who, lang, "person.html", here="people", error=error, **values)
 
     _accounts(pages, address, centre, shown)
+    _dates(pages, address, centre, shown)
     return pages
 
 
@@ -156,6 +165,50 @@ def _accounts(
         return led_to(f"/homes/{community}/people/{person}#accounts")
 
 
+def _dates(
+    pages: APIRouter, address: str, centre: Centre, shown: Callable[..., Awaitable[HTMLResponse]]
+) -> None:
+    @pages.post(
+        address + "/residencies/{residency}/dates",
+        response_class=HTMLResponse,
+        summary="When they lived there",
+    )
+    async def dated(  # noqa: PLR0917  FastAPI passes them by name
+        who: Worker,
+        community: RowId,
+        person: RowId,
+        residency: RowId,
+        since: Text = "",
+        until: Text = "",
+        reason: Text = "",
+        lang: Language = None,
+    ) -> Response:
+        """A day that stays keeps its hour; so does `since` without one. Without `until` they live there
+        still."""
+        try:
+            why, first, last = reason_of(reason), day_of(since, "since"), day_of(until, "until")
+
+            def change(desk: Desk) -> None:
+                was = residency_of(desk.connection, community, residency)
+                if was.person_id != person:
+                    raise NotThere("no such residency of this person")
+                since_us = was.from_us if first is None else _moment(centre.office, was.from_us, first)
+                until_us = None if last is None else _moment(centre.office, was.until_us, last)
+                correct_dates(desk, residency, since_us=since_us, until_us=until_us, reason=why)
+
+            await centre.office.act(who, community, change)
+        except (BadQuestion, Clash) as error:
+            said = {"since": since, "until": until, "reason": reason}
+            at = f"dates-{residency}"
+            return await shown(who, community, person, lang, error=error, at=at, said=said)
+        return led_to(f"/homes/{community}/people/{person}#homes")
+
+
+def _moment(office: Office, was_us: int | None, day: date) -> int:
+    """The beginning of a day, or the moment that was noted, where it lies in that day."""
+    return was_us if was_us is not None and day == office.day_of(was_us) else office.begins(day)
+
+
 def _person(centre: Centre, db: Connection, community: int, person: int) -> dict[str, Any]:
     found = get_person(db, centre.office.vault, community, person)
     homes = lived_where(db, community, person)
@@ -163,6 +216,7 @@ def _person(centre: Centre, db: Connection, community: int, person: int) -> dict
     cards = credentials_of(db, community, person)
     return {
         "person": found,
+        "instead": {each.corrects for each in homes},
         "homes": [(each, path_text(named[each.place_id])) for each in reversed(homes)],
         "cards": [
             (each, list(TRANSITIONS[CredentialState(each.state)]), history_of(db, community, each.id))

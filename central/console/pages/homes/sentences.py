@@ -24,6 +24,7 @@ KNOWN: Final = frozenset(
         N_("ask by a number, a name or a telephone number"),
         N_("choose a file"),
         N_("it ended already"),
+        N_("it was corrected already"),
         N_("it was changed since, or is too long ago"),
         N_("it ends before it begins"),
         N_("nobody is on this page"),

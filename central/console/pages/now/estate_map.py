@@ -96,17 +96,6 @@ def estate_map(
     return [each for each in shown if each.gates or each.buildings]
 
 
-def doors_in(
-    connection: Connection, communities: Collection[int], number: int
-) -> frozenset[tuple[str, str, str]]:
-    """Those that lead into a place, or into what lies in it; of a place of others none."""
-    doors = doors_lead(connection, communities)
-    ways = paths(connection, set(doors.values()))
-    return frozenset(
-        door for door, leads in doors.items() if any(step.id == number for step in ways.get(leads, ()))
-    )
-
-
 def _put(
     estates: Mapping[int, tuple[MapEstate, dict[int, MapBuilding]]],
     apart: MapBuilding,

@@ -25,7 +25,8 @@ from central.console.forms import status_of
 from central.console.frame import first_path
 from central.console.guard import Anybody, page_for
 from central.console.labels import labels_of
-from central.console.pages.now.estate_map import doors_in, estate_map
+from central.console.pages.now.choices import Group, choices_of, doors_at
+from central.console.pages.now.estate_map import estate_map
 from central.console.registry import Found, Page, Section
 from central.console.views import Language
 from central.console.words import N_, TROUBLES
@@ -58,21 +59,22 @@ _KINDS: Final[Mapping[str, frozenset[str]]] = {
 }
 _MOST_FOUND: Final = 8
 _ORDER: Final = tuple(Urgency)  # the most urgent ones first
-_PLACE = r"^[a-z0-9][a-z0-9-]{0,31}/[a-z0-9][a-z0-9-]{0,31}$"
+_NAME = r"[a-z0-9][a-z0-9-]{0,31}"
+_PLACE = rf"^{_NAME}(/{_NAME}){{1,2}}$"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What of the feed is shown, as the address says it. `at`: a place of the tree by its number, a gateway
-    as site/gateway, or everywhere."""
+    as site/gateway, a door as site/gateway/door, or everywhere."""
 
     at: str
     only: str
 
     def wanted(self, connection: Connection, who: Who) -> Wanted:
         kinds = _KINDS.get(self.only)
-        if self.at.isdecimal():
-            return Wanted(kinds=kinds, doors=doors_in(connection, who.communities, int(self.at)))
+        if self.at.isdecimal() or self.at.count("/") > 1:
+            return Wanted(kinds=kinds, doors=doors_at(connection, who.communities, self.at))
         site, _, gateway = self.at.partition("/")
         return Wanted(site or None, gateway or None, kinds)
 
@@ -81,7 +83,10 @@ EVERYTHING: Final = Asked("", "")
 
 
 def filter_of(
-    at: Annotated[str, Query(pattern=rf"^$|^\d{{1,15}}$|{_PLACE}", description="place or site/gateway")] = "",
+    at: Annotated[
+        str,
+        Query(pattern=rf"^$|^\d{{1,15}}$|{_PLACE}", description="place, site/gateway or site/gateway/door"),
+    ] = "",
     only: Literal["", "refused", "trouble"] = "",
 ) -> Asked:
     return Asked(at, only)
@@ -210,8 +215,9 @@ def _seen(connection: Connection, who: Who, asked: Asked, now_us: int) -> dict[s
     sites = sites_of(connection, who.communities)
     entries = newest(connection, ROWS, sites, asked.wanted(connection, who)) if reads else []
     gateways = _gateways(connection, who) if watches else []
+    groups = choices_of(connection, who.communities, gateways) if reads else []
     return {
-        "entries": sorted(entries, key=lambda entry: entry.at_us, reverse=True),
+        "entries": entries,  # in order of arrival, as those that come while it is open
         "newest_id": page_goes_on_after(connection, entries[0].id if entries else 0),
         "places": _places(gateways),
         "gateways": gateways,
@@ -219,9 +225,18 @@ def _seen(connection: Connection, who: Who, asked: Asked, now_us: int) -> dict[s
         "estates": estate_map(connection, who.communities, gateways),
         "reads": reads,
         "at": asked.at,
+        "groups": groups,
+        "chosen": _chosen(asked.at, groups, gateways),
         "only": asked.only,
         **_alarms_of(connection, who, now_us),
     }
+
+
+def _chosen(at: str, groups: Sequence[Group], gateways: Sequence[Completeness]) -> str | None:
+    """What else is chosen than what can be: a gateway's label; empty of what is not there (any more)."""
+    if not at or any(choice.value == at for group in groups for choice in group.choices):
+        return None
+    return next((each.label for each in gateways if f"{each.site}/{each.name}" == at), "")
 
 
 def _cards(gateways: Sequence[Completeness]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from central.console.pages.operations import (
     coverage,
     fleet,
     one_gateway,
+    revisions,
     rules,
     settings,
 )
@@ -46,6 +47,7 @@ def router(centre: Centre) -> APIRouter:
         rules,
         coverage,
         commands,
+        revisions,
         settings,
         fleet,
         one_gateway,

@@ -44,21 +44,24 @@ def router(centre: Centre) -> APIRouter:
     async def deletions_page(
         who: Supervisor,
         before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+        of: DataClass | None = None,
         lang: Language = None,
     ) -> HTMLResponse:
-        found = await centre.questions.ask(lambda db: _certificates(db, who, before))
+        """`of`: of one class alone."""
+        found = await centre.questions.ask(lambda db: _certificates(db, who, before, of))
         further = found[PAGE - 1].certificate.number if len(found) > PAGE else None
-        values: dict[str, Any] = {"found": found[:PAGE], "further": further, "classes": CLASSES}
+        values: dict[str, Any] = {"found": found[:PAGE], "further": further, "classes": CLASSES, "of": of}
         return centre.show(who, lang, "oversight/deletions.html", "deletions", **values)
 
     return pages
 
 
-def _certificates(db: Connection, who: Who, before: int | None) -> list[Shown]:
+def _certificates(db: Connection, who: Who, before: int | None, of: DataClass | None) -> list[Shown]:
     """The newest first, one more than a page."""
     columns = deletion_certificate.c
     mine: list[ColumnElement[bool]] = [columns.community_id.in_(who.communities)]
     mine += [] if before is None else [columns.id < before]
+    mine += [] if of is None else [columns.data_class == of]
     asked = select(deletion_certificate).where(*mine).order_by(columns.id.desc()).limit(PAGE + 1)
     return [
         Shown(msgspec.json.decode(row.body, type=Certificate), row.hash.hex(), row.signer)

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from central.accounts.who import Role
 from central.console.centre import Centre
-from central.console.pages.oversight import approvals, deletions, honey, register, reviews, transparency
+from central.console.pages.oversight import approvals, deletions, honey, kept, register, reviews, transparency
 from central.console.registry import Page, Section
 from central.console.words import N_
 from central.lookup.transparency_api import READERS
@@ -19,6 +19,7 @@ PAGES = [
     Page("look-up-register", "/oversight/register", N_("Every look-up"), Section.OVERSIGHT, _SUPERVISOR, 30),
     Page("deletions", "/oversight/deletions", N_("Deletions"), Section.OVERSIGHT, _SUPERVISOR, 40),
     Page("honey", "/oversight/honey", N_("Honey records"), Section.OVERSIGHT, _APPROVER | _SUPERVISOR, 35),
+    Page("kept", "/oversight/kept", N_("What is kept until when"), Section.OVERSIGHT, _SUPERVISOR, 45),
     Page(
         "transparency",
         "/oversight/transparency",
@@ -32,6 +33,6 @@ PAGES = [
 
 def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
-    for each in (approvals, reviews, register, honey, deletions, transparency):
+    for each in (approvals, reviews, register, honey, deletions, kept, transparency):
         pages.include_router(each.router(centre))
     return pages
