@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0031"
-down_revision = "0028"
+down_revision = "0030"
 
 _WHOLE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
