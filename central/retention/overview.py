@@ -94,10 +94,10 @@ LIES: Final[Mapping[Kept, Lies]] = {
     Kept.FEED: _in("current", "arrival_mark"),
     Kept.WORKING: _in(
         "current",
-        "gateway_boot ended_count sent_list import_gateway rights_changed passkey_challenge activation"
-        " alarm_cursor entry_tally list_source",
+        "gateway_boot ended_count sent_list import_gateway rights_changed passkey_challenge provider_visit"
+        " activation alarm_cursor entry_tally list_source",
     ),
-    Kept.LOOK_UPS: _in("evidence", "look_up look_up_event look_up_subject"),
+    Kept.LOOK_UPS: _in("evidence", "look_up look_up_event look_up_subject honey_record"),
     Kept.ACCOUNT_EVENTS: _in("evidence", "account_event"),
     Kept.CHANGES: _in("evidence", "register_event credential_event visitor_pass_event"),
     Kept.REQUESTS: _in("evidence", "own_request"),
@@ -112,7 +112,8 @@ LIES: Final[Mapping[Kept, Lies]] = {
     Kept.PLANS: _in("history", "tour_point tour_route tour_stop tour_plan tour_guard alarm_rule webhook"),
     Kept.ACCOUNTS: _in(
         "account",
-        "account account_community account_person passkey machine_token machine_token_community",
+        "account account_community account_person passkey provider_link machine_token"
+        " machine_token_community",
     ),
     Kept.ALARMS: _in("lasting", "alarm alarm_event alarm_record integrity_declared webhook_message"),
     Kept.COUNTS: _in("lasting", "entry_count month_told"),
