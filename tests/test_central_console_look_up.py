@@ -255,6 +255,10 @@ def test_of_several_rooms_of_a_name_nothing_is_chosen_for_anybody(console: Conso
         ask_for_room(page, "1")
         page.locator("[name=room]").nth(1).wait_for(state="attached")
         assert page.url.endswith("/look-up")
+        assert page.locator("[name=room]:checked").count() == 0
+        with page.expect_navigation():
+            page.locator("#room_name").press("Enter")
+        assert "Choose one of the rooms of that name." in page.get_by_role("alert").inner_text()
         assert page.locator("#room_name").input_value() == "1"
         assert page.locator("#case_number").input_value() == "A-2026-18"
         assert faults_of(page) == []
@@ -277,6 +281,36 @@ def test_a_room_that_stood_there_for_another_name_is_not_asked_about(console: Co
         page.get_by_text("No room is called that.").wait_for()
 
 
+def test_of_101_and_1010_the_one_that_is_called_just_so_is_meant() -> None:
+    rooms = [("1", "东湖小区 1 号楼 101"), ("2", "东湖小区 1 号楼 1010")]
+    assert show.meant(rooms, "1 101") == "1"
+    assert show.meant(rooms, "1 10") == ""
+    assert show.meant([*rooms, ("3", "东湖小区 2 号楼 101")], "101") == ""
+    assert show.meant(rooms[1:], "10") == "2"
+
+
+def test_a_room_that_was_found_for_another_name_was_chosen_by_nobody() -> None:
+    who = Who(1, Role.OFFICER, frozenset({1}))
+    sent = {"question": "room", "room": "7", "room_for": "101", "room_name": "102"}
+    assert show.typed_of(sent, who).room == ""
+    assert show.typed_of({**sent, "room_name": "101"}, who).room == "7"
+
+
+def test_a_room_of_another_community_cannot_be_asked_about(console: Console) -> None:
+    east, room = console.estate.community, console.estate.places["101"]
+    number = console.estate.places["东楼"] if "东楼" in console.estate.places else room + 10_000
+    with console.as_role(Role.OFFICER) as page:
+        for community, place in ((east + 1, room), (east, number), (east, 10**17)):
+            form = {"question": "room", "purpose": "rescue", "case_number": "A-2026-18", "room": str(place)}
+            answer = page.request.post(
+                "/look-up",
+                form={**form, "community": str(community)},
+                headers={"Sec-Fetch-Site": "same-origin"},
+            )
+            assert answer.status == 404
+            assert "There is no such place in your communities." in answer.text()
+
+
 def test_rooms_of_a_community_that_is_not_ones_own_are_not_named(console: Console) -> None:
     east, room = console.estate.community, str(console.estate.places["101"])
     elsewhere = Who(1, Role.OFFICER, frozenset({east + 1}))
@@ -284,7 +318,7 @@ def test_rooms_of_a_community_that_is_not_ones_own_are_not_named(console: Consol
         for community in (east, east + 1):
             sent = {"question": "room", "community": str(community), "room": room}
             typed = show.typed_of(sent, elsewhere)
-            assert typed.room == room
+            assert (typed.room, typed.community) == (room, 0 if community == east else community)
             assert show.form_values(connection, elsewhere, typed)["rooms"] == []
             assert show.rooms_called(connection, elsewhere, community, "101") == []
 
@@ -292,7 +326,7 @@ def test_rooms_of_a_community_that_is_not_ones_own_are_not_named(console: Consol
 def test_a_room_with_a_number_that_no_database_holds_was_chosen_by_nobody() -> None:
     sent = {"question": "room", "community": "9" * 40, "room": "9" * 40}
     typed = show.typed_of(sent, Who(1, Role.OFFICER, frozenset({1})))
-    assert (typed.room, typed.community) == ("", 1)
+    assert (typed.room, typed.community) == ("", 0)
 
 
 def test_what_is_missing_is_said_beside_it_and_what_was_typed_stays(console: Console) -> None:

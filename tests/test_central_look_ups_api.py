@@ -285,6 +285,7 @@ READ_RECORDS = {
     "visitors/visits.py": "whether a pass came and went; gives a word alone, no time and no place",
     "retention/entries.py": "deletes what is over; places and hashes alone",
     "retention/marks.py": "what gateways' clocks said; times alone",
+    "retention/overview.py": "how many there are, and since when; counts and times alone",
     "reports/tally.py": "counts who is let in, by door and hour",
     "fleet/coverage.py": "starts, stops, lost readers, lost records; of the others the time of one alone",
     "console/pages/now/estate_map.py": "what the contact of a door said last",

@@ -34,6 +34,7 @@ from central.lookup.states import State, check_limits, own_row, state_of, why_re
 from central.lookup.subjects import ENTRIES_ENDED, index_of, sealed_subject, subject_of
 from central.lookup.words import Act, Asked, Happened
 from central.register.credentials import as_drivers_write
+from central.register.place_tree import is_room
 from central.store.changes import Changes
 from central.store.lookup_tables import look_up_subject
 from central.store.questions import Questions
@@ -318,6 +319,8 @@ def _may_ask(connection: Connection, asker: Asker, asking: Asking, now_us: int) 
     if not is_live(connection, asking.community):
         raise NotAllowed(NOT_LIVE)
     rules.checked(asking)
+    if asking.room is not None and not is_room(connection, asking.community, asking.room):
+        raise NotThere("no such room in this community")
     resting = why_resting(connection, asker, now_us)
     if resting is not None:
         raise NotAllowed(f"your look-ups rest: {resting}")

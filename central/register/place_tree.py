@@ -11,6 +11,7 @@ from sqlalchemy import CTE, Connection, Select, and_, func, literal_column, or_,
 from central.errors import NotThere
 from central.register.desk import row_of
 from central.register.place_names import tidy
+from central.register.words import PlaceKind
 from central.store.register_tables import door_place, home_use, place, place_former
 
 MAX_CHILDREN: Final = 2_000
@@ -130,6 +131,12 @@ def search(connection: Connection, community: int, text: str, *, limit: int = 20
         within = _matching(connection, community, words[:-1], [row.id for row in rows])
         rows = [row for row in rows if row.id in within][:limit]
     return [place_of(row) for row in rows]
+
+
+def is_room(connection: Connection, community: int, place_id: int) -> bool:
+    """One of that community, that is there or was."""
+    mine = (place.c.id == place_id) & (place.c.community_id == community) & (place.c.kind == PlaceKind.ROOM)
+    return connection.execute(select(place.c.id).where(mine)).first() is not None
 
 
 def name_as_of(connection: Connection, community: int, place_id: int, at_us: int) -> str:

@@ -126,6 +126,10 @@ def _ask(pages: APIRouter, own: _Own) -> None:
     @pages.post("/look-up", response_class=HTMLResponse)
     async def ask(request: Request, who: Officer, lang: Language = None) -> Response:
         asker, typed = await own.asker(who, request), show.typed_of(await request.form(), who)
+        if typed.community not in who.communities:  # on record where one's own supervisors see it
+            nowhere = NotThere("no such community of yours")
+            await centre.look_ups.refuse(asker, min(who.communities, default=0), typed.asked, nowhere)
+            return await own.blank(who, lang, typed, nowhere)
         if typed.emergency and not who.fresh:  # in an emergency nobody else agrees first
             stale = ProveAgain("give the second factor again: an emergency takes a fresh one")
             await centre.look_ups.refuse(asker, typed.community, typed.asked, stale)
@@ -149,7 +153,7 @@ def _ask(pages: APIRouter, own: _Own) -> None:
         typed = await request.form()
         text, community = str(typed.get("room_name", ""))[:80], show.community_of(typed, who)
         found = await centre.questions.ask(lambda db: show.rooms_called(db, who, community, text))
-        return centre.part(lang, "look_up/rooms.html", rooms=found, asked=text)
+        return centre.part(lang, "look_up/rooms.html", rooms=found, meant=show.meant(found, text), asked=text)
 
     @pages.get("/look-up/mine", response_class=HTMLResponse)
     async def mine(

@@ -24,7 +24,7 @@ from central.lookup.service import Answer
 from central.lookup.states import own_row, state_of
 from central.lookup.words import Act, Asked, Shown
 from central.register.credentials import CredentialKind
-from central.register.place_tree import path_text, paths, search
+from central.register.place_tree import is_room, path_text, paths, search
 from central.register.words import PlaceKind
 from central.store.register_tables import community, place
 from central.store.tables import gateway
@@ -57,7 +57,7 @@ def typed_of(sent: Mapping[str, Any], who: Who) -> Form:
         until=text("until"),
         number=text("number"),
         card_kind=text("card_kind") or CredentialKind.CARD_UID,
-        room=_id(sent, "room"),
+        room=_id(sent, "room") if text("room_for") == text("room_name") else "",
         room_name=text("room_name"),
         place=text("place", 120),
         emergency=text("emergency", 301) if sent.get("urgent") else "",
@@ -65,8 +65,11 @@ def typed_of(sent: Mapping[str, Any], who: Who) -> Form:
 
 
 def community_of(sent: Mapping[str, Any], who: Who) -> int:
-    """The one that was chosen, or the only one."""
-    return int(_id(sent, "community") or min(who.communities, default=0))
+    """The one that was chosen, or the only one; 0: none of one's own."""
+    if "community" not in sent:
+        return min(who.communities, default=0)
+    chosen = int(_id(sent, "community") or 0)
+    return chosen if chosen in who.communities else 0
 
 
 def _id(sent: Mapping[str, Any], name: str) -> str:
@@ -81,6 +84,7 @@ def form_values(connection: Connection, who: Who, typed: Form) -> dict[str, Any]
         select(columns.id, columns.name).where(columns.id.in_(who.communities)).order_by(columns.name)
     )
     named = [(str(row.id), row.name) for row in rows]
+    rooms = _rooms(connection, who, typed)
     return {
         "communities": named,
         "gateways": completeness(connection, sites=sites_of(connection, who.communities)),
@@ -90,7 +94,8 @@ def form_values(connection: Connection, who: Who, typed: Form) -> dict[str, Any]
         "of_doors": [str(each) for each in OF_DOORS],
         "spans": [*SPANS, OWN],
         "card_kinds": list(CredentialKind),
-        "rooms": _rooms(connection, who, typed),
+        "rooms": rooms,
+        "meant": typed.room or meant(rooms, typed.room_name),
     }
 
 
@@ -107,8 +112,15 @@ def _rooms(connection: Connection, who: Who, typed: Form) -> list[tuple[str, str
 
 def only_room(connection: Connection, who: Who, typed: Form) -> str:
     """Where its name says which one is meant: its number. Nothing is chosen for anybody among several."""
-    found = rooms_called(connection, who, typed.community, typed.room_name)
-    return found[0][0] if len(found) == 1 else ""
+    return meant(rooms_called(connection, who, typed.community, typed.room_name), typed.room_name)
+
+
+def meant(rooms: Sequence[tuple[str, str]], name: str) -> str:
+    """The number of the only one, or of the only one that is called just so: of 101 and 1010 the first."""
+    words = name.split()
+    exact = [room for room, path in rooms if words and path.split()[-1].casefold() == words[-1].casefold()]
+    found = exact or [room for room, _ in rooms]
+    return found[0] if len(found) == 1 else ""
 
 
 def rooms_called(connection: Connection, who: Who, number: int, text: str) -> list[tuple[str, str]]:
@@ -153,7 +165,8 @@ async def blind_values(centre: Centre, row: Any, places: Collection[tuple[str, s
 def _room_of(connection: Connection, row: Any) -> str | None:
     """What the room of a look-up is called."""
     room = json.loads(row.parameters).get("room")
-    way = paths(connection, [room]).get(room) if room is not None else None
+    mine = room is not None and is_room(connection, row.community_id, room)
+    way = paths(connection, [room]).get(room) if mine else None
     return path_text(way) if way else None
 
 

@@ -6,18 +6,23 @@ const name_ = document.querySelector("[data-rooms]");
 if (name_) {
   const target = document.getElementById(name_.dataset.rooms);
   const form = name_.form;
-  let shown = name_.value; // what the rooms below are found for
+  let shown = asked(); // what the rooms below are found for
   let finding = false;
+
+  function asked() {
+    const body = new URLSearchParams({ room_name: name_.value });
+    if (form.elements.community) body.set("community", form.elements.community.value);
+    return body.toString();
+  }
 
   // One question at a time, and another one for what was typed meanwhile.
   async function find() {
     if (finding) return;
     finding = true;
     try {
-      while (shown !== name_.value) {
-        const wanted = name_.value;
-        const body = new URLSearchParams({ room_name: wanted });
-        if (form.elements.community) body.set("community", form.elements.community.value);
+      while (shown !== asked()) {
+        const wanted = asked();
+        const body = new URLSearchParams(wanted);
         const answer = await fetch("/look-up/rooms", { method: "POST", body }).catch(() => null);
         if (!answer?.ok) {
           liuhen.answered("centre", false);
@@ -35,14 +40,11 @@ if (name_) {
     if (!event.isComposing) find(); // a Chinese input method is still choosing
   });
   name_.addEventListener("compositionend", find);
-  form.elements.community?.addEventListener("change", () => {
-    shown = null;
-    find();
-  });
+  form.elements.community?.addEventListener("change", find);
 
   // Nobody asks for a room that stood there for another name: the centre finds it by what is written.
   form.addEventListener("submit", () => {
-    if (shown !== name_.value) target.replaceChildren();
+    if (shown !== asked()) target.replaceChildren();
   });
 }
 
