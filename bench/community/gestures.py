@@ -59,9 +59,8 @@ async def waits_for_gaps(page: Page) -> None:
 
 
 async def unmasks(page: Page) -> None:
-    first = page.locator("[data-reveals]").first
-    await page.locator("details:has([data-reveals]) summary").first.click()
-    await first.locator("input[name=why]").fill("核实身份")
+    await page.locator("[data-reveal] summary").first.click()
+    await page.locator("[data-reveals] input[name=why]").first.fill("核实身份")
 
 
 async def finds_somebody(page: Page) -> None:

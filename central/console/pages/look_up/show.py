@@ -148,6 +148,7 @@ async def answer_values(
         lambda db: (completeness(db, sites=sites_of(db, own)), _room_of(db, row))
     )
     values = {"row": row, "acts": state.acts, "answer": answer, "withheld": withheld, "room": room}
+    values["where"] = {name: json.loads(row.parameters).get(name) for name in ("site", "gateway", "door")}
     places = sorted({(each.site, each.gateway) for each in answer.doors})
     values["blind_at"] = urlencode([("at", "/".join(each)) for each in places]) if len(places) > FEW else ""
     if not values["blind_at"]:
