@@ -16,6 +16,7 @@ from central.register.place_tree import (
     name_as_of,
     path_text,
     paths,
+    rooms_written,
     root_of,
     search,
     uses,
@@ -43,6 +44,24 @@ def found(estate: Estate, text: str) -> list[str]:
 )
 def test_a_room_is_found_by_name_pinyin_initials_or_code(estate: Estate, text: str) -> None:
     assert found(estate, text) == ["东湖小区 1 号楼 1 单元 101"]
+
+
+def test_a_room_is_found_by_its_whole_way_although_another_building_begins_alike(estate: Estate) -> None:
+    with estate.desk() as desk:
+        tenth = create_place(desk, estate.places["estate"], PlaceKind.BUILDING, "10 号楼")
+        unit = create_place(desk, tenth, PlaceKind.UNIT, "1 单元")
+        there = create_place(desk, unit, PlaceKind.ROOM, "101")
+    here = estate.places["101"]
+
+    def written(text: str) -> list[int]:
+        with estate.reading() as connection:
+            return sorted(rooms_written(connection, estate.community, text))
+
+    assert written("东湖小区 1 号楼 1 单元 101") == [here]
+    assert written("1号楼1单元101") == [here]
+    assert written("东湖小区10号楼 1 单元 101") == [there]
+    assert written("1 单元 101") == sorted([here, there])
+    assert written("1101") == written("101") == written("") == written("东湖小区") == []
 
 
 def test_what_is_typed_is_no_pattern(estate: Estate) -> None:

@@ -16,6 +16,7 @@ from central.store.register_tables import door_place, home_use, place, place_for
 
 MAX_CHILDREN: Final = 2_000
 _CANDIDATES: Final = 2_000
+_LONGEST_ROOM: Final = 16
 _IN_ONE_QUESTION: Final = 500
 
 
@@ -131,6 +132,26 @@ def search(connection: Connection, community: int, text: str, *, limit: int = 20
         within = _matching(connection, community, words[:-1], [row.id for row in rows])
         rows = [row for row in rows if row.id in within][:limit]
     return [place_of(row) for row in rows]
+
+
+def rooms_written(connection: Connection, community: int, text: str) -> list[int]:
+    """Rooms whose way is written so, from some place above them down, with or without spaces: of
+    枫林家园 1 号楼 101 and of 1号楼101 that one, though 1 is also how 10 号楼 begins."""
+    written = _closed(tidy(text))
+    endings = [written[at:] for at in range(max(1, len(written) - _LONGEST_ROOM), len(written))]
+    name = func.replace(func.lower(place.c.name), " ", "")
+    room = (place.c.kind == PlaceKind.ROOM) & place.c.until_at.is_(None) & name.in_(endings)
+    asked = select(place.c.id).where(place.c.community_id == community, room)
+    rooms = connection.execute(asked).scalars().all()
+    return [
+        found
+        for found, way in paths(connection, rooms).items()
+        if any(_closed(path_text(way[at:])) == written for at in range(len(way) - 1))
+    ]
+
+
+def _closed(name: str) -> str:
+    return name.replace(" ", "").lower()
 
 
 def is_room(connection: Connection, community: int, place_id: int) -> bool:

@@ -24,7 +24,7 @@ from central.lookup.service import Answer
 from central.lookup.states import own_row, state_of
 from central.lookup.words import Act, Asked, Shown
 from central.register.credentials import CredentialKind
-from central.register.place_tree import is_room, path_text, paths, search
+from central.register.place_tree import is_room, path_text, paths, rooms_written, search
 from central.register.words import PlaceKind
 from central.store.register_tables import community, place
 from central.store.tables import gateway
@@ -117,7 +117,10 @@ def only_room(connection: Connection, who: Who, typed: Form) -> str:
 
 def meant(rooms: Sequence[tuple[str, str]], name: str) -> str:
     """The number of the only one, or of the only one that is called just so: of 101 and 1010 the first."""
-    words = name.split()
+    words, written = name.split(), "".join(name.split()).casefold()
+    whole = [room for room, path in rooms if "".join(path.split()).casefold() == written]
+    if len(whole) == 1:
+        return whole[0]
     exact = [room for room, path in rooms if words and path.split()[-1].casefold() == words[-1].casefold()]
     found = exact or [room for room, _ in rooms]
     return found[0] if len(found) == 1 else ""
@@ -127,8 +130,9 @@ def rooms_called(connection: Connection, who: Who, number: int, text: str) -> li
     """Number and whole name of the rooms of that community that are called so."""
     if number not in who.communities:
         return []
-    found = [each for each in search(connection, number, text, limit=60) if each.kind == PlaceKind.ROOM]
-    ways = paths(connection, [each.id for each in found[:MOST_ROOMS]])
+    found = [each.id for each in search(connection, number, text, limit=60) if each.kind == PlaceKind.ROOM]
+    found = rooms_written(connection, number, text) or found
+    ways = paths(connection, found[:MOST_ROOMS])
     return [(str(room), path_text(way)) for room, way in ways.items()]
 
 

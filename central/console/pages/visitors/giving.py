@@ -13,7 +13,7 @@ from central.accounts.who import Who
 from central.console.centre import Centre
 from central.console.pages.visitors.sentences import LENGTHS
 from central.errors import BadQuestion
-from central.register.place_tree import search
+from central.register.place_tree import rooms_written, search
 from central.register.words import PlaceKind
 from central.times import local, micros
 from central.visitors.passes import Issued, Pass, Visitor, Wanted, the_desk
@@ -108,6 +108,9 @@ def _target(db: Connection, who: Who, where: str) -> tuple[int | None, str, tupl
 
 def room_called(db: Connection, who: Who, where: str) -> int:
     """Raises BadQuestion for none, and for more than one."""
+    whole = [room for each in sorted(who.communities) for room in rooms_written(db, each, where)]
+    if len(whole) == 1:
+        return whole[0]
     found: list[Any] = []
     for community in sorted(who.communities):
         found += [each for each in search(db, community, where) if each.kind == PlaceKind.ROOM]
