@@ -14,7 +14,7 @@ from accounts_support import KEPT, PASSWORD, SECOND_US, a_town
 from central_web_support import SEALER, Served, a_filled
 from provider_support import CLIENT, CLIENT_SECRET, SUBJECT
 from provider_town_support import CALLBACK, LEADS_ON, Place, a_place, led_to, me
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from central.accounts import book, provider, provider_book
 from central.accounts.who import Role
@@ -183,6 +183,23 @@ def test_a_link_is_not_made_once_the_session_that_began_it_is_over(place: Place)
     assert pages.get(back).status_code == 401
     with place.town.filled.reader.connect() as connection:
         assert provider_book.linked_at(connection, 1) is None
+
+
+def test_a_link_is_not_made_to_whose_session_stands_in_the_row_of_one_that_is_gone(place: Place) -> None:
+    """SQLite gives the highest number again once its row is gone: else the sign-in of whoever comes back late
+    would be another's key."""
+    wu = place.town.account("wu")
+    pages = place.signed_in()
+    back = place.provider.lets_in(led_to(pages.post("/account/provider")))
+    with writing(place.town.filled.writer) as connection:
+        numbers = connection.execute(select(session.c.id)).scalars().all()
+        connection.execute(delete(session))
+    place.signed_in("wu", wu)
+    with place.town.filled.reader.connect() as connection:
+        assert connection.execute(select(session.c.id)).scalars().all() == numbers, "the same number"
+    assert pages.get(back).status_code == 401
+    with place.town.filled.reader.connect() as connection:
+        assert [provider_book.linked_at(connection, number) for number in (1, 2)] == [None, None]
 
 
 def test_a_link_is_removed_by_its_owner_and_by_whoever_keeps_accounts(place: Place) -> None:

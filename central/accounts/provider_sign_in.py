@@ -11,9 +11,9 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from central.accounts import provider_book, sessions
 from central.accounts.events import AccountEvent, note
@@ -69,8 +69,7 @@ class ProviderSignIn:
         self._backoff.refuse_if_too_often(_key(address), address)
         secret, now_us = new_token(), self._now_us()
         to = await self._provider.address(Visit.of(secret), anew=linking is not None)
-        session = None if linking is None else linking.id
-        await self._changes.make(lambda db: provider_book.keep_visit(db, secret, session, now_us))
+        await self._changes.make(lambda db: provider_book.keep_visit(db, secret, linking, now_us))
         return Begun(secret, to)
 
     async def end(self, secret: str | None, answer: Answer, address: str) -> str | None:
@@ -97,8 +96,8 @@ class ProviderSignIn:
         if answer.code is None:
             raise NotSignedIn(_REFUSED)
         proof = await self._provider.proof(visit, answer.code, answer.issuer)
-        if begun.session_id is not None:
-            await self._changes.make(lambda db: _link(db, begun.session_id, proof, now_us))
+        if begun.session_token is not None:
+            await self._changes.make(lambda db: _link(db, begun, proof, now_us))
             return None
         token = await self._changes.make(lambda db: _let_in(db, proof, now_us))
         if token is None:
@@ -158,12 +157,11 @@ def _key(address: str) -> str:
     return f"provider at {address}"
 
 
-def _link(connection: Connection, session: int, proof: Proof, now_us: int) -> None:
-    """Raises NotSignedIn where that session is over by now, and Clash."""
-    number = sessions.lasts(connection, session, now_us)
-    if number is None:
+def _link(connection: Connection, begun: Row[Any], proof: Proof, now_us: int) -> None:
+    """`begun`: of `provider_visit`. Raises NotSignedIn where its session is over by now, and Clash."""
+    if not sessions.lasts(connection, begun.session_token, begun.account_id, now_us):
         raise NotSignedIn(_STALE)
-    provider_book.add_link(connection, number, proof.subject, now_us)
+    provider_book.add_link(connection, begun.account_id, proof.subject, now_us)
 
 
 def _let_in(connection: Connection, proof: Proof, now_us: int) -> str | None:

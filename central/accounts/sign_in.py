@@ -140,7 +140,7 @@ class SignIn:
         now_us = self.now_us()
         found = await self.questions.ask(lambda db: sessions.find_session(db, token, now_us))
         if noted and now_us - found.used_us >= sessions.USED_EVERY_US:
-            await self.changes.make(lambda db: sessions.used(db, found.id, now_us))
+            await self.changes.make(lambda db: sessions.used(db, found, now_us))
         return found
 
     async def end(self, found: Session) -> None:

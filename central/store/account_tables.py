@@ -129,7 +129,8 @@ provider_visit = Table(
     "provider_visit",
     metadata,
     Column("secret", LargeBinary, primary_key=True),  # SHA-256 of what the browser holds
-    Column("session_id", Whole),  # of whoever links an account; NULL: somebody wants to sign in
+    Column("session_token", LargeBinary),  # SHA-256; of whoever links; NULL: somebody wants to sign in
+    Column("account_id", Whole),  # which is to be linked; NULL likewise
     Column("until_at", Whole, nullable=False),
     sqlite_strict=True,
 )
