@@ -520,13 +520,35 @@ def test_a_provider_that_fails_while_somebody_comes_back_is_said_to_be_away(
     assert (page.status_code, AWAY in page.text) == (503, True)
 
 
-def test_who_fails_too_often_waits(place: Place) -> None:
+def test_who_fails_too_often_waits_and_keeps_nobody_else_of_the_office_out(place: Place) -> None:
+    place.link()
     pages = place.pages()
     statuses = [place.comes_back(pages, "nobody").status_code for _ in range(5)]
     assert statuses == [401] * 5
+    page = place.comes_back(pages, "nobody")
+    assert (page.status_code, "错误次数过多" in page.text) == (429, True)
+    assert place.town.events().count("refused") == 5
+    assert place.comes_back(pages).status_code == 200
+
+
+def test_turning_back_and_coming_with_junk_count_against_the_address_alone(place: Place) -> None:
+    """As often as fifty times a quarter of an hour."""
+    place.link()
+    pages = place.pages()
+    for each in range(49):
+        if each % 2:
+            state = httpx.URL(led_to(pages.post("/sign-in/provider"))).params["state"]
+            answer = {"error": "access_denied", "state": state}
+        else:
+            pages.cookies.set("liuhen-provider", "junk")
+            answer = {"code": "junk", "state": "junk"}
+        assert pages.get(CALLBACK, params=answer).status_code == 401
+        pages.cookies.clear()
+    assert place.comes_back(pages).status_code == 200
+    pages.cookies.set("liuhen-provider", "junk")
+    assert pages.get(CALLBACK, params={"code": "junk", "state": "junk"}).status_code == 401
     page = pages.post("/sign-in/provider?lang=en")
     assert (page.status_code, "Too many wrong tries" in page.text) == (429, True)
-    assert place.town.events().count("refused") == 5
 
 
 def test_a_page_that_leads_a_browser_here_keeps_nobody_else_out(place: Place) -> None:

@@ -66,7 +66,7 @@ class ProviderSignIn:
         """`linking`: whose account is to be linked; they sign in anew at the provider. Raises TooOften,
         ProviderUnavailable."""
         self._backoff.refuse_if_too_many_begun(address)
-        self._backoff.refuse_if_too_often(_key(address), address)
+        self._backoff.refuse_if_too_often(None, address)
         secret, now_us = new_token(), self._now_us()
         to = await self._provider.address(Visit.of(secret), anew=linking is not None)
         await self._changes.make(lambda db: provider_book.keep_visit(db, secret, linking, now_us))
@@ -75,18 +75,28 @@ class ProviderSignIn:
     async def end(self, secret: str | None, answer: Answer, address: str) -> str | None:
         """The token of a new session, which lacks the second factor unless the provider saw it; None: the
         account is linked. Raises NotSignedIn, Clash, TooOften, ProviderUnavailable."""
-        self._backoff.refuse_if_too_often(_key(address), address)
+        self._backoff.refuse_if_too_often(None, address)
         if secret is None:
             raise NotSignedIn(_STALE)  # not counted: any page can lead a browser here that began nothing
         try:
-            return await self._ended(secret, answer)
+            begun, proof = await self._proved(secret, answer)
+        except NotSignedIn:
+            await self._refused(None, address)  # whom it is about is not known: their office goes on
+            raise
+        who = f"provider {proof.subject.hex()}"
+        self._backoff.refuse_if_too_often(who, address)
+        try:
+            return await self._ended(begun, proof)
         except (NotSignedIn, Clash):
-            self._backoff.failed(_key(address), address)
-            now_us = self._now_us()
-            await self._changes.make(lambda db: note(db, None, AccountEvent.REFUSED, "nobody known", now_us))
+            await self._refused(who, address)
             raise
 
-    async def _ended(self, secret: str, answer: Answer) -> str | None:
+    async def _refused(self, who: str | None, address: str) -> None:
+        self._backoff.failed(who, address)
+        now_us = self._now_us()
+        await self._changes.make(lambda db: note(db, None, AccountEvent.REFUSED, "nobody known", now_us))
+
+    async def _proved(self, secret: str, answer: Answer) -> tuple[Row[Any], Proof]:
         visit, now_us = Visit.of(secret), self._now_us()
         if not secrets.compare_digest(visit.state.encode(), answer.state.encode()):
             raise NotSignedIn(_STALE)
@@ -95,7 +105,10 @@ class ProviderSignIn:
             raise NotSignedIn(_STALE)
         if answer.code is None:
             raise NotSignedIn(_REFUSED)
-        proof = await self._provider.proof(visit, answer.code, answer.issuer)
+        return begun, await self._provider.proof(visit, answer.code, answer.issuer)
+
+    async def _ended(self, begun: Row[Any], proof: Proof) -> str | None:
+        now_us = self._now_us()
         if begun.session_token is not None:
             await self._changes.make(lambda db: _link(db, begun, proof, now_us))
             return None
@@ -151,10 +164,6 @@ def secret_of(part: OidcPart) -> str:
     if open_to_others:
         raise SettingsError(f"[oidc] client_secret_file: {path} can be read by others; run: chmod 600 {path}")
     return secret
-
-
-def _key(address: str) -> str:
-    return f"provider at {address}"
 
 
 def _link(connection: Connection, begun: Row[Any], proof: Proof, now_us: int) -> None:
