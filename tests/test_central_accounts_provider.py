@@ -58,8 +58,8 @@ def test_what_is_asked_of_the_provider_is_as_the_standards_want_it(place: Place)
     }
     assert asked["code_challenge_method"] == "S256"
     assert len({asked["state"], asked["nonce"], asked["code_challenge"], linking["state"]}) == 4
-    assert (linking["prompt"], "prompt" in asked) == ("login", False), "whoever links signs in there anew"
-    assert "max_age" not in asked
+    assert (linking["prompt"], linking["max_age"]) == ("login", "0"), "whoever links signs in there anew"
+    assert not {"prompt", "max_age"} & set(asked)
 
 
 def test_role_and_communities_come_from_our_account_alone(place: Place) -> None:
@@ -173,6 +173,31 @@ def test_linking_takes_both_factors_given_a_moment_ago(place: Place) -> None:
     pages = place.signed_in()
     place.town.passes(600)
     assert pages.post("/account/provider").headers["location"] == "/sign-in/code?then=/account"
+
+
+@pytest.mark.parametrize(
+    ("since_s", "status"),
+    [
+        pytest.param(0, 200, id="as it began"),
+        pytest.param(-60, 200, id="by a clock that is a minute late"),
+        pytest.param(-61, 401, id="before it began"),
+        pytest.param(-8 * 3_600, 401, id="this morning"),
+        pytest.param(541, 401, id="in some time"),
+        pytest.param(None, 401, id="who knows when"),
+    ],
+)
+def test_whoever_links_has_signed_in_there_since_it_began(
+    place: Place, since_s: int | None, status: int
+) -> None:
+    """Else whoever finds somebody's browser open at the provider links that sign-in to their own account."""
+    pages = place.signed_in()
+    to = led_to(pages.post("/account/provider"))
+    began_s = place.town.now_us // SECOND_US
+    place.town.passes(480)
+    place.provider.claims = {"auth_time": None if since_s is None else began_s + since_s}
+    assert pages.get(place.provider.lets_in(to)).status_code == status
+    with place.town.filled.reader.connect() as connection:
+        assert (provider_book.linked_at(connection, 1) is not None) == (status == 200)
 
 
 def test_a_link_is_not_made_once_the_session_that_began_it_is_over(place: Place) -> None:

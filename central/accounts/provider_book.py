@@ -20,6 +20,11 @@ VISIT_US: Final = 10 * 60 * 1_000_000
 """So long somebody has for signing in at the provider."""
 
 
+def begun_at(visit: Row[Any]) -> int:
+    """UTC in µs."""
+    return int(visit.until_at) - VISIT_US
+
+
 def keep_visit(connection: Connection, secret: str, linking: Session | None, now_us: int) -> None:
     """`secret`: what the browser holds. `linking`: of whoever links an account. Also lets go of
     those whose time is over."""

@@ -105,7 +105,8 @@ class ProviderSignIn:
             raise NotSignedIn(_STALE)
         if answer.code is None:
             raise NotSignedIn(_REFUSED)
-        return begun, await self._provider.proof(visit, answer.code, answer.issuer)
+        since_us = None if begun.session_token is None else provider_book.begun_at(begun)
+        return begun, await self._provider.proof(visit, answer.code, answer.issuer, anew_since_us=since_us)
 
     async def _ended(self, begun: Row[Any], proof: Proof) -> str | None:
         now_us = self._now_us()
