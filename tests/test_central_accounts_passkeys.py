@@ -163,10 +163,10 @@ def test_asking_for_challenges_without_end_is_refused() -> None:
     """Each is a row, and nobody is known to be asking."""
     backoff = Backoff()
     for _ in range(100):
-        backoff.refuse_if_too_many_begun("192.0.2.7")
+        backoff.refuse_if_too_many_begun("passkey", "192.0.2.7")
     with pytest.raises(TooOften):
-        backoff.refuse_if_too_many_begun("192.0.2.7")
-    backoff.refuse_if_too_many_begun("192.0.2.8")
+        backoff.refuse_if_too_many_begun("passkey", "192.0.2.7")
+    backoff.refuse_if_too_many_begun("passkey", "192.0.2.8")
 
 
 def test_a_passkey_is_somebodys_first_second_factor(town: Town) -> None:

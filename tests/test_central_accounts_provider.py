@@ -556,6 +556,13 @@ def test_who_fails_too_often_waits_and_keeps_nobody_else_of_the_office_out(place
     assert place.comes_back(pages).status_code == 200
 
 
+def test_starts_at_the_provider_use_up_none_of_the_passkeys(place: Place) -> None:
+    pages = place.pages()
+    statuses = [pages.post("/sign-in/provider").status_code for _ in range(101)]
+    assert statuses == [200] * 100 + [429]
+    assert pages.post("/api/v1/sign-in/passkey/options").status_code == 200
+
+
 def test_turning_back_and_coming_with_junk_count_against_the_address_alone(place: Place) -> None:
     """As often as fifty times a quarter of an hour."""
     place.link()

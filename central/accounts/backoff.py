@@ -59,9 +59,9 @@ class Backoff:
         for item, key in _keys(who, address):
             self._counter.test(item, key, "too many wrong tries; wait before the next one")
 
-    def refuse_if_too_many_begun(self, address: str) -> None:
-        """Counts this one. Raises TooOften."""
-        self._counter.hit(_BEGUN, f"begun {address}", "too many begun and not finished; wait")
+    def refuse_if_too_many_begun(self, what: str, address: str) -> None:
+        """Counts this one, each `what` by itself: "passkey", "provider". Raises TooOften."""
+        self._counter.hit(_BEGUN, f"begun {what} {address}", "too many begun and not finished; wait")
 
     def failed(self, who: str | None, address: str) -> None:
         for item, key in _keys(who, address):

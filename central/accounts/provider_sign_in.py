@@ -65,7 +65,7 @@ class ProviderSignIn:
     async def begin(self, address: str, linking: Session | None = None) -> Begun:
         """`linking`: whose account is to be linked; they sign in anew at the provider. Raises TooOften,
         ProviderUnavailable."""
-        self._backoff.refuse_if_too_many_begun(address)
+        self._backoff.refuse_if_too_many_begun("provider", address)
         self._backoff.refuse_if_too_often(None, address)
         secret, now_us = new_token(), self._now_us()
         to = await self._provider.address(Visit.of(secret), anew=linking is not None)
