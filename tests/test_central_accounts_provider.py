@@ -1,8 +1,10 @@
 """Signing in through a provider (OpenID Connect) over the real web application; it is on loopback."""
 
+import hmac
 import logging
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,10 @@ from provider_town_support import CALLBACK, LEADS_ON, Place, a_place, led_to, me
 from sqlalchemy import delete, insert, select, update
 
 from central.accounts import book, provider, provider_book
+from central.accounts.second_factor import Sealer
 from central.accounts.who import Role
 from central.errors import SettingsError
+from central.identity.suites import INTERNATIONAL, Key
 from central.settings import load_settings
 from central.store.account_tables import account, provider_link, provider_visit, session
 from central.store.engine import writing
@@ -360,6 +364,20 @@ def test_an_address_counts_only_where_the_provider_has_verified_it(tmp_path: Pat
         assert place.comes_back(place.pages(), "another subject").status_code == 200
         place.provider.claims["email_verified"] = False
         assert place.comes_back(place.pages()).status_code == 401
+
+
+def test_whom_the_provider_means_cannot_be_guessed_from_the_database_alone(tmp_path: Path) -> None:
+    """Addresses and staff numbers are few: a hash of them tells them, where no key goes into it."""
+    with a_place(tmp_path, claim="email") as place:
+        place.provider.claims = {"email": "zhou@office.example", "email_verified": True}
+        place.link()
+        with place.town.filled.reader.connect() as connection:
+            kept = connection.execute(select(provider_link.c.subject)).scalar_one()
+        whom = f"{place.provider.issuer}\0email\0zhou@office.example"
+        another = Sealer(Key(bytes(8), INTERNATIONAL, b"another key of thirty-two bytes."))
+        assert kept == SEALER.hashed(whom)
+        assert kept not in (sha256(whom.encode()).digest(), another.hashed(whom))
+        assert kept != hmac.digest(bytes(32), whom.encode(), "sha256"), "nor is it the key that seals"
 
 
 @pytest.mark.parametrize(

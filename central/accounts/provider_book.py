@@ -1,6 +1,7 @@
 """Accounts linked to the provider's sign-in, and who was sent there. Within the caller's transaction.
 
-Whom the provider means is kept as a hash alone: nobody here has to read it.
+Whom the provider means is kept as a keyed hash alone (`second_factor.Sealer.hashed`): nobody here has to
+read it.
 """
 
 from __future__ import annotations

@@ -58,6 +58,7 @@ class ProviderSignIn:
     def __init__(self, sign_in: SignIn, provider: Provider, name: str) -> None:
         self.name = name
         self._provider = provider
+        self._hashed = sign_in.sealer.hashed
         self._changes = sign_in.changes
         self._now_us = sign_in.now_us
         self._backoff = sign_in.backoff
@@ -83,10 +84,11 @@ class ProviderSignIn:
         except NotSignedIn:
             await self._refused(None, address)  # whom it is about is not known: their office goes on
             raise
-        who = f"provider {proof.subject.hex()}"
+        subject = self._hashed(proof.whom)
+        who = f"provider {subject.hex()}"
         self._backoff.refuse_if_too_often(who, address)
         try:
-            return await self._ended(begun, proof)
+            return await self._ended(begun, subject, second=proof.second)
         except (NotSignedIn, Clash):
             await self._refused(who, address)
             raise
@@ -108,12 +110,12 @@ class ProviderSignIn:
         since_us = None if begun.session_token is None else provider_book.begun_at(begun)
         return begun, await self._provider.proof(visit, answer.code, answer.issuer, anew_since_us=since_us)
 
-    async def _ended(self, begun: Row[Any], proof: Proof) -> str | None:
+    async def _ended(self, begun: Row[Any], subject: bytes, *, second: bool) -> str | None:
         now_us = self._now_us()
         if begun.session_token is not None:
-            await self._changes.make(lambda db: _link(db, begun, proof, now_us))
+            await self._changes.make(lambda db: _link(db, begun, subject, now_us))
             return None
-        token = await self._changes.make(lambda db: _let_in(db, proof, now_us))
+        token = await self._changes.make(lambda db: _let_in(db, subject, now_us, second=second))
         if token is None:
             raise NotSignedIn(_REFUSED)
         return token
@@ -167,18 +169,18 @@ def secret_of(part: OidcPart) -> str:
     return secret
 
 
-def _link(connection: Connection, begun: Row[Any], proof: Proof, now_us: int) -> None:
+def _link(connection: Connection, begun: Row[Any], subject: bytes, now_us: int) -> None:
     """`begun`: of `provider_visit`. Raises NotSignedIn where its session is over by now, and Clash."""
     if not sessions.lasts(connection, begun.session_token, begun.account_id, now_us):
         raise NotSignedIn(_STALE)
-    provider_book.add_link(connection, begun.account_id, proof.subject, now_us)
+    provider_book.add_link(connection, begun.account_id, subject, now_us)
 
 
-def _let_in(connection: Connection, proof: Proof, now_us: int) -> str | None:
-    number = provider_book.account_of(connection, proof.subject)
+def _let_in(connection: Connection, subject: bytes, now_us: int, *, second: bool) -> str | None:
+    number = provider_book.account_of(connection, subject)
     if number is None:
         return None
     token = sessions.begin_session(connection, number, now_us)
-    if proof.second:
+    if second:
         sessions.vouched(connection, token, number, now_us)
     return token

@@ -118,7 +118,9 @@ provider_link = Table(
     "provider_link",
     metadata,
     Column("account_id", Whole, ForeignKey("account.id"), primary_key=True),
-    Column("subject", LargeBinary, nullable=False),  # SHA-256 over the provider and whom it means
+    Column(
+        "subject", LargeBinary, nullable=False
+    ),  # HMAC-SHA-256 of the provider and whom it means; its key lies outside
     Column("made_at", Whole, nullable=False),
     UniqueConstraint("subject", name="provider_link_by_subject"),
     sqlite_strict=True,
