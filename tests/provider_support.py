@@ -134,6 +134,8 @@ class AProvider:
     def _claims(self, begun: dict[str, str], claims: dict[str, Any]) -> dict[str, Any]:
         now_s = self.now_s()
         plain = {"iss": self.issuer, "aud": CLIENT, "iat": now_s, "exp": now_s + 300, "nonce": begun["nonce"]}
+        if "max_age" in begun:
+            plain["auth_time"] = now_s
         match self.wrong:
             case "nonce":
                 plain["nonce"] = "another"

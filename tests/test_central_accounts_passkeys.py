@@ -10,10 +10,15 @@ import pytest
 from accounts_support import PASSWORD, Town, a_town
 from central_web_support import COMMUNITY
 from passkey_support import Authenticator, bytes_of, text_of
+from sqlalchemy import delete
 
+from central.accounts import passkey_book
 from central.accounts.backoff import Backoff
+from central.accounts.passkeys import Passkey
 from central.accounts.who import Role
 from central.errors import TooOften
+from central.store.account_tables import passkey
+from central.store.engine import writing
 
 ELSEWHERE = "https://liuhen.example.net"
 
@@ -159,14 +164,27 @@ def test_wrong_answers_have_to_wait_too(town: Town) -> None:
     assert [wrong() for _ in range(6)] == [401] * 5 + [429]
 
 
+def test_a_passkey_that_is_gone_is_not_taken_for_another_of_the_same_number(town: Town) -> None:
+    """SQLite gives the highest number again."""
+    town.account(second=False)
+    town.account("wu", second=False)
+    with writing(town.filled.writer) as connection:
+        number = passkey_book.add(connection, 1, Passkey(b"gone", b"", 0), "指纹", 0)
+        gone = passkey_book.passkey_of(connection, b"gone")
+        assert gone is not None
+        connection.execute(delete(passkey))
+        assert passkey_book.add(connection, 2, Passkey(b"another", b"", 0), "指纹", 0) == number
+        assert not passkey_book.used(connection, gone, 0, 1)
+
+
 def test_asking_for_challenges_without_end_is_refused() -> None:
     """Each is a row, and nobody is known to be asking."""
     backoff = Backoff()
     for _ in range(100):
-        backoff.refuse_if_too_many_begun("192.0.2.7")
+        backoff.refuse_if_too_many_begun("passkey", "192.0.2.7")
     with pytest.raises(TooOften):
-        backoff.refuse_if_too_many_begun("192.0.2.7")
-    backoff.refuse_if_too_many_begun("192.0.2.8")
+        backoff.refuse_if_too_many_begun("passkey", "192.0.2.7")
+    backoff.refuse_if_too_many_begun("passkey", "192.0.2.8")
 
 
 def test_a_passkey_is_somebodys_first_second_factor(town: Town) -> None:

@@ -1,8 +1,10 @@
 """Signing in through a provider (OpenID Connect) over the real web application; it is on loopback."""
 
+import hmac
 import logging
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,13 @@ from accounts_support import KEPT, PASSWORD, SECOND_US, a_town
 from central_web_support import SEALER, Served, a_filled
 from provider_support import CLIENT, CLIENT_SECRET, SUBJECT
 from provider_town_support import CALLBACK, LEADS_ON, Place, a_place, led_to, me
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from central.accounts import book, provider, provider_book
+from central.accounts.second_factor import Sealer
 from central.accounts.who import Role
 from central.errors import SettingsError
+from central.identity.suites import INTERNATIONAL, Key
 from central.settings import load_settings
 from central.store.account_tables import account, provider_link, provider_visit, session
 from central.store.engine import writing
@@ -58,8 +62,8 @@ def test_what_is_asked_of_the_provider_is_as_the_standards_want_it(place: Place)
     }
     assert asked["code_challenge_method"] == "S256"
     assert len({asked["state"], asked["nonce"], asked["code_challenge"], linking["state"]}) == 4
-    assert (linking["prompt"], "prompt" in asked) == ("login", False), "whoever links signs in there anew"
-    assert "max_age" not in asked
+    assert (linking["prompt"], linking["max_age"]) == ("login", "0"), "whoever links signs in there anew"
+    assert not {"prompt", "max_age"} & set(asked)
 
 
 def test_role_and_communities_come_from_our_account_alone(place: Place) -> None:
@@ -175,6 +179,31 @@ def test_linking_takes_both_factors_given_a_moment_ago(place: Place) -> None:
     assert pages.post("/account/provider").headers["location"] == "/sign-in/code?then=/account"
 
 
+@pytest.mark.parametrize(
+    ("since_s", "status"),
+    [
+        pytest.param(0, 200, id="as it began"),
+        pytest.param(-60, 200, id="by a clock that is a minute late"),
+        pytest.param(-61, 401, id="before it began"),
+        pytest.param(-8 * 3_600, 401, id="this morning"),
+        pytest.param(541, 401, id="in some time"),
+        pytest.param(None, 401, id="who knows when"),
+    ],
+)
+def test_whoever_links_has_signed_in_there_since_it_began(
+    place: Place, since_s: int | None, status: int
+) -> None:
+    """Else whoever finds somebody's browser open at the provider links that sign-in to their own account."""
+    pages = place.signed_in()
+    to = led_to(pages.post("/account/provider"))
+    began_s = place.town.now_us // SECOND_US
+    place.town.passes(480)
+    place.provider.claims = {"auth_time": None if since_s is None else began_s + since_s}
+    assert pages.get(place.provider.lets_in(to)).status_code == status
+    with place.town.filled.reader.connect() as connection:
+        assert (provider_book.linked_at(connection, 1) is not None) == (status == 200)
+
+
 def test_a_link_is_not_made_once_the_session_that_began_it_is_over(place: Place) -> None:
     pages = place.signed_in()
     back = place.provider.lets_in(led_to(pages.post("/account/provider")))
@@ -183,6 +212,23 @@ def test_a_link_is_not_made_once_the_session_that_began_it_is_over(place: Place)
     assert pages.get(back).status_code == 401
     with place.town.filled.reader.connect() as connection:
         assert provider_book.linked_at(connection, 1) is None
+
+
+def test_a_link_is_not_made_to_whose_session_stands_in_the_row_of_one_that_is_gone(place: Place) -> None:
+    """SQLite gives the highest number again once its row is gone: else the sign-in of whoever comes back late
+    would be another's key."""
+    wu = place.town.account("wu")
+    pages = place.signed_in()
+    back = place.provider.lets_in(led_to(pages.post("/account/provider")))
+    with writing(place.town.filled.writer) as connection:
+        numbers = connection.execute(select(session.c.id)).scalars().all()
+        connection.execute(delete(session))
+    place.signed_in("wu", wu)
+    with place.town.filled.reader.connect() as connection:
+        assert connection.execute(select(session.c.id)).scalars().all() == numbers, "the same number"
+    assert pages.get(back).status_code == 401
+    with place.town.filled.reader.connect() as connection:
+        assert [provider_book.linked_at(connection, number) for number in (1, 2)] == [None, None]
 
 
 def test_a_link_is_removed_by_its_owner_and_by_whoever_keeps_accounts(place: Place) -> None:
@@ -318,6 +364,20 @@ def test_an_address_counts_only_where_the_provider_has_verified_it(tmp_path: Pat
         assert place.comes_back(place.pages(), "another subject").status_code == 200
         place.provider.claims["email_verified"] = False
         assert place.comes_back(place.pages()).status_code == 401
+
+
+def test_whom_the_provider_means_cannot_be_guessed_from_the_database_alone(tmp_path: Path) -> None:
+    """Addresses and staff numbers are few: a hash of them tells them, where no key goes into it."""
+    with a_place(tmp_path, claim="email") as place:
+        place.provider.claims = {"email": "zhou@office.example", "email_verified": True}
+        place.link()
+        with place.town.filled.reader.connect() as connection:
+            kept = connection.execute(select(provider_link.c.subject)).scalar_one()
+        whom = f"{place.provider.issuer}\0email\0zhou@office.example"
+        another = Sealer(Key(bytes(8), INTERNATIONAL, b"another key of thirty-two bytes."))
+        assert kept == SEALER.hashed(whom)
+        assert kept not in (sha256(whom.encode()).digest(), another.hashed(whom))
+        assert kept != hmac.digest(bytes(32), whom.encode(), "sha256"), "nor is it the key that seals"
 
 
 @pytest.mark.parametrize(
@@ -503,13 +563,42 @@ def test_a_provider_that_fails_while_somebody_comes_back_is_said_to_be_away(
     assert (page.status_code, AWAY in page.text) == (503, True)
 
 
-def test_who_fails_too_often_waits(place: Place) -> None:
+def test_who_fails_too_often_waits_and_keeps_nobody_else_of_the_office_out(place: Place) -> None:
+    place.link()
     pages = place.pages()
     statuses = [place.comes_back(pages, "nobody").status_code for _ in range(5)]
     assert statuses == [401] * 5
+    page = place.comes_back(pages, "nobody")
+    assert (page.status_code, "错误次数过多" in page.text) == (429, True)
+    assert place.town.events().count("refused") == 5
+    assert place.comes_back(pages).status_code == 200
+
+
+def test_starts_at_the_provider_use_up_none_of_the_passkeys(place: Place) -> None:
+    pages = place.pages()
+    statuses = [pages.post("/sign-in/provider").status_code for _ in range(101)]
+    assert statuses == [200] * 100 + [429]
+    assert pages.post("/api/v1/sign-in/passkey/options").status_code == 200
+
+
+def test_turning_back_and_coming_with_junk_count_against_the_address_alone(place: Place) -> None:
+    """As often as fifty times a quarter of an hour."""
+    place.link()
+    pages = place.pages()
+    for each in range(49):
+        if each % 2:
+            state = httpx.URL(led_to(pages.post("/sign-in/provider"))).params["state"]
+            answer = {"error": "access_denied", "state": state}
+        else:
+            pages.cookies.set("liuhen-provider", "junk")
+            answer = {"code": "junk", "state": "junk"}
+        assert pages.get(CALLBACK, params=answer).status_code == 401
+        pages.cookies.clear()
+    assert place.comes_back(pages).status_code == 200
+    pages.cookies.set("liuhen-provider", "junk")
+    assert pages.get(CALLBACK, params={"code": "junk", "state": "junk"}).status_code == 401
     page = pages.post("/sign-in/provider?lang=en")
     assert (page.status_code, "Too many wrong tries" in page.text) == (429, True)
-    assert place.town.events().count("refused") == 5
 
 
 def test_a_page_that_leads_a_browser_here_keeps_nobody_else_out(place: Place) -> None:

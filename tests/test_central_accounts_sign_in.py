@@ -10,8 +10,9 @@ from accounts_support import PASSWORD, Town, a_town
 from central_web_support import AN_OFFICER, COMMUNITY, Served, a_filled
 from sqlalchemy import delete, select
 
-from central.accounts import tokens
+from central.accounts import sessions, tokens
 from central.accounts.who import Role
+from central.errors import NotSignedIn
 from central.store.account_tables import account_community, session
 from central.store.engine import writing
 
@@ -138,6 +139,23 @@ def test_the_token_changes_with_the_second_factor(town: Town) -> None:
     browser.post("/sign-in/code", json={"code": town.code(secret)})
     assert dict(browser.cookies) != planted
     assert plain_http.get(f"{town.served.address}/api/v1/me", cookies=planted).status_code == 401
+
+
+def test_a_session_that_is_gone_is_not_taken_for_another_s_of_the_same_number(town: Town) -> None:
+    """SQLite gives the highest number again: what was asked in one session is never done in the next."""
+    town.account()
+    town.account("wu")
+    with writing(town.filled.writer) as connection:
+        gone = sessions.find_session(connection, sessions.begin_session(connection, 1, 0), 0)
+        connection.execute(delete(session))
+        token = sessions.begin_session(connection, 2, 0)
+        with pytest.raises(NotSignedIn):
+            sessions.proved(connection, gone, 1)
+        sessions.used(connection, gone, 1)
+        sessions.end_session(connection, gone, 1)
+        [kept] = connection.execute(select(session)).all()
+        assert (kept.used_at, kept.proved_at, kept.ended_at) == (0, None, None)
+        assert sessions.find_session(connection, token, 1).account == 2
 
 
 def test_a_disabled_account_is_out_at_once(town: Town) -> None:

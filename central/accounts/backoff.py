@@ -53,20 +53,24 @@ class Backoff:
     def __init__(self) -> None:
         self._counter = Counter()
 
-    def refuse_if_too_often(self, who: str, address: str) -> None:
-        """Raises TooOften. `who`: a login or an account's number, whether there is such a one or not."""
+    def refuse_if_too_often(self, who: str | None, address: str) -> None:
+        """Raises TooOften. `who`: a login or an account's number, whether there is such a one or not; None:
+        the address alone is known, and has its own, larger limit."""
         for item, key in _keys(who, address):
             self._counter.test(item, key, "too many wrong tries; wait before the next one")
 
-    def refuse_if_too_many_begun(self, address: str) -> None:
-        """Counts this one. Raises TooOften."""
-        self._counter.hit(_BEGUN, f"begun {address}", "too many begun and not finished; wait")
+    def refuse_if_too_many_begun(self, what: str, address: str) -> None:
+        """Counts this one, each `what` by itself: "passkey", "provider". Raises TooOften."""
+        self._counter.hit(_BEGUN, f"begun {what} {address}", "too many begun and not finished; wait")
 
-    def failed(self, who: str, address: str) -> None:
+    def failed(self, who: str | None, address: str) -> None:
         for item, key in _keys(who, address):
             self._counter.note(item, key)
 
 
-def _keys(who: str, address: str) -> tuple[tuple[RateLimitItemPerMinute, str], ...]:
+def _keys(who: str | None, address: str) -> tuple[tuple[RateLimitItemPerMinute, str], ...]:
+    of_address = (_OF_AN_ADDRESS, f"address {address}")
+    if who is None:
+        return (of_address,)
     named = sha256(who.encode()).hexdigest()[:32]
-    return (_OF_AN_ACCOUNT, f"account {named}"), (_OF_AN_ADDRESS, f"address {address}")
+    return (_OF_AN_ACCOUNT, f"account {named}"), of_address

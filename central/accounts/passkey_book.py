@@ -97,7 +97,8 @@ def passkey_of(connection: Connection, credential: bytes) -> Row[Any] | None:
 
 
 def used(connection: Connection, row: Row[Any], signs: int, now_us: int) -> bool:
-    """False where it was used, or removed, meanwhile."""
-    here = (passkey.c.id == row.id) & (passkey.c.signs == row.signs)
+    """False where it was used, or removed, meanwhile: by credential, as SQLite gives numbers again."""
+    here = (passkey.c.credential == row.credential) & (passkey.c.account_id == row.account_id)
+    here &= passkey.c.signs == row.signs
     values = {"signs": signs, "used_at": now_us}
     return connection.execute(update(passkey).where(here).values(values)).rowcount == 1

@@ -29,7 +29,7 @@ class PasskeySignIn:
 
     async def to_use(self, site: Site, address: str) -> dict[str, Any]:
         """What whoever wants to sign in gives to the authenticator. Raises TooOften."""
-        self._backoff.refuse_if_too_many_begun(address)
+        self._backoff.refuse_if_too_many_begun("passkey", address)
         return passkeys.to_use(site, await self._challenge(None))
 
     async def use(self, site: Site, answer: dict[str, Any], address: str) -> str:

@@ -12,7 +12,6 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Final
 
 import httpx2
@@ -91,16 +90,18 @@ class Provider:
             asked["prompt"] = "login"
         if self._part.second_factor_acr:
             asked["acr_values"] = " ".join(self._part.second_factor_acr)
-        if self._counts_seconds:
-            asked["max_age"] = _MOST_AGE_S
+        if anew or self._counts_seconds:
+            asked["max_age"] = 0 if anew else _MOST_AGE_S  # with it `auth_time` has to be in the token
         made, _ = client.create_authorization_url(
             known.document["authorization_endpoint"], visit.state, visit.verifier, **asked
         )
         return str(made)
 
-    async def proof(self, visit: Visit, code: str, issuer: str | None) -> Proof:
-        """What `code` is worth. `issuer`: as the answer named it (RFC 9207). Raises NotSignedIn,
-        ProviderUnavailable."""
+    async def proof(
+        self, visit: Visit, code: str, issuer: str | None, *, anew_since_us: int | None = None
+    ) -> Proof:
+        """What `code` is worth. `issuer`: as the answer named it (RFC 9207). `anew_since_us`: they have to
+        have signed in there since (UTC in µs). Raises NotSignedIn, ProviderUnavailable."""
         async with self._at_the_provider() as client:
             known = await self._about(client)
             named = known.document.get("authorization_response_iss_parameter_supported") is True
@@ -112,7 +113,10 @@ class Provider:
                 claims = self._verified(await self._about(client, anew=True), token)
         if claims is None:
             raise _refused("no key of the provider signed the token")
-        return self._proof(claims, visit)
+        proof = self._proof(claims, visit)
+        if anew_since_us is not None and not self._signed_in_since(claims, anew_since_us // 1_000_000):
+            raise _refused("auth_time does not say that they signed in anew")
+        return proof
 
     # --- over the line -----------------------------------------------------------------------------------
 
@@ -233,11 +237,18 @@ class Provider:
         if self._part.claim == "email" and claims.get("email_verified") is not True:
             raise _refused("the provider has not verified the address")
         whom = f"{self._part.issuer}\0{self._part.claim}\0{subject}"
-        return Proof(sha256(whom.encode()).digest(), second=self._saw_second(claims, now_s))
+        return Proof(whom, second=self._saw_second(claims, now_s))
 
     @property
     def _counts_seconds(self) -> bool:
         return bool(self._part.second_factor_acr or self._part.second_factor_amr)
+
+    def _signed_in_since(self, claims: Mapping[str, Any], since_s: int) -> bool:
+        """OpenID Connect Core 1.0, 3.1.2.1: `prompt` and `max_age` are asked for, and not always heeded."""
+        at_s, now_s = claims.get("auth_time"), self._now_us() // 1_000_000
+        if not isinstance(at_s, int) or isinstance(at_s, bool):
+            return False
+        return since_s - _LEEWAY_S <= at_s <= now_s + _LEEWAY_S
 
     def _saw_second(self, claims: Mapping[str, Any], now_s: int) -> bool:
         acr, amr, at_s = claims.get("acr"), claims.get("amr"), claims.get("auth_time")

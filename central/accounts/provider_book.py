@@ -1,6 +1,7 @@
 """Accounts linked to the provider's sign-in, and who was sent there. Within the caller's transaction.
 
-Whom the provider means is kept as a hash alone: nobody here has to read it.
+Whom the provider means is kept as a keyed hash alone (`second_factor.Sealer.hashed`): nobody here has to
+read it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, exists, insert, select
 
 from central.accounts.events import AccountEvent, note
+from central.accounts.sessions import Session
 from central.accounts.tokens import hash_of
 from central.accounts.who import Role
 from central.errors import Clash
@@ -19,10 +21,21 @@ VISIT_US: Final = 10 * 60 * 1_000_000
 """So long somebody has for signing in at the provider."""
 
 
-def keep_visit(connection: Connection, secret: str, session: int | None, now_us: int) -> None:
-    """`secret`: what the browser holds. Also lets go of those whose time is over."""
+def begun_at(visit: Row[Any]) -> int:
+    """UTC in µs."""
+    return int(visit.until_at) - VISIT_US
+
+
+def keep_visit(connection: Connection, secret: str, linking: Session | None, now_us: int) -> None:
+    """`secret`: what the browser holds. `linking`: of whoever links an account. Also lets go of
+    those whose time is over."""
     connection.execute(delete(provider_visit).where(provider_visit.c.until_at <= now_us))
-    values = {"secret": hash_of(secret), "session_id": session, "until_at": now_us + VISIT_US}
+    values = {
+        "secret": hash_of(secret),
+        "session_token": None if linking is None else linking.token_hash,
+        "account_id": None if linking is None else linking.account,
+        "until_at": now_us + VISIT_US,
+    }
     connection.execute(insert(provider_visit).values(values))
 
 

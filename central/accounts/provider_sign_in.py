@@ -11,9 +11,9 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from central.accounts import provider_book, sessions
 from central.accounts.events import AccountEvent, note
@@ -58,6 +58,7 @@ class ProviderSignIn:
     def __init__(self, sign_in: SignIn, provider: Provider, name: str) -> None:
         self.name = name
         self._provider = provider
+        self._hashed = sign_in.sealer.hashed
         self._changes = sign_in.changes
         self._now_us = sign_in.now_us
         self._backoff = sign_in.backoff
@@ -65,29 +66,39 @@ class ProviderSignIn:
     async def begin(self, address: str, linking: Session | None = None) -> Begun:
         """`linking`: whose account is to be linked; they sign in anew at the provider. Raises TooOften,
         ProviderUnavailable."""
-        self._backoff.refuse_if_too_many_begun(address)
-        self._backoff.refuse_if_too_often(_key(address), address)
+        self._backoff.refuse_if_too_many_begun("provider", address)
+        self._backoff.refuse_if_too_often(None, address)
         secret, now_us = new_token(), self._now_us()
         to = await self._provider.address(Visit.of(secret), anew=linking is not None)
-        session = None if linking is None else linking.id
-        await self._changes.make(lambda db: provider_book.keep_visit(db, secret, session, now_us))
+        await self._changes.make(lambda db: provider_book.keep_visit(db, secret, linking, now_us))
         return Begun(secret, to)
 
     async def end(self, secret: str | None, answer: Answer, address: str) -> str | None:
         """The token of a new session, which lacks the second factor unless the provider saw it; None: the
         account is linked. Raises NotSignedIn, Clash, TooOften, ProviderUnavailable."""
-        self._backoff.refuse_if_too_often(_key(address), address)
+        self._backoff.refuse_if_too_often(None, address)
         if secret is None:
             raise NotSignedIn(_STALE)  # not counted: any page can lead a browser here that began nothing
         try:
-            return await self._ended(secret, answer)
+            begun, proof = await self._proved(secret, answer)
+        except NotSignedIn:
+            await self._refused(None, address)  # whom it is about is not known: their office goes on
+            raise
+        subject = self._hashed(proof.whom)
+        who = f"provider {subject.hex()}"
+        self._backoff.refuse_if_too_often(who, address)
+        try:
+            return await self._ended(begun, subject, second=proof.second)
         except (NotSignedIn, Clash):
-            self._backoff.failed(_key(address), address)
-            now_us = self._now_us()
-            await self._changes.make(lambda db: note(db, None, AccountEvent.REFUSED, "nobody known", now_us))
+            await self._refused(who, address)
             raise
 
-    async def _ended(self, secret: str, answer: Answer) -> str | None:
+    async def _refused(self, who: str | None, address: str) -> None:
+        self._backoff.failed(who, address)
+        now_us = self._now_us()
+        await self._changes.make(lambda db: note(db, None, AccountEvent.REFUSED, "nobody known", now_us))
+
+    async def _proved(self, secret: str, answer: Answer) -> tuple[Row[Any], Proof]:
         visit, now_us = Visit.of(secret), self._now_us()
         if not secrets.compare_digest(visit.state.encode(), answer.state.encode()):
             raise NotSignedIn(_STALE)
@@ -96,11 +107,15 @@ class ProviderSignIn:
             raise NotSignedIn(_STALE)
         if answer.code is None:
             raise NotSignedIn(_REFUSED)
-        proof = await self._provider.proof(visit, answer.code, answer.issuer)
-        if begun.session_id is not None:
-            await self._changes.make(lambda db: _link(db, begun.session_id, proof, now_us))
+        since_us = None if begun.session_token is None else provider_book.begun_at(begun)
+        return begun, await self._provider.proof(visit, answer.code, answer.issuer, anew_since_us=since_us)
+
+    async def _ended(self, begun: Row[Any], subject: bytes, *, second: bool) -> str | None:
+        now_us = self._now_us()
+        if begun.session_token is not None:
+            await self._changes.make(lambda db: _link(db, begun, subject, now_us))
             return None
-        token = await self._changes.make(lambda db: _let_in(db, proof, now_us))
+        token = await self._changes.make(lambda db: _let_in(db, subject, now_us, second=second))
         if token is None:
             raise NotSignedIn(_REFUSED)
         return token
@@ -154,23 +169,18 @@ def secret_of(part: OidcPart) -> str:
     return secret
 
 
-def _key(address: str) -> str:
-    return f"provider at {address}"
-
-
-def _link(connection: Connection, session: int, proof: Proof, now_us: int) -> None:
-    """Raises NotSignedIn where that session is over by now, and Clash."""
-    number = sessions.lasts(connection, session, now_us)
-    if number is None:
+def _link(connection: Connection, begun: Row[Any], subject: bytes, now_us: int) -> None:
+    """`begun`: of `provider_visit`. Raises NotSignedIn where its session is over by now, and Clash."""
+    if not sessions.lasts(connection, begun.session_token, begun.account_id, now_us):
         raise NotSignedIn(_STALE)
-    provider_book.add_link(connection, number, proof.subject, now_us)
+    provider_book.add_link(connection, begun.account_id, subject, now_us)
 
 
-def _let_in(connection: Connection, proof: Proof, now_us: int) -> str | None:
-    number = provider_book.account_of(connection, proof.subject)
+def _let_in(connection: Connection, subject: bytes, now_us: int, *, second: bool) -> str | None:
+    number = provider_book.account_of(connection, subject)
     if number is None:
         return None
     token = sessions.begin_session(connection, number, now_us)
-    if proof.second:
+    if second:
         sessions.vouched(connection, token, number, now_us)
     return token

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """`subject`: SHA-256 over the provider and whom it means. `second`: the provider saw a second factor too,
-    as the settings demand it."""
+    """`whom`: the provider and whom it means, which is kept as a keyed hash alone. `second`: the provider saw
+    a second factor too, as the settings demand it."""
 
-    subject: bytes
+    whom: str = field(repr=False)
     second: bool
 
 

@@ -1,16 +1,20 @@
 """The second factor: codes of six digits by the clock (TOTP, RFC 6238), each of them good once.
 
-Its secret is sealed with a key in a file outside the database. Pure but for that file.
+Its secret is sealed with a key in a file outside the database, and whom a provider means is hashed with it.
+Pure but for that file.
 """
 
 from __future__ import annotations
 
+import hmac
 import re
 import secrets
 from pathlib import Path
 from typing import Final
 
 import pyotp
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from central.errors import SettingsError
 from central.fleet.keys import write_new
@@ -52,10 +56,17 @@ def step_of(secret: str, code: str, now_s: int) -> int | None:
 
 
 class Sealer:
-    """Seals secrets of accounts, each for its own account alone."""
+    """Seals secrets of accounts, each for its own account alone; and hashes what is never read, but could be
+    guessed."""
 
     def __init__(self, key: Key) -> None:
         self._key = key
+        self._hashing = HKDF(SHA256(), 32, None, b"liuhen/v1 provider's subject").derive(key.secret)
+
+    def hashed(self, whom: str) -> bytes:
+        """32 bytes (HMAC-SHA-256), with a key that follows from the file's. `whom`: as the provider means
+        somebody; few enough that a hash without a key would be guessed."""
+        return hmac.digest(self._hashing, whom.encode(), "sha256")
 
     def sealed(self, account: int, secret: str) -> bytes:
         return seal(self._key, secret.encode(), _bound(account))

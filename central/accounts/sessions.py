@@ -5,10 +5,10 @@ Within the caller's transaction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
 
 from central.accounts.events import AccountEvent, note
 from central.accounts.tokens import hash_of, new_token
@@ -28,10 +28,11 @@ FRESH_US: Final = 10 * 60 * _US
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`proved_us`: when both factors were given here last; None: they were not. `vouched`: the provider said
-    that it had seen both."""
+    """`token_hash`: of its token, by which alone it is named; SQLite gives a row's number again once the row
+    is gone. `proved_us`: when both factors were given here last; None: they were not. `vouched`: the provider
+    said that it had seen both."""
 
-    id: int
+    token_hash: bytes = field(repr=False)
     account: int
     login: str
     name: str
@@ -76,7 +77,7 @@ def find_session(connection: Connection, token: str, now_us: int) -> Session:
     if row is None or now_us - row.used_at >= IDLE_US or now_us - row.begun_at >= LONGEST_US:
         raise NotSignedIn("sign in again: this session is over")
     return Session(
-        id=row.id,
+        token_hash=row.token,
         account=row.account_id,
         login=row.login,
         name=row.name,
@@ -92,10 +93,13 @@ def find_session(connection: Connection, token: str, now_us: int) -> Session:
 
 
 def proved(connection: Connection, found: Session, now_us: int) -> str:
-    """Both factors were given: the session goes on under a new token, and the former one is of no use."""
+    """Both factors were given: the session goes on under a new token, and the former one is of no use. Raises
+    NotSignedIn where it is over by now, or goes on under another token already."""
     token = new_token()
     values = {"token": hash_of(token), "proved_at": now_us, "used_at": now_us}
-    connection.execute(update(session).where(session.c.id == found.id).values(values))
+    here = _named(found.token_hash, found.account) & session.c.ended_at.is_(None)
+    if connection.execute(update(session).where(here).values(values)).rowcount != 1:
+        raise NotSignedIn("sign in again: this session is over")
     note(connection, found.account, AccountEvent.SIGNED_IN, str(found.account), now_us)
     return token
 
@@ -107,20 +111,22 @@ def vouched(connection: Connection, token: str, number: int, now_us: int) -> Non
     note(connection, number, AccountEvent.SIGNED_IN, str(number), now_us)
 
 
-def lasts(connection: Connection, number: int, now_us: int) -> int | None:
-    """Whose session that is, of that number and not of a token; None: it is over, or lacks a factor."""
+def lasts(connection: Connection, token_hash: bytes, number: int, now_us: int) -> bool:
+    """Whether account `number` has that session still, with both factors given here."""
     columns = session.c
-    here = (columns.id == number) & columns.ended_at.is_(None) & columns.proved_at.is_not(None)
+    here = _named(token_hash, number) & columns.ended_at.is_(None) & columns.proved_at.is_not(None)
     here &= (columns.used_at > now_us - IDLE_US) & (columns.begun_at > now_us - LONGEST_US)
-    return connection.execute(select(columns.account_id).where(here)).scalar()
+    return connection.execute(select(columns.id).where(here)).first() is not None
 
 
-def used(connection: Connection, number: int, now_us: int) -> None:
-    connection.execute(update(session).where(session.c.id == number).values(used_at=now_us))
+def used(connection: Connection, found: Session, now_us: int) -> None:
+    here = _named(found.token_hash, found.account)
+    connection.execute(update(session).where(here).values(used_at=now_us))
 
 
 def end_session(connection: Connection, found: Session, now_us: int) -> None:
-    connection.execute(update(session).where(session.c.id == found.id).values(ended_at=now_us))
+    here = _named(found.token_hash, found.account)
+    connection.execute(update(session).where(here).values(ended_at=now_us))
     note(connection, found.account, AccountEvent.SIGNED_OUT, str(found.account), now_us)
 
 
@@ -143,3 +149,7 @@ def who_of(connection: Connection, found: Session, now_us: int) -> Who:
         connection.execute(select(of.person_id).where(of.account_id == found.account)).scalar(),
         fresh=found.proved_us is not None and now_us - found.proved_us < FRESH_US,
     )
+
+
+def _named(token_hash: bytes, number: int) -> ColumnElement[bool]:
+    return (session.c.token == token_hash) & (session.c.account_id == number)

@@ -47,7 +47,7 @@ class SignIn:
     ) -> None:
         self.questions = questions
         self.changes = changes
-        self._sealer = sealer
+        self.sealer = sealer
         self.now_us = now_us
         self.backoff = Backoff()
         self._slow = ThreadPoolExecutor(1, thread_name_prefix="passwords")
@@ -66,7 +66,7 @@ class SignIn:
         """The token by which the session goes on. Raises NotSignedIn, TooOften."""
         row = await self._account(found)
         self.backoff.refuse_if_too_often(f"second {found.account}", address)
-        secret = None if row.second is None else self._sealer.opened(found.account, row.second)
+        secret = None if row.second is None else self.sealer.opened(found.account, row.second)
         now_us = self.now_us()
         step = None if secret is None else second_factor.step_of(secret, code, now_us // _US)
         token = None if step is None else await self.changes.make(lambda db: _proved(db, found, step, now_us))
@@ -98,7 +98,7 @@ class SignIn:
         if step is None:
             self.backoff.failed(f"second {found.account}", address)
             raise NotSignedIn(_WRONG_CODE)
-        sealed = self._sealer.sealed(found.account, secret)
+        sealed = self.sealer.sealed(found.account, secret)
 
         def change(db: Any) -> str:
             book.set_second(db, found.account, sealed, step, now_us)
@@ -140,7 +140,7 @@ class SignIn:
         now_us = self.now_us()
         found = await self.questions.ask(lambda db: sessions.find_session(db, token, now_us))
         if noted and now_us - found.used_us >= sessions.USED_EVERY_US:
-            await self.changes.make(lambda db: sessions.used(db, found.id, now_us))
+            await self.changes.make(lambda db: sessions.used(db, found, now_us))
         return found
 
     async def end(self, found: Session) -> None:

@@ -118,7 +118,9 @@ provider_link = Table(
     "provider_link",
     metadata,
     Column("account_id", Whole, ForeignKey("account.id"), primary_key=True),
-    Column("subject", LargeBinary, nullable=False),  # SHA-256 over the provider and whom it means
+    Column(
+        "subject", LargeBinary, nullable=False
+    ),  # HMAC-SHA-256 of the provider and whom it means; its key lies outside
     Column("made_at", Whole, nullable=False),
     UniqueConstraint("subject", name="provider_link_by_subject"),
     sqlite_strict=True,
@@ -129,7 +131,8 @@ provider_visit = Table(
     "provider_visit",
     metadata,
     Column("secret", LargeBinary, primary_key=True),  # SHA-256 of what the browser holds
-    Column("session_id", Whole),  # of whoever links an account; NULL: somebody wants to sign in
+    Column("session_token", LargeBinary),  # SHA-256; of whoever links; NULL: somebody wants to sign in
+    Column("account_id", Whole),  # which is to be linked; NULL likewise
     Column("until_at", Whole, nullable=False),
     sqlite_strict=True,
 )

@@ -23,7 +23,8 @@ def upgrade() -> None:
     op.create_table(
         "provider_visit",
         sa.Column("secret", sa.LargeBinary(), primary_key=True),
-        sa.Column("session_id", _WHOLE),
+        sa.Column("session_token", sa.LargeBinary()),
+        sa.Column("account_id", _WHOLE),
         sa.Column("until_at", _WHOLE, nullable=False),
         sqlite_strict=True,
     )
