@@ -89,6 +89,23 @@ def test_the_feed_shows_a_unit_or_a_single_door_alone_and_keeps_to_it(console: C
         assert page.locator("#rows li").count() == 0
 
 
+def test_a_refusal_is_shown_among_a_crowd_and_a_page_that_passes_some_over_says_so(console: Console) -> None:
+    with console.as_role(Role.OFFICER, "en", 1280) as page, console.as_role(Role.OFFICER, "zh", 390) as all_:
+        page.goto("/?only=refused")
+        all_.goto("/")
+        before = page.locator("#rows > li").count()
+        console.happens(GATE, kind=Kind.ACCESS_DENIED, reason=Reason.EXPIRED, holder=None)
+        console.happens(WEST, 150, holder=None)
+        page.wait_for_function("rows => document.querySelectorAll('#rows > li').length > rows", arg=before)
+        assert page.locator("#rows > li").count() == before + 1
+        assert page.locator("#passed").is_hidden()
+        all_.locator("#passed").wait_for(timeout=20 * WITHIN_MS)
+        assert "此处未全部显示" in all_.locator("#passed").inner_text()
+        assert faults_of(all_) == []
+        all_.locator("#passed a").click()
+        all_.locator("#passed").wait_for(state="hidden")
+
+
 def test_what_came_late_stands_where_it_came_and_says_so(console: Console) -> None:
     """On the page as it is opened, and as it moves: in one order."""
     with console.as_role(Role.OFFICER) as page:

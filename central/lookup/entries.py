@@ -26,6 +26,9 @@ FEW_DOORS: Final = 12
 LOOKED_BACK: Final = 10_000
 """So many of all records that came last are looked through for what came late at few doors."""
 
+WALKED: Final = 100_000
+"""So many of all records are looked through, at the most, for what came while a page was not there."""
+
 LATE_US: Final = 60_000_000
 """What came so long after it happened came late: the network was down, or the gateway."""
 
@@ -193,6 +196,25 @@ def arrived_after(
     )
     query = _in_order_of_arrival().where(*here).order_by(record.c.id).limit(count)
     return [_entry(row) for row in connection.execute(query)]
+
+
+def newest_between(
+    connection: Connection,
+    number: int,
+    count: int,
+    sites: Collection[str],
+    wanted: Wanted = EVERYTHING,
+    *,
+    through: int,
+) -> tuple[list[Entry], bool]:
+    """The `count` entries of `sites` that arrived last of those after the one numbered `number`, and up to
+    the one numbered `through`, in order of arrival; and whether others of them were passed over, or may have
+    been: no more than `WALKED` records are looked through, as each look has its end."""
+    begin = max(number, through - WALKED)
+    here = (record.c.id > begin, record.c.id <= through, gateway.c.site.in_(sites))
+    query = _in_order_of_arrival().where(*here, _worth_a_line(), *_of(wanted))
+    rows = connection.execute(query.order_by(record.c.id.desc()).limit(count + 1)).all()
+    return [_entry(row) for row in reversed(rows[:count])], len(rows) > count or begin > number
 
 
 def numbers_between(connection: Connection, after: int, through: int) -> Sequence[int]:
