@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from datetime import UTC
 
 import pytest
+from central_web_support import Chain, about
 from console_support import Console, a_console, faults_of
-from register_support import EAST, GATE, WEST
+from register_support import EAST, GATE, SITE, WEST
 
 from central.accounts.who import Role
 from central.alarms.watch import Watch
+from central.register.places import place_door
 from messages.model import Kind, Reason
 
 OF_A_DOOR: dict[str, object] = {"credential": None, "holder": None, "category": None, "reason": None}
@@ -131,6 +133,32 @@ def test_what_came_late_stands_where_it_came_and_says_so(console: Console) -> No
         page.reload()
         assert page.evaluate(ids)[: len(moved)] == moved
         assert faults_of(page) == []
+
+
+def test_the_door_of_a_home_is_not_watched_by_way_of_its_gateway(console: Console) -> None:
+    doors = {"flat": [("flat-door", "入户门")], "hall": [("hall-front", "门厅"), ("hall-flat", "入户门")]}
+    for gateway, has in doors.items():
+        said = about(f"{gateway} 室", [(name, label, ["r"]) for name, label in has])
+        console.filled.take(said, gateway=gateway, site=SITE, now_us=console.now_us)
+        chain = Chain(gateway)
+        for name, _ in has:
+            chain.grow(at=console.now_us, door=name)
+        console.filled.take(chain.block(), gateway=gateway, site=SITE, now_us=console.now_us)
+    with console.estate.desk() as desk:
+        for gateway, name in (("flat", "flat-door"), ("hall", "hall-flat")):
+            place_door(desk, SITE, gateway, name, console.estate.places["101"])
+    with console.as_role(Role.OFFICER) as page:
+        shown = {}
+        for gateway in doors:
+            page.goto(f"/?at={SITE}/{gateway}")
+            shown[gateway] = page.locator("#rows .door").all_inner_texts()
+        assert shown == {"flat": [], "hall": ["门厅"]}
+        found = page.request.post(
+            f"{console.served.address}/find",
+            form={"text": "室"},
+            headers={"Sec-Fetch-Site": "same-origin"},
+        ).text()
+        assert ("at=riverside/hall" in found, "at=riverside/flat" in found) == (True, False)
 
 
 def test_a_swipe_appears_within_a_second(console: Console) -> None:

@@ -106,12 +106,13 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What of the entries somebody watches: of one gateway, of some kinds, of some doors (site, gateway and
-    name); None: of all."""
+    name); None: of all. `but`: of which doors not."""
 
     site: str | None = None
     gateway: str | None = None
     kinds: frozenset[str] | None = None
     doors: frozenset[tuple[str, str, str]] | None = None
+    but: frozenset[tuple[str, str, str]] = frozenset()
 
 
 EVERYTHING: Final = Wanted()
@@ -258,9 +259,11 @@ def _of(wanted: Wanted) -> list[ColumnElement[bool]]:
         conditions.append(gateway.c.name == wanted.gateway)
     if wanted.kinds is not None:
         conditions.append(record.c.kind.in_(sorted(wanted.kinds)))
+    place = tuple_(gateway.c.site, gateway.c.name, record.c.door)
     if wanted.doors is not None:
-        place = tuple_(gateway.c.site, gateway.c.name, record.c.door)
         conditions.append(place.in_(sorted(wanted.doors)))
+    if wanted.but:
+        conditions.append(not_(place.in_(sorted(wanted.but))))
     return conditions
 
 
