@@ -204,7 +204,7 @@ SET_BY: Final = {
 STOPPED: Final = {
     Stopped.ASSESSMENT: N_("Nothing is ended: an impact assessment in force cannot be read."),
     Stopped.CLOCK: N_(
-        "Nothing is ended now: no gateway of yours confirms that it is as late as the centre says."
+        "Nothing is ended now: no gateway of the centre confirms that it is as late as the centre says."
     ),
     Stopped.NO_KEYS: N_("Nothing is ended: the centre has no keys to sign certificates with."),
 }
