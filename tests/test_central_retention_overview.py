@@ -169,6 +169,8 @@ def test_what_a_case_holds_is_kept_back_and_not_called_due(filled: Filled) -> No
         )
         place = {"gateway_id": row.gateway_id, "epoch": row.epoch, "seq": row.seq, "at": row.at}
         connection.execute(insert(case_hold_entry).values(case_hold_id=1, sealed=b"sealed", **own, **place))
+    before = standing(filled, Kept.ENTRIES, clock[0] - DAY_US)
+    assert (before.over, before.due_rows, before.held) == (0, 2, 1)
     entries = standing(filled, Kept.ENTRIES, clock[0])
     assert (entries.held, entries.held_until_us, entries.over) == (1, until_us, 2)
     visitors = standing(filled, Kept.VISITORS, clock[0])

@@ -154,8 +154,9 @@ class Certified:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a class stands. `oldest_us`: of the oldest that is there, None: nothing is, it lies elsewhere, or
-    since when it is here is `unknown`. `due_us`, `due_rows`: when something of it goes next by itself, and how much. `over`: whose time is over,
-    and that goes in the next run. `held`, `held_until_us`: what cases keep longer, and the last of them."""
+    since when it is here is `unknown`. `due_us`, `due_rows`: when something of it goes next by itself, and
+    how much. `over`: whose time is over, and that goes in the next run. `held`, `held_until_us`: what cases
+    keep longer, and the last of them."""
 
     oldest_us: int | None = None
     unknown: bool = False
@@ -216,7 +217,7 @@ def _entries(connection: Connection, asked: Asked, sites: Collection[str]) -> St
         return replace(here, stopped=Stopped.ASSESSMENT)
     over = due(marks, days, asked.now_us)
     last_over = max((each.last_id for each in over), default=0)
-    waiting = max(0, _records(connection, sites, 0, last_over) - _records_held(connection, asked, last_over))
+    waiting = _going(connection, asked, sites, 0, last_over)
     through, due_us = _next(marks, last_over, days, asked.now_us)
     stopped = None
     if not asked.signs:
@@ -226,7 +227,7 @@ def _entries(connection: Connection, asked: Asked, sites: Collection[str]) -> St
     return replace(
         here,
         due_us=None if stopped and not through else due_us,  # no mark is noted, either
-        due_rows=_records(connection, sites, last_over, through) if through else None,
+        due_rows=_going(connection, asked, sites, last_over, through) if through else None,
         over=waiting,
         stopped=stopped,
     )
@@ -266,10 +267,17 @@ def _records(connection: Connection, sites: Collection[str], after: int, through
     return connection.execute(query.where(*here)).scalar_one()
 
 
-def _records_held(connection: Connection, asked: Asked, through: int) -> int:
+def _going(connection: Connection, asked: Asked, sites: Collection[str], after: int, through: int) -> int:
+    """Without what cases hold."""
+    held = _records_held(connection, asked, after, through)
+    return max(0, _records(connection, sites, after, through) - held)
+
+
+def _records_held(connection: Connection, asked: Asked, after: int, through: int) -> int:
     same = [case_hold_entry.c[name] == record.c[name] for name in ("gateway_id", "epoch", "seq")]
     query = select(func.count(func.distinct(record.c.id))).join_from(case_hold_entry, record, and_(*same))
-    here = (case_hold_entry.c.community_id.in_(asked.communities), record.c.id <= through)
+    numbers = (record.c.id > after, record.c.id <= through)
+    here = (case_hold_entry.c.community_id.in_(asked.communities), *numbers)
     return connection.execute(query.where(*here)).scalar_one()
 
 
