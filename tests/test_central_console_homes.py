@@ -256,7 +256,8 @@ def test_days_that_were_written_beside_others_undo_no_moving_out(
         home = int(re.findall(r"residencies/(\d+)/", dates)[0])
         move_out(desk, home, at_us=estate.now_us - DAY_US, reason="搬离")
     typed = {"since": "2024-03-01", "until": "", "reason": "登记时写错月份"}
-    for seen in (was, {}):  # a form without them has seen nothing
+    seens: list[dict[str, str]] = [{}, was]  # a form without them has seen nothing
+    for seen in seens:
         stale = worker.post(dates, data=seen | typed)
         assert (stale.status_code, "it was changed since" in stale.text) == (409, True)
         assert 'value="登记时写错月份"' in stale.text
@@ -264,7 +265,7 @@ def test_days_that_were_written_beside_others_undo_no_moving_out(
     with estate.reading() as db:
         (row,) = lived_where(db, estate.community, person)
     assert (row.until_us, row.voided_us) == (estate.now_us - DAY_US, None)
-    now = dict(re.findall(r'name="(was_\w+)" value="(\d*)"', stale.text))
+    now = dict(re.findall(r'name="(was_\w+)" value="(\d*)"', worker.get(here).text))
     assert worker.post(dates, data=now | typed).status_code == 200  # who has seen it may
 
 

@@ -122,7 +122,11 @@ def test_what_came_late_stands_where_it_came_and_says_so(console: Console) -> No
             "() => document.querySelector('#rows > li .building').textContent === '大门'",
             timeout=20 * WITHIN_MS,
         )
-        assert "late: came here at" in page.locator("#rows > li").nth(1).inner_text()
+        late = page.locator("#rows > li").nth(1)
+        assert "late: came here at" in late.inner_text()
+        pill = late.locator(".late").bounding_box()
+        assert pill is not None
+        assert pill["height"] < 30  # in one line
         assert [page.locator("#rows > li").nth(at).locator(".late").count() for at in range(4)] == [
             0,
             1,

@@ -149,8 +149,8 @@ class _Following:
         wanted = self._reader.wanted
         if self._reader.newest_alone:
             self._at = max(after, through)
-            last, passed = newest_between(connection, after, AT_ONCE, sites, wanted, through=through)
-            return News(self._at, last, passed_over=passed)
+            found, passed = newest_between(connection, after, AT_ONCE, sites, wanted, through=through)
+            return News(self._at, found, passed_over=passed)
         entries = arrived_after(connection, after, AT_ONCE, sites, wanted, through=through)
         more = len(entries) == AT_ONCE
         self._at = entries[-1].id if more else max(after, through)
