@@ -269,6 +269,42 @@ def test_what_another_program_wrote_is_listed_and_not_put_back(town: Town) -> No
         assert sent(served, f"{SETTINGS}/revisions/{number}/put-back", {"after": 2}).status_code == 409
 
 
+def test_beside_settings_that_cannot_be_read_a_former_revision_is_shown_without_comparing(town: Town) -> None:
+    with writing(town.filled.writer) as db:
+        for number in (1, 2):
+            body = encode_site_settings(SiteSettings(1, number, NOW_US))
+            note_settings(db, SITE, EVERY_GATEWAY, body, NOW_US, by="account 7")
+        db.exec_driver_sql("UPDATE sent_settings SET body = ? WHERE revision = 2", (b'{"v":99}',))
+    with town.served(None) as served:
+        former = served.get(f"{SETTINGS}/revisions/1").json()
+        assert (former["in_force"], former["differences"], former["settings"] is None) == (2, None, False)
+        headers = {"Accept": "text/html", "Cookie": "liuhen-language=en"}
+        for number in (1, 2):
+            path = f"{served.address}/operations/settings/revisions/{SITE}/{number}"
+            page = plain_http.get(path, headers=headers, timeout=DEADLINE_S)
+            assert (page.status_code, page.headers["content-type"][:9]) == (200, "text/html")
+            assert f"<title>Revision {number} · {SITE} ·" in page.text
+            assert ("A newer program wrote the settings that hold now" in page.text) == (number == 1)
+            assert "Put it back" not in page.text
+
+
+def test_what_is_new_is_told_beside_a_revision_that_lies_on_the_next_page(town: Town) -> None:
+    with town.served(None) as served:
+        for after, mode in enumerate(("free", "locked_down")):
+            body = {"settings": {"doors": {"lobby": {"mode": mode}}}, "after": after}
+            assert sent(served, SETTINGS, body).status_code == 201
+        with writing(town.filled.writer) as db:
+            for number in (3, 4, 5):
+                alone = encode_site_settings(SiteSettings(1, number, NOW_US))
+                note_settings(db, SITE, NAME, alone, NOW_US, by=BY_COMMAND_LINE)
+        page = served.get(f"{SETTINGS}/revisions", before=3, limit=1).json()
+        assert [(each["revision"], each["changed"]) for each in page["revisions"]] == [(2, 1)]
+        page = served.get(f"{SETTINGS}/revisions", limit=1).json()
+        assert [(each["revision"], each["changed"]) for each in page["revisions"]] == [(5, 0)]
+        whole = served.get(f"{SETTINGS}/revisions", limit=5).json()["revisions"]
+        assert [each["changed"] for each in whole] == [0, 0, None, 1, None]
+
+
 def test_differences_say_where_and_what() -> None:
     before = {"doors": {"a": {"admits": ["listed"], "asks_pin": False}}, "holidays": {"x": ["2026-01-01"]}}
     after = {"doors": {"a": {"admits": ["listed", "pass"], "asks_pin": False}}, "areas": {}}

@@ -23,7 +23,7 @@ from central.console import forms
 from central.console.pages.homes import common, moving, sentences
 from central.register.leases import leases
 from central.register.people_found import find_people
-from central.register.residencies import lived_in
+from central.register.residencies import lived_in, lived_where, move_out
 from central.register.words import RegisterAct
 from central.store.register_tables import register_event
 from central.times import local
@@ -221,17 +221,19 @@ def test_wrong_days_of_a_home_are_corrected_with_a_reason_and_stay_in_the_histor
     page = worker.get(here).text
     (dates,) = re.findall(r'action="([^"]*/dates)"', page)
     since, until = day(estate.now_us - 40 * DAY_US), day(estate.now_us - 10 * DAY_US)
+    was = dict(re.findall(r'name="(was_\w+)" value="(\d*)"', page))
     assert "say why" in worker.post(dates, data={"since": str(since)}).text
-    backwards = worker.post(dates, data={"since": str(until), "until": str(since), "reason": "笔误"})
+    backwards = worker.post(dates, data=was | {"since": str(until), "until": str(since), "reason": "笔误"})
     assert (backwards.status_code, "it ends before it begins" in backwards.text) == (422, True)
     assert f'value="{until}"' in backwards.text  # what was typed stays
-    same = worker.post(dates, data={"since": str(day(estate.now_us)), "reason": "笔误"})
+    same = worker.post(dates, data=was | {"since": str(day(estate.now_us)), "reason": "笔误"})
     assert (same.status_code, "that is how it is already" in same.text) == (409, True)
-    done = worker.post(dates, data={"since": str(since), "until": str(until), "reason": "按租约更正"}).text
+    right = was | {"since": str(since), "until": str(until), "reason": "按租约更正"}
+    done = worker.post(dates, data=right).text
     assert f"{since} – {until}" in re.sub(r"\s+", " ", done)
     assert "was corrected" in done
     assert "按租约更正" in done
-    assert worker.post(dates, data={"since": str(since), "reason": "又一次"}).status_code == 409
+    assert worker.post(dates, data=was | {"since": str(since), "reason": "又一次"}).status_code == 409
     assert "Nobody is registered here." in worker.get(room(estate)).text
     assert "林**" in worker.get(f"{room(estate)}?on={day(estate.now_us - 20 * DAY_US)}").text
     other = re.sub(r"/people/\d+/", "/people/99/", dates)
@@ -239,6 +241,32 @@ def test_wrong_days_of_a_home_are_corrected_with_a_reason_and_stay_in_the_histor
     with estate.reading() as db:
         act = select(register_event.c.reason).where(register_event.c.act == RegisterAct.RESIDENCY_CORRECTED)
         assert db.execute(act).scalars().all() == ["按租约更正"]
+
+
+def test_days_that_were_written_beside_others_undo_no_moving_out(
+    worker: httpx.Client, estate: Estate
+) -> None:
+    person = estate.resident("周正", "101", "04A1B2F2")
+    here = f"/homes/{estate.community}/people/{person}"
+    estate.now_us += 10 * DAY_US
+    page = worker.get(here).text
+    (dates,) = re.findall(r'action="([^"]*/dates)"', page)
+    was = dict(re.findall(r'name="(was_\w+)" value="(\d*)"', page))
+    with estate.desk(days=0) as desk:
+        home = int(re.findall(r"residencies/(\d+)/", dates)[0])
+        move_out(desk, home, at_us=estate.now_us - DAY_US, reason="搬离")
+    typed = {"since": "2024-03-01", "until": "", "reason": "登记时写错月份"}
+    seens: list[dict[str, str]] = [{}, was]  # a form without them has seen nothing
+    for seen in seens:
+        stale = worker.post(dates, data=seen | typed)
+        assert (stale.status_code, "it was changed since" in stale.text) == (409, True)
+        assert 'value="登记时写错月份"' in stale.text
+        assert 'value="2024-03-01"' in stale.text
+    with estate.reading() as db:
+        (row,) = lived_where(db, estate.community, person)
+    assert (row.until_us, row.voided_us) == (estate.now_us - DAY_US, None)
+    now = dict(re.findall(r'name="(was_\w+)" value="(\d*)"', worker.get(here).text))
+    assert worker.post(dates, data=now | typed).status_code == 200  # who has seen it may
 
 
 def test_days_are_corrected_by_keyboard_at_any_width(console: Console) -> None:

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from datetime import UTC
 
 import pytest
+from central_web_support import Chain, about
 from console_support import Console, a_console, faults_of
-from register_support import EAST, GATE, WEST
+from register_support import EAST, GATE, SITE, WEST
 
 from central.accounts.who import Role
 from central.alarms.watch import Watch
+from central.register.places import place_door
 from messages.model import Kind, Reason
 
 OF_A_DOOR: dict[str, object] = {"credential": None, "holder": None, "category": None, "reason": None}
@@ -89,6 +91,23 @@ def test_the_feed_shows_a_unit_or_a_single_door_alone_and_keeps_to_it(console: C
         assert page.locator("#rows li").count() == 0
 
 
+def test_a_refusal_is_shown_among_a_crowd_and_a_page_that_passes_some_over_says_so(console: Console) -> None:
+    with console.as_role(Role.OFFICER, "en", 1280) as page, console.as_role(Role.OFFICER, "zh", 390) as all_:
+        page.goto("/?only=refused")
+        all_.goto("/")
+        before = page.locator("#rows > li").count()
+        console.happens(GATE, kind=Kind.ACCESS_DENIED, reason=Reason.EXPIRED, holder=None)
+        console.happens(WEST, 150, holder=None)
+        page.wait_for_function("rows => document.querySelectorAll('#rows > li').length > rows", arg=before)
+        assert page.locator("#rows > li").count() == before + 1
+        assert page.locator("#passed").is_hidden()
+        all_.locator("#passed").wait_for(timeout=20 * WITHIN_MS)
+        assert "此处未全部显示" in all_.locator("#passed").inner_text()
+        assert faults_of(all_) == []
+        all_.locator("#passed a").click()
+        all_.locator("#passed").wait_for(state="hidden")
+
+
 def test_what_came_late_stands_where_it_came_and_says_so(console: Console) -> None:
     """On the page as it is opened, and as it moves: in one order."""
     with console.as_role(Role.OFFICER) as page:
@@ -103,7 +122,11 @@ def test_what_came_late_stands_where_it_came_and_says_so(console: Console) -> No
             "() => document.querySelector('#rows > li .building').textContent === '大门'",
             timeout=20 * WITHIN_MS,
         )
-        assert "late: came here at" in page.locator("#rows > li").nth(1).inner_text()
+        late = page.locator("#rows > li").nth(1)
+        assert "late: came here at" in late.inner_text()
+        pill = late.locator(".late").bounding_box()
+        assert pill is not None
+        assert pill["height"] < 30  # in one line
         assert [page.locator("#rows > li").nth(at).locator(".late").count() for at in range(4)] == [
             0,
             1,
@@ -114,6 +137,32 @@ def test_what_came_late_stands_where_it_came_and_says_so(console: Console) -> No
         page.reload()
         assert page.evaluate(ids)[: len(moved)] == moved
         assert faults_of(page) == []
+
+
+def test_the_door_of_a_home_is_not_watched_by_way_of_its_gateway(console: Console) -> None:
+    doors = {"flat": [("flat-door", "入户门")], "hall": [("hall-front", "门厅"), ("hall-flat", "入户门")]}
+    for gateway, has in doors.items():
+        said = about(f"{gateway} 室", [(name, label, ["r"]) for name, label in has])
+        console.filled.take(said, gateway=gateway, site=SITE, now_us=console.now_us)
+        chain = Chain(gateway)
+        for name, _ in has:
+            chain.grow(at=console.now_us, door=name)
+        console.filled.take(chain.block(), gateway=gateway, site=SITE, now_us=console.now_us)
+    with console.estate.desk() as desk:
+        for gateway, name in (("flat", "flat-door"), ("hall", "hall-flat")):
+            place_door(desk, SITE, gateway, name, console.estate.places["101"])
+    with console.as_role(Role.OFFICER) as page:
+        shown = {}
+        for gateway in doors:
+            page.goto(f"/?at={SITE}/{gateway}")
+            shown[gateway] = page.locator("#rows .door").all_inner_texts()
+        assert shown == {"flat": [], "hall": ["门厅"]}
+        found = page.request.post(
+            f"{console.served.address}/find",
+            form={"text": "室"},
+            headers={"Sec-Fetch-Site": "same-origin"},
+        ).text()
+        assert ("at=riverside/hall" in found, "at=riverside/flat" in found) == (True, False)
 
 
 def test_a_swipe_appears_within_a_second(console: Console) -> None:

@@ -25,6 +25,7 @@ from central.lookup.entries import (
     arrived_after,
     entries_of_door,
     newest,
+    newest_between,
     newest_id,
 )
 from central.store.engine import reading, writing
@@ -278,11 +279,35 @@ def test_the_newest_are_read_from_the_end_however_many_there_are(filled: Filled)
         event.listen(connection, "before_cursor_execute", note)
         newest(connection, 2, [SITE])
         arrived_after(connection, 0, 2, [SITE], through=9)
+        for wanted in (
+            entries.EVERYTHING,
+            Wanted(SITE, GATEWAY),
+            Wanted(kinds=frozenset({Kind.ACCESS_DENIED})),
+            Wanted(doors=frozenset({(SITE, GATEWAY, DOOR)})),
+        ):
+            newest_between(connection, 0, 2, [SITE], wanted, through=9)
         event.remove(connection, "before_cursor_execute", note)
         for statement, parameters in said:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
             assert not [row for row in plan if "TEMP B-TREE" in str(row)], statement
-    assert len(said) == 2
+    assert len(said) == 6
+
+
+def test_the_newest_of_what_is_wanted_come_from_among_many_others(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(filled, Chain(), 1, 2, 3, kind=Kind.ACCESS_DENIED)
+    put(filled, Chain(epoch=2), *range(10, 30), door="door-2")
+    refused = Wanted(kinds=frozenset({Kind.ACCESS_DENIED}))
+
+    def found(after: int, count: int) -> tuple[list[int], bool]:
+        with reading(filled.reader) as connection:
+            these, passed = newest_between(connection, after, count, [SITE], refused, through=23)
+        return [each.id for each in these], passed
+
+    assert [found(0, 2), found(1, 2), found(3, 2)] == [([2, 3], True), ([2, 3], False), ([], False)]
+    monkeypatch.setattr(entries, "WALKED", 21)
+    assert found(0, 3) == ([3], True)  # no further back than each look can
 
 
 def test_that_somebody_let_in_went_in_is_no_news_but_is_found_at_the_door(filled: Filled) -> None:

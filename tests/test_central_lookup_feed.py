@@ -3,19 +3,21 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from central_support import SITE
-from central_web_support import NOW_US, Chain, secretive
+from central_web_support import COMMUNITY, NOW_US, Chain, Filled, a_filled, secretive
 from postgres_support import Postgres
 from sqlalchemy import Connection
 
 from central.accounts.book import make_community
 from central.ingest.intake import examine, take_in
-from central.lookup.entries import Wanted, newest
-from central.lookup.feed import Follower, News, follow, page_goes_on_after
+from central.lookup.entries import EVERYTHING, Wanted, newest
+from central.lookup.feed import AT_ONCE, Follower, News, follow, page_goes_on_after
 from central.store.engine import open_reader, open_writer, reading, writing
 from central.store.questions import Questions
+from messages.model import Kind
 from messages.topics import GatewayTopic
 
 SLOW, QUICK = "slow", "quick"
@@ -107,6 +109,43 @@ def test_what_came_late_is_told_from_the_marks_that_processes_note_beside_each_o
     assert (len(found), marks) == (4, 1)
     for each in (*writers, reader):
         each.dispose()
+
+
+def test_a_crowd_at_one_door_hides_no_refusal_at_another_and_what_is_passed_over_is_said(
+    tmp_path: Path,
+) -> None:
+    """Of what came between two looks: as when a gateway sends its backlog, or a page comes back."""
+
+    def looked(filled: Filled, wanted: Wanted) -> list[News]:
+        async def told() -> list[News]:
+            looks = iter([True, False])
+
+            async def may() -> bool:
+                return next(looks)
+
+            follower = Follower([COMMUNITY], may, wanted, newest_alone=True)
+            found = follow(Questions(filled.reader, bound=False), 0, threading.Event(), follower)
+            return [news async for news in found]
+
+        return asyncio.run(told())
+
+    with a_filled(tmp_path) as filled:
+        quiet, crowd = Chain("quiet"), Chain("crowd")
+        quiet.grow(door="door-1", kind=Kind.ACCESS_DENIED)
+        crowd.grow(2 * AT_ONCE, door="door-1")
+        for chain in (quiet, crowd):
+            filled.take(chain.block(), gateway=chain.gateway)
+        for wanted in (
+            Wanted(SITE, "quiet"),
+            Wanted(kinds=frozenset({Kind.ACCESS_DENIED})),
+            Wanted(doors=frozenset({(SITE, "quiet", "door-1")})),
+        ):
+            (news,) = looked(filled, wanted)
+            assert ([each.id for each in news.entries], news.passed_over) == ([1], False)
+            assert news.number == 2 * AT_ONCE + 1
+        (all_of_it,) = looked(filled, EVERYTHING)
+        assert [each.id for each in all_of_it.entries] == list(range(AT_ONCE + 2, 2 * AT_ONCE + 2))
+        assert all_of_it.passed_over
 
 
 def test_a_page_reads_again_what_may_come_late_among_what_it_shows(address: str) -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from central_support import GATEWAY
-from central_web_support import COMMUNITY, Chain, Filled, a_filled, online
+from central_web_support import COMMUNITY, Chain, Filled, a_filled, about, online
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from identity_support import NOON_US
-from sqlalchemy import insert, select
+from sqlalchemy import event, insert, select
 
+from central.accounts.book import make_community
 from central.console.pages.oversight import kept as page
 from central.identity.certificates import DataClass, certify
 from central.identity.periods import DAY_US
@@ -21,6 +22,7 @@ from central.store.identity_tables import envelope
 from central.store.inventory import load
 from central.store.lookup_tables import case_hold, case_hold_entry
 from central.store.tables import metadata, record
+from messages.model import ClockQuality
 
 RULES = RetentionRules()
 DAYS = RULES.entry_days
@@ -113,6 +115,42 @@ def test_entries_say_what_goes_next_what_is_over_and_what_went(filled: Filled) -
     assert standing(filled, Kept.ENTRIES, clock[0], community=COMMUNITY + 1) == Standing()
 
 
+def test_entries_that_nothing_will_end_say_so_and_no_day(filled: Filled) -> None:
+    """No gateway's clock is believed: so no mark is noted, and nobody knows how old an entry is."""
+    chain = Chain()
+    chain.grow(3, at=NOON_US - 400 * DAY_US, door="door-1", clock=ClockQuality.UNKNOWN)
+    filled.take(chain.block(), now_us=NOON_US)
+    ending = retention(filled, [NOON_US])
+    ending.look()
+    assert ending.said == "no gateway says that it can be this late: no entry is ended"
+    assert standing(filled, Kept.ENTRIES, NOON_US) == Standing(unknown=True, stopped=Stopped.CLOCK)
+    comes(filled, chain, 1, NOON_US)
+    first = standing(filled, Kept.ENTRIES, NOON_US)
+    assert first == Standing(unknown=True, due_us=NOON_US + DAYS * DAY_US)  # at the earliest
+    keyless = standing(filled, Kept.ENTRIES, NOON_US, signs=False)
+    assert keyless == Standing(unknown=True, stopped=Stopped.NO_KEYS)
+
+
+def test_a_community_without_an_entry_reads_none_of_the_others(filled: Filled) -> None:
+    comes(filled, Chain(), 3, NOON_US)
+    with writing(filled.writer) as connection:
+        make_community(connection, "310101001002", "荷塘社区", ["pond"], NOON_US)
+    filled.take(about("1 号楼"), gateway="pond-1", site="pond", now_us=NOON_US)
+    said: list[str] = []
+
+    def note(_c: object, _u: object, statement: str, *_: object) -> None:
+        said.append(statement)
+
+    event.listen(filled.reader, "before_cursor_execute", note)
+    try:
+        assert standing(filled, Kept.ENTRIES, NOON_US, community=COMMUNITY + 1) == Standing()
+        ordered = [each for each in said if "ORDER BY record.id" in each]
+        assert [each for each in ordered if "gateway.site" in each] == []
+        assert standing(filled, Kept.ENTRIES, NOON_US).unknown
+    finally:
+        event.remove(filled.reader, "before_cursor_execute", note)
+
+
 def test_what_a_case_holds_is_kept_back_and_not_called_due(filled: Filled) -> None:
     clock, chain = [NOON_US], Chain()
     comes(filled, chain, 3, clock[0])
@@ -131,6 +169,8 @@ def test_what_a_case_holds_is_kept_back_and_not_called_due(filled: Filled) -> No
         )
         place = {"gateway_id": row.gateway_id, "epoch": row.epoch, "seq": row.seq, "at": row.at}
         connection.execute(insert(case_hold_entry).values(case_hold_id=1, sealed=b"sealed", **own, **place))
+    before = standing(filled, Kept.ENTRIES, clock[0] - DAY_US)
+    assert (before.over, before.due_rows, before.held) == (0, 2, 1)
     entries = standing(filled, Kept.ENTRIES, clock[0])
     assert (entries.held, entries.held_until_us, entries.over) == (1, until_us, 2)
     visitors = standing(filled, Kept.VISITORS, clock[0])

@@ -88,10 +88,12 @@ class Noted:
 @dataclass(frozen=True, slots=True)
 class Former:
     """A revision beside the one in force, and what putting it back would change: None where it cannot be put
-    back, as it cannot be read or was one gateway's alone."""
+    back, as it cannot be read or was one gateway's alone. `now` None: another program wrote those in force,
+    and they cannot be read here; `in_force`: their number."""
 
     noted: Noted
-    now: Revision
+    in_force: int
+    now: Revision | None
     differences: list[Difference] | None
 
 
@@ -187,7 +189,11 @@ class SettingsOffice:
         return await self.in_force(who, site)
 
     def _former(self, db: Connection, who: Who, site: str, number: int) -> Former:
-        now, noted = _in_force(db, who, site), _noted(db, who, site, number)
+        noted = _noted(db, who, site, number)
+        try:
+            now = _in_force(db, who, site)
+        except Clash:  # a newer program's
+            return Former(noted, _number_in_force(db, site), None, None)
         found: list[Difference] | None = None
         if noted.of_all and noted.settings is not None:
             try:
@@ -195,7 +201,7 @@ class SettingsOffice:
                 found = differences(now.written, written(new))
             except BadQuestion:  # what an older program took, and this one does not
                 found = None
-        return Former(noted, now, found)
+        return Former(noted, now.number, now, found)
 
 
 def written(settings: SiteSettings) -> dict[str, Any]:
@@ -293,8 +299,29 @@ def _revisions(
     rows = db.execute(query).all()
     in_force = _ids_in_force(db, site)
     found = [_as_noted(row, in_force) for row in rows]
-    shown = [replace(each, changed=_changed(each, found[at:])) for at, each in enumerate(found[:limit], 1)]
+    last = {each.gateway: each.id for each in found}  # on this page
+    older = [each for name, number in last.items() for each in _one_before(db, site, name, number, in_force)]
+    shown = [
+        replace(each, changed=_changed(each, [*found[at:], *older]))
+        for at, each in enumerate(found[:limit], 1)
+    ]
     return shown, shown[-1].id if len(rows) > limit else None
+
+
+def _one_before(db: Connection, site: str, name: str, number: int, in_force: frozenset[int]) -> list[Noted]:
+    """The revision of this gateway, or of all, before the one numbered so; none before the first."""
+    columns = sent_settings.c
+    here = (columns.site == site, columns.gateway == name, columns.id < number)
+    query = select(sent_settings).where(*here).order_by(columns.id.desc()).limit(1)
+    return [_as_noted(row, in_force) for row in db.execute(query)]
+
+
+def _number_in_force(db: Connection, site: str) -> int:
+    """Of the whole site; 0 before the first."""
+    columns = sent_settings.c
+    here = (columns.site == site, columns.gateway == EVERY_GATEWAY)
+    query = select(columns.revision).where(*here).order_by(columns.id.desc()).limit(1)
+    return int(db.execute(query).scalar() or 0)
 
 
 def _changed(noted: Noted, older: Iterable[Noted]) -> int | None:

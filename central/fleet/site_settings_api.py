@@ -132,7 +132,7 @@ class FormerOut(BaseModel):
         return cls(
             noted=NotedOut.of(found.noted),
             settings=None if settings is None else written(settings),
-            in_force=found.now.number,
+            in_force=found.in_force,
             differences=None if differing is None else [DifferenceOut.of(each) for each in differing],
         )
 

@@ -26,6 +26,9 @@ FEW_DOORS: Final = 12
 LOOKED_BACK: Final = 10_000
 """So many of all records that came last are looked through for what came late at few doors."""
 
+WALKED: Final = 100_000
+"""So many of all records are looked through, at the most, for what came while a page was not there."""
+
 LATE_US: Final = 60_000_000
 """What came so long after it happened came late: the network was down, or the gateway."""
 
@@ -103,12 +106,13 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What of the entries somebody watches: of one gateway, of some kinds, of some doors (site, gateway and
-    name); None: of all."""
+    name); None: of all. `but`: of which doors not."""
 
     site: str | None = None
     gateway: str | None = None
     kinds: frozenset[str] | None = None
     doors: frozenset[tuple[str, str, str]] | None = None
+    but: frozenset[tuple[str, str, str]] = frozenset()
 
 
 EVERYTHING: Final = Wanted()
@@ -195,6 +199,25 @@ def arrived_after(
     return [_entry(row) for row in connection.execute(query)]
 
 
+def newest_between(
+    connection: Connection,
+    number: int,
+    count: int,
+    sites: Collection[str],
+    wanted: Wanted = EVERYTHING,
+    *,
+    through: int,
+) -> tuple[list[Entry], bool]:
+    """The `count` entries of `sites` that arrived last of those after the one numbered `number`, and up to
+    the one numbered `through`, in order of arrival; and whether others of them were passed over, or may have
+    been: no more than `WALKED` records are looked through, as each look has its end."""
+    begin = max(number, through - WALKED)
+    here = (record.c.id > begin, record.c.id <= through, gateway.c.site.in_(sites))
+    query = _in_order_of_arrival().where(*here, _worth_a_line(), *_of(wanted))
+    rows = connection.execute(query.order_by(record.c.id.desc()).limit(count + 1)).all()
+    return [_entry(row) for row in reversed(rows[:count])], len(rows) > count or begin > number
+
+
 def numbers_between(connection: Connection, after: int, through: int) -> Sequence[int]:
     """Of all records that are there."""
     here = (record.c.id > after, record.c.id <= through)
@@ -236,9 +259,11 @@ def _of(wanted: Wanted) -> list[ColumnElement[bool]]:
         conditions.append(gateway.c.name == wanted.gateway)
     if wanted.kinds is not None:
         conditions.append(record.c.kind.in_(sorted(wanted.kinds)))
+    place = tuple_(gateway.c.site, gateway.c.name, record.c.door)
     if wanted.doors is not None:
-        place = tuple_(gateway.c.site, gateway.c.name, record.c.door)
         conditions.append(place.in_(sorted(wanted.doors)))
+    if wanted.but:
+        conditions.append(not_(place.in_(sorted(wanted.but))))
     return conditions
 
 

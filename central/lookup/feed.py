@@ -25,6 +25,7 @@ from central.lookup.entries import (
     Wanted,
     arrived_after,
     entries_numbered,
+    newest_between,
     newest_id,
     numbers_between,
 )
@@ -56,19 +57,22 @@ class News:
     """What one look found: entries in order of arrival, none of them as a sign of life.
 
     `number` is where to go on. `begin_again`: the reader's own number is higher than any here, so it comes
-    from another database and means nothing. `more`: the next look will find something at once.
+    from another database and means nothing. `more`: the next look will find something at once. `passed_over`:
+    before these entries came others, or may have come, that are told to nobody.
     """
 
     number: int
     entries: Sequence[Entry] = ()
     begin_again: bool = False
     more: bool = False
+    passed_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Follower:
     """Who follows. `may`: whether they still may, and are still there. `newest_alone`: of what they have
-    missed they want the newest hundred, as nobody reads thousands a second on a page."""
+    missed they want the newest hundred, as nobody reads thousands a second on a page; that there were more is
+    said."""
 
     communities: Collection[int]
     may: Callable[[], Awaitable[bool]]
@@ -87,12 +91,16 @@ async def follow(
         news = None
         with contextlib.suppress(StoreUnavailable):  # the health endpoint says it; the feed goes on after it
             news = await questions.ask(following.look)
-        if news is not None and (news.entries or news.begin_again or silent_s >= COMMENT_EVERY_S):
+        if news is not None and (_says_something(news) or silent_s >= COMMENT_EVERY_S):
             silent_s = 0.0
             yield news
         if news is None or not news.more:
             await asyncio.sleep(LOOK_EVERY_S)
             silent_s += LOOK_EVERY_S
+
+
+def _says_something(news: News) -> bool:
+    return bool(news.entries) or news.begin_again or news.passed_over
 
 
 class _Following:
@@ -137,10 +145,13 @@ class _Following:
 
     def _further(self, connection: Connection, after: int, last: int) -> News:
         through = self._settled.through(connection, last)
-        begin = max(after, through - AT_ONCE) if self._reader.newest_alone else after
         sites = sites_of(connection, self._reader.communities)
         wanted = self._reader.wanted
-        entries = arrived_after(connection, begin, AT_ONCE, sites, wanted, through=through)
+        if self._reader.newest_alone:
+            self._at = max(after, through)
+            found, passed = newest_between(connection, after, AT_ONCE, sites, wanted, through=through)
+            return News(self._at, found, passed_over=passed)
+        entries = arrived_after(connection, after, AT_ONCE, sites, wanted, through=through)
         more = len(entries) == AT_ONCE
         self._at = entries[-1].id if more else max(after, through)
         return News(self._at, entries, more=more)
@@ -197,26 +208,34 @@ def still_there(request: Request, who: Who) -> Callable[[], Awaitable[bool]]:
 async def as_events(
     found: AsyncIterator[News], show: Callable[[Sequence[Entry]], Awaitable[list[str]]]
 ) -> AsyncIterator[str]:
-    """The feed as server-sent events: `entry` with what `show` makes of each, and `again`. It ends when
-    `show` cannot read the database: the browser comes back and asks for what it has not seen."""
+    """The feed as server-sent events: `entry` with what `show` makes of each, `passed` where some before
+    them were passed over, and `again`. It ends when `show` cannot read the database: the browser comes back
+    and asks for what it has not seen."""
     yield f"retry: {RETRY_MS}\n\n"
     async for news in found:
         if news.begin_again:
             yield _event(news.number, "again", "begin anew")
         elif not news.entries:
-            yield f": still here\nid: {news.number}\n\n"
+            yield f"{_passed(news)}: still here\nid: {news.number}\n\n"
         else:
             try:
                 shown = await show(news.entries)
             except StoreUnavailable:
                 return
-            yield "".join(_event(e.id, "entry", text) for e, text in zip(news.entries, shown, strict=True))
+            rows = (_event(e.id, "entry", text) for e, text in zip(news.entries, shown, strict=True))
+            yield _passed(news) + "".join(rows)
 
 
 def page_goes_on_after(connection: Connection, newest: int) -> int:
     """The number after which the page that has just read the newest entries follows: on PostgreSQL some may
     be committed late, among them. What it has already it does not show twice."""
     return newest if connection.dialect.name == "sqlite" else max(0, newest - AT_ONCE)
+
+
+def _passed(news: News) -> str:
+    """Who breaks off after it has seen none of the entries that follow: its number is one less."""
+    number = news.entries[0].id - 1 if news.entries else news.number
+    return _event(number, "passed", "some were passed over") if news.passed_over else ""
 
 
 def _event(number: int, name: str, text: str) -> str:

@@ -138,7 +138,7 @@ class EntryRetention:
             after = marks if believed is None else self._marks(connection, marks, believed, now_us)
         if self._days is None:
             self._say("an impact assessment in force cannot be read: no entry is ended")
-        elif believed is None and (words or over):
+        elif believed is None and (newest or over):
             self._say("no gateway says that it can be this late: no entry is ended")
         elif believed is not None and believed < now_us and over:
             self._say(

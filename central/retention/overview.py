@@ -153,11 +153,13 @@ class Certified:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a class stands. `oldest_us`: of the oldest that is there, None: nothing is, or it lies elsewhere.
-    `due_us`, `due_rows`: when something of it goes next by itself, and how much. `over`: whose time is over,
-    and that goes in the next run. `held`, `held_until_us`: what cases keep longer, and the last of them."""
+    """How a class stands. `oldest_us`: of the oldest that is there, None: nothing is, it lies elsewhere, or
+    since when it is here is `unknown`. `due_us`, `due_rows`: when something of it goes next by itself, and
+    how much. `over`: whose time is over, and that goes in the next run. `held`, `held_until_us`: what cases
+    keep longer, and the last of them."""
 
     oldest_us: int | None = None
+    unknown: bool = False
     due_us: int | None = None
     due_rows: int | None = None
     over: int = 0
@@ -205,24 +207,28 @@ def _entries(connection: Connection, asked: Asked, sites: Collection[str]) -> St
     if first is None:
         return Standing(held=held, held_until_us=held_until_us)
     mark = mark_of(marks, first)
-    came_us = asked.now_us if mark is None else mark.noted_us
-    if days is None:
-        return Standing(came_us, held=held, held_until_us=held_until_us, stopped=Stopped.ASSESSMENT)
-    over = due(marks, days, asked.now_us)
-    last_over = max((each.last_id for each in over), default=0)
-    waiting = max(0, _records(connection, sites, 0, last_over) - _records_held(connection, asked, last_over))
-    following = _next(marks, last_over, days, asked.now_us)
-    stopped = None
-    if waiting:
-        told = believed is not None and due(marks, days, believed)
-        stopped = Stopped.NO_KEYS if not asked.signs else None if told else Stopped.CLOCK
-    return Standing(
-        oldest_us=came_us,
-        due_us=following[1],
-        due_rows=_records(connection, sites, last_over, following[0]) if following[0] else None,
-        over=waiting,
+    here = Standing(
+        oldest_us=None if mark is None else mark.noted_us,
+        unknown=mark is None,
         held=held,
         held_until_us=held_until_us,
+    )
+    if days is None:
+        return replace(here, stopped=Stopped.ASSESSMENT)
+    over = due(marks, days, asked.now_us)
+    last_over = max((each.last_id for each in over), default=0)
+    waiting = _going(connection, asked, sites, 0, last_over)
+    through, due_us = _next(marks, last_over, days, asked.now_us)
+    stopped = None
+    if not asked.signs:
+        stopped = Stopped.NO_KEYS
+    elif believed is None or (waiting and not due(marks, days, believed)):
+        stopped = Stopped.CLOCK
+    return replace(
+        here,
+        due_us=None if stopped and not through else due_us,  # no mark is noted, either
+        due_rows=_going(connection, asked, sites, last_over, through) if through else None,
+        over=waiting,
         stopped=stopped,
     )
 
@@ -237,10 +243,21 @@ def _next(marks: list[Mark], last_over: int, days: int, now_us: int) -> tuple[in
 
 
 def _first_record(connection: Connection, sites: Collection[str]) -> int | None:
-    """Along the numbers, of which few are looked at: the sum keeps a planner from the index by gateway."""
+    """Along the numbers, of which few are looked at: the sum keeps a planner from the index by gateway. Where
+    none is there all would be: that is asked first, by that index."""
+    numbers = connection.execute(select(gateway.c.id).where(gateway.c.site.in_(sites))).scalars().all()
+    if not any(_recorded(connection, each) for each in numbers):
+        return None
     along = gateway.c.id == record.c.gateway_id + 0
     query = select(record.c.id).join_from(record, gateway, along).where(gateway.c.site.in_(sites))
     return connection.execute(query.order_by(record.c.id).limit(1)).scalar()
+
+
+def _recorded(connection: Connection, number: int) -> bool:
+    """Whether something of this gateway is here."""
+    query = select(record.c.id).where(record.c.gateway_id == number)
+    by_place = query.order_by(record.c.epoch, record.c.seq)  # whatever a planner knows: along an index
+    return connection.execute(by_place.limit(1)).first() is not None
 
 
 def _records(connection: Connection, sites: Collection[str], after: int, through: int) -> int:
@@ -250,10 +267,17 @@ def _records(connection: Connection, sites: Collection[str], after: int, through
     return connection.execute(query.where(*here)).scalar_one()
 
 
-def _records_held(connection: Connection, asked: Asked, through: int) -> int:
+def _going(connection: Connection, asked: Asked, sites: Collection[str], after: int, through: int) -> int:
+    """Without what cases hold."""
+    held = _records_held(connection, asked, after, through)
+    return max(0, _records(connection, sites, after, through) - held)
+
+
+def _records_held(connection: Connection, asked: Asked, after: int, through: int) -> int:
     same = [case_hold_entry.c[name] == record.c[name] for name in ("gateway_id", "epoch", "seq")]
     query = select(func.count(func.distinct(record.c.id))).join_from(case_hold_entry, record, and_(*same))
-    here = (case_hold_entry.c.community_id.in_(asked.communities), record.c.id <= through)
+    numbers = (record.c.id > after, record.c.id <= through)
+    here = (case_hold_entry.c.community_id.in_(asked.communities), *numbers)
     return connection.execute(query.where(*here)).scalar_one()
 
 

@@ -27,8 +27,9 @@ from central.register.office import Office
 from central.register.people import correct_person, deregister_person
 from central.register.people_found import get_person
 from central.register.place_tree import path_text, paths
-from central.register.residencies import correct_dates, lived_where, residency_of
+from central.register.residencies import Residency, correct_dates, lived_where, residency_of
 
+CHANGED: Final = "it was changed since: look at the days as they are now"
 NOTHING_SAID: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -181,10 +182,13 @@ def _dates(
         since: Text = "",
         until: Text = "",
         reason: Text = "",
+        was_since: Text = "",
+        was_until: Text = "",
         lang: Language = None,
     ) -> Response:
         """A day that stays keeps its hour; so does `since` without one. Without `until` they live there
-        still."""
+        still. `was_since`, `was_until`: what the page said, in microseconds; whoever wrote beside other days
+        is asked to look again, as a moving out that they did not see would be undone."""
         try:
             why, first, last = reason_of(reason), day_of(since, "since"), day_of(until, "until")
 
@@ -192,6 +196,7 @@ def _dates(
                 was = residency_of(desk.connection, community, residency)
                 if was.person_id != person:
                     raise NotThere("no such residency of this person")
+                _refuse_unseen(was, was_since, was_until)
                 since_us = was.from_us if first is None else _moment(centre.office, was.from_us, first)
                 until_us = None if last is None else _moment(centre.office, was.until_us, last)
                 correct_dates(desk, residency, since_us=since_us, until_us=until_us, reason=why)
@@ -202,6 +207,12 @@ def _dates(
             at = f"dates-{residency}"
             return await shown(who, community, person, lang, error=error, at=at, said=said)
         return led_to(f"/homes/{community}/people/{person}#homes")
+
+
+def _refuse_unseen(was: Residency, since: str, until: str) -> None:
+    """Raises Clash where the page beside which was typed said other days than hold now."""
+    if (since, until) != (str(was.from_us), "" if was.until_us is None else str(was.until_us)):
+        raise Clash(CHANGED)
 
 
 def _moment(office: Office, was_us: int | None, day: date) -> int:

@@ -26,6 +26,7 @@ KNOWN: Final = frozenset(
         N_("it ended already"),
         N_("it was corrected already"),
         N_("it was changed since, or is too long ago"),
+        N_("it was changed since: look at the days as they are now"),
         N_("it ends before it begins"),
         N_("nobody is on this page"),
         N_("say why"),

@@ -52,13 +52,19 @@ def choices_of(
 def doors_at(
     connection: Connection, communities: Collection[int], at: str
 ) -> frozenset[tuple[str, str, str]]:
-    """The doors that a choice means, a whole gateway apart; of a place of others none, and none of a home."""
+    """The doors that a choice means, but for a whole gateway (`home_doors`); of a place of others none, and
+    none of a home."""
     doors = _ways(connection, communities)
     if at.isdecimal():
         return frozenset(door for door, way in doors.items() if _leads_into(way, int(at)))
     site, gateway, door = at.split("/")
     one = (site, gateway, door)
     return frozenset() if _is_of_a_home(doors.get(one, ())) else frozenset({one})
+
+
+def home_doors(connection: Connection, communities: Collection[int]) -> frozenset[tuple[str, str, str]]:
+    """Those that nobody is to choose."""
+    return frozenset(door for door, way in _ways(connection, communities).items() if _is_of_a_home(way))
 
 
 def _leads_into(way: Sequence[Step], number: int) -> bool:

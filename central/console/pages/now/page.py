@@ -24,8 +24,8 @@ from central.console.centre import Centre
 from central.console.forms import status_of
 from central.console.frame import first_path
 from central.console.guard import Anybody, page_for
-from central.console.labels import labels_of
-from central.console.pages.now.choices import Group, choices_of, doors_at
+from central.console.labels import Labels, labels_of
+from central.console.pages.now.choices import Group, choices_of, doors_at, home_doors
 from central.console.pages.now.estate_map import estate_map
 from central.console.registry import Found, Page, Section
 from central.console.views import Language
@@ -75,8 +75,13 @@ class Asked:
         kinds = _KINDS.get(self.only)
         if self.at.isdecimal() or self.at.count("/") > 1:
             return Wanted(kinds=kinds, doors=doors_at(connection, who.communities, self.at))
-        site, _, gateway = self.at.partition("/")
-        return Wanted(site or None, gateway or None, kinds)
+        if not self.at:
+            return Wanted(kinds=kinds)
+        site, gateway = self.at.split("/")
+        homes = home_doors(connection, who.communities)
+        return Wanted(
+            site, gateway, kinds, but=frozenset(each for each in homes if each[:2] == (site, gateway))
+        )
 
 
 EVERYTHING: Final = Asked("", "")
@@ -104,12 +109,22 @@ def router(centre: Centre) -> APIRouter:
 
 
 async def find(centre: Centre, who: Who, text: str) -> list[Found]:
-    """What happens at a building, for who reads entries: by a part of what it is called."""
+    """What happens at a building, for who reads entries: by a part of what it is called. A gateway at whose
+    doors nobody may watch, as they lead into homes, is none."""
     if who.role not in READERS:
         return []
-    labels = await centre.questions.ask(lambda db: labels_of(db, who.communities))
-    found = [Found(label, "", f"/?at={site}/{name}") for (site, name), label in labels.called(text)]
-    return found[:_MOST_FOUND]
+
+    def asked(db: Connection) -> tuple[Labels, frozenset[tuple[str, str, str]]]:
+        return labels_of(db, who.communities), home_doors(db, who.communities)
+
+    labels, homes = await centre.questions.ask(asked)
+    shared = {door[:2] for door in labels.doors if door not in homes}
+    closed = {door[:2] for door in homes} - shared
+    return [
+        Found(label, "", f"/?at={site}/{name}")
+        for (site, name), label in labels.called(text)
+        if (site, name) not in closed
+    ][:_MOST_FOUND]
 
 
 def _now(pages: APIRouter, centre: Centre) -> None:

@@ -73,6 +73,7 @@ def router(centre: Centre) -> APIRouter:
         values: dict[str, Any] = {
             "site": site,
             "noted": found.noted,
+            "number_now": found.in_force,
             "revision": found.now,
             "differences": found.differences,
             "written": None if settings is None else as_text(written(settings)),

@@ -24,6 +24,10 @@ Supervisor = Annotated[Who, page_for(Role.SUPERVISOR)]
 _DAY_US: Final = 86_400_000_000
 
 _EVIDENCE: Final = N_("Three years at least. No part of the program changes or deletes it.")
+_ADDED_TO: Final = N_(
+    "Three years at least. No part of the program deletes it. Only what comes later is added: an answer, or "
+    "that something is over."
+)
 _HISTORY: Final = N_(
     "As long as the register needs it: who lives where, and who did. Nothing ends by itself."
 )
@@ -90,7 +94,7 @@ CLASSES_TOLD: Final[dict[Kept, Told]] = {
     Kept.LOOK_UPS: Told(
         N_("The register of look-ups"),
         N_("Who looked up what, why and with whose word; the number that was asked for, sealed."),
-        _EVIDENCE,
+        _ADDED_TO,
     ),
     Kept.ACCOUNT_EVENTS: Told(
         N_("What was done with accounts"),
@@ -105,7 +109,7 @@ CLASSES_TOLD: Final[dict[Kept, Told]] = {
     Kept.REQUESTS: Told(
         N_("Requests about one's own data"),
         N_("What somebody asked for about their own data, and the answer, sealed."),
-        _EVIDENCE,
+        _ADDED_TO,
     ),
     Kept.ASSESSMENTS: Told(
         N_("Impact assessments and notices"),
@@ -128,12 +132,12 @@ CLASSES_TOLD: Final[dict[Kept, Told]] = {
     Kept.PASSES: Told(
         N_("Passes for visitors"),
         N_("Which pass was given for which door and time. Names on it end as visitors' identities do."),
-        _HISTORY,
+        N_("As long as visits are to be told by it. Nothing ends by itself."),
     ),
     Kept.PLANS: Told(
         N_("Plans of tours, rules of alarms"),
         N_("Points, routes, plans; what is watched for, and which programs are told."),
-        _HISTORY,
+        N_("As long as the register needs it: what goes by it, and what went. Nothing ends by itself."),
     ),
     Kept.ACCOUNTS: Told(
         N_("Accounts"),
@@ -176,7 +180,11 @@ CLASSES_TOLD: Final[dict[Kept, Told]] = {
     Kept.JOURNALS: Told(
         N_("Journals of the gateways"),
         N_("On each gateway's own disk, with identities sealed so that it cannot open them."),
-        N_("7 days after the centre has taken a record in. What it has not taken in is never overwritten."),
+        N_(
+            "As long after the centre has taken a record in as each gateway's own settings say "
+            "(keep_acknowledged_days: 0 to 365 days, 7 unless changed). What it has not taken in is never "
+            "overwritten."
+        ),
     ),
 }
 """In the order of `Kept`: a test holds the two together."""
@@ -204,7 +212,7 @@ SET_BY: Final = {
 STOPPED: Final = {
     Stopped.ASSESSMENT: N_("Nothing is ended: an impact assessment in force cannot be read."),
     Stopped.CLOCK: N_(
-        "Nothing is ended now: no gateway of yours confirms that it is as late as the centre says."
+        "Nothing is ended now: no gateway of the centre confirms that it is as late as the centre says."
     ),
     Stopped.NO_KEYS: N_("Nothing is ended: the centre has no keys to sign certificates with."),
 }

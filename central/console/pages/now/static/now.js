@@ -19,6 +19,7 @@ document.body.addEventListener("htmx:sseMessage", () => {
 document.body.addEventListener("htmx:sseOpen", (event) => {
   liuhen.answered("entries", true);
   event.detail.source.addEventListener("again", beginAgain);
+  event.detail.source.addEventListener("passed", () => (document.getElementById("passed").hidden = false));
 });
 document.body.addEventListener("htmx:sseError", () => liuhen.answered("entries", false));
 
