@@ -193,16 +193,61 @@ def test_a_look_up_of_one_alarms_oversight_alone_and_is_answered_like_any_other(
         assert list(audit.verify(db)) == [], "each stands in the chain"
 
 
-def test_a_number_that_was_corrected_and_a_room_that_others_share(town: Town) -> None:
+def test_one_whose_number_was_corrected_is_somebody_real(town: Town) -> None:
     planted = town.plants(room=town.estate.places["201"])
-    body = {"number": a_number(77), "reason": "登记有误"}
+    row, number = planted["row"], a_number(77)
+    body = {"name": "赵强", "number": number, "reason": "登记有误"}
+    town.here(Role.WORKER, "POST", f"/people/{row}/corrections", body)
+    assert town.told() == [(Role.WORKER, Through.CHANGED, None)], "the act that made somebody real of it"
+    token = _new_card(town, row, "04C9D8E7")
+    assert _listed(town) == {token}, "their own card opens, the made-up one does not"
+    for each in (planted["number"], number):
+        town.looks_up("person", number=each)
+    town.looks_up("room", room=town.estate.places["201"])
+    town.here(Role.WORKER, "GET", f"/people/{row}")
+    assert len(town.told()) == 1, "whoever asks for somebody real raises nothing"
+    [shown] = town.here(Role.SUPERVISOR, "GET", "/honey-records")
+    assert (shown["name"], shown["number"], shown["home"], shown["rests"]) == (None, None, None, True)
+    assert shown["hint"] == planted["hint"]
+    town.here(Role.APPROVER, "POST", f"/honey-records/{planted['id']}/removal", {"reason": "误植"})
+    assert town.here(Role.WORKER, "GET", f"/people/{row}")["state"] == "registered", "they stay"
+    assert _listed(town) == {token}
+
+
+def test_who_comes_back_to_the_row_of_a_removed_one_has_cards_that_open(town: Town) -> None:
+    planted = town.plants(room=town.estate.places["201"])
+    body = {"name": "赵强", "number": a_number(77), "reason": "登记有误"}
     town.here(Role.WORKER, "POST", f"/people/{planted['row']}/corrections", body)
-    for number in (planted["number"], a_number(77)):
-        town.looks_up("person", number=number)
+    town.here(Role.WORKER, "POST", f"/people/{planted['row']}/deregister", {"reason": "搬离"})
+    town.here(Role.APPROVER, "POST", f"/honey-records/{planted['id']}/removal", {"reason": "误植"})
+    again = town.here(Role.WORKER, "POST", "/people", {"name": "赵强", "number": a_number(77)})
+    assert again["id"] == planted["row"]
+    town.estate.lives(again["id"], "201")
+    token = _new_card(town, again["id"], "04C9D8E7")
+    assert _listed(town) == {token}
+    [shown] = town.here(Role.SUPERVISOR, "GET", "/honey-records")
+    assert (shown["name"], shown["number"]) == (None, None)
+
+
+def test_somebody_real_who_was_merged_into_one_has_cards_that_open(town: Town) -> None:
+    planted = town.plants(room=town.estate.places["201"])
+    real = town.here(Role.WORKER, "POST", "/people", {"name": "赵强", "document": "none"})["id"]
+    town.here(Role.WORKER, "POST", f"/people/{planted['row']}/merge", {"gone": real, "reason": "同一人"})
+    assert [through for _, through, _ in town.told()] == [Through.CHANGED]
+    token = _new_card(town, planted["row"], "04C9D8E7")
+    assert _listed(town) == {token}
+    town.here(Role.WORKER, "GET", f"/people/{planted['row']}")
+    assert len(town.told()) == 1
+    [shown] = town.here(Role.SUPERVISOR, "GET", "/honey-records")
+    assert (shown["name"], shown["rests"]) == (None, True)
+
+
+def test_a_room_that_others_share_raises_nothing(town: Town) -> None:
+    town.plants(room=town.estate.places["201"])
     person = town.estate.person("赵强")
     town.estate.lives(person, "201")
     town.looks_up("room", room=town.estate.places["201"])
-    assert [through for _, through, _ in town.told()] == [Through.CHANGED, Through.LOOK_UP, Through.LOOK_UP]
+    assert town.told() == []
 
 
 def test_in_the_register_whoever_finds_opens_or_changes_one_is_named(town: Town) -> None:
@@ -411,6 +456,19 @@ def test_a_process_killed_between_row_and_answer_leaves_row_and_alarm(tmp_path: 
 def _touched(town: Town) -> list[Through]:
     with reading(town.reader) as db:
         return [each.through for each in reversed(touches.alarms(db, town.estate.community))]
+
+
+def _new_card(town: Town, row: int, number: str) -> str:
+    """Its token at the community's site."""
+    body = {"kind": "card_uid", "number": number}
+    made = town.here(Role.WORKER, "POST", f"/people/{row}/credentials", body)["id"]
+    with reading(town.reader) as db:
+        asked = select(credential_token.c.token).where(credential_token.c.credential_id == made)
+        return bytes(db.execute(asked).scalar_one()).hex()
+
+
+def _listed(town: Town) -> set[str]:
+    return {entry.token for entry in town.estate.rights(GATE).entries}
 
 
 def _hear(town: Town) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select, union
+from sqlalchemy import Connection, and_, func, select
 
 from central.accounts.who import Role
 from central.errors import BadQuestion, Clash, NotThere
@@ -20,7 +20,7 @@ from central.lookup.audit import facts_of
 from central.lookup.words import Asked, Happened, Through
 from central.store.honey_tables import honey_record
 from central.store.lookup_tables import look_up_event
-from central.store.register_tables import credential, person, person_former, residency
+from central.store.register_tables import credential, person, residency
 
 PAGE: Final = 100
 MAX_NOTE: Final = 300
@@ -54,14 +54,33 @@ class Alarm:
     note: str | None
 
 
+def lasting(community: int) -> Any:
+    """Of `honey_record`: those that nobody removed, and whose row is nobody's still. One whose number was
+    corrected, that was merged, or into which somebody was merged, may be somebody real: it rests."""
+    planted, row, gone = honey_record.c, person.c, person.alias("gone")
+    same = select(row.id).where(
+        row.id == planted.person_id, row.number_index == planted.number_index, row.merged_into.is_(None)
+    )
+    merged = select(gone.c.id).where(gone.c.merged_into == planted.person_id)
+    return and_(
+        planted.community_id == community, planted.removed_at.is_(None), same.exists(), ~merged.exists()
+    )
+
+
 def made_up_among(connection: Connection, community: int, people: Iterable[int]) -> list[int]:
     """Which of these people of the register are honey records that last; ids of `honey_record`."""
     asked = sorted(set(people))
     if not asked:
         return []
-    here = _lasting(community) & honey_record.c.person_id.in_(asked)
+    here = lasting(community) & honey_record.c.person_id.in_(asked)
     query = select(honey_record.c.id).where(here).order_by(honey_record.c.id)
     return list(connection.execute(query).scalars())
+
+
+def made_up_people(connection: Connection, community: int) -> dict[int, int]:
+    """By their ids in the register: the honey records that last."""
+    query = select(honey_record.c.person_id, honey_record.c.id).where(lasting(community))
+    return {row.person_id: row.id for row in connection.execute(query)}
 
 
 def note(
@@ -73,10 +92,13 @@ def note(
     *,
     now_us: int,
     look_up: int | None = None,
+    among: Mapping[int, int] | None = None,
 ) -> None:
-    """An alarm for each of these people who is made up; oversight itself raises none."""
+    """An alarm for each of these people who is made up; oversight itself raises none. `among`: who was, as
+    `made_up_people` gives it, before an act that may have made somebody real of them; None: now."""
     if by.role not in OVERSIGHT:
-        touched = made_up_among(connection, community, people)
+        made_up = made_up_people(connection, community) if among is None else among
+        touched = sorted(made_up[each] for each in set(people) & made_up.keys())
         _append(connection, community, touched, by, through, now_us=now_us, look_up=look_up)
 
 
@@ -102,8 +124,8 @@ def note_again(connection: Connection, row: Any, by: Toucher, through: Through, 
     here = (columns.look_up_id == row.id) & (columns.kind == Happened.HONEY_TOUCHED)
     before = {facts_of(each)["honey"] for each in connection.execute(select(look_up_event).where(here))}
     if before:
-        lasting = _lasting(row.community_id) & honey_record.c.id.in_(sorted(before))
-        query = select(honey_record.c.id).where(lasting).order_by(honey_record.c.id)
+        still = lasting(row.community_id) & honey_record.c.id.in_(sorted(before))
+        query = select(honey_record.c.id).where(still).order_by(honey_record.c.id)
         touched = list(connection.execute(query).scalars())
         _append(connection, row.community_id, touched, by, through, now_us=now_us, look_up=row.id)
 
@@ -176,18 +198,13 @@ def _meant(
     room: int | None,
 ) -> list[int]:
     community = row["community_id"]
-    mine = select(honey_record.c.person_id).where(_lasting(community))
-    made_up = list(connection.execute(mine).scalars())
+    made_up = sorted(made_up_people(connection, community))
     if not made_up:
         return []
     match Asked(row["question"]):
         case Asked.PERSON if number is not None and vault is not None:
             index = vault.register_index(community, "id_number", number)
-            now, former = person.c, person_former.c
-            asked: Any = union(
-                select(now.id).where(now.id.in_(made_up), now.number_index == index),
-                select(former.person_id).where(former.person_id.in_(made_up), former.number_index == index),
-            )
+            asked = select(person.c.id).where(person.c.id.in_(made_up), person.c.number_index == index)
         case Asked.CARD if number is not None and vault is not None:
             index = vault.register_index(community, "card", number)
             cards = credential.c
@@ -237,10 +254,6 @@ def _append(
 
 def _by(by: Toucher) -> dict[str, str | None]:
     return {"role": by.role, "unit": by.unit, "origin": by.origin}
-
-
-def _lasting(community: int) -> Any:
-    return (honey_record.c.community_id == community) & honey_record.c.removed_at.is_(None)
 
 
 def _seen(connection: Connection, community: int, since: int) -> dict[int, tuple[int, int, str | None]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import TypeVar
@@ -38,15 +38,16 @@ class Office:
         _refuse_foreign(who, community)
         now_us, met = self.now_us(), set[int]()
 
-        def told(connection: Connection) -> None:
+        def told(connection: Connection, among: Mapping[int, int] | None = None) -> None:
             by = _toucher(who)
-            touches.note(connection, community, met, by, Through.CHANGED, now_us=now_us)
+            touches.note(connection, community, met, by, Through.CHANGED, now_us=now_us, among=among)
 
         def at_the_desk(connection: Connection) -> _T:
             account = _toucher(who).account
             desk = desk_of(connection, self.key_ring, community, account=account, now_us=now_us, met=met)
+            made_up = touches.made_up_people(connection, community)
             done = change(desk)
-            told(connection)
+            told(connection, made_up)  # who was: the act itself may have made somebody real of them
             return done
 
         try:

@@ -242,8 +242,8 @@ class Worker:
                 if planned.faults:
                     stale.append(each)
                 changes += [(each.number, change) for change in planned.changes if not planned.faults]
+            self._tell(connection, row, desk.account, all_planned)  # before anything is changed
             Writing(desk, number, ids).write(changes)
-            self._tell(connection, row, desk.account, all_planned)
             last = rows[-1].number
             self._mark_done(connection, number, (row.through, last), [each.number for each in stale])
             self._note(
