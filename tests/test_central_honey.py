@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from datetime import date
+from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,8 @@ class Town:
         return answer.json() if answer.content else None
 
     def plants(self, **wanted: object) -> dict[str, Any]:
+        """When nothing happened for a while."""
+        self.estate.now_us += 600_000_000
         found: dict[str, Any] = self.here(Role.APPROVER, "POST", "/honey-records", wanted)
         return found
 
@@ -299,10 +302,12 @@ def test_the_register_s_own_events_do_not_name_who_planted(town: Town) -> None:
     assert {"person_registered", "moved_in", "credential_issued", "person_deregistered"} <= {
         each["act"] for each in shown[:6]
     }
-    assert town.accounts[Role.APPROVER] not in {each["account"] for each in shown}
+    others = {each["account"] for each in shown[:4]}
+    assert others == {None}, "another person did it: neither the approver, nor the reader, nor a colleague"
+    assert shown[4]["account"] == town.accounts[Role.WORKER]
     [card] = town.here(Role.WORKER, "GET", f"/people/{planted['row']}/credentials")
     life = town.here(Role.WORKER, "GET", f"/credentials/{card['id']}/events")
-    assert [each["account"] for each in life] == [town.accounts[Role.WORKER]]
+    assert [each["account"] for each in life] == [None]
     with reading(town.reader) as db:
         truly = db.execute(select(register_event.c.account)).scalars().all()
     assert truly.count(town.accounts[Role.APPROVER]) == 4, "the register itself says it truly"
@@ -392,11 +397,28 @@ def test_removed_it_is_somebody_who_left_and_raises_nothing_more(town: Town) -> 
     assert again.status_code == 409
 
 
-def test_one_is_planted_only_where_nobody_lives(town: Town) -> None:
-    town.estate.resident("李芳", "102", "04A1B2C4")
+def test_the_acts_of_planting_lie_apart_as_by_hand(town: Town) -> None:
+    town.here(Role.WORKER, "POST", "/people", {"name": "李芳", "number": a_number(50)})
     path = f"/communities/{town.estate.community}/honey-records"
-    refused = town.asks(Role.APPROVER, "POST", path, {"room": town.estate.places["102"]})
-    assert refused.status_code == 409
+    soon = town.asks(Role.APPROVER, "POST", path, {"room": town.estate.places["201"]})
+    assert soon.status_code == 409, "there is no time that they could have taken"
+    town.plants(room=town.estate.places["201"])
+    shown = town.here(Role.WORKER, "GET", "/register-events")
+    times = [datetime.fromisoformat(each["at"]).timestamp() for each in reversed(shown)][-4:]
+    assert times == sorted(times), "in the order of the register"
+    assert all(then - now >= 20 for now, then in pairwise(times[1:]))
+    assert len({each["at"][-7:] for each in shown[:3]}) == 3
+
+
+def test_one_is_planted_only_where_nobody_lives_or_will(town: Town) -> None:
+    town.estate.resident("李芳", "102", "04A1B2C4")
+    tomorrow = town.estate.person("赵强")
+    town.estate.lives(tomorrow, "201", since=1)
+    town.estate.now_us += 600_000_000
+    path = f"/communities/{town.estate.community}/honey-records"
+    for room in ("102", "201"):
+        refused = town.asks(Role.APPROVER, "POST", path, {"room": town.estate.places[room]})
+        assert refused.status_code == 409
     with reading(town.reader) as db:
         assert db.execute(select(honey_record)).all() == []
 
@@ -432,7 +454,7 @@ def test_a_process_killed_between_row_and_answer_leaves_row_and_alarm(tmp_path: 
     engine = new_database(tmp_path / "central.sqlite")
     world = World(engine, tmp_path)
     with writing(engine) as db:
-        desk = desk_of(db, world.vault, COMMUNITY, account=42, now_us=NOON_US)
+        desk = desk_of(db, world.vault, COMMUNITY, account=42, now_us=NOON_US + 600_000_000)
         honey = book.plant(desk, Toucher(42, Role.APPROVER), today=date(2026, 11, 4))
         number = book.one_honey_record(db, world.vault, COMMUNITY, honey).number
     assert number is not None

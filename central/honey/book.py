@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -27,7 +27,12 @@ from central.register.person_identity import unseal
 from central.register.residencies import Arrival, lived_where, living_in, move_in
 from central.register.words import Category, DocumentType, PersonState, Relation
 from central.store.honey_tables import honey_record
-from central.store.register_tables import credential, person
+from central.store.register_tables import credential, person, register_event, tenancy
+
+WITHIN_US: Final = 600_000_000
+APART_US: Final = 20_000_000
+"""Nobody types the next act sooner."""
+FOR_EVER_US: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +64,30 @@ def plant(
     card: bool = True,
     below: Below = secrets.randbelow,
 ) -> int:
-    """Its id. Raises NotThere; Clash for a room where somebody lives: about them there is a reason to ask."""
-    if room is not None and living_in(desk.connection, desk.community, room, desk.now_us, desk.now_us + 1):
-        raise Clash("somebody lives in this room: who asks about it may mean them")
+    """Its id. The acts are noted at moments of the last ten minutes, apart as if somebody typed them.
+
+    Raises NotThere; Clash for a room where somebody lives or will, about whom there is a reason to ask, and
+    where the register was changed so lately that the acts would stand out.
+    """
+    acts = 1 + (room is not None) + card
+    moments = iter(_moments(desk, acts, below))
+    if room is not None and _is_anybody_s(desk, room):
+        raise Clash("somebody lives in this room, or will: who asks about it may mean them")
     somebody = _nobody_s(desk, below, today)
     row = register_person(
-        desk,
+        replace(desk, now_us=next(moments)),
         name=somebody.name,
         document=DocumentType.RESIDENT_ID,
         number=somebody.number,
         category=Category.WORKER if room is None else Category.RESIDENT,
     )
     if room is not None:
-        move_in(desk, Arrival(row, room, Relation.OWNER), since_us=desk.now_us)
-    issued = issue(desk, row, CredentialKind.CARD_UID, somebody.card) if card else None
+        moved_us = next(moments)
+        move_in(replace(desk, now_us=moved_us), Arrival(row, room, Relation.OWNER), since_us=moved_us)
+    issued = None
+    if card:
+        at_the_desk = replace(desk, now_us=next(moments))
+        issued = issue(at_the_desk, row, CredentialKind.CARD_UID, somebody.card)
     index = desk.vault.register_index(desk.community, "id_number", somebody.number)
     values = {"community_id": desk.community, "person_id": row, "number_index": index}
     values["credential_id"] = issued
@@ -85,7 +100,8 @@ def plant(
 
 def remove(desk: Desk, by: Toucher, honey: int, *, reason: str) -> None:
     """Deregistered like anybody, unless it is somebody real by now: they stay as they are. Nothing tells
-    afterwards that it was one. `reason`: community workers read it. Raises NotThere, Clash where it was removed already."""
+    afterwards that it was one. `reason`: community workers read it. Raises NotThere; Clash where it was
+    removed already."""
     if not reason.strip():
         raise BadQuestion("reason", "say why, as of anybody who leaves")
     row = desk.row(honey_record, honey, "honey record")
@@ -147,6 +163,30 @@ def _hints(connection: Connection, cards: list[int]) -> dict[int, str | None]:
     columns = credential.c
     rows = connection.execute(select(columns.id, columns.hint).where(columns.id.in_(cards)))
     return {row.id: row.hint for row in rows}
+
+
+def _moments(desk: Desk, acts: int, below: Below) -> list[int]:
+    """When each act is noted: one after the other, and none before what was noted last. Raises Clash."""
+    columns = register_event.c
+    newest = select(columns.at).where(columns.community_id == desk.community).order_by(columns.id.desc())
+    last = desk.connection.execute(newest.limit(1)).scalar() or 0
+    since = max(last, desk.now_us - WITHIN_US)
+    free = desk.now_us - since - (acts - 1) * APART_US
+    if free < 0:
+        raise Clash("the register was changed within the last minute: plant it a little later")
+    drawn = sorted(below(free + 1) for _ in range(acts))
+    return [since + moment + turn * APART_US for turn, moment in enumerate(drawn)]
+
+
+def _is_anybody_s(desk: Desk, room: int) -> bool:
+    """Whether anybody lives there or will, or a lease of it runs or is to come."""
+    if living_in(desk.connection, desk.community, room, desk.now_us - WITHIN_US, FOR_EVER_US, limit=1):
+        return True
+    lasting = tenancy.c.until_at.is_(None) | (tenancy.c.until_at > desk.now_us)
+    here = (tenancy.c.community_id == desk.community, tenancy.c.place_id == room)
+    valid = (tenancy.c.voided_at.is_(None), tenancy.c.ended_at.is_(None), lasting)
+    leases = select(tenancy.c.id).where(*here, *valid).limit(1)
+    return desk.connection.execute(leases).first() is not None
 
 
 def _nobody_s(desk: Desk, below: Below, today: date) -> MadeUp:

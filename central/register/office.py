@@ -84,6 +84,13 @@ class Office:
             await self.changes.make(lambda db: touches.note(db, community, shown, by, through, now_us=now_us))
         return found
 
+    @staticmethod
+    def shown_account(who: Who, account: int) -> int | None:
+        """Who acted, as `who` is shown it: themselves, a machine's token (below 0), the operator (0); None:
+        another person. Who planted a honey record would stand out among the accounts of a community's
+        workers, and any other account in its place would be blamed for what it never did."""
+        return account if account <= 0 or account == _toucher(who).account else None
+
     @property
     def vault(self) -> Vault:
         """Raises Clash where there is none: nobody's identity can be read."""
