@@ -4,10 +4,11 @@ else can tell them from anybody."""
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,22 +24,27 @@ from identity_support import COMMUNITY, NOON_US
 from imports_support import Importing, a_csv, a_row
 from lookup_support import World
 from register_support import DAY_US, EAST, GATE, SITE, Estate, a_number, an_estate
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 
 from central.accounts import book as accounts
 from central.accounts.who import Role, Who
 from central.app import create_app
+from central.errors import StoreUnavailable
 from central.honey import book, touches
+from central.honey.late import LateAlarms
 from central.honey.made_up import made_up
 from central.honey.touches import Toucher
 from central.lookup import audit
 from central.lookup.words import Happened, Through
-from central.register.desk import desk_of
+from central.register.desk import Desk, desk_of
+from central.register.office import Office
 from central.register.person_identity import number_fault
 from central.register.words import DocumentType
+from central.store.changes import Changes
 from central.store.engine import insert_many, open_reader, reading, writing
 from central.store.honey_tables import honey_record
 from central.store.lookup_tables import look_up_event
+from central.store.questions import Questions
 from central.store.records import row_of
 from central.store.register_tables import credential, credential_token, register_event
 from central.store.tables import gateway, record
@@ -281,6 +287,73 @@ def test_in_the_register_whoever_finds_opens_or_changes_one_is_named(town: Town)
         Through.FOUND,
         Through.CHANGED,
     ]
+
+
+def test_while_the_store_cannot_be_written_a_page_is_answered_and_the_alarm_is_kept(tmp_path: Path) -> None:
+    engine = new_database(tmp_path / "central.sqlite")
+    town = Town(an_estate(engine, tmp_path))
+    planted = town.plants()
+    office = Office(Changes(engine), Questions(town.reader), town.estate.vault, UTC, lambda: 1)
+    worker = Who(town.accounts[Role.WORKER], Role.WORKER, frozenset({town.estate.community}))
+
+    async def opened() -> list[int]:
+        other = sqlite3.connect(tmp_path / "central.sqlite", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = []
+        for _ in range(2):
+            answer = await office.ask_about(
+                worker, town.estate.community, lambda _: "answered", lambda _: [planted["row"]]
+            )
+            assert answer == "answered"
+            waiting.append(office.late.waiting)
+        other.execute("ROLLBACK")
+        other.close()
+        await office.late.settle()
+        return waiting
+
+    assert asyncio.run(opened()) == [1, 2]
+    assert town.told() == [(Role.WORKER, Through.OPENED, None)] * 2
+    town.reader.dispose()
+    engine.dispose()
+
+
+def test_alarms_are_tried_again_and_beyond_a_thousand_the_log_says_that_one_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = new_database(tmp_path / "central.sqlite")
+    refusals = iter([StoreUnavailable("full"), StoreUnavailable("full")])
+    written = []
+
+    def alarm(_: Connection) -> None:
+        for refused in refusals:
+            raise refused
+        written.append("alarm")
+
+    async def raised() -> None:
+        late = LateAlarms(Changes(engine), most=1, wait_s=0, again_s=0)
+        await late.write(alarm)
+        await late.write(alarm)
+        await late.settle()
+        assert late.waiting == 0
+
+    asyncio.run(raised())
+    assert written == ["alarm"]
+    assert "an alarm about the register is lost" in caplog.text
+    engine.dispose()
+
+
+def test_an_act_that_fails_by_a_fault_of_ours_is_told_all_the_same(town: Town) -> None:
+    planted = town.plants()
+    office = Office(Changes(town.estate.engine), Questions(town.reader), town.estate.vault, UTC, lambda: 1)
+    worker = Who(town.accounts[Role.WORKER], Role.WORKER, frozenset({town.estate.community}))
+
+    def fails(desk: Desk) -> None:
+        desk.met.add(planted["row"])
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(office.act(worker, town.estate.community, fails))
+    assert town.told() == [(Role.WORKER, Through.CHANGED, None)]
 
 
 def test_what_everybody_does_all_day_raises_nothing(town: Town) -> None:
