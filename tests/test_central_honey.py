@@ -251,6 +251,24 @@ def test_somebody_real_who_was_merged_into_one_has_cards_that_open(town: Town) -
     assert (shown["name"], shown["rests"]) == (None, True)
 
 
+def test_a_look_up_that_is_refused_is_told_like_any_other(town: Town) -> None:
+    planted = town.plants(room=town.estate.places["201"])
+    card = town.card_of(planted["row"])
+    window = {"from": "2026-11-04T00:00:00+08:00", "until": "2026-11-05T00:00:00+08:00"}
+    of_person = {"question": "person", "number": planted["number"]}
+    refused: list[dict[str, object]] = [
+        {**of_person, **window, **ASKED, "case_number": "?"},
+        {**of_person, **window},
+        {"question": "card", "number": card.lower(), "card_kind": "card_uid", **ASKED},
+        {"question": "room", "room": town.estate.places["201"], **window},
+        {"question": "person", "number": a_number(1), **window},
+    ]
+    for each in refused:
+        body = {"community": town.estate.community, **each}
+        assert town.asks(Role.OFFICER, "POST", "/look-ups", body).status_code == 422
+    assert town.told() == [(Role.OFFICER, Through.LOOK_UP, None)] * 4
+
+
 def test_a_room_that_others_share_raises_nothing(town: Town) -> None:
     town.plants(room=town.estate.places["201"])
     person = town.estate.person("赵强")

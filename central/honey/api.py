@@ -73,7 +73,7 @@ class HoneyAlarmOut(BaseModel):
     role: str
     through: Through
     honey: int
-    look_up: int | None = Field(description="by which look-up; null: at the register")
+    look_up: int | None = Field(description="by which look-up; null: at the register, or it was refused")
     seen_at: str | None
     seen_by: int | None
     note: str | None

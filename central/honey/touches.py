@@ -108,12 +108,13 @@ def note_look_up(
     row: Mapping[str, Any],
     by: Toucher,
     *,
-    look_up: int,
+    look_up: int | None,
     number: str | None,
     room: int | None,
 ) -> None:
-    """`row`: of `look_up`, which was written just now. `number`: that it asks for. Of a room whoever lived
-    there is meant; where somebody real did too, there was a reason to ask."""
+    """`row`: of `look_up`, which was written just now; of one that was refused, what it would have said.
+    `number`: that it asks for. Of a room whoever lived there is meant; where somebody real did too, there was
+    a reason to ask."""
     people = _meant(connection, vault, row, number=number, room=room)
     note(connection, row["community_id"], people, by, Through.LOOK_UP, now_us=row["at"], look_up=look_up)
 
