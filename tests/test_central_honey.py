@@ -307,6 +307,15 @@ def test_in_the_register_whoever_finds_opens_or_changes_one_is_named(town: Town)
     ]
 
 
+def test_its_accounts_and_a_request_for_it_are_opened_as_well(town: Town) -> None:
+    planted = town.plants()
+    town.here(Role.WORKER, "GET", f"/people/{planted['row']}/accounts")
+    wanted = {"person": planted["row"], "kind": "correction", "text": "要一份复印件"}
+    made = town.here(Role.WORKER, "POST", "/requests", wanted)
+    town.here(Role.WORKER, "GET", f"/requests/{made['id']}")
+    assert [through for _, through, _ in town.told()] == [Through.OPENED, Through.CHANGED, Through.OPENED]
+
+
 def test_while_the_store_cannot_be_written_a_page_is_answered_and_the_alarm_is_kept(tmp_path: Path) -> None:
     engine = new_database(tmp_path / "central.sqlite")
     town = Town(an_estate(engine, tmp_path))
