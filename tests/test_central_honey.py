@@ -24,7 +24,7 @@ from identity_support import COMMUNITY, NOON_US
 from imports_support import Importing, a_csv, a_row
 from lookup_support import World
 from register_support import DAY_US, EAST, GATE, SITE, Estate, a_number, an_estate
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, Select, insert, select
 
 from central.accounts import book as accounts
 from central.accounts.who import Role, Who
@@ -291,6 +291,8 @@ def test_in_the_register_whoever_finds_opens_or_changes_one_is_named(town: Town)
         assert shape_of(answer) == shape_of(usual)
     assert town.here(Role.WORKER, "POST", "/people/search", {"number": planted["number"]})[0]["id"] == row
     assert town.here(Role.WORKER, "POST", "/people/search", {"card": town.card_of(row)})[0]["id"] == row
+    with reading(town.reader) as db:
+        assert {audit.facts_of(each)["by"]["unit"] for each in db.execute(_of_touches())} == {"社区"}
     same = town.asks(
         Role.WORKER,
         "POST",
@@ -463,6 +465,11 @@ def test_a_file_that_names_one_is_told_when_it_is_previewed_and_when_it_is_impor
     assert _touched(town) == []
     importing.imported(rows)
     assert _touched(town) == [Through.IMPORT, Through.IMPORT]
+    with reading(town.reader) as db:
+        known = touches.acting_as(db, town.accounts[Role.ADMINISTRATOR])
+        kept = [audit.facts_of(each)["by"] for each in db.execute(_of_touches())]
+    assert (known.role, known.unit) == (Role.ADMINISTRATOR, "中心"), "as the account of who consented says"
+    assert len(kept) == 2
 
 
 def test_an_alarm_is_seen_to_once_by_a_supervisor(town: Town) -> None:
@@ -591,6 +598,10 @@ def _new_card(town: Town, row: int, number: str) -> str:
 
 def _listed(town: Town) -> set[str]:
     return {entry.token for entry in town.estate.rights(GATE).entries}
+
+
+def _of_touches() -> Select[Any]:
+    return select(look_up_event).where(look_up_event.c.kind == Happened.HONEY_TOUCHED)
 
 
 def _hear(town: Town) -> None:

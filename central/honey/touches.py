@@ -7,7 +7,7 @@ answer is what it would be of anybody; that an alarm was raised is in none.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, and_, func, select
@@ -18,6 +18,7 @@ from central.identity.vault import Vault
 from central.lookup import audit
 from central.lookup.audit import facts_of
 from central.lookup.words import Asked, Happened, Through
+from central.store.account_tables import account, machine_token
 from central.store.honey_tables import honey_record
 from central.store.lookup_tables import look_up_event
 from central.store.register_tables import credential, person, residency
@@ -99,6 +100,8 @@ def note(
     if by.role not in OVERSIGHT:
         made_up = made_up_people(connection, community) if among is None else among
         touched = sorted(made_up[each] for each in set(people) & made_up.keys())
+        if touched:
+            by = _known(connection, by)
         _append(connection, community, touched, by, through, now_us=now_us, look_up=look_up)
 
 
@@ -251,6 +254,22 @@ def _append(
             account=by.account,
             facts={"honey": each, "through": through, "by": _by(by)},
         )
+
+
+def _known(connection: Connection, by: Toucher) -> Toucher:
+    """With the unit of the account, where whoever noted it did not know it; a machine's token has none."""
+    if by.unit is not None or by.account <= 0:
+        return by
+    asked = select(account.c.unit).where(account.c.id == by.account)
+    return replace(by, unit=connection.execute(asked).scalar())
+
+
+def acting_as(connection: Connection, number: int) -> Toucher:
+    """Whoever works for an account without being signed in, an import for who consented to it: the account's
+    role, or the token's (below 0)."""
+    table, key = (account, number) if number > 0 else (machine_token, -number)
+    role = connection.execute(select(table.c.role).where(table.c.id == key)).scalar()
+    return _known(connection, Toucher(number, role or Role.WORKER))
 
 
 def _by(by: Toucher) -> dict[str, str | None]:
