@@ -98,7 +98,7 @@ class Office:
         """Who acted, as `who` is shown it: themselves, a machine's token (below 0), the operator (0); None:
         another person. Who planted a honey record would stand out among the accounts of a community's
         workers, and any other account in its place would be blamed for what it never did."""
-        return account if account <= 0 or account == _toucher(who).account else None
+        return account if account <= 0 or account == who.account else None
 
     @property
     def vault(self) -> Vault:
@@ -137,7 +137,7 @@ class Office:
 
 
 def _toucher(who: Who) -> touches.Toucher:
-    return touches.Toucher(-who.account if who.machine else who.account, who.role)
+    return touches.Toucher(who.account, who.role)
 
 
 def _refuse_foreign(who: Who, community: int) -> None:
