@@ -4,10 +4,12 @@ else can tell them from anybody."""
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
-from datetime import date
+from datetime import UTC, date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +24,27 @@ from identity_support import COMMUNITY, NOON_US
 from imports_support import Importing, a_csv, a_row
 from lookup_support import World
 from register_support import DAY_US, EAST, GATE, SITE, Estate, a_number, an_estate
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Connection, Engine, Select, insert, select
 
 from central.accounts import book as accounts
 from central.accounts.who import Role, Who
 from central.app import create_app
+from central.errors import StoreUnavailable
 from central.honey import book, touches
+from central.honey.late import LateAlarms
 from central.honey.made_up import made_up
 from central.honey.touches import Toucher
 from central.lookup import audit
 from central.lookup.words import Happened, Through
-from central.register.desk import desk_of
+from central.register.desk import Desk, desk_of
+from central.register.office import Office
 from central.register.person_identity import number_fault
 from central.register.words import DocumentType
+from central.store.changes import Changes
 from central.store.engine import insert_many, open_reader, reading, writing
 from central.store.honey_tables import honey_record
 from central.store.lookup_tables import look_up_event
+from central.store.questions import Questions
 from central.store.records import row_of
 from central.store.register_tables import credential, credential_token, register_event
 from central.store.tables import gateway, record
@@ -110,6 +117,8 @@ class Town:
         return answer.json() if answer.content else None
 
     def plants(self, **wanted: object) -> dict[str, Any]:
+        """When nothing happened for a while."""
+        self.estate.now_us += 600_000_000
         found: dict[str, Any] = self.here(Role.APPROVER, "POST", "/honey-records", wanted)
         return found
 
@@ -193,16 +202,79 @@ def test_a_look_up_of_one_alarms_oversight_alone_and_is_answered_like_any_other(
         assert list(audit.verify(db)) == [], "each stands in the chain"
 
 
-def test_a_number_that_was_corrected_and_a_room_that_others_share(town: Town) -> None:
+def test_one_whose_number_was_corrected_is_somebody_real(town: Town) -> None:
     planted = town.plants(room=town.estate.places["201"])
-    body = {"number": a_number(77), "reason": "登记有误"}
+    row, number = planted["row"], a_number(77)
+    body = {"name": "赵强", "number": number, "reason": "登记有误"}
+    town.here(Role.WORKER, "POST", f"/people/{row}/corrections", body)
+    assert town.told() == [(Role.WORKER, Through.CHANGED, None)], "the act that made somebody real of it"
+    token = _new_card(town, row, "04C9D8E7")
+    assert _listed(town) == {token}, "their own card opens, the made-up one does not"
+    for each in (planted["number"], number):
+        town.looks_up("person", number=each)
+    town.looks_up("room", room=town.estate.places["201"])
+    town.here(Role.WORKER, "GET", f"/people/{row}")
+    assert len(town.told()) == 1, "whoever asks for somebody real raises nothing"
+    [shown] = town.here(Role.SUPERVISOR, "GET", "/honey-records")
+    assert (shown["name"], shown["number"], shown["home"], shown["rests"]) == (None, None, None, True)
+    assert shown["hint"] == planted["hint"]
+    town.here(Role.APPROVER, "POST", f"/honey-records/{planted['id']}/removal", {"reason": "误植"})
+    assert town.here(Role.WORKER, "GET", f"/people/{row}")["state"] == "registered", "they stay"
+    assert _listed(town) == {token}
+
+
+def test_who_comes_back_to_the_row_of_a_removed_one_has_cards_that_open(town: Town) -> None:
+    planted = town.plants(room=town.estate.places["201"])
+    body = {"name": "赵强", "number": a_number(77), "reason": "登记有误"}
     town.here(Role.WORKER, "POST", f"/people/{planted['row']}/corrections", body)
-    for number in (planted["number"], a_number(77)):
-        town.looks_up("person", number=number)
+    town.here(Role.WORKER, "POST", f"/people/{planted['row']}/deregister", {"reason": "搬离"})
+    town.here(Role.APPROVER, "POST", f"/honey-records/{planted['id']}/removal", {"reason": "误植"})
+    again = town.here(Role.WORKER, "POST", "/people", {"name": "赵强", "number": a_number(77)})
+    assert again["id"] == planted["row"]
+    town.estate.lives(again["id"], "201")
+    token = _new_card(town, again["id"], "04C9D8E7")
+    assert _listed(town) == {token}
+    [shown] = town.here(Role.SUPERVISOR, "GET", "/honey-records")
+    assert (shown["name"], shown["number"]) == (None, None)
+
+
+def test_somebody_real_who_was_merged_into_one_has_cards_that_open(town: Town) -> None:
+    planted = town.plants(room=town.estate.places["201"])
+    real = town.here(Role.WORKER, "POST", "/people", {"name": "赵强", "document": "none"})["id"]
+    town.here(Role.WORKER, "POST", f"/people/{planted['row']}/merge", {"gone": real, "reason": "同一人"})
+    assert [through for _, through, _ in town.told()] == [Through.CHANGED]
+    token = _new_card(town, planted["row"], "04C9D8E7")
+    assert _listed(town) == {token}
+    town.here(Role.WORKER, "GET", f"/people/{planted['row']}")
+    assert len(town.told()) == 1
+    [shown] = town.here(Role.SUPERVISOR, "GET", "/honey-records")
+    assert (shown["name"], shown["rests"]) == (None, True)
+
+
+def test_a_look_up_that_is_refused_is_told_like_any_other(town: Town) -> None:
+    planted = town.plants(room=town.estate.places["201"])
+    card = town.card_of(planted["row"])
+    window = {"from": "2026-11-04T00:00:00+08:00", "until": "2026-11-05T00:00:00+08:00"}
+    of_person = {"question": "person", "number": planted["number"]}
+    refused: list[dict[str, object]] = [
+        {**of_person, **window, **ASKED, "case_number": "?"},
+        {**of_person, **window},
+        {"question": "card", "number": card.lower(), "card_kind": "card_uid", **ASKED},
+        {"question": "room", "room": town.estate.places["201"], **window},
+        {"question": "person", "number": a_number(1), **window},
+    ]
+    for each in refused:
+        body = {"community": town.estate.community, **each}
+        assert town.asks(Role.OFFICER, "POST", "/look-ups", body).status_code == 422
+    assert town.told() == [(Role.OFFICER, Through.LOOK_UP, None)] * 4
+
+
+def test_a_room_that_others_share_raises_nothing(town: Town) -> None:
+    town.plants(room=town.estate.places["201"])
     person = town.estate.person("赵强")
     town.estate.lives(person, "201")
     town.looks_up("room", room=town.estate.places["201"])
-    assert [through for _, through, _ in town.told()] == [Through.CHANGED, Through.LOOK_UP, Through.LOOK_UP]
+    assert town.told() == []
 
 
 def test_in_the_register_whoever_finds_opens_or_changes_one_is_named(town: Town) -> None:
@@ -219,6 +291,8 @@ def test_in_the_register_whoever_finds_opens_or_changes_one_is_named(town: Town)
         assert shape_of(answer) == shape_of(usual)
     assert town.here(Role.WORKER, "POST", "/people/search", {"number": planted["number"]})[0]["id"] == row
     assert town.here(Role.WORKER, "POST", "/people/search", {"card": town.card_of(row)})[0]["id"] == row
+    with reading(town.reader) as db:
+        assert {audit.facts_of(each)["by"]["unit"] for each in db.execute(_of_touches())} == {"社区"}
     same = town.asks(
         Role.WORKER,
         "POST",
@@ -233,6 +307,82 @@ def test_in_the_register_whoever_finds_opens_or_changes_one_is_named(town: Town)
         Through.FOUND,
         Through.CHANGED,
     ]
+
+
+def test_its_accounts_and_a_request_for_it_are_opened_as_well(town: Town) -> None:
+    planted = town.plants()
+    town.here(Role.WORKER, "GET", f"/people/{planted['row']}/accounts")
+    wanted = {"person": planted["row"], "kind": "correction", "text": "要一份复印件"}
+    made = town.here(Role.WORKER, "POST", "/requests", wanted)
+    town.here(Role.WORKER, "GET", f"/requests/{made['id']}")
+    assert [through for _, through, _ in town.told()] == [Through.OPENED, Through.CHANGED, Through.OPENED]
+
+
+def test_while_the_store_cannot_be_written_a_page_is_answered_and_the_alarm_is_kept(tmp_path: Path) -> None:
+    engine = new_database(tmp_path / "central.sqlite")
+    town = Town(an_estate(engine, tmp_path))
+    planted = town.plants()
+    office = Office(Changes(engine), Questions(town.reader), town.estate.vault, UTC, lambda: 1)
+    worker = Who(town.accounts[Role.WORKER], Role.WORKER, frozenset({town.estate.community}))
+
+    async def opened() -> list[int]:
+        other = sqlite3.connect(tmp_path / "central.sqlite", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = []
+        for _ in range(2):
+            answer = await office.ask_about(
+                worker, town.estate.community, lambda _: "answered", lambda _: [planted["row"]]
+            )
+            assert answer == "answered"
+            waiting.append(office.late.waiting)
+        other.execute("ROLLBACK")
+        other.close()
+        await office.late.settle()
+        return waiting
+
+    assert asyncio.run(opened()) == [1, 2]
+    assert town.told() == [(Role.WORKER, Through.OPENED, None)] * 2
+    town.reader.dispose()
+    engine.dispose()
+
+
+def test_alarms_are_tried_again_and_beyond_a_thousand_the_log_says_that_one_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = new_database(tmp_path / "central.sqlite")
+    refusals = iter([StoreUnavailable("full"), StoreUnavailable("full")])
+    written = []
+
+    def alarm(_: Connection) -> None:
+        for refused in refusals:
+            raise refused
+        written.append("alarm")
+
+    async def raised() -> None:
+        late = LateAlarms(Changes(engine), most=1, wait_s=0, again_s=0)
+        await late.write(alarm)
+        await late.write(alarm)
+        await late.settle()
+        assert late.waiting == 0
+
+    asyncio.run(raised())
+    assert written == ["alarm"]
+    assert "an alarm about the register is lost" in caplog.text
+    engine.dispose()
+
+
+def test_an_act_that_fails_by_a_fault_of_ours_is_told_all_the_same(town: Town) -> None:
+    planted = town.plants()
+    office = Office(Changes(town.estate.engine), Questions(town.reader), town.estate.vault, UTC, lambda: 1)
+    worker = Who(town.accounts[Role.WORKER], Role.WORKER, frozenset({town.estate.community}))
+
+    def fails(desk: Desk) -> None:
+        desk.met.add(planted["row"])
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(office.act(worker, town.estate.community, fails))
+    assert town.told() == [(Role.WORKER, Through.CHANGED, None)]
 
 
 def test_what_everybody_does_all_day_raises_nothing(town: Town) -> None:
@@ -254,10 +404,12 @@ def test_the_register_s_own_events_do_not_name_who_planted(town: Town) -> None:
     assert {"person_registered", "moved_in", "credential_issued", "person_deregistered"} <= {
         each["act"] for each in shown[:6]
     }
-    assert town.accounts[Role.APPROVER] not in {each["account"] for each in shown}
+    others = {each["account"] for each in shown[:4]}
+    assert others == {None}, "another person did it: neither the approver, nor the reader, nor a colleague"
+    assert shown[4]["account"] == town.accounts[Role.WORKER]
     [card] = town.here(Role.WORKER, "GET", f"/people/{planted['row']}/credentials")
     life = town.here(Role.WORKER, "GET", f"/credentials/{card['id']}/events")
-    assert [each["account"] for each in life] == [town.accounts[Role.WORKER]]
+    assert [each["account"] for each in life] == [None]
     with reading(town.reader) as db:
         truly = db.execute(select(register_event.c.account)).scalars().all()
     assert truly.count(town.accounts[Role.APPROVER]) == 4, "the register itself says it truly"
@@ -313,6 +465,11 @@ def test_a_file_that_names_one_is_told_when_it_is_previewed_and_when_it_is_impor
     assert _touched(town) == []
     importing.imported(rows)
     assert _touched(town) == [Through.IMPORT, Through.IMPORT]
+    with reading(town.reader) as db:
+        known = touches.acting_as(db, town.accounts[Role.ADMINISTRATOR])
+        kept = [audit.facts_of(each)["by"] for each in db.execute(_of_touches())]
+    assert (known.role, known.unit) == (Role.ADMINISTRATOR, "中心"), "as the account of who consented says"
+    assert len(kept) == 2
 
 
 def test_an_alarm_is_seen_to_once_by_a_supervisor(town: Town) -> None:
@@ -347,11 +504,28 @@ def test_removed_it_is_somebody_who_left_and_raises_nothing_more(town: Town) -> 
     assert again.status_code == 409
 
 
-def test_one_is_planted_only_where_nobody_lives(town: Town) -> None:
-    town.estate.resident("李芳", "102", "04A1B2C4")
+def test_the_acts_of_planting_lie_apart_as_by_hand(town: Town) -> None:
+    town.here(Role.WORKER, "POST", "/people", {"name": "李芳", "number": a_number(50)})
     path = f"/communities/{town.estate.community}/honey-records"
-    refused = town.asks(Role.APPROVER, "POST", path, {"room": town.estate.places["102"]})
-    assert refused.status_code == 409
+    soon = town.asks(Role.APPROVER, "POST", path, {"room": town.estate.places["201"]})
+    assert soon.status_code == 409, "there is no time that they could have taken"
+    town.plants(room=town.estate.places["201"])
+    shown = town.here(Role.WORKER, "GET", "/register-events")
+    times = [datetime.fromisoformat(each["at"]).timestamp() for each in reversed(shown)][-4:]
+    assert times == sorted(times), "in the order of the register"
+    assert all(then - now >= 20 for now, then in pairwise(times[1:]))
+    assert len({each["at"][-7:] for each in shown[:3]}) == 3
+
+
+def test_one_is_planted_only_where_nobody_lives_or_will(town: Town) -> None:
+    town.estate.resident("李芳", "102", "04A1B2C4")
+    tomorrow = town.estate.person("赵强")
+    town.estate.lives(tomorrow, "201", since=1)
+    town.estate.now_us += 600_000_000
+    path = f"/communities/{town.estate.community}/honey-records"
+    for room in ("102", "201"):
+        refused = town.asks(Role.APPROVER, "POST", path, {"room": town.estate.places[room]})
+        assert refused.status_code == 409
     with reading(town.reader) as db:
         assert db.execute(select(honey_record)).all() == []
 
@@ -387,7 +561,7 @@ def test_a_process_killed_between_row_and_answer_leaves_row_and_alarm(tmp_path: 
     engine = new_database(tmp_path / "central.sqlite")
     world = World(engine, tmp_path)
     with writing(engine) as db:
-        desk = desk_of(db, world.vault, COMMUNITY, account=42, now_us=NOON_US)
+        desk = desk_of(db, world.vault, COMMUNITY, account=42, now_us=NOON_US + 600_000_000)
         honey = book.plant(desk, Toucher(42, Role.APPROVER), today=date(2026, 11, 4))
         number = book.one_honey_record(db, world.vault, COMMUNITY, honey).number
     assert number is not None
@@ -411,6 +585,23 @@ def test_a_process_killed_between_row_and_answer_leaves_row_and_alarm(tmp_path: 
 def _touched(town: Town) -> list[Through]:
     with reading(town.reader) as db:
         return [each.through for each in reversed(touches.alarms(db, town.estate.community))]
+
+
+def _new_card(town: Town, row: int, number: str) -> str:
+    """Its token at the community's site."""
+    body = {"kind": "card_uid", "number": number}
+    made = town.here(Role.WORKER, "POST", f"/people/{row}/credentials", body)["id"]
+    with reading(town.reader) as db:
+        asked = select(credential_token.c.token).where(credential_token.c.credential_id == made)
+        return bytes(db.execute(asked).scalar_one()).hex()
+
+
+def _listed(town: Town) -> set[str]:
+    return {entry.token for entry in town.estate.rights(GATE).entries}
+
+
+def _of_touches() -> Select[Any]:
+    return select(look_up_event).where(look_up_event.c.kind == Happened.HONEY_TOUCHED)
 
 
 def _hear(town: Town) -> None:

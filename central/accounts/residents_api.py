@@ -36,8 +36,11 @@ def router(office: Office) -> APIRouter:
 
     @api.get(_HERE, summary="Accounts of a person whose code is not used yet")
     async def waiting(who: Worker, community: CommunityId, person: RowId) -> list[WaitingOut]:
-        found = await office.ask(
-            who, community, lambda db: residents.waiting_of(db, community, person, office.now_us())
+        found = await office.ask_about(
+            who,
+            community,
+            lambda db: residents.waiting_of(db, community, person, office.now_us()),
+            lambda _: [person],
         )
         return [WaitingOut.of(each) for each in found]
 

@@ -29,7 +29,8 @@ MACHINES_ROLES: Final = frozenset({Role.OFFICER, Role.OPERATOR, Role.INSTALLER})
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """An account that signed in, or a machine's token; `communities` empty: sees nothing (trust.md R-63).
+    """An account that signed in, or a machine's token (`account` below 0); `communities` empty: sees nothing
+    (trust.md R-63).
 
     `fresh`: both factors were given a moment ago, as it takes for an export or an approval (R-61).
     """

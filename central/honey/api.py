@@ -32,15 +32,17 @@ class HoneyOut(BaseModel):
 
     id: int
     row: int = Field(description="its id among the people of the register")
-    name: str = Field(examples=["王明辉"])
+    name: str | None = Field(
+        examples=["王明辉"], description="null, and so number and home: its row may be somebody real's by now"
+    )
     number: str | None = Field(examples=["000000199001010017"])
-    hint: str | None = Field(description="the end of its card's number")
+    hint: str | None = Field(description="the end of the number of the card that was made up")
     home: int | None = Field(description="the room that it was given")
     planted_at: str
     planted_by: int
     removed_at: str | None
     removed_by: int | None
-    rests: bool = Field(description="somebody else deregistered or merged it; it is not removed yet")
+    rests: bool = Field(description="not removed, but deregistered by somebody else, or somebody real by now")
 
     @classmethod
     def of(cls, found: Honey) -> HoneyOut:
@@ -71,7 +73,7 @@ class HoneyAlarmOut(BaseModel):
     role: str
     through: Through
     honey: int
-    look_up: int | None = Field(description="by which look-up; null: at the register")
+    look_up: int | None = Field(description="by which look-up; null: at the register, or it was refused")
     seen_at: str | None
     seen_by: int | None
     note: str | None

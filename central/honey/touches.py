@@ -7,10 +7,10 @@ answer is what it would be of anybody; that an alarm was raised is in none.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select, union
+from sqlalchemy import Connection, and_, func, select
 
 from central.accounts.who import Role
 from central.errors import BadQuestion, Clash, NotThere
@@ -18,9 +18,10 @@ from central.identity.vault import Vault
 from central.lookup import audit
 from central.lookup.audit import facts_of
 from central.lookup.words import Asked, Happened, Through
+from central.store.account_tables import account, machine_token
 from central.store.honey_tables import honey_record
 from central.store.lookup_tables import look_up_event
-from central.store.register_tables import credential, person, person_former, residency
+from central.store.register_tables import credential, person, residency
 
 PAGE: Final = 100
 MAX_NOTE: Final = 300
@@ -54,14 +55,33 @@ class Alarm:
     note: str | None
 
 
+def lasting(community: int) -> Any:
+    """Of `honey_record`: those that nobody removed, and whose row is nobody's still. One whose number was
+    corrected, that was merged, or into which somebody was merged, may be somebody real: it rests."""
+    planted, row, gone = honey_record.c, person.c, person.alias("gone")
+    same = select(row.id).where(
+        row.id == planted.person_id, row.number_index == planted.number_index, row.merged_into.is_(None)
+    )
+    merged = select(gone.c.id).where(gone.c.merged_into == planted.person_id)
+    return and_(
+        planted.community_id == community, planted.removed_at.is_(None), same.exists(), ~merged.exists()
+    )
+
+
 def made_up_among(connection: Connection, community: int, people: Iterable[int]) -> list[int]:
     """Which of these people of the register are honey records that last; ids of `honey_record`."""
     asked = sorted(set(people))
     if not asked:
         return []
-    here = _lasting(community) & honey_record.c.person_id.in_(asked)
+    here = lasting(community) & honey_record.c.person_id.in_(asked)
     query = select(honey_record.c.id).where(here).order_by(honey_record.c.id)
     return list(connection.execute(query).scalars())
+
+
+def made_up_people(connection: Connection, community: int) -> dict[int, int]:
+    """By their ids in the register: the honey records that last."""
+    query = select(honey_record.c.person_id, honey_record.c.id).where(lasting(community))
+    return {row.person_id: row.id for row in connection.execute(query)}
 
 
 def note(
@@ -73,10 +93,15 @@ def note(
     *,
     now_us: int,
     look_up: int | None = None,
+    among: Mapping[int, int] | None = None,
 ) -> None:
-    """An alarm for each of these people who is made up; oversight itself raises none."""
+    """An alarm for each of these people who is made up; oversight itself raises none. `among`: who was, as
+    `made_up_people` gives it, before an act that may have made somebody real of them; None: now."""
     if by.role not in OVERSIGHT:
-        touched = made_up_among(connection, community, people)
+        made_up = made_up_people(connection, community) if among is None else among
+        touched = sorted(made_up[each] for each in set(people) & made_up.keys())
+        if touched:
+            by = _known(connection, by)
         _append(connection, community, touched, by, through, now_us=now_us, look_up=look_up)
 
 
@@ -86,12 +111,13 @@ def note_look_up(
     row: Mapping[str, Any],
     by: Toucher,
     *,
-    look_up: int,
+    look_up: int | None,
     number: str | None,
     room: int | None,
 ) -> None:
-    """`row`: of `look_up`, which was written just now. `number`: that it asks for. Of a room whoever lived
-    there is meant; where somebody real did too, there was a reason to ask."""
+    """`row`: of `look_up`, which was written just now; of one that was refused, what it would have said.
+    `number`: that it asks for. Of a room whoever lived there is meant; where somebody real did too, there was
+    a reason to ask."""
     people = _meant(connection, vault, row, number=number, room=room)
     note(connection, row["community_id"], people, by, Through.LOOK_UP, now_us=row["at"], look_up=look_up)
 
@@ -102,8 +128,8 @@ def note_again(connection: Connection, row: Any, by: Toucher, through: Through, 
     here = (columns.look_up_id == row.id) & (columns.kind == Happened.HONEY_TOUCHED)
     before = {facts_of(each)["honey"] for each in connection.execute(select(look_up_event).where(here))}
     if before:
-        lasting = _lasting(row.community_id) & honey_record.c.id.in_(sorted(before))
-        query = select(honey_record.c.id).where(lasting).order_by(honey_record.c.id)
+        still = lasting(row.community_id) & honey_record.c.id.in_(sorted(before))
+        query = select(honey_record.c.id).where(still).order_by(honey_record.c.id)
         touched = list(connection.execute(query).scalars())
         _append(connection, row.community_id, touched, by, through, now_us=now_us, look_up=row.id)
 
@@ -176,18 +202,13 @@ def _meant(
     room: int | None,
 ) -> list[int]:
     community = row["community_id"]
-    mine = select(honey_record.c.person_id).where(_lasting(community))
-    made_up = list(connection.execute(mine).scalars())
+    made_up = sorted(made_up_people(connection, community))
     if not made_up:
         return []
     match Asked(row["question"]):
         case Asked.PERSON if number is not None and vault is not None:
             index = vault.register_index(community, "id_number", number)
-            now, former = person.c, person_former.c
-            asked: Any = union(
-                select(now.id).where(now.id.in_(made_up), now.number_index == index),
-                select(former.person_id).where(former.person_id.in_(made_up), former.number_index == index),
-            )
+            asked = select(person.c.id).where(person.c.id.in_(made_up), person.c.number_index == index)
         case Asked.CARD if number is not None and vault is not None:
             index = vault.register_index(community, "card", number)
             cards = credential.c
@@ -235,12 +256,24 @@ def _append(
         )
 
 
+def _known(connection: Connection, by: Toucher) -> Toucher:
+    """With the unit of the account, where whoever noted it did not know it; a machine's token has none."""
+    if by.unit is not None or by.account <= 0:
+        return by
+    asked = select(account.c.unit).where(account.c.id == by.account)
+    return replace(by, unit=connection.execute(asked).scalar())
+
+
+def acting_as(connection: Connection, number: int) -> Toucher:
+    """Whoever works for an account without being signed in, an import for who consented to it: the account's
+    role, or the token's (below 0)."""
+    table, key = (account, number) if number > 0 else (machine_token, -number)
+    role = connection.execute(select(table.c.role).where(table.c.id == key)).scalar()
+    return _known(connection, Toucher(number, role or Role.WORKER))
+
+
 def _by(by: Toucher) -> dict[str, str | None]:
     return {"role": by.role, "unit": by.unit, "origin": by.origin}
-
-
-def _lasting(community: int) -> Any:
-    return (honey_record.c.community_id == community) & honey_record.c.removed_at.is_(None)
 
 
 def _seen(connection: Connection, community: int, since: int) -> dict[int, tuple[int, int, str | None]]:

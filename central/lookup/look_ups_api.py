@@ -38,7 +38,7 @@ from central.lookup.look_up_models import (
 )
 from central.lookup.revealing import reveal
 from central.lookup.rules import Asker, Asking, moment_us
-from central.lookup.service import LookUps
+from central.lookup.service import LookUps, Named
 from central.lookup.states import events_page, look_ups_of
 from central.lookup.words import Act
 from central.problems import RESPONSES, documented
@@ -96,7 +96,9 @@ def _for_officers(api: APIRouter, look_ups: LookUps, asker_of: AskerOf) -> None:
         try:
             asking = _proved(who, asked.asking())
         except (BadQuestion, ProveAgain) as error:
-            await look_ups.refuse(asker, asked.community, asked.question, error)
+            number = None if asked.number is None else asked.number.get_secret_value()
+            named = Named(number, asked.card_kind, asked.room)
+            await look_ups.refuse(asker, asked.community, asked.question, error, named)
             raise
         return AnswerOut.of(await look_ups.ask(asker, asking, asked.limit))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any, Final, TypeVar
 
@@ -75,6 +75,18 @@ class Answer:
     @property
     def complete(self) -> bool:
         return bool(self.doors) and all(door.complete for door in self.doors) and not self.notes
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom a question that was refused named, as it was typed."""
+
+    number: str | None = field(default=None, repr=False)
+    card_kind: str | None = None
+    room: int | None = None
+
+
+NOBODY: Final = Named()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +162,18 @@ class LookUps:
             notes=found.notes,
         )
 
-    async def refuse(self, asker: Asker, community: int, asked: Asked, error: CentralError) -> None:
+    async def refuse(
+        self, asker: Asker, community: int, asked: Asked, error: CentralError, named: Named = NOBODY
+    ) -> None:
         """Notes a question that is not even one, or whose asker must prove again who they are. Raises
         StoreUnavailable."""
         now_us = self.now_us()
-        await self.record(
-            lambda db: _not_asked(db, asker, community, asked=asked, error=error, now_us=now_us)
-        )
+
+        def noted(connection: Connection) -> None:
+            _not_asked(connection, asker, community, asked=asked, error=error, now_us=now_us)
+            self._tell_refused(connection, asker, community, asked, named, Window(now_us, now_us + 1), now_us)
+
+        await self.record(noted)
 
     async def record(self, change: Callable[[Connection], _T]) -> _T:
         """Commits what happens to look-ups. Raises StoreUnavailable where that is not possible."""
@@ -172,7 +189,30 @@ class LookUps:
             return self.write(connection, asker, asking, now_us)
         except (BadQuestion, NotThere, NotAllowed, TooOften) as error:
             _not_asked(connection, asker, asking.community, asked=asking.asked, error=error, now_us=now_us)
+            named = Named(asking.number, asking.card_kind, asking.room)
+            self._tell_refused(
+                connection, asker, asking.community, asking.asked, named, asking.window, now_us
+            )
             return error
+
+    def _tell_refused(  # noqa: PLR0917  as `_not_asked`, and of whom
+        self,
+        connection: Connection,
+        asker: Asker,
+        community: int,
+        asked: Asked,
+        named: Named,
+        window: Window,
+        now_us: int,
+    ) -> None:
+        """Oversight, where it names somebody made up: who was refused wanted to know all the same."""
+        row = {"community_id": community, "question": asked, "at": now_us}
+        row |= {"from_at": window.from_us, "until_at": window.until_us}
+        number = named.number
+        if number is not None and named.card_kind is not None:
+            number = as_drivers_write(named.card_kind, number)
+        by = toucher_of(asker)
+        touches.note_look_up(connection, self.vault, row, by, look_up=None, number=number, room=named.room)
 
     def write(self, connection: Connection, asker: Asker, asking: Asking, now_us: int) -> int:
         """The row of a look-up that may be asked; its number."""

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection, select
 
-from central.honey.veil import veil_of
+from central.accounts.who import Who
 from central.register.api_words import ANSWERS, MAX_ID, CommunityId, Worker, text_of
 from central.register.communities import communities as all_communities
 from central.register.office import Office
@@ -38,11 +38,12 @@ class CountOut(BaseModel):
 
 
 class EventOut(BaseModel):
-    """Who did what, when. `account` negative: a machine's token; 0: the operator at the centre itself."""
+    """Who did what, when. `account`: the reader's own; negative: a machine's token; 0: the operator at the
+    centre itself; null: another person."""
 
     id: int
     at: str | None
-    account: int
+    account: int | None
     act: str
     subject: str
     subject_id: int
@@ -104,22 +105,21 @@ def router(office: Office) -> APIRouter:
         before: Annotated[int | None, Query(ge=1, le=MAX_ID, description="the last id of a page")] = None,
         limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
     ) -> list[EventOut]:
-        return await office.ask(who, community, lambda db: _events(db, community, before, limit))
+        return await office.ask(who, community, lambda db: _events(db, who, community, before, limit))
 
     return api
 
 
-def _events(db: Connection, community: int, before: int | None, limit: int) -> list[EventOut]:
+def _events(db: Connection, who: Who, community: int, before: int | None, limit: int) -> list[EventOut]:
     mine = register_event.c.community_id == community
     asked = select(register_event).where(mine).order_by(register_event.c.id.desc()).limit(limit)
     if before is not None:
         asked = asked.where(register_event.c.id < before)
-    veil = veil_of(db, community)
     return [
         EventOut(
             id=row.id,
             at=text_of(row.at),
-            account=veil.account(row.account, row.at),
+            account=Office.shown_account(who, row.account),
             act=row.act,
             subject=row.subject,
             subject_id=row.subject_id,

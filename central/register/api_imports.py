@@ -203,7 +203,7 @@ def _for_files(api: APIRouter, office: Office) -> None:
         brought: RowId,
         format: Annotated[Format, Query()] = Format.XLSX,  # noqa: A002
     ) -> Response:
-        account = -who.account if who.machine else who.account
+        account = who.account  # below 0: a machine's token
         rows = await office.act(who, community, lambda desk: _taken(desk, brought, account))
         return _sent(files.wrong_rows(rows, format), f"liuhen-import-{brought}-wrong.{format}", format)
 

@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field, SecretStr
 from sqlalchemy import Connection
 
 from central.given import In
-from central.honey.veil import Veil, veil_of
 from central.register.api_words import (
     ANSWERS,
     CommunityId,
@@ -97,7 +96,9 @@ class CredentialEventOut(BaseModel):
     act: CredentialAct
     state: CredentialState = Field(description="after it")
     at: str | None
-    account: int
+    account: int | None = Field(
+        description="the reader's own; below 0: a machine's token; 0: the operator; null: another person"
+    )
     valid_until: str | None
     reason: str | None
 
@@ -219,18 +220,18 @@ def router(office: Office) -> APIRouter:
 
     @api.get(here + "/credentials/{credential}/events", summary="The life of a credential")
     async def life(who: Worker, community: CommunityId, credential: RowId) -> list[CredentialEventOut]:
-        def asked(db: Connection) -> tuple[list[Any], Veil, list[int]]:
+        def asked(db: Connection) -> tuple[list[Any], list[int]]:
             rows = history_of(db, community, credential)
             whose = [person_of(db, community, credential)] if rows else []
-            return rows, veil_of(db, community), whose
+            return rows, whose
 
-        rows, veil, _ = await office.ask_about(who, community, asked, lambda found: found[2])
+        rows, _ = await office.ask_about(who, community, asked, lambda found: found[1])
         return [
             CredentialEventOut(
                 act=CredentialAct(row.act),
                 state=CredentialState(row.state),
                 at=text_of(row.at),
-                account=veil.account(row.account, row.at),
+                account=office.shown_account(who, row.account),
                 valid_until=text_of(row.valid_until),
                 reason=row.reason,
             )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from central.accounts.who import Who
-from central.errors import CentralError, Clash, NotThere
+from central.errors import Clash, NotThere
 from central.honey import touches
+from central.honey.late import LateAlarms
 from central.identity.vault import Vault
 from central.lookup.words import Through
 from central.register.desk import Desk, desk_of
@@ -31,6 +32,10 @@ class Office:
     key_ring: Vault | None
     zone: tzinfo
     now_us: Callable[[], int]
+    late: LateAlarms = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "late", LateAlarms(self.changes))
 
     async def act(self, who: Who, community: int, change: Callable[[Desk], _T]) -> _T:
         """One transaction. Raises NotThere outside the caller's scope, and whatever `change` raises. Whom it
@@ -38,22 +43,23 @@ class Office:
         _refuse_foreign(who, community)
         now_us, met = self.now_us(), set[int]()
 
-        def told(connection: Connection) -> None:
+        def told(connection: Connection, among: Mapping[int, int] | None = None) -> None:
             by = _toucher(who)
-            touches.note(connection, community, met, by, Through.CHANGED, now_us=now_us)
+            touches.note(connection, community, met, by, Through.CHANGED, now_us=now_us, among=among)
 
         def at_the_desk(connection: Connection) -> _T:
             account = _toucher(who).account
             desk = desk_of(connection, self.key_ring, community, account=account, now_us=now_us, met=met)
+            made_up = touches.made_up_people(connection, community)
             done = change(desk)
-            told(connection)
+            told(connection, made_up)  # who was: the act itself may have made somebody real of them
             return done
 
         try:
             return await self.changes.make(at_the_desk)
-        except CentralError:
+        except Exception:  # also of a fault of ours: it was tried all the same
             if met:
-                await self.changes.make(told)
+                await self.late.write(told)
             raise
 
     async def ask(self, who: Who, community: int, question: Callable[[Connection], _T]) -> _T:
@@ -70,18 +76,29 @@ class Office:
         through: Through = Through.OPENED,
     ) -> _T:
         """As `ask`, of which `people` are shown by themselves, not in a list: whether one is made up is noted
-        before the answer is given. Raises NotThere outside the caller's scope, StoreUnavailable."""
+        before the answer is given, or as soon as that can be written. Raises NotThere outside the caller's
+        scope."""
 
-        def asked(connection: Connection) -> tuple[_T, list[int], bool]:
+        def asked(connection: Connection) -> tuple[_T, list[int], dict[int, int]]:
             found = question(connection)
             shown = list(people(found))
-            return found, shown, bool(touches.made_up_among(connection, community, shown))
+            made_up = touches.made_up_people(connection, community) if shown else {}
+            return found, shown, {each: made_up[each] for each in shown if each in made_up}
 
         found, shown, touched = await self.ask(who, community, asked)
         if touched:
             by, now_us = _toucher(who), self.now_us()
-            await self.changes.make(lambda db: touches.note(db, community, shown, by, through, now_us=now_us))
+            await self.late.write(
+                lambda db: touches.note(db, community, shown, by, through, now_us=now_us, among=touched)
+            )
         return found
+
+    @staticmethod
+    def shown_account(who: Who, account: int) -> int | None:
+        """Who acted, as `who` is shown it: themselves, a machine's token (below 0), the operator (0); None:
+        another person. Who planted a honey record would stand out among the accounts of a community's
+        workers, and any other account in its place would be blamed for what it never did."""
+        return account if account <= 0 or account == who.account else None
 
     @property
     def vault(self) -> Vault:
@@ -120,7 +137,7 @@ class Office:
 
 
 def _toucher(who: Who) -> touches.Toucher:
-    return touches.Toucher(-who.account if who.machine else who.account, who.role)
+    return touches.Toucher(who.account, who.role)
 
 
 def _refuse_foreign(who: Who, community: int) -> None:

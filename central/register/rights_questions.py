@@ -72,8 +72,12 @@ def people(community: int, whose: Whose) -> Select[Any]:
 
 
 def credentials(community: int, site_name: str, whose: Whose) -> Select[Any]:
-    """A honey record's opens nothing: no list ever has it."""
-    made_up = select(honey_record.c.person_id).where(honey_record.c.community_id == community)
+    """A honey record's made-up card opens nothing: no list ever has it. Others of the same row may be
+    somebody real's: a row that was corrected, merged or taken up again is theirs."""
+    planted = honey_record.c
+    made_up = select(planted.credential_id).where(
+        planted.community_id == community, planted.credential_id.is_not(None)
+    )
     asked = (
         select(
             credential.c.person_id,
@@ -89,7 +93,7 @@ def credentials(community: int, site_name: str, whose: Whose) -> Select[Any]:
             credential.c.community_id == community,
             credential_token.c.site == site_name,
             credential.c.state != CredentialState.RETURNED.value,
-            credential.c.person_id.not_in(made_up),
+            credential.c.id.not_in(made_up),
         )
     )
     return asked if whose.ids is None else asked.where(credential.c.person_id.in_(whose.ids))

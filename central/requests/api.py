@@ -144,7 +144,9 @@ def _desk(api: APIRouter, office: Office) -> None:
 
     @api.get(_HERE + "/{request}", summary="One request, and what it says")
     async def one(who: Worker, community: CommunityId, request: RowId) -> RequestOut:
-        found = await office.ask(who, community, lambda db: book.one_request(db, community, request))
+        found = await office.ask_about(
+            who, community, lambda db: book.one_request(db, community, request), book.people_of
+        )
         return await _whole(office, who, found)
 
     @api.post(_HERE + "/{request}/answer", summary="Answer it; never what one took down oneself")

@@ -153,6 +153,11 @@ def answer(desk: Desk, number: int, decision: Decision, text: str) -> OwnRequest
     return one_request(desk.connection, desk.community, number)
 
 
+def people_of(found: OwnRequest) -> list[int]:
+    """Whose it is, by id in the register; a visitor has none there."""
+    return [] if found.person is None else [found.person]
+
+
 def one_request(connection: Connection, community: int, number: int) -> OwnRequest:
     """Raises NotThere."""
     return _request(row_of(connection, own_request, community, number, "request"))

@@ -15,7 +15,6 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, Engine, delete, or_, select, update
 
-from central.accounts.who import Role
 from central.errors import BadQuestion, IdentityGone
 from central.honey import touches
 from central.identity.vault import Vault
@@ -242,8 +241,8 @@ class Worker:
                 if planned.faults:
                     stale.append(each)
                 changes += [(each.number, change) for change in planned.changes if not planned.faults]
+            self._tell(connection, row, desk.account, all_planned)  # before anything is changed
             Writing(desk, number, ids).write(changes)
-            self._tell(connection, row, desk.account, all_planned)
             last = rows[-1].number
             self._mark_done(connection, number, (row.through, last), [each.number for each in stale])
             self._note(
@@ -264,7 +263,7 @@ class Worker:
     def _tell(self, connection: Connection, row: Any, account: int, planned: list[Planned]) -> None:
         """Oversight, of rows that name a honey record."""
         met = set[int]().union(*(each.met for each in planned))
-        by = touches.Toucher(account, Role.WORKER)
+        by = touches.acting_as(connection, account)
         touches.note(connection, row.community_id, met, by, Through.IMPORT, now_us=self.now_us())
 
     def _mark_done(

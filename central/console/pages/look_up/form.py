@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 from central.console.words import N_
 from central.errors import BadQuestion
 from central.lookup.rules import Asking, window_between
+from central.lookup.service import Named
 from central.lookup.words import Asked, Basis, Purpose
 from central.times import micros
 
@@ -96,6 +97,13 @@ class Form:
     def asked(self) -> Asked:
         """As far as it is a word of ours; a person else, for the register of look-ups."""
         return Asked(self.question) if self.question in list(Asked) else Asked.PERSON
+
+    @property
+    def named(self) -> Named:
+        """Whom it names, should it be refused."""
+        card_kind = self.card_kind if self.asked is Asked.CARD else None
+        room = int(self.room) if self.room.isdecimal() else None
+        return Named(self.number.strip() or None, card_kind, room)
 
 
 def asking_of(form: Form, now_us: int, zone: tzinfo) -> Asking:

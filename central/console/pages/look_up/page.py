@@ -132,7 +132,7 @@ def _ask(pages: APIRouter, own: _Own) -> None:
             return await own.blank(who, lang, typed, nowhere)
         if typed.emergency and not who.fresh:  # in an emergency nobody else agrees first
             stale = ProveAgain("give the second factor again: an emergency takes a fresh one")
-            await centre.look_ups.refuse(asker, typed.community, typed.asked, stale)
+            await centre.look_ups.refuse(asker, typed.community, typed.asked, stale, typed.named)
             return await own.blank(who, lang, typed, stale)
         if typed.seeks_room:
             found = await centre.questions.ask(lambda db: show.only_room(db, who, typed))
@@ -140,7 +140,7 @@ def _ask(pages: APIRouter, own: _Own) -> None:
         try:
             asking = asking_of(typed, centre.now_us(), centre.zone)
         except BadQuestion as error:
-            await centre.look_ups.refuse(asker, typed.community, typed.asked, error)
+            await centre.look_ups.refuse(asker, typed.community, typed.asked, error, typed.named)
             return await own.blank(who, lang, typed, error)
         try:
             number = await centre.look_ups.put(asker, asking, centre.now_us())

@@ -46,7 +46,9 @@ THROUGH: Final[dict[str, str]] = {
 }
 """By what one was touched."""
 
-_LIVED_IN: Final = N_("Nothing was changed: somebody lives in that room by now.")
+_LIVED_IN: Final = N_(
+    "Nothing was planted: somebody lives in that room or will, or the register was changed a minute ago."
+)
 _SAY_WHY: Final = N_("Nothing was changed: say why, as of anybody who leaves; community workers read it.")
 _GONE: Final = N_("Nothing was changed: that was done already.")
 

@@ -149,7 +149,9 @@ def _one(pages: APIRouter, centre: Centre) -> None:
             whose = _whose(centre, db, community, found.person)
             return {"found": found, "texts": book.texts_of(db, centre.office.vault, found), "whose": whose}
 
-        values = await centre.office.ask(who, community, ask)
+        values = await centre.office.ask_about(
+            who, community, ask, lambda shown: book.people_of(shown["found"])
+        )
         values |= {"words": WORDS, "now_us": centre.now_us(), "typed": typed, "told": told_of(error)}
         return centre.show(who, lang, "requests/one.html", "requests", status=status_of(error), **values)
 

@@ -17,6 +17,8 @@ def upgrade() -> None:
         sa.Column("id", _WHOLE, primary_key=True),
         sa.Column("community_id", _WHOLE, sa.ForeignKey("community.id"), nullable=False),
         sa.Column("person_id", _WHOLE, sa.ForeignKey("person.id"), nullable=False),
+        sa.Column("number_index", sa.LargeBinary(), nullable=False),
+        sa.Column("credential_id", _WHOLE, sa.ForeignKey("credential.id")),
         sa.Column("planted_at", _WHOLE, nullable=False),
         sa.Column("planted_by", _WHOLE, nullable=False),
         sa.Column("removed_at", _WHOLE),
