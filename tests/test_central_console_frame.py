@@ -222,8 +222,8 @@ def test_without_a_network_nothing_is_sent_and_what_was_typed_stays(console: Con
 
 # --- pictures --------------------------------------------------------------------------------------------
 
-NO_PAGE = re.compile(r"/parts/|/progress$|/workbook$")
-"""What a script or a program fetches: no browser is sent there."""
+NO_PAGE = re.compile(r"/parts/|/progress$|/workbook$|/sign-in/provider/callback$")
+"""What a script or a program fetches, and where a provider sends a browser, which is led on at once."""
 
 
 def test_a_picture_is_taken_of_every_page_there_is() -> None:

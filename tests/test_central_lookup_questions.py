@@ -86,7 +86,8 @@ def test_a_room_is_asked_as_of_then(world: World) -> None:
     for reference in ("H-1", "H-2", "H-3"):
         world.enter(NOON_US - 4 * HOUR_US, NOON_US - 2 * HOUR_US, holder=reference)
     assert seqs(asked(world, Asked.ROOM)) == [4, 1]
-    assert asked(world, Asked.ROOM, room=999) == []
+    with pytest.raises(NotThere):
+        asked(world, Asked.ROOM, room=999)
 
 
 def test_a_card_is_found_with_each_holder_it_had_and_with_none(world: World) -> None:
