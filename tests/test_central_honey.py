@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -149,9 +150,11 @@ class Town:
 
 
 @pytest.fixture
-def town(engine: Engine, tmp_path: Path) -> Town:
+def town(engine: Engine, tmp_path: Path) -> Iterator[Town]:
     """On both engines."""
-    return Town(an_estate(engine, tmp_path))
+    made = Town(an_estate(engine, tmp_path))
+    yield made
+    made.reader.dispose()
 
 
 def shape_of(answer: Any) -> Any:
