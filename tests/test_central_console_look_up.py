@@ -24,6 +24,11 @@ from central.lookup import acts
 from central.lookup.audit import facts_of
 from central.lookup.rules import Asker
 from central.lookup.words import Act, Asked, Basis, Happened
+from central.register.communities import create_community
+from central.register.desk import desk_of
+from central.register.place_tree import root_of
+from central.register.places import create_place
+from central.register.words import PlaceKind
 from central.store.engine import reading, writing
 from central.store.lookup_tables import look_up, look_up_event
 from central.times import local
@@ -218,12 +223,16 @@ def test_overdue_visitors_of_a_building_are_asked_about_on_the_page(console: Con
         assert happened(console, number)[0] is Happened.ASKED
 
 
+def begin_with_room(page: Page) -> None:
+    page.goto("/look-up")
+    page.locator("[name=purpose][value=rescue]").check()
+    page.locator("#case_number").fill("A-2026-18")
+    page.locator("[name=question][value=room]").check()
+
+
 def test_a_room_is_found_by_its_name_while_one_types(console: Console) -> None:
     with console.as_role(Role.OFFICER) as page:
-        page.goto("/look-up")
-        page.locator("[name=purpose][value=rescue]").check()
-        page.locator("#case_number").fill("A-2026-18")
-        page.locator("[name=question][value=room]").check()
+        begin_with_room(page)
         page.locator("#room_name").press_sequentially("101")
         page.locator("[name=room]").first.wait_for(state="attached")
         page.locator(".go button").click()
@@ -234,10 +243,7 @@ def test_a_room_is_found_by_its_name_while_one_types(console: Console) -> None:
 def ask_for_room(page: Page, name: str) -> None:
     """As by somebody who types faster than rooms can be found: nothing of the page's own finds them."""
     page.route("**/look-up/rooms", lambda route: route.abort())
-    page.goto("/look-up")
-    page.locator("[name=purpose][value=rescue]").check()
-    page.locator("#case_number").fill("A-2026-18")
-    page.locator("[name=question][value=room]").check()
+    begin_with_room(page)
     page.locator("#room_name").fill(name)
     page.locator("#room_name").press("Enter")
 
@@ -269,10 +275,7 @@ def test_of_several_rooms_of_a_name_nothing_is_chosen_for_anybody(console: Conso
 
 def test_a_room_that_stood_there_for_another_name_is_not_asked_about(console: Console) -> None:
     with console.as_role(Role.OFFICER) as page:
-        page.goto("/look-up")
-        page.locator("[name=purpose][value=rescue]").check()
-        page.locator("#case_number").fill("A-2026-18")
-        page.locator("[name=question][value=room]").check()
+        begin_with_room(page)
         page.locator("#room_name").press_sequentially("101")
         page.locator("[name=room]").first.wait_for(state="attached")
         page.route("**/look-up/rooms", lambda route: route.abort())
@@ -297,10 +300,15 @@ def test_a_room_that_was_found_for_another_name_was_chosen_by_nobody() -> None:
 
 
 def test_a_room_of_another_community_cannot_be_asked_about(console: Console) -> None:
-    east, room = console.estate.community, console.estate.places["101"]
-    number = console.estate.places["东楼"] if "东楼" in console.estate.places else room + 10_000
+    mine, room = console.estate.community, console.estate.places["101"]
+    with writing(console.filled.writer) as db:
+        vault = console.estate.vault
+        other = create_community(db, vault, "000000002", "秘密社区", account=1, now_us=NOW_US)
+        desk = desk_of(db, vault, other, account=1, now_us=NOW_US)
+        foreign = create_place(desk, root_of(db, other).id, PlaceKind.ROOM, "901")
+    building = console.estate.places["east"]
     with console.as_role(Role.OFFICER) as page:
-        for community, place in ((east + 1, room), (east, number), (east, 10**17)):
+        for community, place in ((other, room), (mine, foreign), (mine, building), (mine, 10**17)):
             form = {"question": "room", "purpose": "rescue", "case_number": "A-2026-18", "room": str(place)}
             answer = page.request.post(
                 "/look-up",
@@ -309,6 +317,7 @@ def test_a_room_of_another_community_cannot_be_asked_about(console: Console) -> 
             )
             assert answer.status == 404
             assert "There is no such place in your communities." in answer.text()
+            assert "901" not in answer.text()
 
 
 def test_rooms_of_a_community_that_is_not_ones_own_are_not_named(console: Console) -> None:

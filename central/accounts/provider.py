@@ -21,13 +21,11 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
-from central.accounts.provider_words import Proof, Visit
+from central.accounts.provider_words import REFUSED, Proof, Visit
 from central.errors import NotSignedIn, ProviderUnavailable
 from central.settings import OidcPart, is_this_machine
 
 log = logging.getLogger(__name__)
-
-REFUSED: Final = "signing in through the provider did not succeed"
 
 _ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"]
 """Asymmetric ones: what everybody can read, the provider's keys or our client_id, signs nothing."""

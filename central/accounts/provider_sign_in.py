@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row
 
 from central.accounts import provider_book, sessions
 from central.accounts.events import AccountEvent, note
-from central.accounts.provider_words import Proof, Visit
+from central.accounts.provider_words import REFUSED, Proof, Visit
 from central.accounts.sessions import Session
 from central.accounts.sign_in import SignIn
 from central.accounts.tokens import new_token
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 CALLBACK: Final = "/sign-in/provider/callback"
 _STALE: Final = "this was answered already, too late, or in another browser; begin again"
-_REFUSED: Final = "signing in through the provider did not succeed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ class ProviderSignIn:
         if begun is None:
             raise NotSignedIn(_STALE)
         if answer.code is None:
-            raise NotSignedIn(_REFUSED)
+            raise NotSignedIn(REFUSED)
         since_us = None if begun.session_token is None else provider_book.begun_at(begun)
         return begun, await self._provider.proof(visit, answer.code, answer.issuer, anew_since_us=since_us)
 
@@ -117,7 +116,7 @@ class ProviderSignIn:
             return None
         token = await self._changes.make(lambda db: _let_in(db, subject, now_us, second=second))
         if token is None:
-            raise NotSignedIn(_REFUSED)
+            raise NotSignedIn(REFUSED)
         return token
 
 

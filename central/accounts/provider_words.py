@@ -5,6 +5,10 @@ from __future__ import annotations
 import hmac
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
+from typing import Final
+
+REFUSED: Final = "signing in through the provider did not succeed"
+"""All that somebody is told who is not let in; why stands in the log."""
 
 
 @dataclass(frozen=True, slots=True)

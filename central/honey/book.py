@@ -209,7 +209,7 @@ def _nobody_s(desk: Desk, below: Below, today: date) -> MadeUp:
 
 
 def _note(desk: Desk, kind: Happened, honey: int, by: Toucher) -> None:
-    facts = {"honey": honey, "by": {"role": by.role, "unit": by.unit, "origin": by.origin}}
+    facts = {"honey": honey, "by": by.told()}
     audit.append(
         desk.connection,
         kind,

@@ -38,6 +38,10 @@ class Toucher:
     unit: str | None = None
     origin: str | None = None
 
+    def told(self) -> dict[str, str | None]:
+        """As facts of a row of the register of look-ups."""
+        return {"role": self.role, "unit": self.unit, "origin": self.origin}
+
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
@@ -177,7 +181,7 @@ def see_to(
         raise NotThere("there is no such alarm")
     if number in _seen(connection, community, since=number):
         raise Clash("somebody has seen to this alarm already")
-    facts = {"alarm": number, "note": said or None, "by": _by(by)}
+    facts = {"alarm": number, "note": said or None, "by": by.told()}
     audit.append(
         connection,
         Happened.HONEY_SEEN,
@@ -252,7 +256,7 @@ def _append(
             community=community,
             at_us=now_us,
             account=by.account,
-            facts={"honey": each, "through": through, "by": _by(by)},
+            facts={"honey": each, "through": through, "by": by.told()},
         )
 
 
@@ -270,10 +274,6 @@ def acting_as(connection: Connection, number: int) -> Toucher:
     table, key = (account, number) if number > 0 else (machine_token, -number)
     role = connection.execute(select(table.c.role).where(table.c.id == key)).scalar()
     return _known(connection, Toucher(number, role or Role.WORKER))
-
-
-def _by(by: Toucher) -> dict[str, str | None]:
-    return {"role": by.role, "unit": by.unit, "origin": by.origin}
 
 
 def _seen(connection: Connection, community: int, since: int) -> dict[int, tuple[int, int, str | None]]:

@@ -75,9 +75,7 @@ class Happened(StrEnum):
     OWN_READ = "own_read"  # a resident read their own entries, or who had looked
     # of honey records; only oversight is told of these
     HONEY_PLANTED = "honey_planted"
-    HONEY_TOUCHED = (
-        "honey_touched"  # an alarm: somebody looked at a person whom nobody has a reason to look at
-    )
+    HONEY_TOUCHED = "honey_touched"  # an alarm: somebody looked at whom nobody has a reason to look at
     HONEY_SEEN = "honey_seen"  # a supervisor has seen to that
     HONEY_REMOVED = "honey_removed"
 

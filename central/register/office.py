@@ -48,8 +48,7 @@ class Office:
             touches.note(connection, community, met, by, Through.CHANGED, now_us=now_us, among=among)
 
         def at_the_desk(connection: Connection) -> _T:
-            account = _toucher(who).account
-            desk = desk_of(connection, self.key_ring, community, account=account, now_us=now_us, met=met)
+            desk = desk_of(connection, self.key_ring, community, account=who.account, now_us=now_us, met=met)
             made_up = touches.made_up_people(connection, community)
             done = change(desk)
             told(connection, made_up)  # who was: the act itself may have made somebody real of them

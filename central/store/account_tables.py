@@ -118,9 +118,7 @@ provider_link = Table(
     "provider_link",
     metadata,
     Column("account_id", Whole, ForeignKey("account.id"), primary_key=True),
-    Column(
-        "subject", LargeBinary, nullable=False
-    ),  # HMAC-SHA-256 of the provider and whom it means; its key lies outside
+    Column("subject", LargeBinary, nullable=False),  # HMAC-SHA-256 of whom the provider means; key outside
     Column("made_at", Whole, nullable=False),
     UniqueConstraint("subject", name="provider_link_by_subject"),
     sqlite_strict=True,

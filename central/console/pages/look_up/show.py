@@ -26,7 +26,7 @@ from central.lookup.words import Act, Asked, Shown
 from central.register.credentials import CredentialKind
 from central.register.place_tree import is_room, path_text, paths, rooms_written, search
 from central.register.words import PlaceKind
-from central.store.register_tables import community, place
+from central.store.register_tables import community
 from central.store.tables import gateway
 from central.times import local
 
@@ -105,9 +105,8 @@ def _rooms(connection: Connection, who: Who, typed: Form) -> list[tuple[str, str
         return rooms_called(connection, who, typed.community, typed.room_name)
     if not typed.room.isdecimal() or typed.community not in who.communities:
         return []
-    mine = (place.c.id == int(typed.room)) & (place.c.community_id == typed.community)
-    ways = paths(connection, connection.execute(select(place.c.id).where(mine)).scalars())
-    return [(str(room), path_text(way)) for room, way in ways.items()]
+    name = _called(connection, typed.community, int(typed.room))
+    return [] if name is None else [(typed.room, name)]
 
 
 def only_room(connection: Connection, who: Who, typed: Form) -> str:
@@ -147,12 +146,15 @@ async def answer_values(
             answer, withheld = await centre.look_ups.page(asker, number, cursor), False
         except NotAllowed:
             withheld = True  # the page says what it waits for, or that one's look-ups rest
-    own = who.communities & {row.community_id}
-    gateways, room = await centre.questions.ask(
-        lambda db: (completeness(db, sites=sites_of(db, own)), _room_of(db, row))
-    )
+    own, asked = who.communities & {row.community_id}, json.loads(row.parameters)
+
+    def named(db: Connection) -> tuple[Sequence[Completeness], str | None]:
+        room = _called(db, row.community_id, asked["room"]) if "room" in asked else None
+        return completeness(db, sites=sites_of(db, own)), room
+
+    gateways, room = await centre.questions.ask(named)
     values = {"row": row, "acts": state.acts, "answer": answer, "withheld": withheld, "room": room}
-    values["where"] = {name: json.loads(row.parameters).get(name) for name in ("site", "gateway", "door")}
+    values["where"] = {name: asked.get(name) for name in ("site", "gateway", "door")}
     places = sorted({(each.site, each.gateway) for each in answer.doors})
     values["blind_at"] = urlencode([("at", "/".join(each)) for each in places]) if len(places) > FEW else ""
     if not values["blind_at"]:
@@ -167,11 +169,9 @@ async def blind_values(centre: Centre, row: Any, places: Collection[tuple[str, s
     return {**told, "whole": whole, "later": False}
 
 
-def _room_of(connection: Connection, row: Any) -> str | None:
-    """What the room of a look-up is called."""
-    room = json.loads(row.parameters).get("room")
-    mine = room is not None and is_room(connection, row.community_id, room)
-    way = paths(connection, [room]).get(room) if mine else None
+def _called(connection: Connection, community: int, room: int) -> str | None:
+    """The whole name of a room of that community."""
+    way = paths(connection, [room]).get(room) if is_room(connection, community, room) else None
     return path_text(way) if way else None
 
 
