@@ -284,6 +284,24 @@ def test_a_room_that_stood_there_for_another_name_is_not_asked_about(console: Co
         page.get_by_text("No room is called that.").wait_for()
 
 
+def test_that_more_rooms_bear_a_name_than_are_shown_is_said(console: Console) -> None:
+    unit = console.estate.places["unit"]
+    with console.estate.desk() as desk:
+        for number in range(701, 701 + show.MOST_ROOMS):
+            create_place(desk, unit, PlaceKind.ROOM, str(number))
+    more = "There are more rooms of that name."
+    with console.as_role(Role.OFFICER) as page:
+        begin_with_room(page)
+        page.locator("#room_name").fill("7")
+        page.locator("[name=room]").first.wait_for(state="attached")
+        assert more not in page.locator("#rooms").inner_text()
+        with console.estate.desk() as desk:
+            create_place(desk, unit, PlaceKind.ROOM, "799")
+        page.locator("#room_name").fill("7 ")
+        page.get_by_text(more).wait_for()
+        assert page.locator("[name=room]").count() == show.MOST_ROOMS
+
+
 def test_of_101_and_1010_the_one_that_is_called_just_so_is_meant() -> None:
     rooms = [("1", "东湖小区 1 号楼 101"), ("2", "东湖小区 1 号楼 1010")]
     assert show.meant(rooms, "1 101") == "1"

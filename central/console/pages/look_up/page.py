@@ -153,7 +153,13 @@ def _ask(pages: APIRouter, own: _Own) -> None:
         typed = await request.form()
         text, community = str(typed.get("room_name", ""))[:80], show.community_of(typed, who)
         found = await centre.questions.ask(lambda db: show.rooms_called(db, who, community, text))
-        return centre.part(lang, "look_up/rooms.html", rooms=found, meant=show.meant(found, text), asked=text)
+        told = {
+            "rooms": found,
+            "most_rooms": show.MOST_ROOMS,
+            "meant": show.meant(found, text),
+            "asked": text,
+        }
+        return centre.part(lang, "look_up/rooms.html", **told)
 
     @pages.get("/look-up/mine", response_class=HTMLResponse)
     async def mine(

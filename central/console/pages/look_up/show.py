@@ -95,6 +95,7 @@ def form_values(connection: Connection, who: Who, typed: Form) -> dict[str, Any]
         "spans": [*SPANS, OWN],
         "card_kinds": list(CredentialKind),
         "rooms": rooms,
+        "most_rooms": MOST_ROOMS,
         "meant": typed.room or meant(rooms, typed.room_name),
     }
 
@@ -126,12 +127,13 @@ def meant(rooms: Sequence[tuple[str, str]], name: str) -> str:
 
 
 def rooms_called(connection: Connection, who: Who, number: int, text: str) -> list[tuple[str, str]]:
-    """Number and whole name of the rooms of that community that are called so."""
+    """Number and whole name of the rooms of that community that are called so: one more than are shown where
+    there are more."""
     if number not in who.communities:
         return []
     found = [each.id for each in search(connection, number, text, limit=60) if each.kind == PlaceKind.ROOM]
     found = rooms_written(connection, number, text) or found
-    ways = paths(connection, found[:MOST_ROOMS])
+    ways = paths(connection, found[: MOST_ROOMS + 1])
     return [(str(room), path_text(way)) for room, way in ways.items()]
 
 
