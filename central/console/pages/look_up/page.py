@@ -153,7 +153,7 @@ def _ask(pages: APIRouter, own: _Own) -> None:
         typed = await request.form()
         text, community = str(typed.get("room_name", ""))[:80], show.community_of(typed, who)
         found = await centre.questions.ask(lambda db: show.rooms_called(db, who, community, text))
-        told = {
+        told: dict[str, Any] = {
             "rooms": found,
             "most_rooms": show.MOST_ROOMS,
             "meant": show.meant(found, text),
