@@ -372,15 +372,18 @@ def test_files_read_again_just_when_a_late_list_of_the_centre_is_taken_up_do_not
         building = Building(lived_in)
         building.starts()
     again = threading.Thread(target=building.rights.reload)
+    began = threading.Event()
 
     def read_again(event: Event) -> None:
         if isinstance(event, NewList) and event.access_list.version == 17:
             again.start()
+            began.set()
             again.join(0.5)  # ends now only if it does not wait for its turn
 
     building.posted = read_again
     with closing(building), building.taking_orders():
         building.decides_until(lambda: building.access.access_list.version == 17, "the list")
+        assert began.wait(20)  # the list is posted a moment before
         again.join(20)
         building.round()
         assert building.access.access_list.version == 17
