@@ -131,8 +131,10 @@ def rooms_called(connection: Connection, who: Who, number: int, text: str) -> li
     there are more."""
     if number not in who.communities:
         return []
-    found = [each.id for each in search(connection, number, text, limit=60) if each.kind == PlaceKind.ROOM]
-    found = rooms_written(connection, number, text) or found
+    found = rooms_written(connection, number, text)
+    if not found:
+        begun = search(connection, number, text, limit=60)
+        found = [each.id for each in begun if each.kind == PlaceKind.ROOM]
     ways = paths(connection, found[: MOST_ROOMS + 1])
     return [(str(room), path_text(way)) for room, way in ways.items()]
 
