@@ -13,7 +13,7 @@ import pytest
 from central_support import DEADLINE_S
 from central_web_support import Served, somebody
 from console_support import CARDS, Console, a_console, faults_of
-from register_support import DAY_US, Estate, a_number, copied_estate
+from register_support import DAY_US, EAST, Estate, a_number, copied_estate
 from sqlalchemy import select
 
 from central import register, undo
@@ -307,6 +307,41 @@ def test_somebody_without_a_home_is_registered_given_a_card_and_deregistered(
     assert "written already" in worker.post(f"{here}/correct", data=right).text
     assert "say why" in worker.post(f"{here}/deregister", data={"reason": " "}).text
     assert "deregistered" in worker.post(f"{here}/deregister", data={"reason": "离职"}).text
+
+
+def test_a_card_gets_a_pin_that_nobody_reads_again_and_loses_it(worker: httpx.Client, estate: Estate) -> None:
+    person = estate.resident("王小明", "102", CARD)
+    here = f"/homes/{estate.community}/people/{person}"
+    before = worker.get(here).text
+    assert ("Set a PIN" in before, "with a PIN" in before) == (True, False)
+    (card,) = re.findall(r"/cards/(\d+)/pin", before)
+    refused = worker.post(f"{here}/cards/{card}/pin", data={"pin": "1234"})
+    assert refused.status_code == 422
+    assert "Nothing was changed: a PIN is not one digit again and again" in refused.text
+    assert "1234" not in refused.text
+    page = worker.post(f"{here}/cards/{card}/pin", data={"pin": "471100", "duress_pin": "8052"}).text
+    assert ("with a PIN" in page, "Another PIN" in page) == (True, True)
+    assert ("471100" in page, "8052" in page) == (False, False)
+    assert estate.listed(EAST, CARD).pin is not None
+    gone = worker.post(f"{here}/cards/{card}/pin", data={"take_away": "1"}).text
+    assert "with a PIN" not in gone
+    assert estate.listed(EAST, CARD).pin is None
+
+
+def test_a_pin_is_set_by_keyboard_at_any_width(console: Console) -> None:
+    person = console.estate.resident("何小雨", "102", "04A1B2E7")
+    for language, width, scheme in SIGHTS:
+        with console.as_role(Role.WORKER, language, width=width, scheme=scheme) as page:
+            page.goto(f"/homes/{console.estate.community}/people/{person}")
+            page.locator("details[id^=pin-] summary").focus()
+            page.keyboard.press("Enter")
+            assert faults_of(page) == []
+            page.keyboard.press("Tab")
+            page.keyboard.type("471100")
+            page.keyboard.press("Enter")
+            page.wait_for_url("**#cards")
+            badge = {"zh": "已设密码", "en": "with a PIN"}[language]
+            assert page.locator("#cards").get_by_text(badge).is_visible()
 
 
 def test_a_building_shows_its_homes_and_an_estate_its_buildings(worker: httpx.Client, estate: Estate) -> None:

@@ -46,6 +46,7 @@ from central.register.groups import (
     set_doors,
 )
 from central.register.office import Office
+from central.register.pins import set_pin, take_pin_away
 from central.register.words import Category
 
 
@@ -59,6 +60,7 @@ class CredentialOut(BaseModel):
     valid_until: str | None
     replaces: int | None
     sites: list[str] = Field(description="whose gateways can know it: their keys are in the key ring")
+    has_pin: bool = Field(description="for doors that ask for one after the card")
     acts: list[CredentialAct] = Field(description="what its state allows")
 
     @classmethod
@@ -74,6 +76,7 @@ class CredentialOut(BaseModel):
             valid_until=text_of(found.valid_until_us),
             replaces=found.replaces,
             sites=list(found.sites),
+            has_pin=found.has_pin,
             acts=list(TRANSITIONS[state]),
         )
 
@@ -90,6 +93,15 @@ class CredentialActIn(In):
     act: CredentialAct
     valid_until: Day | None = Field(None, description="of an extension; without one: without an end")
     reason: Words | None = None
+
+
+class PinIn(In):
+    pin: Annotated[SecretStr, Field(max_length=32)] = Field(
+        description="4 to 8 digits, typed by whose card it is; never shown again", examples=["4711"]
+    )
+    duress_pin: Annotated[SecretStr, Field(max_length=32)] | None = Field(
+        None, description="opens like the other, and raises a silent alarm; without one: there is none"
+    )
 
 
 class CredentialEventOut(BaseModel):
@@ -172,6 +184,20 @@ class RightIn(In):
     reason: Words | None = None
 
 
+def _pins(api: APIRouter, here: str, office: Office) -> None:
+    @api.put(here + "/credentials/{credential}/pin", status_code=204, summary="Set the PIN of a card")
+    async def pin_set(who: Worker, community: CommunityId, credential: RowId, wanted: PinIn) -> None:
+        """In place of the one before, the one for under duress too. Nobody can read it again."""
+        pin, duress = wanted.pin.get_secret_value(), wanted.duress_pin
+        duress_pin = None if duress is None else duress.get_secret_value()
+        await office.act(who, community, lambda desk: set_pin(desk, credential, pin, duress_pin))
+
+    @api.delete(here + "/credentials/{credential}/pin", status_code=204, summary="Take the PIN away")
+    async def pin_gone(who: Worker, community: CommunityId, credential: RowId) -> None:
+        """At doors that ask for one the card opens nothing then."""
+        await office.act(who, community, lambda desk: take_pin_away(desk, credential))
+
+
 def router(office: Office) -> APIRouter:
     api = APIRouter(tags=["register: credentials and rights"], responses=ANSWERS)
     here = "/communities/{community}"
@@ -217,6 +243,8 @@ def router(office: Office) -> APIRouter:
             ),
         )
         return StateOut(state=state)
+
+    _pins(api, here, office)
 
     @api.get(here + "/credentials/{credential}/events", summary="The life of a credential")
     async def life(who: Worker, community: CommunityId, credential: RowId) -> list[CredentialEventOut]:

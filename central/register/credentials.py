@@ -54,6 +54,7 @@ class Credential:
     valid_until_us: int | None
     replaces: int | None
     sites: tuple[str, ...]  # whose gateways can know it
+    has_pin: bool  # for doors that ask for one, at some of those sites at least
 
 
 def issue(
@@ -177,9 +178,12 @@ def credentials_of(connection: Connection, community_id: int, person_id: int) ->
     mine = (credential.c.community_id == community_id) & credential.c.person_id.in_(same_person(person_id))
     rows = connection.execute(select(credential).where(mine).order_by(credential.c.id)).all()
     sites: dict[int, list[str]] = {}
+    with_pin: set[int] = set()
     asked = select(credential_token).where(credential_token.c.credential_id.in_([row.id for row in rows]))
     for row in connection.execute(asked.order_by(credential_token.c.site)):
         sites.setdefault(row.credential_id, []).append(row.site)
+        if row.pin is not None:
+            with_pin.add(row.credential_id)
     return [
         Credential(
             row.id,
@@ -191,6 +195,7 @@ def credentials_of(connection: Connection, community_id: int, person_id: int) ->
             row.valid_until,
             row.replaces,
             tuple(sites.get(row.id, ())),
+            row.id in with_pin,
         )
         for row in rows
     ]

@@ -263,6 +263,8 @@ def _entry(row: Any, reference: str, category: str, merged: Merged) -> Entry:
         merged.from_us,
         merged.until_us,
         schedule=merged.schedule,
+        pin=None if row.pin is None else row.pin.hex(),
+        duress_pin=None if row.duress_pin is None else row.duress_pin.hex(),
     )
 
 

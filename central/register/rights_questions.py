@@ -83,6 +83,8 @@ def credentials(community: int, site_name: str, whose: Whose) -> Select[Any]:
             credential.c.person_id,
             person.c.merged_into,
             credential_token.c.token,
+            credential_token.c.pin,
+            credential_token.c.duress_pin,
             credential.c.state,
             credential.c.valid_from,
             credential.c.valid_until,

@@ -114,6 +114,7 @@ class RegisterAct(StrEnum):
     LEASE_VOIDED = "lease_voided"
     CREDENTIAL_ISSUED = "credential_issued"
     CREDENTIAL_CHANGED = "credential_changed"
+    CREDENTIAL_PIN_SET = "credential_pin_set"  # or taken away
     TOKENS_COMPLETED = "tokens_completed"
     GROUP_CREATED = "group_created"
     GROUP_DOORS_CHANGED = "group_doors_changed"

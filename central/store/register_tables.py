@@ -325,6 +325,8 @@ credential_token = Table(
     Column("credential_id", Whole, ForeignKey("credential.id"), nullable=False),
     Column("site", Text, ForeignKey("site.name"), nullable=False),
     Column("token", LargeBinary, nullable=False),  # 16 bytes: what that site's gateways call it
+    Column("pin", LargeBinary),  # 16 bytes: of the PIN after it, where one is set (register.pins)
+    Column("duress_pin", LargeBinary),  # 16 bytes: of the one for under duress
     UniqueConstraint("credential_id", "site", name="credential_token_once"),
     Index("credential_by_token", "site", "token"),
     sqlite_strict=True,

@@ -26,6 +26,7 @@ from central.register.desk import Desk
 from central.register.office import Office
 from central.register.people import correct_person, deregister_person
 from central.register.people_found import get_person
+from central.register.pins import LEAST_DIGITS, MOST_DIGITS, set_pin, take_pin_away
 from central.register.place_tree import path_text, paths
 from central.register.residencies import Residency, correct_dates, lived_where, residency_of
 
@@ -149,6 +150,7 @@ def router(centre: Centre) -> APIRouter:
 
     _accounts(pages, address, centre, shown)
     _dates(pages, address, centre, shown)
+    _pins(pages, address, centre, shown)
     return pages
 
 
@@ -164,6 +166,35 @@ def _accounts(
         except Clash as error:
             return await shown(who, community, person, lang, error=error, at="accounts")
         return led_to(f"/homes/{community}/people/{person}#accounts")
+
+
+def _pins(
+    pages: APIRouter, address: str, centre: Centre, shown: Callable[..., Awaitable[HTMLResponse]]
+) -> None:
+    @pages.post(
+        address + "/cards/{card}/pin", response_class=HTMLResponse, summary="Set or take away a card's PIN"
+    )
+    async def pin_changed(  # noqa: PLR0917  FastAPI passes them by name
+        who: Worker,
+        community: RowId,
+        person: RowId,
+        card: RowId,
+        pin: Text = "",
+        duress_pin: Text = "",
+        take_away: Text = "",
+        lang: Language = None,
+    ) -> Response:
+        def change_pin(desk: Desk) -> None:
+            if take_away:
+                take_pin_away(desk, card)
+            else:
+                set_pin(desk, card, pin, duress_pin.strip() or None)
+
+        try:
+            await centre.office.act(who, community, change_pin)
+        except (BadQuestion, Clash) as error:
+            return await shown(who, community, person, lang, error=error, at=f"pin-{card}")
+        return led_to(f"/homes/{community}/people/{person}#cards")
 
 
 def _dates(
@@ -234,5 +265,7 @@ def _person(centre: Centre, db: Connection, community: int, person: int) -> dict
             for each in cards
         ],
         "accounts": waiting_of(db, community, person, centre.now_us()),
+        "least_digits": LEAST_DIGITS,
+        "most_digits": MOST_DIGITS,
         "now_us": centre.now_us(),
     }

@@ -14,6 +14,9 @@ from central.register.words import Category, DocumentType, HomeUse, PersonState,
 KNOWN: Final = frozenset(
     [
         N_("a credential's number has 1 to 512 characters, as its reader writes it"),
+        N_("a PIN has 4 to 8 digits"),
+        N_("a PIN is not one digit again and again, nor does it count up or down"),
+        N_("a card that was lost or returned gets no PIN"),
         N_("a day is written like 2026-03-31"),
         N_("a name has at least one character"),
         N_("a number belongs to a document, and a document has its number"),
@@ -28,6 +31,7 @@ KNOWN: Final = frozenset(
         N_("it was changed since, or is too long ago"),
         N_("it was changed since: look at the days as they are now"),
         N_("it ends before it begins"),
+        N_("it has no PIN"),
         N_("nobody is on this page"),
         N_("say why"),
         N_("such a document's number has 17 digits and a check character"),
@@ -35,6 +39,7 @@ KNOWN: Final = frozenset(
         N_("that is how it is already"),
         N_("that is how it is written already"),
         N_("the file is too large; cut it into several"),
+        N_("the PIN for under duress is another one"),
         N_("the check character does not fit: a digit is mistyped"),
         N_("they are the landlord of a lease that runs"),
         N_("they live in this room at that time already"),
@@ -54,6 +59,9 @@ BEGINNINGS: Final[dict[str, str]] = {
     "it is issued already: ": N_("this card is somebody's already"),
     "this number is person ": N_("this number is another person's; perhaps they are registered twice"),
     "this number is registered already: ": N_("this number is registered already"),
+    "no site knows this card yet: ": N_(
+        "this centre has no site's key yet; the operator puts it into the key ring"
+    ),
     "nobody can be registered: ": N_("this centre has no key ring; the operator makes one"),
 }
 """The same of texts that name something, by how they begin."""
