@@ -31,6 +31,7 @@ LOOK = Plan(
     buildings=mixed_buildings(with_pcsc=pcsc_is_here()),
     people=200,
     demo_accounts=True,
+    keys=True,
     unknown_share=0.05,
     admits=("listed", "verified_id"),
     listed_only=("east-garage", "west-garage"),

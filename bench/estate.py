@@ -21,6 +21,7 @@ import httpx
 
 from bench import console, limits
 from bench.broker import Broker
+from bench.key_exchange import CENTRE_KEYS, DEVICE_KEY, exchange_keys
 from bench.plan import Board, Building, Door, Plan
 from bench.processes import Child
 from bench.wiring import Wiring, scene_text
@@ -67,6 +68,9 @@ class Estate:
         )
         self._write_settings()
         self.furnish(self)
+        if self.plan.keys:
+            folders = {each.name: self.gateway_settings(each.name).parent for each in self.plan.buildings}
+            exchange_keys(self.centre_settings(), SITE, folders)
         self._token = console.prepare(self.database, SITE)
         if self.plan.demo_accounts:
             folder = self.database.parent
@@ -223,6 +227,8 @@ class Estate:
 
     def _gateway_text(self, building: Building) -> str:
         parts = [_GATEWAY.format(site=SITE, building=building, plan=self.plan, broker=self.broker)]
+        if self.plan.keys:
+            parts.append(_KEYS)
         for board in building.boards:
             extra = self._board_extra(board, contacts=building.contacts)
             parts.append(self._wiring.table("lock_boards", board.name, extra))
@@ -347,4 +353,10 @@ board = "{board}"
 channel = {channel}
 function = "contact"
 door = "{door.name}"
+"""
+
+_KEYS = f"""\
+[keys]
+device_key_file = "{DEVICE_KEY}"
+centre_keys_file = "{CENTRE_KEYS}"
 """

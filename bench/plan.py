@@ -95,6 +95,7 @@ class Plan:
     centre_port: int = 0
     embedded_broker: bool = False
     demo_accounts: bool = False  # one for each role, shown on the sign-in page
+    keys: bool = False  # gateways take lists, settings and commands of the centre, which knows each of them
     broker_extra: str = ""
     state_every_s: float = 10.0
     gateway_program: tuple[str, ...] = ()  # instead of liuhen-gateway: the campaigns' saboteurs

@@ -12,9 +12,12 @@ from sqlalchemy import Engine, func, select
 from bench.community.fill import Wanted, fill
 from bench.community.gateways import greet
 from bench.community.size import Size
+from bench.key_exchange import CENTRE_KEYS, DEVICE_KEY, exchange_keys
 from bench.plan import BUILDINGS
 from central.fleet.completeness import completeness
+from central.fleet.keys import gateway_keys, load_centre_keys
 from central.lookup import audit
+from central.register.rights import rights_of
 from central.store.alarm_tables import alarm
 from central.store.chains import verify_all
 from central.store.engine import open_reader, reading
@@ -23,6 +26,7 @@ from central.store.register_tables import credential, person, tenancy
 from central.store.tables import record
 from central.store.tour_tables import tour_plan
 from central.store.visitor_tables import visitor_pass
+from gateway.keys import load_keys
 
 _SMALL = Size(houses=(9, 10, 8), floors=1, residents=240, days=4)
 _NOON_US = 1_795_752_000_000_000
@@ -80,6 +84,33 @@ def test_one_gateway_is_silent_and_the_others_are_complete(filled: Path, reader:
         ("maple", "building-05"),
         ("riverside", "building-08"),
     }
+
+
+def test_by_the_register_the_crowd_passes_all_simulated_doors_as_by_the_lists_in_files(
+    reader: Engine,
+) -> None:
+    crowd = {f"h-{number:05d}" for number in range(1, _WANTED.listed + 1)}
+    with reading(reader) as connection:
+        for building in BUILDINGS:
+            rights = rights_of(connection, "riverside", building.name, _NOON_US)
+            doors = {entry.holder: set(entry.doors) for entry in rights.entries if entry.holder in crowd}
+            assert doors == {holder: {door.name for door in building.doors} for holder in crowd}
+
+
+def test_gateways_and_centre_know_each_other_also_when_they_are_opened_again(tmp_path: Path) -> None:
+    gateways = {name: tmp_path / name for name in ("east", "west")}
+    for folder in gateways.values():
+        folder.mkdir()
+    (tmp_path / "central.toml").write_text('[database]\npath = "central.db"\n')
+    for _ in range(2):
+        exchange_keys(tmp_path / "central.toml", "riverside", gateways)
+    centre = load_centre_keys(tmp_path / "centre.key")
+    for name, folder in gateways.items():
+        keys = load_keys(folder / DEVICE_KEY, folder / CENTRE_KEYS)
+        assert keys.centre == centre.public()
+        assert keys.device is not None
+        trusted = gateway_keys(tmp_path / "gateway-keys", "riverside", name)
+        assert trusted == keys.device.public("riverside", name)
 
 
 def test_the_same_seed_makes_the_same_past(filled: Path, reader: Engine, tmp_path: Path) -> None:

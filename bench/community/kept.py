@@ -19,6 +19,8 @@ _MADE_BY: Final = ("bench/community", "central", "messages", "firmware_sim")
 _ROOT: Final = Path(__file__).parent.parent.parent
 _PRIVATE: Final = 0o700
 _PARTS: Final = ("centre", "gateways/site.key")
+_MADE_ANEW: Final = ("central.toml", "gateway-keys")
+"""Settings name this estate's broker, and its gateways get keys of their own."""
 
 
 class Shelf:
@@ -51,7 +53,7 @@ class Shelf:
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("central.toml"))
+        shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*_MADE_ANEW))
     else:
         shutil.copy2(source, target)
 

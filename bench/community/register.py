@@ -14,6 +14,7 @@ from bench.community.people import Habit, Household, Member, Population
 from bench.community.places import GATES, Estate, Room, rooms_of
 from bench.community.times import DAY_US, HOUR_US, ZONE, Days
 from bench.community.workbook import BEGAN_DAYS, phone, workbook
+from central.errors import BadQuestion
 from central.identity.vault import Vault
 from central.register.credential_life import CredentialAct
 from central.register.credentials import CredentialKind, change, issue
@@ -23,6 +24,7 @@ from central.register.imports import jobs
 from central.register.imports.work import Worker
 from central.register.leases import extend_lease, make_lease
 from central.register.people import register_person
+from central.register.pins import good_pin, set_pin
 from central.register.places import place_door, set_use
 from central.register.residencies import Arrival, move_in, move_out
 from central.register.words import HomeUse, PlaceKind, Relation
@@ -79,6 +81,7 @@ class Registering:
             self._find_people(connection, population)
             self._place_doors(self._desk(connection, -BEGAN_DAYS, 15), estates)
             self._groups(self._desk(connection, -BEGAN_DAYS, 16), estates, population.workers)
+            self._shared(self._desk(connection, -BEGAN_DAYS, 16), estates[0], population.households)
             acts = [*self._moves(population), *self._extensions(connection)]
             acts += self._losses(population)
             for at_us, act in sorted(acts, key=lambda each: each[0]):
@@ -154,6 +157,17 @@ class Registering:
                 why = "保安" if worker.habit is Habit.GUARD else "保洁"
                 grant(desk, group, Whose(person=self.done.people[worker.number]), reason=why)
 
+    def _shared(self, desk: Desk, estate: Estate, households: Sequence[Household]) -> None:
+        """Who is on the lists of the simulated gateways, and their neighbours, pass all of those doors."""
+        group = create_group(desk, "车库相连各楼")
+        simulated = [each for each in estate.houses if each.simulated]
+        doors = {Door(each.site, each.gateway, one.name) for each in simulated for one in each.doors}
+        set_doors(desk, group, frozenset(doors))
+        listed = {each.room.house for each in households if each.by_hand and each.came is None}
+        for house in sorted(listed, key=lambda each: each.gateway):
+            here = self.done.places[house.site, house.gateway]
+            grant(desk, group, Whose(place=here), reason="地下车库相连")
+
     # --- moving in and out, leases
 
     def _moves(self, population: Population) -> Acts:
@@ -204,9 +218,14 @@ class Registering:
         self.done.people[member.number] = made
         self.done.references[member.number] = member.reference
         self.done.cards[member.number] = issue(desk, made, member.kind, member.credential)
-        for kind, number in self._more_cards(member):
+        more = self._more_cards(member)
+        cards = [self.done.cards[member.number]]
+        for kind, number in more:
             if (kind, number) != (member.kind, member.credential):
-                issue(desk, made, kind, number)
+                cards.append(issue(desk, made, kind, number))
+        if more and not _is_guessed_first(member.person.card.pin):
+            for card in cards:
+                set_pin(desk, card, member.person.card.pin)
 
     def _extensions(self, connection: Connection) -> Acts:
         """Most leases that would be over by now were extended a few days before."""
@@ -240,6 +259,15 @@ class Registering:
 
 def _extend(desk: Desk, lease: int, until_us: int) -> None:
     extend_lease(desk, lease, until_us=until_us + _LEASE_DAYS * DAY_US, reason="续租一年")
+
+
+def _is_guessed_first(pin: str) -> bool:
+    """Whoever carries such a one was told at the desk to choose another, and has not yet."""
+    try:
+        good_pin(pin, "pin")
+    except BadQuestion:
+        return True
+    return False
 
 
 def _lose(desk: Desk, card: int) -> None:
