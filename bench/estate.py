@@ -356,6 +356,9 @@ door = "{door.name}"
 """
 
 _KEYS = f"""\
+[clock]
+kept_right_by = "host"  # a guest or a container often does not know; it would take no command
+
 [keys]
 device_key_file = "{DEVICE_KEY}"
 centre_keys_file = "{CENTRE_KEYS}"

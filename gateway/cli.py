@@ -61,7 +61,7 @@ def run(settings: SettingsFile) -> None:
     set_up(loaded.log, sys.stderr)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     service = ServiceManager.from_environment()
-    daemon = Daemon(loaded, SystemClock(), service)
+    daemon = Daemon(loaded, SystemClock(kept_by_host=loaded.clock.kept_right_by == "host"), service)
     # Waited for, not handled: a handler could interrupt this thread while it holds the very lock it needs.
     # Every thread that is started from here on leaves them alone too.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)

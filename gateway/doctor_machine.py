@@ -79,16 +79,21 @@ def _core_limit(limits: Path) -> str | None:
 
 
 def clock(patient: Patient) -> Iterator[Finding]:
-    yield from judge_clock(ask_kernel(), patient.now_us)
+    by_host = patient.settings.clock.kept_right_by == "host"
+    yield from judge_clock(ask_kernel(), patient.now_us, kept_by_host=by_host)
 
 
-def judge_clock(now: KernelClock | None, now_us: int) -> Iterator[Finding]:
+def judge_clock(now: KernelClock | None, now_us: int, *, kept_by_host: bool = False) -> Iterator[Finding]:
     """Pure. `now` None: the kernel does not tell."""
     at = datetime.fromtimestamp(now_us / 1e6, UTC)
     if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
         yield Finding("clock", Grade.BAD, f"it says {at:%Y-%m-%d}, which cannot be", _SET_IT)
         return
-    if now is None:
+    if kept_by_host:
+        yield Finding(
+            "clock", Grade.OK, f"{at:%Y-%m-%d %H:%M:%S} UTC, kept right by the host, as the settings say"
+        )
+    elif now is None:
         yield Finding("clock", Grade.MIND, "the kernel does not tell how good it is", _ALLOW)
     elif not now.synchronised:
         yield Finding(

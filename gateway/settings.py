@@ -170,6 +170,16 @@ class KeysPart(_Part):
     centre_keys_file: FilePath | None = None
 
 
+class ClockPart(_Part):
+    """By what this machine's time of day is known to be right (`gateway.clock`)."""
+
+    kept_right_by: Annotated[
+        Literal["kernel", "host"],
+        Field(description='"kernel": as far as it says that something keeps it right; or "host"'),
+    ] = "kernel"
+    """host: whatever this machine runs on keeps it right, and its kernel does not know."""
+
+
 class LogPart(_Part):
     """What goes to standard error (`gateway.logs`)."""
 
@@ -276,6 +286,7 @@ class Settings(_Part):
     journal: Annotated[JournalPart, Field(description="a table [journal]")]
     mqtt: Annotated[MqttPart, Field(description="a table [mqtt]")] = MqttPart()
     keys: Annotated[KeysPart, Field(description="a table [keys]")] = KeysPart()
+    clock: Annotated[ClockPart, Field(description="a table [clock]")] = ClockPart()
     log: Annotated[LogPart, Field(description="a table [log]")] = LogPart()
     metrics: Annotated[MetricsPart, Field(description="a table [metrics]")] = MetricsPart()
     readers: Annotated[

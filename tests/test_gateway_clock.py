@@ -50,3 +50,16 @@ def test_the_kernel_really_answers_and_is_not_asked_for_every_record() -> None:
     asked_s = clock._asked_s
     assert clock.quality() is first
     assert clock._asked_s == asked_s
+
+
+def test_a_clock_that_the_host_keeps_is_believed_though_the_kernel_does_not_know() -> None:
+    assert SystemClock(kept_by_host=True).quality() is ClockQuality.SYNCED
+
+
+def test_a_time_before_this_program_existed_is_not_believed_on_the_hosts_word_alone() -> None:
+    class Reset(SystemClock):
+        def now_us(self) -> int:
+            return 1_000_000  # 1970: a board without a battery
+
+    kernels_word = SystemClock().quality()
+    assert Reset(kept_by_host=True).quality() is kernels_word

@@ -103,7 +103,7 @@ NAME_HELP = "write a name of lower-case letters, digits and hyphens such as 'eas
         pytest.param(
             "[mqtt]",
             "[mqqt]",
-            "mqqt: is not a setting; known here: doors, gateway, inputs, journal, keys,",
+            "mqqt: is not a setting; known here: clock, doors, gateway, inputs, journal, keys,",
             id="unknown table",
         ),
         pytest.param(
