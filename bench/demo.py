@@ -90,6 +90,9 @@ def _look(estate: Estate, ending: threading.Event, *, browser: bool) -> bool:
       ./liuhen sim lay {residents_only} P0201 --dir {estate.ports}
   At a door that asks for the PIN after the card 刷卡后还要输入密码的门:
       ./liuhen sim lay {asking} P0007 --pin --dir {estate.ports}
+  A visitor with a pass: give one in the console (worker-1: Visitors, for a home of 东楼), take its text
+  访客凭证：以 worker-1 登录，在“访客”为东楼某户开出二维码，取其文本:
+      ./liuhen sim lay {residents_only} P0201 --code TEXT --dir {estate.ports}
   Pull a reader's plug and put it back; tamper with another 拔掉、插回读卡器；拆动另一个:
       ./liuhen sim unplug {asking} --dir {estate.ports}
       ./liuhen sim replug {asking} --dir {estate.ports}

@@ -87,6 +87,9 @@ def _add_hands(add: _Add) -> None:
     lay.add_argument(
         "--enter", type=float, metavar="SECONDS", help="go in, and leave the door open for so long"
     )
+    lay.add_argument(
+        "--code", metavar="TEXT", help="hold up this QR code, a visitor's pass, instead of their own"
+    )
     press = add("press", _press, "Type keys on a reader's pad.")
     press.add_argument("reader", metavar="READER")
     press.add_argument("keys", metavar="KEYS", help="of 0 to 9, * and #")
@@ -186,6 +189,7 @@ def _lay(options: argparse.Namespace) -> int:
             keys=options.keys,
             pin=options.pin,
             enter_s=options.enter,
+            code=options.code,
         )
     if swipe["opened"]:
         print(f"door opened after {(swipe['relay_on_ns'] - swipe['presented_ns']) / 1e9:.1f} s")

@@ -16,6 +16,7 @@ from typing import Any, Self
 from firmware_sim.errors import RequestError, SimulatorGone
 
 SOCKET_NAME = "control.sock"
+MAX_CODE = 512  # characters of a QR code: more than any pass has
 MAX_REQUEST = 65_536  # bytes of one request line
 MAX_ANSWER = 4_194_304  # bytes of one answer line: 1000 events or all people fit
 MAX_SWIPE_S = 600.0  # patience and hold of one swipe, each
@@ -88,11 +89,12 @@ class Control:
         keys: str | None = None,
         pin: bool = False,
         enter_s: float | None = None,
+        code: str | None = None,
     ) -> dict[str, Any]:
         """Lay, type `keys` or the own PIN, wait for the door, take away, go in: as simulator.Swipe."""
         extra_s = (patience_s or 0.0) + (hold_s or 0.0) + (enter_s or 0.0)
         asked = {"reader": reader, "card": card, "patience_s": patience_s, "hold_s": hold_s, "keys": keys}
-        asked["enter_s"] = enter_s
+        asked |= {"enter_s": enter_s, "code": code}
         return self._ask("swipe", asked | ({"pin": True} if pin else {}), extra_s=extra_s)
 
     def press(self, reader: str, keys: str) -> None:

@@ -17,7 +17,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firmware_sim.control import MAX_EVENTS, MAX_REQUEST, MAX_SWIPE_S, MAX_WAIT_S, SOCKET_NAME, socket_path
+from firmware_sim.control import (
+    MAX_CODE,
+    MAX_EVENTS,
+    MAX_REQUEST,
+    MAX_SWIPE_S,
+    MAX_WAIT_S,
+    SOCKET_NAME,
+    socket_path,
+)
 from firmware_sim.device import POWER_INPUT
 from firmware_sim.errors import RequestError, SceneError, SimulatorError
 
@@ -33,12 +41,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of a request."""
+    """One key of a request. `longest`: characters of a text."""
 
     kind: type
     required: bool = True
     low: float = 0
     high: float = _MAX_NUMBER
+    longest: int = _MAX_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,7 @@ VERBS: Mapping[str, Verb] = {
             "keys": Key(str, required=False),
             "pin": Key(bool, required=False),
             "enter_s": Key(float, required=False, high=MAX_SWIPE_S),
+            "code": Key(str, required=False, longest=MAX_CODE),
         },
     ),
     "press": Verb(lambda sim, keys: sim.press(**keys), {"reader": _NAME, "keys": Key(str)}),
@@ -157,8 +167,8 @@ def _value(name: str, key: Key, value: object) -> object:
         value = float(min(max(value, -_MAX_NUMBER), _MAX_NUMBER))
     if not isinstance(value, key.kind) or (isinstance(value, bool) and key.kind is not bool):
         raise RequestError(f"key {name}: expects {key.kind.__name__}")
-    if isinstance(value, str) and not 0 < len(value) <= _MAX_NAME:
-        raise RequestError(f"key {name}: 1 to {_MAX_NAME} characters")
+    if isinstance(value, str) and not 0 < len(value) <= key.longest:
+        raise RequestError(f"key {name}: 1 to {key.longest} characters")
     if isinstance(value, int | float) and not (math.isfinite(value) and key.low <= value <= key.high):
         raise RequestError(f"key {name}: {key.low:g} to {key.high:g}")
     return value

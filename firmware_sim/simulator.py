@@ -6,7 +6,7 @@ Its methods may be called from any thread; the control API offers the same ones 
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -196,10 +196,12 @@ class Simulator:
         keys: str | None = None,
         pin: bool = False,
         enter_s: float | None = None,
+        code: str | None = None,
     ) -> Swipe:
         """Lay a card, type `keys` or the person's own PIN once it is read, wait for the door's relay or until
         patience ends, take the card away, not before hold_s. With `enter_s` whoever is let in goes in, and
-        the door stands open for so long. RequestError: among others, it was locked again too soon for that.
+        the door stands open for so long. `code`: the text of the QR code that they hold up instead of their
+        own. RequestError: among others, it was locked again too soon for that.
         """
         door = self._door_of_reader.get(reader)
         place = self._place(reader, Role.READER)
@@ -210,7 +212,8 @@ class Simulator:
         before = self._events.last
         was_open = self._released(door)
         presented_ns = time.monotonic_ns()
-        self.present(reader, card)
+        laid = self._card(card)
+        place.present(laid if code is None else replace(laid, qr_text=_good_code(code)))
         try:
             read, relay = self._await_door(reader, card, door.name, before, patience_s=patience_s, keys=keys)
             self._stopped.wait(max(0.0, hold_s - (time.monotonic_ns() - presented_ns) / 1e9))
@@ -391,3 +394,10 @@ class Simulator:
             if line.port is not None:
                 self._hub.unplug(line)
         self._slots.stop()
+
+
+def _good_code(text: str) -> str:
+    """Raises RequestError."""
+    if not (text.isascii() and text.isprintable()):
+        raise RequestError("a QR code's text is of printable ASCII characters")
+    return text

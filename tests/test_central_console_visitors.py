@@ -120,6 +120,8 @@ def test_a_resident_gives_a_pass_for_the_own_home_in_at_most_four_inputs_and_tak
         page.get_by_role("button", name="发放").click()
         page.wait_for_url(re.compile(r"/own/visitors/\d+$"))
         assert page.locator(".code svg").is_visible()
+        page.get_by_text("二维码文本").click()
+        assert page.locator("code.key").inner_text().startswith("LH1:")
         assert page.locator("h1").inner_text() == "东湖小区 2 号楼 201"
         page.get_by_role("button", name="收回").click()
         page.get_by_text("已收回").wait_for()

@@ -175,6 +175,25 @@ def test_a_babbling_reader_never_stops(sim: Simulator) -> None:
         until(lambda: end.chunk(0.05) == b"", "silence")
 
 
+def test_somebody_holds_up_the_code_of_a_pass_instead_of_their_own(tmp_path: Path) -> None:
+    scene = SCENE.replace('kind = "qr"\ntransport = "tcp"', 'kind = "qr"')
+    scene += '[[door]]\nname = "hall"\nreader = "scanner"\nlock_board = "gate"\nchannel = 1\n'
+    with (
+        Simulator(parse_scene(scene), tmp_path) as sim,
+        Control(sim.directory) as control,
+        cable(sim.address("scanner"), 9600) as end,
+    ):
+        control.swipe("scanner", "P0001", patience_s=0.2, code="LH1:A PASS")
+        assert end.read(12) == b"LH1:A PASS\r\n"
+        for refused in ("", "密", "A" * 513, "A\nB"):
+            with pytest.raises(RequestError, match=r"1 to 512 characters|printable ASCII characters"):
+                control.swipe("scanner", "P0001", patience_s=0.2, code=refused)
+        own = sim.scene.everyone()[0].card.qr_text
+        control.swipe("scanner", "P0001", patience_s=0.2)
+        assert end.read(len(own) + 2) == f"{own}\r\n".encode()
+    assert "A PASS" not in (tmp_path / "events.jsonl").read_text(encoding="utf-8")
+
+
 def test_keys_are_pressed_by_hand_and_by_the_card_holder(sim: Simulator) -> None:
     pin = sim.scene.everyone()[0].card.pin
     with Control(sim.directory) as control, cable(sim.address("pad"), 9600) as end:

@@ -81,11 +81,17 @@ def until_of(centre: Centre, from_us: int, length: str) -> int:
     return from_us + int(length[:-1]) * unit
 
 
+def code_of(centre: Centre, made: Pass) -> str | None:
+    """What its QR code says; None for a pass of another kind."""
+    return None if made.kind is not PassKind.QR or centre.desk is None else centre.desk.text_of(made)
+
+
 def picture_of(centre: Centre, made: Pass) -> str | None:
     """Of a QR code, as SVG; None for a pass of another kind."""
-    if made.kind is not PassKind.QR or centre.desk is None:
+    text = code_of(centre, made)
+    if text is None:
         return None
-    code = segno.make(centre.desk.text_of(made), error="m", mode="alphanumeric")
+    code = segno.make(text, error="m", mode="alphanumeric")
     return code.svg_inline(scale=4, border=4, dark="#000", light="#fff")
 
 

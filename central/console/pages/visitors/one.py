@@ -17,7 +17,7 @@ from central.console.forms import RowId, Text, led_to, status_of
 from central.console.guard import page_for
 from central.console.labels import labels_of
 from central.console.pages.notice.page import notice_in
-from central.console.pages.visitors.giving import picture_of, until_of
+from central.console.pages.visitors.giving import code_of, picture_of, until_of
 from central.console.pages.visitors.sentences import KNOWN, KNOWN_BEGINNINGS, LENGTHS, WORDS
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash, IdentityGone
@@ -132,6 +132,7 @@ async def shown(
     values |= {"doors": doors, "address": "/visitors"}
     values["undo"] = await centre.questions.ask(lambda db: undo_of(centre, db, who, visit.made))
     values |= {"picture": picture_of(centre, visit.made) if good else None, "lengths": LENGTHS}
+    values["code"] = code_of(centre, visit.made) if good else None
     values["told_of_notice"] = notice
     told = None if error is None else told_of(error)
     status = status_of(error)

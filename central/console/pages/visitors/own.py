@@ -14,7 +14,7 @@ from central.console.centre import Centre
 from central.console.forms import RowId, led_to, status_of
 from central.console.guard import page_for
 from central.console.pages.notice.page import notice_in
-from central.console.pages.visitors.giving import Said, begins_us, picture_of, until_of
+from central.console.pages.visitors.giving import Said, begins_us, code_of, picture_of, until_of
 from central.console.pages.visitors.one import Visit, doors_of, told_of, undo_of, where_of
 from central.console.pages.visitors.sentences import LENGTHS, WORDS
 from central.console.views import Language
@@ -115,6 +115,7 @@ async def _shown(
     values |= {"doors": doors, "address": "/own/visitors"}
     values["undo"] = await centre.questions.ask(lambda db: undo_of(centre, db, who, visit.made))
     values["picture"] = picture_of(centre, visit.made) if good else None
+    values["code"] = code_of(centre, visit.made) if good else None
     values["told_of_notice"] = notice
     values["told"] = None if error is None else told_of(error)
     status = status_of(error)
