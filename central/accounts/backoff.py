@@ -23,6 +23,10 @@ _BEGUN: Final = RateLimitItemPerMinute(100, 15)
 """What costs us a row though nobody is known to be asking."""
 
 
+_UNGUESSABLE: Final = RateLimitItemPerMinute(100, 15)
+"""Of what no number of tries finds. Far from what an office does, so that nobody there keeps the others out."""
+
+
 class Counter:
     """What was done within a while, in memory."""
 
@@ -62,6 +66,14 @@ class Backoff:
     def refuse_if_too_many_begun(self, what: str, address: str) -> None:
         """Counts this one, each `what` by itself: "passkey", "provider". Raises TooOften."""
         self._counter.hit(_BEGUN, f"begun {what} {address}", "too many begun and not finished; wait")
+
+    def refuse_unguessable(self, what: str, address: str) -> None:
+        """Before a try of what is too long to guess: "passkey", "activation". Raises TooOften."""
+        self._counter.test(_UNGUESSABLE, f"{what} {address}", "too many wrong tries; wait before the next one")
+
+    def failed_unguessable(self, what: str, address: str) -> None:
+        """Counts for nothing else: passwords are still tried from there."""
+        self._counter.note(_UNGUESSABLE, f"{what} {address}")
 
     def failed(self, who: str | None, address: str) -> None:
         for item, key in _keys(who, address):

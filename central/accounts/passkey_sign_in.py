@@ -34,11 +34,11 @@ class PasskeySignIn:
 
     async def use(self, site: Site, answer: dict[str, Any], address: str) -> str:
         """The token of a session in which both factors were given. Raises NotSignedIn, TooOften."""
-        self._backoff.refuse_if_too_often(f"passkey at {address}", address)
+        self._backoff.refuse_unguessable("passkey", address)
         try:
             return await self._used(site, answer)
         except NotSignedIn:
-            self._backoff.failed(f"passkey at {address}", address)
+            self._backoff.failed_unguessable("passkey", address)
             raise
 
     async def to_make(self, site: Site, found: Session) -> dict[str, Any]:

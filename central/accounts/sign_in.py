@@ -109,12 +109,12 @@ class SignIn:
     async def activate(self, code: str, password: str, address: str) -> str:
         """Sets the password by a code, and begins a session. Raises NotSignedIn, BadQuestion, TooOften, and
         NotAllowed for a resident's code that nobody has confirmed at the desk."""
-        self.backoff.refuse_if_too_often(f"activation at {address}", address)
+        self.backoff.refuse_unguessable("activation", address)
         now_us = self.now_us()
         try:
             row = await self.questions.ask(lambda db: book.account_of_code(db, code.strip(), now_us))
         except NotSignedIn:
-            self.backoff.failed(f"activation at {address}", address)
+            self.backoff.failed_unguessable("activation", address)
             raise
         kept = await self._hashed(password, row)
 
