@@ -24,7 +24,10 @@ _BEGUN: Final = RateLimitItemPerMinute(100, 15)
 
 
 _UNGUESSABLE: Final = RateLimitItemPerMinute(100, 15)
-"""Of what no number of tries finds. Far from what an office does, so that nobody there keeps the others out."""
+"""Of what no number of tries finds: far from what an office does, so that nobody keeps the others out."""
+
+
+_WAIT: Final = "too many wrong tries; wait before the next one"
 
 
 class Counter:
@@ -61,7 +64,7 @@ class Backoff:
         """Raises TooOften. `who`: a login or an account's number, whether there is such a one or not; None:
         the address alone is known, and has its own, larger limit."""
         for item, key in _keys(who, address):
-            self._counter.test(item, key, "too many wrong tries; wait before the next one")
+            self._counter.test(item, key, _WAIT)
 
     def refuse_if_too_many_begun(self, what: str, address: str) -> None:
         """Counts this one, each `what` by itself: "passkey", "provider". Raises TooOften."""
@@ -69,7 +72,7 @@ class Backoff:
 
     def refuse_unguessable(self, what: str, address: str) -> None:
         """Before a try of what is too long to guess: "passkey", "activation". Raises TooOften."""
-        self._counter.test(_UNGUESSABLE, f"{what} {address}", "too many wrong tries; wait before the next one")
+        self._counter.test(_UNGUESSABLE, f"{what} {address}", _WAIT)
 
     def failed_unguessable(self, what: str, address: str) -> None:
         """Counts for nothing else: passwords are still tried from there."""
