@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.about import about
+from gateway.cli_options import SettingsFile
 from gateway.errors import CarryError, SettingsError
 from gateway.journal_reader import JournalReader
 from gateway.keys import load_keys
@@ -19,9 +20,6 @@ from gateway.spool import EXPORTED, Spool, spool_folder
 if TYPE_CHECKING:
     from gateway.bundles import Exported, Imported, Own
 
-SettingsFile = Annotated[
-    Path, typer.Option("--settings", "-s", help="the gateway's TOML file", envvar="LIUHEN_GATEWAY_SETTINGS")
-]
 
 _NOTED = b'{"v":1}'
 _A_TENTH_OF_A_MB = 100_000

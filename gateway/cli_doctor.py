@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
+from gateway.cli_options import SettingsFile
 from gateway.doctor import Finding, Grade, examine, worst
 
-SettingsFile = Annotated[
-    Path, typer.Option("--settings", "-s", help="the gateway's TOML file", envvar="LIUHEN_GATEWAY_SETTINGS")
-]
 _MARKS = {Grade.OK: "ok  ", Grade.MIND: "mind", Grade.BAD: "BAD "}
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli_options import SettingsFile
 from gateway.cli_reasons import explanation_lines
 from gateway.journal_reader import JournalReader
 from gateway.outlook import outlook
@@ -17,9 +18,6 @@ from gateway.settings import load_settings
 from gateway.storage_space import MIB, Reserve, space_of
 from messages.model import Record
 
-SettingsFile = Annotated[
-    Path, typer.Option("--settings", "-s", help="the gateway's TOML file", envvar="LIUHEN_GATEWAY_SETTINGS")
-]
 journal_app = typer.Typer(no_args_is_help=True, help="Look into this gateway's journal. 本机流水")
 
 _FOLLOW_S = 0.5

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from gateway.cli_options import SettingsFile
 from gateway.errors import SettingsError
 from gateway.keys import DeviceKeys, load_device_keys, make_device_keys
 from gateway.settings import Settings, load_settings
 from messages.keys import encode_keys
 
-SettingsFile = Annotated[
-    Path, typer.Option("--settings", "-s", help="the gateway's TOML file", envvar="LIUHEN_GATEWAY_SETTINGS")
-]
 keys_app = typer.Typer(no_args_is_help=True, help="This gateway's keys. 网关密钥")
 
 

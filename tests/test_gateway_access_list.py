@@ -9,7 +9,7 @@ import pytest
 
 from gateway.access_list import MAX_LIST_BYTES, AccessList, load_access_list, parse_access_list
 from gateway.errors import AccessListError
-from messages.access_list import Entry
+from messages.access_list import MAX_ENTRIES, Entry
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 
@@ -72,6 +72,9 @@ def test_a_list_does_not_show_its_entries_when_it_is_printed() -> None:
         pytest.param(a_list(an_entry(until_us=1.5)), "$.entries[0].until_us", id="half a microsecond"),
         pytest.param(a_list(an_entry(), {"token": TOKEN}), "`holder` - at `$.entries[1]`", id="no holder"),
         pytest.param(a_list(an_entry(), 7), "`$.entries[1]`", id="no entry"),
+        pytest.param(a_list(entries=7), "`$.entries`", id="no entries but a number"),
+        pytest.param(a_list(entries={}), "`$.entries`", id="no entries but an object"),
+        pytest.param(a_list(*[7] * (MAX_ENTRIES + 1)), "`array` of length <=", id="too many, and all wrong"),
         pytest.param(a_list(an_entry(), an_entry(holder="h-8")), "a token stands there twice", id="twice"),
     ],
 )
@@ -135,3 +138,36 @@ def test_a_list_stays_as_it_was_when_the_next_is_made_of_it() -> None:
 def test_what_is_dropped_and_put_in_one_change_is_there() -> None:
     first = changed(AccessList(), [entry(1)], (), 1, 10)
     assert changed(first, [entry(1, "h-8")], [f"{1:032x}"], 2, 20).find(f"{1:032x}") == entry(1, "h-8")
+
+
+MANY = 1_500
+
+
+def many(**of_the_last_thousand: Any) -> list[dict[str, Any]]:
+    """More than is taken apart at once."""
+    entries = [an_entry(token=f"{number:032x}", holder=f"h-{number}") for number in range(MANY)]
+    return [*entries[:-1_000], *({**entry, **of_the_last_thousand} for entry in entries[-1_000:])]
+
+
+@pytest.mark.parametrize("layout", [{"separators": (",", ":")}, {"indent": 4}, {}], ids=str)
+def test_a_long_list_is_taken_whole_however_it_is_laid_out(layout: dict[str, Any]) -> None:
+    content = {"v": 1, "version": 5, "issued_us": 9_000_000, "entries": many()}
+    taken = parse_access_list(json.dumps(content, **layout).encode())
+    assert {token: entry.holder for token, entry in taken.entries.items()} == {
+        f"{number:032x}": f"h-{number}" for number in range(MANY)
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"holder": "Zhang San"}, {"holder": "}, {" * 9_000}, {"doors": [{"at": {}}, {}] * 9_000}]
+)
+def test_what_is_wrong_far_into_a_list_is_named_by_its_place(wrong: dict[str, Any]) -> None:
+    """Also where it looks like the end of an entry."""
+    with pytest.raises(AccessListError) as refused:
+        parse_access_list(a_list(*many(**wrong)[:501]))
+    assert f"$.entries[500].{next(iter(wrong))}" in str(refused.value)
+
+
+def test_of_a_long_list_too_no_token_stands_there_twice() -> None:
+    with pytest.raises(AccessListError, match="a token stands there twice"):
+        parse_access_list(a_list(*many(), an_entry(token="0" * 32)))

@@ -34,7 +34,7 @@ from drivers.base import CredentialKind
 from firmware_sim.people import Person
 from firmware_sim.scene import parse_scene
 from firmware_sim.simulator import Simulator
-from gateway.cli import main
+from gateway.cli import SETTINGS_VARIABLE, main, plain_run
 from gateway.journal_reader import JournalReader
 from gateway.tokens import tokeniser
 from messages.model import Kind, Reason, Record
@@ -317,6 +317,42 @@ def test_a_journal_in_use_keeps_a_second_one_from_starting(tmp_path: Path) -> No
     assert done.returncode == 2
     assert "another gateway process uses this journal; stop it first" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["run", "--settings", "g.toml"], ["run", "-s", "g.toml"], ["run", "--settings=g.toml"], ["run"]]
+)
+def test_a_plain_run_is_known_without_what_reads_arguments(words: list[str]) -> None:
+    assert plain_run(words, {SETTINGS_VARIABLE: "g.toml"}) == Path("g.toml")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["run"],
+        ["run", "--help"],
+        ["run", "--settings"],
+        ["run", "--settings", "--help"],
+        ["run", "--settings="],
+        ["run", "--settings", "g.toml", "--quick"],
+        ["run", "g.toml"],
+        ["--settings", "g.toml", "run"],
+        ["check", "--settings", "g.toml"],
+    ],
+)
+def test_any_other_words_are_looked_at_closely(words: list[str]) -> None:
+    assert plain_run(words, {}) is None
+
+
+def test_a_running_gateway_has_not_loaded_what_only_other_commands_need() -> None:
+    """It would keep some MiB for months."""
+    code = "import gateway.cli, gateway.running, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    named = set(loaded.stdout.split())
+    assert "gateway.daemon" in named
+    assert not {name for name in named if name.startswith("gateway.cli_")}
+    assert not named & {"typer", "click", "sqlite_utils", "gateway.doctor", "gateway.bundles"}
 
 
 def test_a_missing_option_and_an_unknown_command_are_said(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway_support import install
 from typer.testing import CliRunner
 
-from gateway.cli import app
+from gateway.cli_app import app
 from gateway.errors import SettingsError
 from gateway.keys import Keys, load_centre_keys, load_device_keys, load_keys, make_device_keys
 from gateway.settings import load_settings

@@ -12,7 +12,7 @@ from fuzz_support import inputs
 from gateway_support import DAY_US, EPOCH_S, TurnedClock, a_fact, install, opened, until
 from typer.testing import CliRunner
 
-from gateway.cli import app
+from gateway.cli_app import app
 from gateway.errors import JournalRefused, JournalUnavailable
 from gateway.facts import Fact
 from gateway.journal import Journal

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mounts_support import can_mount, ext4_image, in_a_namespace, tool
 from typer.testing import CliRunner
 
-from gateway.cli import app
+from gateway.cli_app import app
 from gateway.errors import JournalRefused
 from gateway.storage import Mount, StorageRule, examine, mount_of, parse_mounts, refuse_unsafe, unsafe
 from gateway.storage_space import MIB, Level, Reserve, Space, StorageWatch, level, space_of
