@@ -57,6 +57,12 @@ def month_of(at_us: int) -> Month | None:
     return Month(at.year, at.month)
 
 
+def month_named(partition: str) -> Month | None:
+    """The month whose partition has this name; None for any other table."""
+    found = _NAMED.fullmatch(partition)
+    return Month(int(found[1]), int(found[2])) if found else None
+
+
 def months_of(times_us: Iterable[int]) -> set[Month]:
     """Those that are believed, of many times: nearly always one."""
     times = set(times_us)
@@ -108,8 +114,7 @@ def _there(connection: Connection) -> list[Month]:
     names = connection.execute(
         text("SELECT relid::regclass::text FROM pg_partition_tree('record') WHERE isleaf AND level = 1")
     ).scalars()
-    found = (_NAMED.fullmatch(name) for name in names)
-    return sorted(Month(int(each[1]), int(each[2])) for each in found if each)
+    return sorted(month for name in names if (month := month_named(name)))
 
 
 def _is_empty(connection: Connection, month: Month) -> bool:
