@@ -1,8 +1,8 @@
 """The routers of an application, each made when the first request for one of its addresses comes.
 
-To make them all takes FastAPI longer than most requests ever will. A process that makes one application, as a
-serving centre does, makes them all at once, and so learns which addresses each has; the next ones of the same
-process know, and make only what they are asked for.
+To make them all takes FastAPI longer than most requests ever will, and some 15 MiB to keep. The first
+application of a process makes each once and forgets it, to learn which addresses it has; what is asked for is
+made then, and kept.
 """
 
 from __future__ import annotations
@@ -56,6 +56,9 @@ class Routers:
         if router not in _known:
             included = self._include(router)
             _known[router] = self._addresses(included)
+            self._app.router.routes.remove(included)
+            del self._order[id(included)]
+            self._waiting[router] = waiting
 
     def include_for(self, path: str) -> None:
         """Makes what may have this address."""
