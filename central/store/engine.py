@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import chain
@@ -426,17 +426,18 @@ def _array(values: Iterable[Any]) -> str:
     """PostgreSQL's own words for an array of whole numbers, texts or bytes, with NULL for None. Always a
     text: the driver would call the numbers of one array small and those of the next one large, and the server
     would prepare a statement for each."""
-    return "{" + ",".join(map(_element, values)) + "}"
+    return "{" + ",".join([_WORDS.get(type(value), _quoted)(value) for value in values]) + "}"
 
 
-def _element(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, bytes):
-        return f'"\\\\x{value.hex()}"'
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_WORDS: Final[dict[type, Callable[[Any], str]]] = {
+    type(None): lambda _: "NULL",
+    int: str,
+    bytes: lambda value: f'"\\\\x{value.hex()}"',
+}
 
 
 def rows_of_gateways(
