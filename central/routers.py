@@ -1,13 +1,13 @@
 """The routers of an application, each made when the first request for one of its addresses comes.
 
-To make them all takes FastAPI longer than most requests ever will. A process that makes one application, as a
-serving centre does, makes them all at once, and so learns which addresses each has; the next ones of the same
-process know, and make only what they are asked for.
+To make them all takes FastAPI longer than most requests ever will, and some 15 MiB to keep. The first
+application of a process makes each once and forgets it, to learn which addresses it has; what is asked for is
+made then, and kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,8 +54,9 @@ class Routers:
         self._names.append(router)
         self._waiting[router] = waiting
         if router not in _known:
-            included = self._include(router)
-            _known[router] = self._addresses(included)
+            apart = APIRouter()  # the application would hold on to it for good, by its lifespan
+            apart.include_router(waiting.make(), **how)
+            _known[router] = self._addresses(apart.routes)
 
     def include_for(self, path: str) -> None:
         """Makes what may have this address."""
@@ -75,7 +76,7 @@ class Routers:
             self._methods = Methods(pairs, self._prefix)
         return self._methods.of(path)
 
-    def _include(self, router: Callable[..., APIRouter]) -> BaseRoute:
+    def _include(self, router: Callable[..., APIRouter]) -> None:
         waiting = self._waiting.pop(router)
         routes = self._app.router.routes
         self._app.include_router(waiting.make(), **waiting.how)
@@ -83,12 +84,11 @@ class Routers:
         self._order[id(included)] = waiting.order
         later = (place for place, each in enumerate(routes) if self._order.get(id(each), -1) > waiting.order)
         routes.insert(next(later, len(routes)), included)
-        return included
 
-    def _addresses(self, included: BaseRoute) -> _Addresses:
+    def _addresses(self, routes: Sequence[BaseRoute]) -> _Addresses:
         found = tuple(
             (str(context.path), frozenset(context.original_route.methods or ()))
-            for context in iter_route_contexts([included])
+            for context in iter_route_contexts(routes)
             if isinstance(context.original_route, APIRoute)
         )
         return _Addresses(found, frozenset(self._head(path) for path, _ in found))

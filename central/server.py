@@ -40,6 +40,7 @@ from central.reports.tally import Tally
 from central.retention.entries import EVERY_S as ENTRIES_EVERY_S
 from central.retention.entries import EntryRetention
 from central.settings import ListenPart, MqttPart, Settings
+from central.store.ended_months import EndedMonths
 from central.store.engine import migrate, open_reader, open_writer
 from central.visitors.own import end_without_right
 
@@ -119,6 +120,8 @@ def serve(settings: Settings, make_ingest: MakeIngest = IngestService) -> None:
             Looking("tally", Tally(writer, reader, _now_us, zone).look, TALLY_EVERY_S),
         ):
             _run(open_things, looking)
+        if writer.dialect.name == "postgresql":
+            _run(open_things, EndedMonths(settings.database.address, _now_us))
         if vault is not None:
             imports = ImportService(writer, reader, vault, zone, _now_us)
             _run(open_things, imports)

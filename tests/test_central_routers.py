@@ -57,6 +57,20 @@ def test_the_first_application_of_a_process_makes_all_and_the_next_ones_none() -
     assert Made().made == []
 
 
+def test_what_the_first_one_made_to_learn_its_addresses_is_made_again_when_it_is_asked_for() -> None:
+    def alone(made: list[str]) -> APIRouter:
+        return _router(made, "alone", "/alone")
+
+    first = Made()
+    before = list(first.app.router.routes)
+    first.routers.add(alone, first.made)
+    assert first.app.router.routes == before
+    first.made.clear()
+    assert first.get("/alone").json() == "alone"
+    assert first.get("/alone").json() == "alone"
+    assert first.made == ["alone"]
+
+
 @pytest.mark.parametrize(
     ("path", "answers", "made"),
     [

@@ -2,9 +2,19 @@
 
 import pytest
 from central_support import a_record
+from msgspec.structs import replace
 from sqlalchemy import Engine, insert, select
 
-from central.store.engine import gateways_named, insert_many, rows_of_gateways, upsert_many, writing
+from central.store.engine import (
+    answers,
+    gateways_named,
+    insert_many,
+    months_asked,
+    put_together,
+    rows_of_gateways,
+    upsert_many,
+    writing,
+)
 from central.store.records import row_of
 from central.store.tables import gateway, record, segment
 
@@ -40,9 +50,38 @@ def test_where_the_key_is_there_only_what_may_change_is_changed(engine: Engine) 
         assert rows_of_gateways(connection, segment, []) == []
 
 
-def test_gateways_are_found_by_site_and_name(engine: Engine) -> None:
+def test_gateways_are_found_by_site_and_name_and_their_parts_with_them(engine: Engine) -> None:
     know_gateways(engine, "east-2", "east-1")
     know_gateways(engine, "east-1", site="elm-court")
+    know_gateways(engine, 'a "quoted\\ one, {NULL}')
+    parts = [(1, 1, 1, 5, b"a", b"five"), (3, 1, 1, 7, b"b", b"seven"), (4, 1, 1, 9, b"c", b"nine")]
+    names = [("maple-court", name) for name in ("east-1", "east-2", "west-9", 'a "quoted\\ one, {NULL}')]
     with writing(engine) as connection:
-        found = gateways_named(connection, "maple-court", ["east-1", "east-2", "west-9"])
-    assert [row[:2] for row in found] == [(1, "east-2"), (2, "east-1")]
+        upsert_many(connection, segment, parts, ("last", "last_hash"))
+        asked = gateways_named(
+            connection, names, "SELECT last FROM segment WHERE gateway_id {ids} ORDER BY 1"
+        )
+        gateways, lasts = answers(connection, asked)
+    assert [tuple(row[:3]) for row in gateways] == [
+        (1, "maple-court", "east-2"),
+        (2, "maple-court", "east-1"),
+        (4, "maple-court", 'a "quoted\\ one, {NULL}'),
+    ]
+    assert [tuple(row) for row in lasts] == [(5,), (9,)]
+
+
+@pytest.mark.parametrize("count", [1, 100, 101, 300])
+def test_what_is_put_in_together_is_there_as_it_was_given(engine: Engine, count: int) -> None:
+    """Above and below the number from which PostgreSQL is sent a copy; every kind of value with it."""
+    know_gateways(engine, "east-1")
+    known = a_record(1, holder="Zhang\\ \"the {NULL}, 张\n\t'")
+    rows = [row_of(1, replace(known, seq=seq), seq.to_bytes(32, "big")) for seq in range(1, count + 1)]
+    parts = [(1, 1, 1, count, b"", b'\0\xff"\\')]
+    with writing(engine) as connection:
+        months = answers(connection, months_asked(connection, [known.at]))
+        put_together(connection, [(record, rows)], [(segment, parts, ("last", "last_hash"))], months)
+        put_together(connection, [(record, [])], [(segment, [], ("last", "last_hash"))], [])
+        stored = connection.execute(select(record).order_by(record.c.id)).all()
+        runs = [tuple(row) for row in rows_of_gateways(connection, segment, [1])]
+    assert [tuple(row)[1:] for row in stored] == rows
+    assert runs == parts

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
-    BindParameter,
+    ARRAY,
+    JSON,
+    BigInteger,
     ColumnElement,
     CompoundSelect,
     Connection,
@@ -243,7 +245,8 @@ def _story_of(connection: Connection, ids: Sequence[int]) -> _Story:
     lost: dict[_Place, list[Range]] = defaultdict(list)
     heads: dict[_Place, int] = {}
     story = _Story()
-    for what, gateway_id, epoch, first, last, at in connection.execute(_STORY, {"ids": ids}):
+    asked = _STORY[connection.dialect.name]
+    for what, gateway_id, epoch, first, last, at in connection.execute(asked, {"ids": list(ids)}):
         place = gateway_id, epoch
         match what:
             case _Said.SEGMENT:
@@ -290,23 +293,23 @@ def _ended_until() -> ScalarSelect[int]:
     return select(func.max(record_mark.c.noted_at)).where(begun).scalar_subquery()
 
 
-def _statement() -> CompoundSelect[Any]:
-    """Segments, lost ranges, heads, findings, and up to when entries have been ended."""
+def _statement(among: Callable[[ColumnElement[int]], ColumnElement[bool]]) -> CompoundSelect[Any]:
+    """Segments, lost ranges, heads, findings, and up to when entries have been ended. `among`: that a gateway
+    is one of those that are asked for."""
     run, gone, held, found = segment.c, lost_range.c, epoch_head.c, finding.c
     nothing = cast(null(), Whole)
-    ids: BindParameter[int] = bindparam("ids", expanding=True)
     return union_all(
         select(_word(_Said.SEGMENT), run.gateway_id, run.epoch, run.first, run.last, _made_at()).where(
-            run.gateway_id.in_(ids)
+            among(run.gateway_id)
         ),
         select(_word(_Said.LOST), gone.gateway_id, gone.epoch, gone.first, gone.last, nothing).where(
-            gone.gateway_id.in_(ids)
+            among(gone.gateway_id)
         ),
         select(_word(_Said.HEAD), held.gateway_id, held.epoch, nothing, held.head, nothing).where(
-            held.gateway_id.in_(ids)
+            among(held.gateway_id)
         ),
         select(found.kind, found.gateway_id, nothing, nothing, func.count(), nothing)
-        .where(found.gateway_id.in_(ids))
+        .where(among(found.gateway_id))
         .group_by(found.gateway_id, found.kind),
         select(_word(_Said.ENDED), nothing, nothing, nothing, nothing, _ended_until()),
     )
@@ -316,4 +319,14 @@ def _word(said: _Said) -> ColumnElement[str]:
     return literal_column(f"'{said}'", Text)
 
 
-_STORY: Final = _statement()
+def _one_of_an_array(column: ColumnElement[int]) -> ColumnElement[bool]:
+    return column == func.any(bindparam("ids", type_=ARRAY(BigInteger)))
+
+
+def _one_of_a_document(column: ColumnElement[int]) -> ColumnElement[bool]:
+    return column.in_(select(func.json_each(bindparam("ids", type_=JSON)).table_valued("value").c.value))
+
+
+_STORY: Final = {"postgresql": _statement(_one_of_an_array), "sqlite": _statement(_one_of_a_document)}
+"""By engine. The ids are one value, however many they are: each of some thousand parameters, four times over,
+took longer to number than its gateway to find, and let no other thread work meanwhile."""

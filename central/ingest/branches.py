@@ -13,8 +13,7 @@ before it is older than entries are kept.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -22,10 +21,8 @@ from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, select
 
 from central.ingest.segments import GENESIS_HASH
-from central.ingest.verify import Trouble
 from central.retention.ranges import EndedRange, ended_ranges, holding
-from central.store.engine import rows_of_gateways
-from central.store.tables import finding, quarantine, record
+from central.store.tables import quarantine, record
 from messages.errors import MessageError
 from messages.wire import Ack, EpochAck, decode_block, decode_place, join_block
 
@@ -64,25 +61,17 @@ def settled_hashes(
     return known
 
 
-def breaks_of(connection: Connection, gateways: Iterable[int]) -> dict[tuple[int, int], list[int]]:
-    """By gateway and epoch: the places whose `prev` is not the hash of the record before, in order."""
-    found: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for row in rows_of_gateways(connection, finding, list(gateways), kind=Trouble.CHAIN_BREAK.value):
-        _, gateway_id, _, epoch, seq, *_ = row
-        found[gateway_id, epoch].append(seq)
-    return {place: sorted(seqs) for place, seqs in found.items()}
-
-
 def proved(
-    connection: Connection, gateway_id: int, ack: Ack, breaks: dict[tuple[int, int], list[int]]
+    connection: Connection, gateway_id: int, ack: Ack, breaks: Mapping[tuple[int, int], Iterable[int]]
 ) -> Ack:
-    """Without the hashes that would stand for something that is not here."""
+    """Without the hashes that would stand for something that is not here. `breaks`, by gateway and epoch: the
+    places whose `prev` is not the hash of the record before."""
     if not breaks:
         return ack
     return replace(
         ack,
         epochs=[
-            _proved(connection, gateway_id, each, breaks.get((gateway_id, each.epoch), []))
+            _proved(connection, gateway_id, each, sorted(breaks.get((gateway_id, each.epoch), ())))
             for each in ack.epochs
         ],
     )

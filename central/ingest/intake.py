@@ -20,17 +20,17 @@ from central.fleet.freshness import Age
 from central.fleet.reports import note_about, note_state
 from central.identity.opening import OpenVisitor, visitor_row
 from central.identity.sites import community_of
-from central.ingest.arrivals import note_arrivals
-from central.ingest.branches import aside_body, breaks_of, proved, settled_hashes
+from central.ingest.arrivals import asked_of_arrivals, note_arrivals
+from central.ingest.branches import aside_body, proved, settled_hashes
 from central.ingest.ledger import EpochLedger, GatewayLedger, Ledger
 from central.ingest.segments import Break, Range, Segment, meets
 from central.ingest.setaside import Place, SetAside
 from central.ingest.verify import Arrived, Refused, Taken, Trouble, open_visitors, take_apart, unread
 from central.retention.ranges import EndedRange, ended_ranges, holding
-from central.store.engine import insert_many
+from central.store.engine import months_asked, put_together
 from central.store.identity_tables import envelope
 from central.store.records import Row, row_of
-from central.store.tables import record
+from central.store.tables import record, segment
 from messages.errors import MessageError
 from messages.heads import ToldState, read_state, vouched
 from messages.model import ClockQuality, Record
@@ -126,7 +126,15 @@ class _Transaction:
         self._replayed: list[GatewayTopic] = []
         self._aside = SetAside(connection, now_us)
         places = (e.place for e in batch if e.place)
-        self._ledger = Ledger(connection, ((p.site, p.gateway) for p in places), now_us)
+        times = [
+            arrived.record.at
+            for each in batch
+            if each.taken
+            for arrived in each.taken.arrived
+            if arrived.record is not None
+        ]
+        asked = [*asked_of_arrivals(now_us), *months_asked(connection, times)] if times else ()
+        self._ledger = Ledger(connection, ((p.site, p.gateway) for p in places), now_us, asked)
         self._rows: list[Row] = []
         self._visitors: list[Row] = []
         self._odd: list[tuple[int, int, Break]] = []
@@ -140,14 +148,8 @@ class _Transaction:
             if examined.place and owner:
                 address = GatewayTopic(examined.place.site, examined.place.gateway, Leaf.ACK)
                 touched[address] = owner
-        if self._rows:
-            note_arrivals(self._connection, self._now_us)
-            insert_many(self._connection, record, self._rows)
-        if self._visitors:
-            insert_many(self._connection, envelope, self._visitors)
-        self._mark_odd()
-        self._ledger.save()
-        breaks = breaks_of(self._connection, (owner.id for owner in touched.values()))
+        self._write()
+        breaks = self._ledger.breaks
         acks = {
             address: proved(self._connection, owner.id, owner.acknowledgement(), breaks)
             for address, owner in touched.items()
@@ -157,6 +159,18 @@ class _Transaction:
         return Outcome(
             acks, len(self._rows), turned_away, self._keys, self._unbelieved, self._replayed, to_sign
         )
+
+    def _write(self) -> None:
+        parts = self._ledger.save()
+        if self._rows and not self._ledger.answers[0]:
+            note_arrivals(self._connection, self._now_us)
+        put_together(
+            self._connection,
+            [(record, self._rows), (envelope, self._visitors)],
+            [(segment, parts, ("last", "last_hash"))],
+            self._ledger.answers[1:],
+        )
+        self._mark_odd()
 
     def _take(self, examined: Examined, owner: GatewayLedger | None) -> None:
         if examined.refused:
@@ -205,6 +219,7 @@ class _Transaction:
         for broken in breaks:
             self._aside.find(owner.id, Trouble.CHAIN_BREAK, epoch, broken.seq)
             self._odd.append((owner.id, epoch, broken))
+            self._ledger.breaks[owner.id, epoch].add(broken.seq)
         for arrived in run:
             if arrived.record is not None:
                 self._rows.append(row_of(owner.id, arrived.record, arrived.hash))

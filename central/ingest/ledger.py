@@ -6,19 +6,30 @@ Memory is never trusted from one transaction to the next: another worker may hav
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, islice
-from operator import itemgetter
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
 from central.ingest.segments import Coverage, Range, Segment
-from central.store.engine import gateways_named, rows_of_gateways, upsert_many
+from central.ingest.verify import Trouble
+from central.store.engine import Statement, answers, gateways_named
 from central.store.tables import epoch_head, gateway, lost_range, segment
 from messages.topics import GatewayTopic
 from messages.wire import MAX_EPOCHS, MAX_RANGES, WIRE_VERSION, Ack, EpochAck, EpochHead
+
+_SEGMENT, _HEAD, _LOST, _BREAK = range(4)
+_THERE = "gateway_id {ids}"
+_PARTS = f"""
+    SELECT {_SEGMENT}, gateway_id, epoch, first, last, first_prev, last_hash FROM segment WHERE {_THERE}
+    UNION ALL SELECT {_HEAD}, gateway_id, epoch, head, held, NULL, NULL FROM epoch_head WHERE {_THERE}
+    UNION ALL SELECT {_LOST}, gateway_id, epoch, first, last, NULL, NULL FROM lost_range WHERE {_THERE}
+    UNION ALL SELECT {_BREAK}, gateway_id, epoch, seq, 0, NULL, NULL FROM finding
+        WHERE kind = '{Trouble.CHAIN_BREAK}' AND {_THERE}
+"""  # noqa: S608  our own names
+"""One statement, as it is asked for each batch."""
 
 GatewayName = tuple[str, str]
 """Site and name."""
@@ -96,51 +107,63 @@ class GatewayLedger:
 class Ledger:
     """The gateways named in a batch. `save` writes what was changed."""
 
-    def __init__(self, connection: Connection, names: Iterable[GatewayName], now_us: int) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        names: Iterable[GatewayName],
+        now_us: int,
+        also: Sequence[Statement] = (),
+    ) -> None:
+        """`also`: what the caller asks at the same time; `answers` has what was found."""
         self._connection = connection
         self._now_us = now_us
-        self.gateways = self._find(sorted(set(names)))
-        if self.gateways:
-            self._load()
+        self.gateways: dict[GatewayName, GatewayLedger] = {}
+        self.breaks: dict[tuple[int, int], set[int]] = defaultdict(set)  # by gateway and epoch
+        self.answers: Sequence[Sequence[tuple[Any, ...]]] = ()
+        if wanted := sorted(set(names)):
+            *self.answers, known, parts = answers(
+                connection, [*also, *gateways_named(connection, wanted, _PARTS)]
+            )
+            for number, site, name, session, device_key, signed_acks in known:
+                self.gateways[site, name] = GatewayLedger(number, session, device_key, bool(signed_acks))
+            self._read(parts)
+            self._enter([name for name in wanted if name not in self.gateways])
 
     def get(self, topic: GatewayTopic) -> GatewayLedger | None:
         """None beyond MAX_GATEWAYS."""
         return self.gateways.get((topic.site, topic.gateway))
 
-    def _find(self, names: list[GatewayName]) -> dict[GatewayName, GatewayLedger]:
-        # Rows are locked in one order, so that workers which share gateways wait and never dead-lock.
-        found: dict[GatewayName, GatewayLedger] = {}
-        for site, group in groupby(names, key=itemgetter(0)):
-            known = gateways_named(self._connection, site, [name for _, name in group])
-            for number, name, session, device_key, signed_acks in known:
-                found[site, name] = GatewayLedger(number, session, device_key, bool(signed_acks))
-        self._enter([name for name in names if name not in found], found)
-        return found
-
-    def _enter(self, names: list[GatewayName], found: dict[GatewayName, GatewayLedger]) -> None:
+    def _enter(self, names: list[GatewayName]) -> None:
         if not names:
             return
-        there = len(self._connection.execute(select(gateway.c.id).limit(MAX_GATEWAYS)).all())
-        for site, name in names[: max(0, MAX_GATEWAYS - there)]:
-            values = {"site": site, "name": name, "first_heard_at": self._now_us}
-            made = self._connection.execute(insert(gateway).returning(gateway.c.id), values)
-            found[site, name] = GatewayLedger(made.scalar_one(), None)
+        there = self._connection.execute(select(func.count()).select_from(gateway)).scalar_one()
+        values = [
+            {"site": site, "name": name, "first_heard_at": self._now_us}
+            for site, name in names[: max(0, MAX_GATEWAYS - there)]
+        ]
+        if values:
+            columns = gateway.c
+            made = insert(gateway).returning(columns.id, columns.site, columns.name)
+            for number, site, name in self._connection.execute(made, values):
+                self.gateways[site, name] = GatewayLedger(number, None)
 
-    def _load(self) -> None:
+    def _read(self, found: Iterable[tuple[Any, ...]]) -> None:
         by_id = {ledger.id: ledger for ledger in self.gateways.values()}
-        numbers = list(by_id)
         lost: dict[tuple[int, int], list[Range]] = defaultdict(list)
-        for number, epoch, first, last, _ in rows_of_gateways(self._connection, lost_range, numbers):
-            lost[number, epoch].append((first, last))
         parts: dict[tuple[int, int], list[Segment]] = defaultdict(list)
-        for number, epoch, *part in rows_of_gateways(self._connection, segment, numbers):
-            parts[number, epoch].append(Segment(*part))
+        for of, number, epoch, first, last, first_prev, last_hash in found:
+            if of == _SEGMENT:
+                parts[number, epoch].append(Segment(first, last, first_prev, last_hash))
+            elif of == _HEAD:
+                by_id[number].heads[epoch] = (first, bool(last))
+            elif of == _LOST:
+                lost[number, epoch].append((first, last))
+            else:
+                self.breaks[number, epoch].add(first)
         for key in {*lost, *parts}:
             by_id[key[0]].epochs[key[1]] = EpochLedger(
                 Coverage(parts[key], lost[key]), {part.first: part for part in parts[key]}, sorted(lost[key])
             )
-        for number, epoch, _, head, _, held in rows_of_gateways(self._connection, epoch_head, numbers):
-            by_id[number].heads[epoch] = (head, bool(held))
 
     def report_head(self, owner: GatewayLedger, head: EpochHead) -> None:
         values = {"oldest": head.oldest, "head": head.head, "hash": bytes.fromhex(head.hash), "held": 1}
@@ -162,13 +185,16 @@ class Ledger:
                 insert(epoch_head).values({"gateway_id": owner.id, "epoch": epoch, **values})
             )
 
-    def save(self) -> None:
+    def save(self) -> list[tuple[Any, ...]]:
+        """Rows of `segment` that the caller still has to put in: of those that are there already, all columns
+        but the last two stay as they are."""
         changes = _Changes()
         for owner in self.gateways.values():
             for number, entry in owner.epochs.items():
                 changes.note_segments(owner.id, number, entry)
                 changes.note_lost(owner.id, number, entry, self._now_us)
         changes.write(self._connection)
+        return changes.parts
 
 
 class _Changes:
@@ -177,13 +203,13 @@ class _Changes:
     def __init__(self) -> None:
         self._gone: dict[str, list[dict[str, Any]]] = {"segment": [], "lost_range": []}
         self._new_lost: list[dict[str, Any]] = []
-        self._parts: list[tuple[Any, ...]] = []
+        self.parts: list[tuple[Any, ...]] = []
 
     def note_segments(self, gateway_id: int, epoch: int, entry: EpochLedger) -> None:
         now = {s.first: s for s in entry.coverage.segments}
         for first in entry.stored_segments.keys() - now.keys():
             self._gone["segment"].append({"g": gateway_id, "e": epoch, "f": first})
-        self._parts += (
+        self.parts += (
             (gateway_id, epoch, part.first, part.last, part.first_prev, part.last_hash)
             for first, part in now.items()
             if entry.stored_segments.get(first) != part
@@ -203,7 +229,6 @@ class _Changes:
                 connection.execute(delete(table).where(_at(table)), gone)
         if self._new_lost:
             connection.execute(insert(lost_range), self._new_lost)
-        upsert_many(connection, segment, self._parts, ("last", "last_hash"))
 
 
 def _at(table: Table) -> Any:

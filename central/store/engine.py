@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -44,12 +45,16 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from central.errors import RowRefused, StoreRefused, StoreUnavailable
-from central.store.months import make_months
+from central.store.months import asked_of_months, make_missing, make_months, months_of
 from central.store.one_writer import OneWriter
 from central.store.tables import record
 
 if TYPE_CHECKING:
+    import psycopg
     from alembic.config import Config
+
+Statement = tuple[str, tuple[Any, ...]]
+"""In SQL that both engines know, with a question mark for each value."""
 
 _CHECKPOINT_PAGES: Final = 20_000
 """80 MB of log: few, large checkpoints; random index pages are written once instead of many times."""
@@ -337,11 +342,102 @@ def upsert_many(
     connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], changing: Sequence[str]
 ) -> None:
     """Rows as tuples of all columns; where the primary key is there already, only `changing` are changed."""
-    names = ", ".join(column.name for column in table.columns)
+    names = [column.name for column in table.columns]
+    if connection.dialect.name == "sqlite":
+        before = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES "  # noqa: S608  our own names
+        _in_few_statements(connection, before, _changing(table, changing), rows)
+    elif rows:
+        with _driver(connection) as driver:
+            _put(driver, table, tuple(names), rows, _changing(table, changing))
+
+
+def _changing(table: Table, changing: Sequence[str]) -> str:
     key = ", ".join(column.name for column in table.primary_key)
     changes = ", ".join(f"{name} = excluded.{name}" for name in changing)
-    before = f"INSERT INTO {table.name} ({names}) VALUES "  # noqa: S608  our own names
-    _in_few_statements(connection, before, f" ON CONFLICT ({key}) DO UPDATE SET {changes}", rows)
+    return f" ON CONFLICT ({key}) DO UPDATE SET {changes}"
+
+
+def months_asked(connection: Connection, times_us: Iterable[int]) -> list[Statement]:
+    """Statements for `answers` before `put_together`; none on SQLite, which keeps no months."""
+    return [] if connection.dialect.name == "sqlite" else asked_of_months(months_of(times_us))
+
+
+def put_together(
+    connection: Connection,
+    inserts: Sequence[tuple[Table, list[tuple[Any, ...]]]],
+    upserts: Sequence[tuple[Table, Sequence[tuple[Any, ...]], Sequence[str]]],
+    months: Sequence[Sequence[tuple[Any, ...]]],
+) -> None:
+    """`insert_many` and `upsert_many` of each. On PostgreSQL all that is not large is sent in one piece.
+    `months`: what `months_asked` found, of the times of all records among the rows."""
+    if connection.dialect.name == "sqlite":
+        for table, rows in inserts:
+            if rows:
+                insert_many(connection, table, rows)
+        for table, changed, changing in upserts:
+            upsert_many(connection, table, changed, changing)
+        return
+    pieces: list[tuple[Table, tuple[str, ...], Sequence[tuple[Any, ...]], str]] = []
+    for table, rows in inserts:
+        names = tuple(column.name for column in table.columns if column.name != "id")
+        if rows and table.dialect_options["postgresql"]["partition_by"]:
+            at = names.index("at")
+            make_missing(connection, months_of(row[at] for row in rows), {name for (name,) in months[-1]})
+        if len(rows) > _FEW_ROWS:
+            copy_in(connection, table.name, names, rows)
+        else:
+            pieces.append((table, names, rows, ""))
+    for table, changed, changing in upserts:
+        names = tuple(column.name for column in table.columns)
+        pieces.append((table, names, changed, _changing(table, changing)))
+    if pieces := [piece for piece in pieces if piece[2]]:
+        with _driver(connection) as driver, driver.pipeline():
+            for piece in pieces:
+                _put(driver, *piece)
+
+
+_FEW_ROWS: Final = 100
+"""On PostgreSQL more are copied in, which the server does faster and asks two more answers for."""
+
+
+def _put(
+    driver: psycopg.Connection[Any],
+    table: Table,
+    names: tuple[str, ...],
+    rows: Sequence[tuple[Any, ...]],
+    after: str,
+) -> None:
+    """An array of each column: one statement, which the server prepares once, for however many rows."""
+    _send(driver, _putting(table, names, after), tuple(map(_array, zip(*rows, strict=True))))
+
+
+@cache
+def _putting(table: Table, names: tuple[str, ...], after: str) -> str:
+    kinds = [str(table.columns[name].type.compile()) for name in names]
+    arrays = ", ".join(f"CAST(%s AS {_KINDS.get(kind, kind)}[])" for kind in kinds)
+    into = f"INSERT INTO {table.name} ({', '.join(names)})"
+    return f"{into} SELECT * FROM unnest({arrays}){after}"  # noqa: S608  our own names
+
+
+_KINDS: Final = {"BLOB": "bytea"}
+
+
+def _array(values: Iterable[Any]) -> str:
+    """PostgreSQL's own words for an array of whole numbers, texts or bytes, with NULL for None. Always a
+    text: the driver would call the numbers of one array small and those of the next one large, and the server
+    would prepare a statement for each."""
+    return "{" + ",".join([_WORDS.get(type(value), _quoted)(value) for value in values]) + "}"
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_WORDS: Final[dict[type, Callable[[Any], str]]] = {
+    type(None): lambda _: "NULL",
+    int: str,
+    bytes: lambda value: f'"\\\\x{value.hex()}"',
+}
 
 
 def rows_of_gateways(
@@ -355,13 +451,57 @@ def rows_of_gateways(
     return _named(connection, asked, tuple(where.values()), gateways)
 
 
-def gateways_named(connection: Connection, site: str, names: Sequence[str]) -> Sequence[tuple[Any, ...]]:
-    """Id, name, session, device key and `signed_acks` of these gateways of a site, in the order of their ids.
-    On PostgreSQL nobody else may change their rows until the caller's transaction is over."""
-    ending = "" if connection.dialect.name == "sqlite" else " FOR UPDATE"
-    there = f"site = {_placeholder(connection)} AND name {{}} ORDER BY id{ending}"
-    asked = f"SELECT id, name, session, device_key, signed_acks FROM gateway WHERE {there}"  # noqa: S608
-    return _named(connection, asked, (site,), names)
+def gateways_named(connection: Connection, names: Sequence[tuple[str, str]], parts: str) -> list[Statement]:
+    """Two statements for `answers`. The first: id, site, name, session, device key and `signed_acks` of the
+    gateways of these sites and names, in the order of their ids. On PostgreSQL nobody else may change their
+    rows until the caller's transaction is over. The second: `parts`, where its `{ids}` are theirs."""
+    wanted = "SELECT gateway.id, gateway.site, gateway.name, session, device_key, signed_acks FROM"
+    if connection.dialect.name == "sqlite":
+        is_asked = "site = json_extract(value, '$[0]') AND name = json_extract(value, '$[1]')"
+        there = f"json_each(?) AS asked CROSS JOIN gateway ON {is_asked}"
+        asked: tuple[Any, ...] = (json.dumps(names),)
+        ids, locked = "IN (SELECT id FROM asked_for)", ""
+    else:
+        there = "unnest(CAST(? AS text[]), CAST(? AS text[])) AS asked (site, name)"
+        there += " JOIN gateway ON gateway.site = asked.site AND gateway.name = asked.name"
+        asked = _array(site for site, _ in names), _array(name for _, name in names)
+        ids, locked = "= ANY(ARRAY(SELECT id FROM asked_for))", " FOR UPDATE OF gateway"
+    before = f"WITH asked_for AS MATERIALIZED (SELECT gateway.id FROM {there}) "  # noqa: S608  our own names
+    return [
+        (f"{wanted} {there} ORDER BY gateway.id{locked}", asked),
+        (before + parts.format(ids=ids), asked),
+    ]
+
+
+def answers(connection: Connection, asked: Sequence[Statement]) -> list[Sequence[tuple[Any, ...]]]:
+    """What each statement finds, straight through the driver; each sees what was committed when those before
+    it were done. On PostgreSQL they are sent in one piece: to wait for the answer to each, and for one's turn
+    after it, takes longer than to find it."""
+    if connection.dialect.name == "sqlite":
+        return [connection.exec_driver_sql(statement, values).all() for statement, values in asked]
+    with _driver(connection) as driver:
+        with driver.pipeline():
+            cursors = [_send(driver, statement.replace("?", "%s"), values) for statement, values in asked]
+        return [cursor.fetchall() for cursor in cursors]
+
+
+def _send(driver: psycopg.Connection[Any], statement: str, values: tuple[Any, ...]) -> psycopg.Cursor[Any]:
+    return driver.execute(statement.encode(), values)
+
+
+@contextmanager
+def _driver(connection: Connection) -> Iterator[psycopg.Connection[Any]]:
+    """PostgreSQL's driver without SQLAlchemy in between, and its faults as SQLAlchemy says them."""
+    import psycopg
+
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    try:
+        yield driver
+    except psycopg.Error as error:
+        if broken := driver.broken:
+            connection.invalidate()
+        raise _family(error)(None, None, error, connection_invalidated=broken) from None
 
 
 def _named(
@@ -425,20 +565,13 @@ def count_for_plans(connection: Connection, tables: Iterable[Table]) -> None:
 
 def copy_in(connection: Connection, table: str, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """PostgreSQL's own way of taking many rows; months must be there."""
-    import psycopg
+    from psycopg.sql import SQL, Identifier
 
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, psycopg.Connection)
-    columns = psycopg.sql.SQL(", ").join(map(psycopg.sql.Identifier, names))
-    statement = psycopg.sql.SQL("COPY {} ({}) FROM STDIN").format(psycopg.sql.Identifier(table), columns)
-    try:
-        with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row(row)
-    except psycopg.Error as error:
-        if broken := driver.broken:
-            connection.invalidate()
-        raise _family(error)(None, None, error, connection_invalidated=broken) from None
+    columns = SQL(", ").join(map(Identifier, names))
+    statement = SQL("COPY {} ({}) FROM STDIN").format(Identifier(table), columns)
+    with _driver(connection) as driver, driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 def _family(error: Exception) -> type[DBAPIError]:

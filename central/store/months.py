@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -57,13 +57,41 @@ def month_of(at_us: int) -> Month | None:
     return Month(at.year, at.month)
 
 
+def month_named(partition: str) -> Month | None:
+    """The month whose partition has this name; None for any other table."""
+    found = _NAMED.fullmatch(partition)
+    return Month(int(found[1]), int(found[2])) if found else None
+
+
+def months_of(times_us: Iterable[int]) -> set[Month]:
+    """Those that are believed, of many times: nearly always one."""
+    times = set(times_us)
+    if times and (first := month_of(min(times))) and first == month_of(max(times)):
+        return {first}
+    return {month for at_us in times if (month := month_of(at_us))}
+
+
+def asked_of_months(months: set[Month]) -> list[tuple[str, tuple[Any, ...]]]:
+    """Statements, with a question mark for each value: none of these is dropped until the transaction is
+    over; and which of them are there."""
+    names = "{" + ",".join(sorted(month.partition for month in months)) + "}"
+    there = "SELECT relname FROM pg_class WHERE relname = ANY(CAST(? AS text[])) AND relispartition"
+    return [("SELECT pg_advisory_xact_lock_shared(?)", (_IN_USE,)), (there, (names,))]
+
+
 def make_months(connection: Connection, times_us: Iterable[int]) -> None:
     """So that records of these times can be inserted into a partitioned `record`."""
-    months = {month for at_us in times_us if (month := month_of(at_us))}
+    months = months_of(times_us)
     connection.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _IN_USE})
-    if missing := _missing(connection, months):
+    make_missing(connection, months, _partitions(connection, months))
+
+
+def make_missing(connection: Connection, months: set[Month], there: set[str]) -> None:
+    """`there`: the partitions of them that were found, after the lock was taken."""
+    if missing := {month for month in months if month.partition not in there}:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        for month in sorted(_missing(connection, missing)):
+        there = _partitions(connection, missing)
+        for month in sorted(month for month in missing if month.partition not in there):
             _make(connection, month)
 
 
@@ -86,8 +114,7 @@ def _there(connection: Connection) -> list[Month]:
     names = connection.execute(
         text("SELECT relid::regclass::text FROM pg_partition_tree('record') WHERE isleaf AND level = 1")
     ).scalars()
-    found = (_NAMED.fullmatch(name) for name in names)
-    return sorted(Month(int(each[1]), int(each[2])) for each in found if each)
+    return sorted(month for name in names if (month := month_named(name)))
 
 
 def _is_empty(connection: Connection, month: Month) -> bool:
@@ -95,13 +122,12 @@ def _is_empty(connection: Connection, month: Month) -> bool:
     return not connection.exec_driver_sql(some).scalar()
 
 
-def _missing(connection: Connection, months: set[Month]) -> set[Month]:
+def _partitions(connection: Connection, months: set[Month]) -> set[str]:
     there = connection.execute(
         text("SELECT relname FROM pg_class WHERE relname = ANY(:names) AND relispartition"),
         {"names": [month.partition for month in months]},
     ).scalars()
-    names = set(there)
-    return {month for month in months if month.partition not in names}
+    return set(there)
 
 
 def _make(connection: Connection, month: Month) -> None:
