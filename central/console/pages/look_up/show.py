@@ -12,7 +12,16 @@ from sqlalchemy import Connection, select, tuple_
 from central.accounts.book import sites_of
 from central.accounts.who import Who
 from central.console.centre import Centre
-from central.console.pages.look_up.answer import NOTES, Blind, blind_of, by_day, by_place, covers, known_of
+from central.console.pages.look_up.answer import (
+    NOTES,
+    Blind,
+    blind_of,
+    by_day,
+    by_place,
+    complete_to,
+    covers,
+    known_of,
+)
 from central.console.pages.look_up.form import OF_DOORS, OWN, SPANS, USUAL_BASIS, Form
 from central.console.words import BASES, PURPOSES
 from central.errors import NotAllowed
@@ -202,21 +211,24 @@ def _blind(
 
 
 def views_of(centre: Centre, answer: Answer, gateways: Sequence[Completeness]) -> dict[str, Any]:
-    known = {(each.site, each.name): each for each in gateways}
+    here = {(each.site, each.name): each for each in gateways}
 
     def label(site: str, name: str) -> str:
-        return known[site, name].label if (site, name) in known else name
+        return here[site, name].label if (site, name) in here else name
 
     def door_label(site: str, name: str, door: str | None) -> str:
-        return known[site, name].door_label(door) if door and (site, name) in known else door or ""
+        return here[site, name].door_label(door) if door and (site, name) in here else door or ""
 
     def day(at_us: int) -> str:
         return f"{local(at_us, centre.zone):%Y-%m-%d}"
 
+    known = known_of(answer.doors, label)
     return {
         "days": by_day(answer.entries, day),
         "places": by_place(answer.entries, label, door_label),
-        "known": known_of(answer.doors, label),
+        "known": known,
+        "to_us": complete_to(known) if not answer.notes else None,
+        "complete_to": complete_to,
         "label": label,
         "door_label": door_label,
         "notes": NOTES,
