@@ -40,9 +40,9 @@ class RetentionSaid:
 
 @dataclass(frozen=True)
 class Centre:
-    """`vault`, `signing`, `desk`: None where the centre has no keys. `stopping` ends event
-    streams. `kept_days`: what the settings keep of visitors. `demo`: accounts that everybody may use; there
-    are none but in the demo."""
+    """`vault`, `signing`, `desk`: None where the centre has no keys. `stopping` ends event streams.
+    `kept_days`: what the settings keep of visitors. `address`: where people find the centre. `demo`: accounts
+    that everybody may use; there are none but in the demo."""
 
     questions: Questions
     changes: Changes
@@ -62,13 +62,16 @@ class Centre:
     receipts: Receipts
     provider: ProviderPages
     retention: RetentionSaid
+    address: str
     demo: Sequence[DemoAccount] = ()
 
     def show(
         self, who: Who, lang: str | None, template: str, here: str, *, status: int = 200, **values: Any
     ) -> HTMLResponse:
         """A whole page: `template` within the frame. `here`: the name of the page in the registry."""
-        shown = self.views.render(lang, template, {"who": who, "here": here, **values})
+        shown = self.views.render(
+            lang, template, {"who": who, "here": here, "address": self.address, **values}
+        )
         return HTMLResponse(shown, status)
 
     def part(self, lang: str | None, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select, tuple_
 from central.accounts.book import sites_of
 from central.accounts.who import Who
 from central.console.centre import Centre
+from central.console.labels import sites_called
 from central.console.pages.look_up.answer import (
     NOTES,
     Blind,
@@ -97,6 +98,7 @@ def form_values(connection: Connection, who: Who, typed: Form) -> dict[str, Any]
     return {
         "communities": named,
         "gateways": completeness(connection, sites=sites_of(connection, who.communities)),
+        "sites": sites_called(connection, who.communities),
         "purposes": list(PURPOSES),
         "bases": list(BASES),
         "usual": {str(purpose): str(basis) for purpose, basis in USUAL_BASIS.items()},
@@ -161,12 +163,14 @@ async def answer_values(
             withheld = True  # the page says what it waits for, or that one's look-ups rest
     own, asked = who.communities & {row.community_id}, json.loads(row.parameters)
 
-    def named(db: Connection) -> tuple[Sequence[Completeness], str | None]:
+    def named(db: Connection) -> tuple[Sequence[Completeness], str | None, Mapping[str, str]]:
         room = _called(db, row.community_id, asked["room"]) if "room" in asked else None
-        return completeness(db, sites=sites_of(db, own)), room
+        called = sites_called(db, own) if "site" in asked and "gateway" not in asked else {}
+        return completeness(db, sites=sites_of(db, own)), room, called
 
-    gateways, room = await centre.questions.ask(named)
+    gateways, room, sites = await centre.questions.ask(named)
     values = {"row": row, "acts": state.acts, "answer": answer, "withheld": withheld, "room": room}
+    values["sites"] = sites
     values["where"] = {name: asked.get(name) for name in ("site", "gateway", "door")}
     places = sorted({(each.site, each.gateway) for each in answer.doors})
     values["blind_at"] = urlencode([("at", "/".join(each)) for each in places]) if len(places) > FEW else ""
