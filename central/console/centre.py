@@ -70,7 +70,7 @@ class Centre:
     ) -> HTMLResponse:
         """A whole page: `template` within the frame. `here`: the name of the page in the registry."""
         shown = self.views.render(
-            lang, template, {"who": who, "here": here, "address": self.address, **values}
+            lang, template, {"who": who, "here": here, "our_address": self.address, **values}
         )
         return HTMLResponse(shown, status)
 
