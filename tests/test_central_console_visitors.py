@@ -12,7 +12,8 @@ from central_support import DEADLINE_S
 from central_web_support import Chain, Filled, Served, somebody
 from console_support import Console, a_console, deeds_on, faults_of
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from register_support import DAY_US, EAST, NOON_US, SITE, Estate, copied_estate
+from identity_support import NOON_US
+from register_support import DAY_US, EAST, SITE, Estate, copied_estate
 from sqlalchemy import select
 
 from central.accounts.who import Role
