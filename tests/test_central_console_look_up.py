@@ -456,17 +456,22 @@ def test_a_wide_look_up_waits_and_is_taken_out_when_somebody_else_agrees(console
         assert happened(console, number)[-1] is Happened.EXPORTED
 
 
-def test_a_file_of_many_entries_is_made_beside_the_page_and_a_small_one_as_before(tmp_path: Path) -> None:
+def test_a_file_of_many_entries_is_made_beside_the_page_and_a_small_one_as_before(
+    console: Console, tmp_path: Path
+) -> None:
     """Of a console of its own: an officer may ask only so often in an hour."""
-    with a_console(tmp_path) as console, console.as_role(Role.OFFICER, "zh", WIDTHS["phone"]) as page:
-        console.happens(EAST, 30)
-        console.passes(60)
+    with (
+        a_console(tmp_path, console.browser) as own,
+        own.as_role(Role.OFFICER, "zh", WIDTHS["phone"]) as page,
+    ):
+        own.happens(EAST, 30)
+        own.passes(60)
         for place, beside in ((f"{SITE}/{EAST}", "_blank"), (f"{SITE}/{WEST}", None)):
             number = ask(page, "door", place=place)
             page.locator("#why-export").fill("for the case file")
             page.locator("#why-export").press("Enter")
             page.get_by_text("等待其他单位审批").first.wait_for()
-            approves(console, number, Act.EXPORT)
+            approves(own, number, Act.EXPORT)
             page.reload()
             assert page.locator(".take-out").get_attribute("target") == beside
             assert ("期间可以离开本页" in page.locator("main").inner_text()) is (beside is not None)
