@@ -16,7 +16,7 @@ from bench.assessed import goes_live
 from central.accounts import book, passwords, sessions, tokens
 from central.accounts.second_factor import STEP_S, Sealer, sealer_of
 from central.accounts.who import Role
-from central.console.demo_accounts import DemoAccount
+from central.console.demo_accounts import DemoAccount, DemoSubject
 from central.store.engine import migrate, open_writer, writing
 
 COMMUNITY = "310101001001"
@@ -96,8 +96,13 @@ class DemoAccounts:
         """For somebody of the register."""
         self._make(*DEMO_RESIDENT, person=person)
 
-    def write(self, shown: Path) -> None:
-        shown.write_bytes(msgspec.json.encode(self._made))
+    def write(self, shown: Path, subject: DemoSubject | None = None) -> None:
+        """`subject`: whom the officer finds."""
+        told = [
+            msgspec.structs.replace(each, subject=subject) if each.role is Role.OFFICER else each
+            for each in self._made
+        ]
+        shown.write_bytes(msgspec.json.encode(told))
 
     def _make(self, login: str, name: str, role: Role, unit: str, person: int | None = None) -> None:
         with writing(self._engine) as connection:

@@ -188,6 +188,8 @@ def create_app(
         retention=RetentionSaid(
             rules_of(settings), settings.identity.visitor_days_rule, settings.identity.entry_days_rule
         ),
+        address=settings.public_address,
+        demo=demo,
     )
     add_pages = partial(app.routers.add, include_in_schema=False)
     add_pages(sign_in_pages.router, identify, views, provider, demo)

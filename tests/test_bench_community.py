@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,19 +10,32 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select
 
-from bench.community.fill import Wanted, fill
+from bench.community.fill import LAST, Wanted, fill
 from bench.community.gateways import greet
 from bench.community.size import Size
+from bench.community.times import DAY_US, ZONE
 from bench.key_exchange import CENTRE_KEYS, DEVICE_KEY, exchange_keys
 from bench.plan import BUILDINGS
+from central.accounts.who import Role
+from central.console.demo_accounts import load_demo_accounts
 from central.fleet.completeness import completeness
 from central.fleet.keys import gateway_keys, load_centre_keys
+from central.identity.suites import INTERNATIONAL
+from central.identity.vault import Vault
 from central.lookup import audit
+from central.lookup.paging import Window
+from central.lookup.rules import Asker, Asking
+from central.lookup.service import LookUps
+from central.lookup.words import Asked, Basis, Purpose
+from central.register.credentials import CredentialKind
+from central.register.place_tree import rooms_written
 from central.register.rights import rights_of
 from central.store.alarm_tables import alarm
 from central.store.chains import verify_all
-from central.store.engine import open_reader, reading
+from central.store.changes import Changes
+from central.store.engine import open_reader, open_writer, reading
 from central.store.lookup_tables import look_up_event
+from central.store.questions import Questions
 from central.store.register_tables import credential, person, tenancy
 from central.store.tables import record
 from central.store.tour_tables import tour_plan
@@ -127,3 +141,36 @@ def _story(engine: Engine) -> list[tuple[object, ...]]:
     asked = select(columns.gateway_id, columns.seq, columns.kind, columns.at, columns.door, columns.reason)
     with reading(engine) as connection:
         return [tuple(row) for row in connection.execute(asked.order_by(columns.gateway_id, columns.seq))]
+
+
+def test_the_officer_s_account_tells_somebody_invented_whom_look_ups_find(
+    filled: Path, reader: Engine
+) -> None:
+    """By the number, the card and the room: each finds entries of the last week."""
+    [officer] = [each for each in load_demo_accounts(filled / LAST) if each.role is Role.OFFICER]
+    told = officer.subject
+    assert told is not None
+    assert told.number.startswith("000000")
+    vault = Vault.of(filled / "key-ring", INTERNATIONAL, ZONE)
+    writer = open_writer(f"sqlite:///{filled / 'central.db'}")
+    asking = Asking(
+        Asked.PERSON,
+        1,
+        Purpose.MISSING_PERSON,
+        Basis.PEOPLES_POLICE,
+        "A-2026-17",
+        Window(_NOON_US - 7 * DAY_US, _NOON_US),
+    )
+    with reading(reader) as connection:
+        [room] = rooms_written(connection, 1, told.room)
+    try:
+        look_ups = LookUps(Changes(writer), Questions(reader, bound=False), vault, ZONE, lambda: _NOON_US)
+        asker = Asker(1, Role.OFFICER, "一号警务室", frozenset({1}), "127.0.0.1")
+        for about in (
+            replace(asking, number=told.number),
+            replace(asking, asked=Asked.CARD, card_kind=CredentialKind.CARD_UID, number=told.card),
+            replace(asking, asked=Asked.ROOM, room=room),
+        ):
+            assert asyncio.run(look_ups.ask(asker, about)).entries, about.asked
+    finally:
+        writer.dispose()

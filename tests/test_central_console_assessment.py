@@ -41,6 +41,22 @@ def test_what_is_typed_and_what_is_stored_are_the_same() -> None:
         assessment_of({"risks": "x" * 4_001})
 
 
+def test_what_is_one_line_stays_one_although_its_field_takes_several() -> None:
+    form = {"assessed_by": "甲单位、\n乙单位", "contact.office": "服务\r\n中心", "risks": "一\n二"}
+    found = assessment_of(form)
+    assert (found.assessed_by, found.contact.office) == ("甲单位、 乙单位", "服务 中心")
+    assert found.risks == "一\n二"
+
+
+def test_a_long_line_is_seen_whole_on_a_phone(console: Console) -> None:
+    with console.as_role(Role.WORKER, "zh", 390) as page:
+        page.goto(f"/assessment?community={console.estate.community}")
+        field = page.locator("[name=assessed_by]")
+        field.fill("东湖社区居民委员会、街道司法所、区数据管理办公室与外聘律师事务所")
+        assert field.evaluate("e => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight")
+        assert faults_of(page) == []
+
+
 def test_the_form_has_a_line_for_each_controller_and_an_empty_one() -> None:
     many = [Controller(name=f"单位 {number}", duties="职责") for number in range(1, 9)]
     for count, lines in ((0, 4), (3, 4), (4, 5), (7, 8), (8, 8)):

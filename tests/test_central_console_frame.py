@@ -261,3 +261,18 @@ def test_the_palette_leads_to_a_building_as_far_as_a_role_sees_it(
             headers={"Sec-Fetch-Site": "same-origin"},
         )
         assert re.findall(r'href="([^"]+)"', found.text()) == leads
+
+
+def test_on_a_phone_the_current_tab_is_in_sight_and_a_shadow_shows_where_more_follow(
+    console: Console,
+) -> None:
+    with console.as_role(Role.SUPERVISOR, "zh", 390) as page:
+        page.goto("/oversight/transparency")
+        tabs = page.locator("main .tabs").first
+        assert tabs.evaluate("e => e.scrollWidth > e.clientWidth && e.scrollLeft > 0")
+        inside = """e => { const one = e.querySelector('[aria-current]').getBoundingClientRect(),
+            all = e.getBoundingClientRect(); return one.left >= all.left && one.right <= all.right; }"""
+        assert tabs.evaluate(inside)
+        moves = tabs.evaluate("e => getComputedStyle(e).backgroundAttachment")
+        assert moves == "local, local, scroll, scroll", "what hides a shadow moves with the tabs"
+        assert faults_of(page) == []

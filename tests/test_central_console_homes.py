@@ -257,15 +257,27 @@ def test_days_that_were_written_beside_others_undo_no_moving_out(
         move_out(desk, home, at_us=estate.now_us - DAY_US, reason="搬离")
     typed = {"since": "2024-03-01", "until": "", "reason": "登记时写错月份"}
     seens: list[dict[str, str]] = [{}, was]  # a form without them has seen nothing
+    fields: dict[str, str] = {}
+    again: dict[str, str] = {}
     for seen in seens:
         stale = worker.post(dates, data=seen | typed)
         assert (stale.status_code, "it was changed since" in stale.text) == (409, True)
         assert 'value="登记时写错月份"' in stale.text
-        assert 'value="2024-03-01"' in stale.text
+        assert "You had typed: 2024-03-01 – until now" in stale.text
+        # the day that nobody else touched stays as typed; the other is the one that holds now
+        fields = dict(re.findall(r'name="(since|until)" type="date" value="([^"]*)"', stale.text))
+        assert fields["since"] == ("2024-03-01" if seen else str(day(estate.now_us - 10 * DAY_US)))
+        assert fields["until"] == str(day(estate.now_us - DAY_US))
+        again = dict(re.findall(r'name="(was_\w+)" value="(\d*)"', stale.text)) | fields
     with estate.reading() as db:
         (row,) = lived_where(db, estate.community, person)
     assert (row.until_us, row.voided_us) == (estate.now_us - DAY_US, None)
+    assert worker.post(dates, data=again | {"reason": "登记时写错月份"}).status_code == 200
+    with estate.reading() as db:
+        kept = [each for each in lived_where(db, estate.community, person) if each.voided_us is None]
+    assert [each.until_us for each in kept] == [estate.now_us - DAY_US], "a second press undoes nothing"
     now = dict(re.findall(r'name="(was_\w+)" value="(\d*)"', worker.get(here).text))
+    (dates,) = re.findall(r'action="([^"]*/dates)"', worker.get(here).text)
     assert worker.post(dates, data=now | typed).status_code == 200  # who has seen it may
 
 

@@ -16,13 +16,14 @@ from sqlalchemy import select
 
 from central.accounts.who import Role, Who
 from central.console.pages.look_up import show
-from central.console.pages.look_up.answer import covers
+from central.console.pages.look_up.answer import How, Known, complete_to, covers, how_of
 from central.console.pages.look_up.form import FAULTS, Form, asking_of
 from central.errors import BadQuestion
 from central.fleet.coverage import DoorCoverage, Gap, Span
 from central.lookup import acts
 from central.lookup.audit import facts_of
 from central.lookup.rules import Asker
+from central.lookup.service import DoorComplete
 from central.lookup.words import Act, Asked, Basis, Happened
 from central.register.communities import create_community
 from central.register.desk import desk_of
@@ -375,7 +376,48 @@ def test_a_blind_gateway_is_said_beside_the_answer(console: Console) -> None:
         ask(page, "door", place=f"{SITE}/{WEST}")
         told = page.locator(".completeness").inner_text()
         assert "not complete" in told
-        assert re.search(r"2 号楼\s+complete to 11-04 13:00:00", told)
+        assert re.search(r"2 号楼 · [^\n]+\s+complete to 11-04 13:00:00", told)
+
+
+def test_an_answer_of_a_gateway_that_spoke_a_minute_ago_says_to_when_it_is_complete(console: Console) -> None:
+    """And cries nothing: what is under way is under way of every live gateway."""
+    with console.as_role(Role.OFFICER, "en", WIDTHS["phone"]) as page:
+        console.happens(EAST)
+        spoke = f"{local(console.now_us, SHANGHAI):%m-%d %H:%M:%S}"
+        console.passes(60)
+        ask(page, "door", place=f"{SITE}/{EAST}")
+        told = page.locator(".completeness").inner_text()
+        assert "not complete" not in told
+        assert told.count(f"complete to {spoke}") == 2  # of all of them, and of the one that there is
+        assert "may still be on its way" in told
+        assert faults_of(page) == []
+
+
+def a_door(**changes: object) -> DoorComplete:
+    whole = DoorComplete("s", "g", "d", "正门", complete=False, until_us=NOW_US, sound=True, keeps_up=True)
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("door", "how"),
+    [
+        pytest.param(a_door(complete=True), How.COMPLETE, id="all of the time is here"),
+        pytest.param(a_door(), How.LIVE, id="all but the last minute"),
+        pytest.param(a_door(ended_us=NOW_US - 1), How.ENDED, id="a part of it is deleted"),
+        pytest.param(a_door(keeps_up=False), How.BEHIND, id="silent for long, or owing records"),
+        pytest.param(a_door(sound=False, keeps_up=False), How.DOUBTFUL, id="lost for good, or set aside"),
+        pytest.param(a_door(until_us=None, sound=False, keeps_up=False), How.UNKNOWN, id="never heard"),
+    ],
+)
+def test_how_complete_a_door_is_claims_no_more_than_is_known(door: DoorComplete, how: How) -> None:
+    assert how_of(door) is how
+
+
+def test_an_answer_is_complete_to_where_the_slowest_of_its_gateways_is() -> None:
+    fast, slow = (Known("楼", (), How.LIVE, NOW_US - lag) for lag in (1, 2))
+    assert complete_to([fast, slow]) == NOW_US - 2
+    assert complete_to([fast, replace(slow, how=How.DOUBTFUL)]) is None
+    assert complete_to([]) is None
 
 
 def test_a_wide_look_up_waits_and_is_taken_out_when_somebody_else_agrees(console: Console) -> None:
@@ -412,6 +454,28 @@ def test_a_wide_look_up_waits_and_is_taken_out_when_somebody_else_agrees(console
             name.endswith(".csv") for name in zipfile.ZipFile(io.BytesIO(path.read_bytes())).namelist()
         )
         assert happened(console, number)[-1] is Happened.EXPORTED
+
+
+def test_a_file_of_many_entries_is_made_beside_the_page_and_a_small_one_as_before(
+    console: Console, tmp_path: Path
+) -> None:
+    """Of a console of its own: an officer may ask only so often in an hour."""
+    with (
+        a_console(tmp_path, console.browser) as own,
+        own.as_role(Role.OFFICER, "zh", WIDTHS["phone"]) as page,
+    ):
+        own.happens(EAST, 30)
+        own.passes(60)
+        for place, beside in ((f"{SITE}/{EAST}", "_blank"), (f"{SITE}/{WEST}", None)):
+            number = ask(page, "door", place=place)
+            page.locator("#why-export").fill("for the case file")
+            page.locator("#why-export").press("Enter")
+            page.get_by_text("等待其他单位审批").first.wait_for()
+            approves(own, number, Act.EXPORT)
+            page.reload()
+            assert page.locator(".take-out").get_attribute("target") == beside
+            assert ("期间可以离开本页" in page.locator("main").inner_text()) is (beside is not None)
+            assert faults_of(page) == []
 
 
 def test_no_address_and_no_title_says_whom_a_look_up_is_about(console: Console) -> None:

@@ -199,10 +199,23 @@ def test_a_look_up_that_is_not_explained_stays_until_it_is(district: District) -
     urgent = district.asks(Asked.BUILDING, days=1, emergency="老人走失，天黑前要找到")
     supervisor = district.of(SUPERVISOR)
     for explained, stays in (("false", True), ("true", False)):
-        data = {"explained": explained, "why": "与报案记录核对"}
+        data = {"explained": explained, "why": "与报案记录核对", "sure": "true"}
         after = supervisor.post(f"/oversight/reviews/{urgent}", data=data).text
         assert (f"Look-up {urgent}</a>" in after) is stays
         assert ("not explained so far" in after) is stays
+
+
+def test_that_somebody_s_look_ups_shall_rest_is_asked_once_more_by_name(district: District) -> None:
+    urgent = district.asks(Asked.BUILDING, days=1, emergency="老人走失，天黑前要找到")
+    supervisor = district.of(SUPERVISOR)
+    data = {"explained": "false", "why": "与报案记录核对", "days": "90"}
+    asked = supervisor.post(f"/oversight/reviews/{urgent}", data=data).text
+    assert "Let the look-ups of 测试1 · 一号警务室 rest?" in asked
+    assert 'value="与报案记录核对"' in asked, "what was typed stays"
+    assert 'name="days" value="90"' in asked
+    assert "not explained so far" not in supervisor.get("/oversight/reviews").text, "nothing was done yet"
+    after = supervisor.post(f"/oversight/reviews/{urgent}", data={**data, "sure": "true"}).text
+    assert "not explained so far" in after
 
 
 def test_certificates_of_deletion_are_shown_to_who_oversees_that_community(district: District) -> None:
@@ -246,8 +259,22 @@ def test_the_public_report_tells_a_quarter_that_is_over_and_no_small_count(distr
     page = officer.get(path).text
     assert "2026-Q4" in page
     assert re.search(r"<strong>(<span[^>]*>)?&lt;10", page)
-    assert "2027-Q1" not in page, "that one is not over"
+    assert "2027-Q1, is told from 2027-04-01 on" in page, "that one is not over"
+    assert "?quarter=2027-Q1" not in page
     assert officer.get(f"{path}?community={district.estate.community + 1}").status_code == 404
+
+
+def test_the_public_report_opens_on_the_last_quarter_with_look_ups_and_says_so(
+    district: District,
+) -> None:
+    district.asks()
+    district.estate.now_us += 300 * DAY_US
+    officer = district.of(OFFICER)
+    page = officer.get("/oversight/transparency").text
+    assert '<strong aria-current="date">2026-Q4' in page
+    assert "up to the end of 2027-Q2 there were none" in page
+    later = officer.get("/oversight/transparency?quarter=2027-Q2").text
+    assert "Nothing was looked up in this quarter." in later
 
 
 def test_an_approver_plants_somebody_made_up_and_a_supervisor_sees_who_looked(district: District) -> None:

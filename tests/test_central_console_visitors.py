@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx
 import plain_http
@@ -11,6 +12,7 @@ from central_support import DEADLINE_S
 from central_web_support import Chain, Filled, Served, somebody
 from console_support import Console, a_console, deeds_on, faults_of
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from identity_support import NOON_US
 from register_support import DAY_US, EAST, SITE, Estate, copied_estate
 from sqlalchemy import select
 
@@ -18,6 +20,7 @@ from central.accounts.who import Role
 from central.console.pages.visitors import page
 from central.store.engine import open_reader
 from central.store.visitor_tables import visitor_pass
+from central.times import local
 from messages.model import Direction, Kind
 
 MOST_INPUTS = 4
@@ -185,6 +188,9 @@ def test_a_visit_is_seen_coming_and_stays_overdue_until_somebody_looks(
     estate.now_us += 2 * DAY_US
     later = desk.get("/visitors").text
     assert 'id="overdue-title"' in later
+    assert re.search(
+        rf'class="when">{local(NOON_US, ZoneInfo("Asia/Shanghai")):%m-%d} \d\d:\d\d – ', later
+    ), "of which day"
     assert 'id="expected-title"' not in later
 
 
@@ -195,6 +201,10 @@ def test_a_days_list_leaves_no_visit_out_however_many_there_are(
     made = [given(desk, kind="pin") for _ in range(5)]
     assert [each.status_code for each in made] == [200] * 5
     assert len(set(re.findall(r'href="(/visitors/\d+)"', desk.get("/visitors").text))) == 5
+
+
+def test_a_pass_says_the_whole_address_at_which_its_receipt_is_typed(desk: httpx.Client) -> None:
+    assert re.search(r"Typed at https?://[^/ ]+/receipt it says", given(desk, kind="pin").text)
 
 
 def test_a_pass_goes_on_longer_or_is_taken_back(desk: httpx.Client) -> None:

@@ -7,7 +7,7 @@ import pytest
 from central_support import GATEWAY, SITE, START_US
 from central_web_support import NOW_US, Chain, Filled, a_filled, about, gone, online
 
-from central.fleet.completeness import MAX_RANGES_SHOWN, Completeness, Missing, completeness
+from central.fleet.completeness import HEARD_US, MAX_RANGES_SHOWN, Completeness, Missing, completeness
 from central.store.engine import reading
 from messages.topics import Leaf
 
@@ -236,3 +236,18 @@ def test_they_come_by_site_and_name_and_each_can_be_asked_for_alone(filled: Fill
         [one] = completeness(connection, site="b", name="two")
         assert (one.site, one.name, one.head) == ("b", "two", 1)
         assert completeness(connection, site=SITE, name="two") == []
+
+
+def test_a_gateway_keeps_up_while_it_spoke_a_moment_ago_and_nothing_before_that_lacks(filled: Filled) -> None:
+    chain = ten()
+    filled.take(chain.block(), online(chain.head(), at_us=made_at(30)))
+    assert only(filled).keeps_up(made_at(30) + HEARD_US)
+    assert not only(filled).keeps_up(made_at(30) + HEARD_US + 1)
+
+
+def test_a_gateway_that_lost_records_never_keeps_up_however_lately_it_spoke(filled: Filled) -> None:
+    chain = ten()
+    filled.take(chain.block(5, 10), online(chain.head(oldest=5), at_us=made_at(30)))
+    found = only(filled)
+    assert (found.lost, found.sound, found.complete_until_us) == (4, False, made_at(30))
+    assert not found.keeps_up(made_at(30))

@@ -6,6 +6,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import openpyxl
@@ -13,15 +14,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from database_support import forbid, new_database
 from identity_support import COMMUNITY, NOON_US, VISITOR
-from lookup_support import APPROVER, HOUR_US, NUMBER, OFFICER, World, run
+from lookup_support import APPROVER, HOUR_US, NUMBER, OFFICER, ZONE, World, run
 from sqlalchemy import select
 
 from central.errors import BadQuestion, Clash, NotAllowed, StoreUnavailable
 from central.lookup import acts, audit, case_formats
-from central.lookup.case_file import COLUMNS, DESTROYED, MASKED
+from central.lookup.case_file import COLUMNS, DESTROYED, MASKED, how_complete
 from central.lookup.case_formats import Format
 from central.lookup.exporting import Signature, check, export
 from central.lookup.revealing import reveal
+from central.lookup.service import DoorComplete
 from central.lookup.words import Act, Asked, Happened, Shown
 from central.store.engine import reading, writing
 from central.store.lookup_tables import look_up_event
@@ -91,6 +93,16 @@ def test_it_says_which_doors_are_not_complete(world: World) -> None:
     assert [row[1] for row in rows if row[0].startswith("数据不全")] == [
         "maple-court/east/door-1: unknown",
         "maple-court/west/door-1: unknown",
+    ]
+
+
+def test_it_says_to_when_a_door_is_complete_whose_gateway_only_has_the_last_minute_under_way() -> None:
+    door = DoorComplete("s", "g", "d", "正门", complete=False, until_us=NOON_US, sound=True, keeps_up=True)
+    lost = replace(door, sound=False, keeps_up=False)
+    said = [value for _, value in how_complete([door, lost], (), ZONE)]
+    assert said == [
+        "s/g/d: 2026-11-04 12:00:00+08:00",
+        "s/g/d: 至 until 2026-11-04 12:00:00+08:00; 有记录丢失或存疑 records lost or doubtful",
     ]
 
 

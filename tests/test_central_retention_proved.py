@@ -244,5 +244,8 @@ def test_the_command_verifies_with_the_keys_of_the_centre(tmp_path: Path) -> Non
     path.write_text(json.dumps({"v": 1, "signing": [private], "opening": [private]}))
     path.chmod(0o600)
     known = called(main, "verify", "--settings", settings)
-    assert known.stdout == f"{SITE}/{GATEWAY} epoch 1: 1-3, of which 3 were ended; good\n", known.stderr
+    assert (
+        known.stdout
+        == f"{SITE}/{GATEWAY} epoch 1: 1-3, of which 3 were ended; good\nin short: 1 of 1 gateways whole\n"
+    ), known.stderr
     assert known.returncode == 0

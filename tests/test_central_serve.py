@@ -31,10 +31,12 @@ from program_support import called
 
 from central.cli import main
 from central.server import Server, signals_only_stop
+from central.store.chains import Walked, in_short
 from messages.chain import record_hash
 from messages.model import Kind
 from messages.topics import Leaf
 
+WHOLE = "in short: 1 of 1 gateways whole"
 STOPS_WITHIN_S = 10.0
 """Far above the second or two that it takes, so that a busy machine does not decide."""
 
@@ -82,7 +84,10 @@ def test_killed_in_mid_stream_it_loses_nothing_and_takes_nothing_twice(
         assert stored(central) == list(range(1, count + 1))
         central.stop()
     verified = said("verify", central.settings)
-    assert (verified.returncode, verified.stdout) == (0, f"maple-court/east-1 epoch 1: 1-{count}; good\n")
+    assert (verified.returncode, verified.stdout) == (
+        0,
+        f"maple-court/east-1 epoch 1: 1-{count}; good\n{WHOLE}\n",
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -166,8 +171,30 @@ def test_verify_finds_what_was_altered_and_ends_with_one(tmp_path: Path) -> None
     found = said("verify", central.settings)
     assert (found.returncode, found.stdout) == (
         1,
-        "maple-court/east-1 epoch 1: 1-50; altered 20; missing 40\n",
+        (
+            "maple-court/east-1 epoch 1: 1-50; altered 20; missing 40\n"
+            "in short: 0 of 1 gateways whole; not whole: maple-court/east-1 (altered 20; missing 40)\n"
+        ),
     )
+
+
+def test_verify_says_in_short_which_gateways_are_not_whole_and_no_more_of_them_than_fit() -> None:
+    walked = [Walked("a/1", "a/1 epoch 1", "1-5; ", ""), Walked("a/1", "a/1 epoch 2", "1-2; ", "lost 3")]
+    walked += [Walked("a/2", "a/2 epoch 1", "1-9; ", ""), Walked(None, "centre", "", "1 noted, 2 certified")]
+    assert in_short(walked) == "1 of 2 gateways whole; not whole: a/1 (lost 3); centre: 1 noted, 2 certified"
+    many = [Walked(f"a/{number}", "", "", "lost 1") for number in range(25)]
+    assert in_short(many).endswith("a/19 (lost 1), and 5 more")
+
+
+def test_verify_of_a_demo_says_that_its_holes_belong_to_it(tmp_path: Path) -> None:
+    central = Central(tmp_path, free_port())
+    with a_filled(tmp_path) as filled:
+        filled.take((Leaf.BACKLOG, a_block(a_chain(5), 2)))
+    with central.settings.open("a", encoding="utf-8") as file:
+        file.write('\n[console]\ndemo_accounts = "demo-accounts.json"\n')
+    told = said("verify", central.settings).stdout.splitlines()
+    assert told[-2].startswith("this is a demo: ")
+    assert told[-1].startswith("in short: ")
 
 
 def test_verify_of_a_database_that_is_not_there_says_so(tmp_path: Path) -> None:

@@ -24,13 +24,16 @@ from bench.community.world import World
 from bench.plan import Building
 from central.accounts import book
 from central.accounts.who import Role
+from central.console.demo_accounts import DemoSubject
 from central.fleet.keys import make_centre_keys
 from central.identity.ring import make_ring
 from central.identity.suites import INTERNATIONAL
 from central.identity.vault import SITE_KEY_BYTES, Vault
 from central.lookup.rules import Asker
-from central.register.words import Relation
-from central.store.engine import migrate, open_reader, open_writer, writing
+from central.register.credentials import CredentialKind
+from central.register.place_tree import path_text, paths
+from central.register.words import DocumentType, Relation
+from central.store.engine import migrate, open_reader, open_writer, reading, writing
 
 Say = Callable[[str], None]
 LAST: Final = "demo-accounts.json"
@@ -118,7 +121,7 @@ def fill(folder: Path, wanted: Wanted, say: Say) -> None:
         accounts.make_resident(registered.people[resident.number])
         own = resident_of(accounts.numbers[Role.RESIDENT], community, registered.people[resident.number])
         did_about_their_own(world, own, _others(population.members(), registered, resident))
-        accounts.write(folder / LAST)
+        accounts.write(folder / LAST, _to_look_up(world))
         reader.dispose()
     finally:
         writer.dispose()
@@ -142,6 +145,26 @@ def _a_resident(members: Sequence[Member]) -> Member:
         and each.room is not None
         and not each.room.house.simulated
     )
+
+
+def _to_look_up(world: World) -> DemoSubject:
+    """Somebody with a card who comes and goes every working day, by what the register calls them."""
+    found = next(
+        each
+        for each in world.population.members()
+        if each.habit is Habit.OFFICE
+        and each.kind is CredentialKind.CARD_UID
+        and each.document is DocumentType.RESIDENT_ID
+        and each.came is None
+        and each.left is None
+        and each.room is not None
+        and not each.room.house.simulated
+    )
+    assert found.room is not None
+    room = world.registered.places[found.room]
+    with reading(world.reader) as connection:
+        called = path_text(paths(connection, [room])[room])
+    return DemoSubject(found.person.id_number, found.credential, called)
 
 
 def _others(members: Iterable[Member], registered: Registered, resident: Member) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse
 from central.accounts.identify import Identify
 from central.accounts.who import Who
 from central.assessments.book import KeptDays
+from central.console.demo_accounts import DemoAccount
 from central.console.provider_pages import ProviderPages
 from central.console.views import Views
 from central.fleet.commanding import Commands
@@ -39,8 +40,9 @@ class RetentionSaid:
 
 @dataclass(frozen=True)
 class Centre:
-    """`vault`, `signing`, `desk`: None where the centre has no keys. `stopping` ends event
-    streams. `kept_days`: what the settings keep of visitors."""
+    """`vault`, `signing`, `desk`: None where the centre has no keys. `stopping` ends event streams.
+    `kept_days`: what the settings keep of visitors. `address`: where people find the centre. `demo`: accounts
+    that everybody may use; there are none but in the demo."""
 
     questions: Questions
     changes: Changes
@@ -60,12 +62,16 @@ class Centre:
     receipts: Receipts
     provider: ProviderPages
     retention: RetentionSaid
+    address: str
+    demo: Sequence[DemoAccount] = ()
 
     def show(
         self, who: Who, lang: str | None, template: str, here: str, *, status: int = 200, **values: Any
     ) -> HTMLResponse:
         """A whole page: `template` within the frame. `here`: the name of the page in the registry."""
-        shown = self.views.render(lang, template, {"who": who, "here": here, **values})
+        shown = self.views.render(
+            lang, template, {"who": who, "here": here, "our_address": self.address, **values}
+        )
         return HTMLResponse(shown, status)
 
     def part(self, lang: str | None, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:

@@ -12,14 +12,26 @@ from central.accounts.who import Role
 from central.errors import SettingsError
 
 
+class DemoSubject(Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody invented, whom a look-up finds: by the number, by the card, or by the room."""
+
+    number: str
+    card: str
+    room: str
+
+    def __repr__(self) -> str:
+        return "DemoSubject()"
+
+
 class DemoAccount(Struct, frozen=True, forbid_unknown_fields=True):
-    """`secret`: of the second factor; the page shows the code of now."""
+    """`secret`: of the second factor; the page shows the code of now. `subject`: whom to look up with it."""
 
     login: str
     name: str
     role: Role
     password: str
     secret: str
+    subject: DemoSubject | None = None
 
     def __repr__(self) -> str:
         return f"DemoAccount({self.login})"

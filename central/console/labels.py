@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
 
 from central.accounts.book import sites_of
+from central.register.place_tree import doors_lead, paths
+from central.register.words import PlaceKind
+from central.store.register_tables import community, site
 from central.store.tables import gateway
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """`gateways` by site and name; `doors` by site, gateway and name. What said nothing of itself yet is
-    called by its name."""
+    """`gateways` by site and name; `doors` by site, gateway and name; `sites` by name, as the register calls
+    the place. What said nothing of itself yet is called by its name."""
 
     gateways: Mapping[tuple[str, str], str]
     doors: Mapping[tuple[str, str, str], str]
+    sites: Mapping[str, str] = field(default_factory=dict)
+
+    def site(self, name: str) -> str:
+        return self.sites.get(name, name)
 
     def place(self, site: str | None, name: str | None = None, door: str | None = None) -> list[str]:
-        """Building and door, as far as they are said; a site alone is called by its name."""
+        """Building and door, as far as they are said; or the site alone."""
         if site is None:
             return []
         if name is None:
-            return [site]
+            return [self.site(site)]
         called = [self.gateways.get((site, name), name)]
         return called if door is None else [*called, self.doors.get((site, name, door), door)]
 
@@ -61,4 +69,34 @@ def labels_of(connection: Connection, communities: Collection[int]) -> Labels:
         gateways[row.site, row.name] = row.label or row.name
         for each in json.loads(row.doors or "[]"):
             doors[row.site, row.name, each["door"]] = each["label"]
-    return Labels(gateways, doors)
+    return Labels(gateways, doors, sites_called(connection, communities))
+
+
+def sites_called(connection: Connection, communities: Collection[int]) -> dict[str, str]:
+    """What the register calls the places of these communities' sites: the estate that all doors of a site
+    lead into; where there is no such level, the community, if it has no other site. Of two that are called
+    the same each has its own name beside it."""
+    leads = doors_lead(connection, communities)
+    ways = paths(connection, leads.values())
+    estates: dict[str, set[tuple[int, str]]] = defaultdict(set)
+    for (name, _, _), place in leads.items():
+        step = next((each for each in ways.get(place, ()) if each.kind == PlaceKind.ESTATE), None)
+        if step is not None:
+            estates[name].add((step.id, step.name))
+    theirs: dict[int, list[str]] = defaultdict(list)
+    columns = site.c
+    asked = select(columns.name, columns.community_id, community.c.name.label("community")).join(
+        community, community.c.id == columns.community_id
+    )
+    rows = connection.execute(asked.where(columns.community_id.in_(communities))).all() if communities else []
+    for row in rows:
+        theirs[row.community_id].append(row.name)
+    called: dict[str, str] = {}
+    for row in rows:
+        found = estates.get(row.name, set())
+        if len(found) == 1:
+            [(_, called[row.name])] = found
+        elif not found and len(theirs[row.community_id]) == 1:
+            called[row.name] = row.community
+    twice = {label for label, count in Counter(called.values()).items() if count > 1}
+    return {name: f"{label} ({name})" if label in twice else label for name, label in called.items()}

@@ -40,6 +40,9 @@ from central.store.tables import Whole, epoch_head, finding, gateway, lost_range
 
 MAX_RANGES_SHOWN = 20
 
+HEARD_US: Final = 180_000_000
+"""A gateway that spoke so lately is no reason to call the time since not known: it speaks once a minute."""
+
 _Place = tuple[int, int]
 _Times = dict[tuple[int, int, int], int]
 """By gateway, epoch and sequence number."""
@@ -99,6 +102,8 @@ class Completeness:
     """When the last of its states was an old one, played again and not taken."""
     ended_us: int | None = None
     """What had arrived by then has been ended, as its time was over: neither complete nor missing."""
+    lost: int = 0
+    """Records that will not come any more; `complete_until_us` passes over them."""
 
     @property
     def complete(self) -> bool:
@@ -109,6 +114,15 @@ class Completeness:
         """Whether all that was recorded between these is here."""
         reaches = self.complete_until_us is not None and self.complete_until_us >= until_us
         return self.complete and reaches and self.ended_within(from_us) is None
+
+    @property
+    def sound(self) -> bool:
+        """Nothing up to `complete_until_us` is lost, set aside or doubtful."""
+        return self.complete_until_us is not None and self.lost == 0 and not self.flawed
+
+    def keeps_up(self, now_us: int) -> bool:
+        """Whether it owes no more than a gateway that speaks once a minute always does."""
+        return self.sound and now_us - (self.complete_until_us or 0) <= HEARD_US
 
     def ended_within(self, from_us: int) -> int | None:
         """Up to when of a time that begins then entries have been ended; None: none of them."""
@@ -206,6 +220,7 @@ def _of_gateway(connection: Connection, row: Row[Any], story: _Story) -> Complet
         unbelieved_us=row.unbelieved_at,
         replayed_us=row.replayed_at,
         ended_us=story.ended_us,
+        lost=sum(hole.count for hole in holes if hole.lost),
     )
 
 

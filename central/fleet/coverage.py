@@ -15,12 +15,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, or_, select, text
 
-from central.fleet.completeness import Completeness, completeness_of
+from central.fleet.completeness import HEARD_US, Completeness, completeness_of
 from central.store.tables import OF_COVERAGE, record
 from messages.model import Kind
-
-HEARD_US: Final = 180_000_000
-"""A gateway that spoke so lately is no reason to call the time since not known: it speaks once a minute."""
 
 MOST_BEFORE: Final = 500
 """Records before the time among which is looked for how things stood when it began."""

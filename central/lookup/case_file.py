@@ -69,7 +69,7 @@ def case_file(
             ("查询人 asked by", f"{row.account} {row.unit or ''}".strip()),
             ("导出人 exported by", by),
             ("导出时间 exported at", _time(at_us, zone)),
-            *_completeness(doors, notes, zone),
+            *how_complete(doors, notes, zone),
         ],
         rows=[_row(place, each, revealed, zone) for place, each in enumerate(entries, 1)],
         end=f"完整 complete: 共 {len(entries)} 条 records. 查询 {number} 完 end",
@@ -81,20 +81,30 @@ def _question(row: Any) -> str:
     return " ".join([row.question, *(f"{places[name]}" for name in (*_ALWAYS, "room") if name in places)])
 
 
-def _completeness(doors: Sequence[DoorComplete], notes: Sequence[str], zone: tzinfo) -> list[tuple[str, str]]:
-    """A line for each door whose records are not all here; one where they are."""
+def how_complete(doors: Sequence[DoorComplete], notes: Sequence[str], zone: tzinfo) -> list[tuple[str, str]]:
+    """A line for each door whose records are not all here; one where they are. What a live gateway has under
+    way is no fault: of it is said up to when it is complete."""
     lacking = [door for door in doors if not door.complete]
     lines = [
         (
-            "数据不全 incomplete",
+            "数据完整至 complete until" if _keeps_up(door) else "数据不全 incomplete",
             f"{door.site}/{door.gateway}/{door.door}: "
-            + ("unknown" if door.until_us is None else f"至 until {_time(door.until_us, zone)}")
-            + ("" if door.ended_us is None else f"; 到期删除至 ended until {_time(door.ended_us, zone)}"),
+            + ("unknown" if door.until_us is None else f"{_until(door)}{_time(door.until_us, zone)}")
+            + ("" if door.ended_us is None else f"; 到期删除至 ended until {_time(door.ended_us, zone)}")
+            + ("" if door.sound or door.until_us is None else "; 有记录丢失或存疑 records lost or doubtful"),
         )
         for door in lacking
     ]
     lines += [("未能查到 not searched", note) for note in notes]
     return lines or [("数据完整 data complete", f"{len(doors)} 扇门 doors")]
+
+
+def _keeps_up(door: DoorComplete) -> bool:
+    return door.keeps_up and door.ended_us is None
+
+
+def _until(door: DoorComplete) -> str:
+    return "" if _keeps_up(door) else "至 until "
 
 
 def _row(

@@ -46,8 +46,9 @@ _NOT_WRITTEN: Final = "the register of look-ups cannot be written; without it no
 
 @dataclass(frozen=True, slots=True)
 class DoorComplete:
-    """Of one door of the answer; `until_us`: everything its gateway recorded by then is here, but for what
-    was ended: within the time that was asked for, all that had arrived by `ended_us`."""
+    """Of one door of the answer; `until_us`: all that its gateway recorded by then is here, but for what
+    was ended: within the time that was asked for, all that had arrived by `ended_us`. `sound`: nothing of it
+    is lost, set aside or doubtful; `keeps_up`: and no more is lacking than a live gateway has under way."""
 
     site: str
     gateway: str
@@ -56,6 +57,8 @@ class DoorComplete:
     complete: bool
     until_us: int | None
     ended_us: int | None = None
+    sound: bool = False
+    keeps_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +303,7 @@ class LookUps:
         complete, notes. Nobody but whoever writes rows, and the benchmark, calls it."""
         subject = subject_of(connection, self.vault, self.zone, row)
         found, more = page(connection, subject.branches, limit, after)
-        doors = _doors(connection, subject.gateways, row)
+        doors = _doors(connection, subject.gateways, row, self.now_us())
         ended = (ENTRIES_ENDED,) if any(door.ended_us is not None for door in doors) else ()
         return found, more, doors, (*subject.notes, *ended)
 
@@ -367,20 +370,18 @@ def _may_ask(connection: Connection, asker: Asker, asking: Asking, now_us: int) 
     check_limits(connection, asker, now_us)
 
 
-def _doors(connection: Connection, gateways: Sequence[Any], row: Any) -> list[DoorComplete]:
+def _doors(connection: Connection, gateways: Sequence[Any], row: Any, now_us: int) -> list[DoorComplete]:
     door = json.loads(row.parameters).get("door")
     found = completeness_of(connection, gateways)
     window = Window(row.from_at, row.until_at)
-    return [each for known in found for each in _doors_of(known, door, window)]
+    return [each for known in found for each in _doors_of(known, door, window, now_us)]
 
 
-def _doors_of(known: Completeness, door: str | None, window: Window) -> list[DoorComplete]:
+def _doors_of(known: Completeness, door: str | None, window: Window, now_us: int) -> list[DoorComplete]:
     complete = known.is_complete(window.from_us, window.until_us)
-    through_us, ended_us = known.complete_until_us, known.ended_within(window.from_us)
+    ended_us = known.ended_within(window.from_us)
+    state = (complete, known.complete_until_us, ended_us, known.sound, known.keeps_up(now_us))
     doors = [(each.name, each.label) for each in known.doors] or [("", "")]
     if door is not None:
         doors = [(door, known.door_label(door))]
-    return [
-        DoorComplete(known.site, known.name, name, label, complete, through_us, ended_us)
-        for name, label in doors
-    ]
+    return [DoorComplete(known.site, known.name, name, label, *state) for name, label in doors]

@@ -100,6 +100,13 @@ def report(connection: Connection, community: int, from_us: int, until_us: int) 
     )
 
 
+def last_asked(connection: Connection, community: int, before_us: int) -> int | None:
+    """When the last look-up before then was asked; None: there was none."""
+    columns = look_up_event.c
+    asked = (columns.community_id == community, columns.kind == Happened.ASKED, columns.at < before_us)
+    return connection.execute(select(func.max(columns.at)).where(*asked)).scalar()
+
+
 _PUBLIC: Final[frozenset[str]] = frozenset(
     {
         Happened.NOT_ASKED,

@@ -54,6 +54,10 @@ Signers = Mapping[str, Ed25519PublicKey]
 """The centre's keys by their ids, former ones too."""
 
 NOBODY: Final[Signers] = MappingProxyType({})
+GOOD: Final = "good"
+
+_MOST_IN_SHORT: Final = 20
+"""Gateways that are named in one line."""
 
 
 def verify_chain(
@@ -72,9 +76,51 @@ def verify_chain(
     yield from _added(epoch, rows.before(None))
 
 
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """What was found of one epoch of a gateway, or (without `gateway`) of what the centre ended; `wrong`:
+    empty where all is well."""
+
+    gateway: str | None
+    place: str
+    held: str
+    wrong: str
+
+    @property
+    def line(self) -> str:
+        return f"{self.place}: {self.held}{self.wrong or GOOD}"
+
+
 def verify_all(engine: Engine, signers: Signers = NOBODY) -> Iterator[tuple[str, bool]]:
-    """One line for each gateway and epoch, and whether all is well there; and one where more or fewer records
-    have gone than is certified. Raises StoreUnavailable."""
+    """The lines of `walk_all`, and whether all is well there."""
+    return ((each.line, not each.wrong) for each in walk_all(engine, signers))
+
+
+def in_short(walked: Iterable[Walked]) -> str:
+    """One line: how many gateways are whole, which are not, and why."""
+    found: dict[str, list[str]] = {}
+    beside: list[str] = []
+    for each in walked:
+        if each.gateway is not None:
+            found.setdefault(each.gateway, [])
+        if each.wrong:
+            (beside if each.gateway is None else found[each.gateway]).append(each.wrong)
+    flawed = {name: why for name, why in found.items() if why}
+    told = [f"{name} ({'; '.join(why)})" for name, why in list(flawed.items())[:_MOST_IN_SHORT]]
+    if len(flawed) > _MOST_IN_SHORT:
+        told.append(f"and {len(flawed) - _MOST_IN_SHORT} more")
+    whole = f"{len(found) - len(flawed)} of {len(found)} gateways whole"
+    parts = [
+        whole,
+        *([f"not whole: {', '.join(told)}"] if told else []),
+        *(f"centre: {each}" for each in beside),
+    ]
+    return "; ".join(parts)
+
+
+def walk_all(engine: Engine, signers: Signers = NOBODY) -> Iterator[Walked]:
+    """One for each gateway and epoch; and one where more or fewer records have gone than is certified. Raises
+    StoreUnavailable."""
     with reading_as_of_now(engine) as connection:
         for owner in connection.execute(select(gateway).order_by(gateway.c.site, gateway.c.name)).all():
             found = _findings(connection, owner.id)
@@ -82,7 +128,8 @@ def verify_all(engine: Engine, signers: Signers = NOBODY) -> Iterator[tuple[str,
                 yield _line(connection, owner, epoch, found[epoch], signers)
         noted, certified = _noted(connection), _certified(connection, signers)
     if noted != certified:
-        yield f"centre: {noted} records are noted as ended, {certified} are certified or still to be", False
+        wrong = f"{noted} records are noted as ended, {certified} are certified or still to be"
+        yield Walked(None, "centre", "", wrong)
 
 
 class _Rows:
@@ -202,23 +249,21 @@ def _epochs(connection: Connection, gateway_id: int, found: Iterable[int]) -> li
 
 def _line(
     connection: Connection, owner: Any, epoch: int, found: list[tuple[str, int]], signers: Signers
-) -> tuple[str, bool]:
-    where = f"{owner.site}/{owner.name} epoch {epoch}"
+) -> Walked:
+    name = f"{owner.site}/{owner.name}"
     if epoch == NO_PLACE:
-        return f"{owner.site}/{owner.name} without a place: {_spoken(found)}", False
+        return Walked(name, f"{name} without a place", "", _spoken(found))
     runs = connection.execute(_of(segment, owner.id, epoch).order_by(segment.c.first)).all()
     faults = [(f.fault, f.seq) for f in verify_chain(connection, owner.id, owner.name, epoch, signers)]
     wrong = [*((str(fault), seq) for fault, seq in faults), *found]
     held = ", ".join(f"{run.first}-{run.last}" for run in runs[:_MOST_NAMED]) or "nothing"
     ended = sum(each.count for each in ended_ranges(connection, owner.id, epoch))
     of_them = f", of which {ended} were ended" if ended else ""
-    return f"{where}: {held}{of_them}; {_spoken(wrong)}", not wrong
+    return Walked(name, f"{name} epoch {epoch}", f"{held}{of_them}; ", _spoken(wrong))
 
 
 def _spoken(wrong: list[tuple[str, int]]) -> str:
-    """Like `altered 7, 9; chain break 12`."""
-    if not wrong:
-        return "good"
+    """Like `altered 7, 9; chain break 12`; of nothing, nothing."""
     places: dict[str, list[int]] = defaultdict(list)
     for what, seq in wrong:
         places[what].append(seq)

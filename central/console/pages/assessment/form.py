@@ -15,6 +15,7 @@ from central.errors import BadQuestion
 
 _NUMBERS: Final = range(1, MAX_CONTROLLERS + 1)
 _LEAST_LINES: Final = 4
+_ONE_LINE: Final = frozenset({"assessed_by", "name"})
 
 
 def lines_of(typed: Mapping[str, str]) -> int:
@@ -32,7 +33,7 @@ def assessment_of(form: Mapping[str, str]) -> Assessment:
     try:
         return Assessment.model_validate(
             {
-                **{name: _text(form, name) for name in ASSESSED},
+                **{name: _line(form, name) if name in _ONE_LINE else _text(form, name) for name in ASSESSED},
                 "controllers": [*_controllers(form)],
                 "data": {kind: _rule(form, kind) for kind in DataKind},
                 "roles": {role: _text(form, f"roles.{role}") for role in Role},
@@ -40,7 +41,7 @@ def assessment_of(form: Mapping[str, str]) -> Assessment:
                     language: {name: _text(form, f"notice.{language}.{name}") for name in NOTICE}
                     for language in NoticeLanguage
                 },
-                "contact": {name: _text(form, f"contact.{name}") for name in CONTACT},
+                "contact": {name: _line(form, f"contact.{name}") for name in CONTACT},
             }
         )
     except ValidationError as error:
@@ -66,7 +67,11 @@ def _fields(part: Any, path: str) -> Iterator[tuple[str, str]]:
 
 def _controllers(form: Mapping[str, str]) -> Iterator[dict[str, str]]:
     for number in _NUMBERS:
-        found = {name: _text(form, f"controllers.{number}.{name}") for name in CONTROLLER}
+        here = f"controllers.{number}."
+        found = {
+            name: _line(form, here + name) if name in _ONE_LINE else _text(form, here + name)
+            for name in CONTROLLER
+        }
         if any(found.values()):
             yield found
 
@@ -80,6 +85,11 @@ def _rule(form: Mapping[str, str], kind: DataKind) -> dict[str, object]:
         "days": int(days[:9]) if days else None,
         "rule": _text(form, f"data.{kind}.rule"),
     }
+
+
+def _line(form: Mapping[str, str], name: str) -> str:
+    """What is one line, although its field takes several to show all of it."""
+    return " ".join(_text(form, name).split("\n"))
 
 
 def _text(form: Mapping[str, str], name: str) -> str:

@@ -146,6 +146,8 @@ def router(centre: Centre) -> APIRouter:
         )
         values = {"community": community, "words": WORDS, "at": at, "said": said, "deed": deed, **found}
         values["told_of_deed"] = told_of_deed
+        values["stale"] = isinstance(error, Clash) and str(error) == CHANGED
+        values["based_on"] = lambda home: _based_on(centre.office, home, said)
         return show(centre, who, lang, "person.html", here="people", error=error, **values)
 
     _accounts(pages, address, centre, shown)
@@ -235,9 +237,22 @@ def _dates(
             await centre.office.act(who, community, change)
         except (BadQuestion, Clash) as error:
             said = {"since": since, "until": until, "reason": reason}
+            said |= {"was_since": was_since, "was_until": was_until}
             at = f"dates-{residency}"
             return await shown(who, community, person, lang, error=error, at=at, said=said)
         return led_to(f"/homes/{community}/people/{person}#homes")
+
+
+def _based_on(office: Office, home: Residency, said: Mapping[str, str]) -> dict[str, str]:
+    """What the form holds after somebody else changed the days: of each day what was typed where the other
+    left it alone, else what is there now; so nothing is sent that was not seen."""
+    seen = said["was_since"] != ""
+    now = {"since": home.from_us, "until": home.until_us}
+    told = {"reason": said["reason"]}
+    for name, at_us in now.items():
+        is_same = seen and said[f"was_{name}"] == ("" if at_us is None else str(at_us))
+        told[name] = said[name] if is_same else "" if at_us is None else str(office.day_of(at_us))
+    return told
 
 
 def _refuse_unseen(was: Residency, since: str, until: str) -> None:

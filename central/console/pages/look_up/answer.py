@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import groupby
 from typing import Final
 
@@ -22,14 +23,30 @@ NOTES: Final[dict[str, str]] = {
 """What could not be searched."""
 
 
+class How(StrEnum):
+    """How complete what a gateway recorded in the time is here, the worst first."""
+
+    UNKNOWN = "unknown"
+    DOUBTFUL = "doubtful"  # records are lost, set aside or doubtful
+    BEHIND = "behind"  # records are still to come, or nothing was heard of it for some minutes
+    ENDED = "ended"  # some days are deleted, as their time was over
+    LIVE = "live"  # all up to a moment ago: what came since may be under way
+    COMPLETE = "complete"
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """How far a gateway's records are here; `doors`: their labels. `until_us` None: nothing is known."""
 
     label: str
     doors: tuple[str, ...]
-    complete: bool
+    how: How
     until_us: int | None
+    ended_us: int | None = None
+
+    @property
+    def keeps_up(self) -> bool:
+        return self.how in {How.LIVE, How.COMPLETE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +80,37 @@ Label = Callable[[str, str], str]
 
 
 def known_of(doors: Iterable[DoorComplete], label: Label) -> list[Known]:
-    """A line for each gateway; those that are not complete come first."""
+    """A line for each gateway; the worst come first."""
     found = []
     for (site, gateway), group in groupby(doors, key=lambda door: (door.site, door.gateway)):
         mine = list(group)
         named = tuple(door.label for door in mine if door.label)
-        complete = all(door.complete for door in mine)
-        found.append(Known(label(site, gateway), named, complete, mine[0].until_us))
-    return sorted(found, key=lambda each: each.complete)
+        one = mine[0]  # what is known is known of the gateway: the same for each of its doors
+        found.append(Known(label(site, gateway), named, how_of(one), one.until_us, one.ended_us))
+    return sorted(found, key=lambda each: _WORST_FIRST.index(each.how))
+
+
+_WORST_FIRST: Final = list(How)
+
+
+def how_of(door: DoorComplete) -> How:
+    if door.complete:
+        return How.COMPLETE
+    if door.until_us is None:
+        return How.UNKNOWN
+    if not door.sound:
+        return How.DOUBTFUL
+    if not door.keeps_up:
+        return How.BEHIND
+    return How.LIVE if door.ended_us is None else How.ENDED
+
+
+def complete_to(known: Collection[Known]) -> int | None:
+    """To which moment nothing of theirs is missing, the least of them; None: it is of no such moment, as one
+    of them lacks more than a live gateway has under way."""
+    if not known or not all(each.keeps_up for each in known):
+        return None
+    return min(each.until_us for each in known if each.until_us is not None)
 
 
 def blind_of(covered: Iterable[DoorCoverage], door: str | None) -> list[Blind]:

@@ -74,6 +74,7 @@ class _Own:
             "error": told_of(error),
             "field": getattr(error, "field", None),
             "typed": typed,
+            "to_try": next((each.subject for each in self.centre.demo if each.subject is not None), None),
             "proves_again": isinstance(error, ProveAgain),  # in another tab: what was typed is kept here
         }
         status = status_of(error)

@@ -12,7 +12,17 @@ from sqlalchemy import Connection, select, tuple_
 from central.accounts.book import sites_of
 from central.accounts.who import Who
 from central.console.centre import Centre
-from central.console.pages.look_up.answer import NOTES, Blind, blind_of, by_day, by_place, covers, known_of
+from central.console.labels import sites_called
+from central.console.pages.look_up.answer import (
+    NOTES,
+    Blind,
+    blind_of,
+    by_day,
+    by_place,
+    complete_to,
+    covers,
+    known_of,
+)
 from central.console.pages.look_up.form import OF_DOORS, OWN, SPANS, USUAL_BASIS, Form
 from central.console.words import BASES, PURPOSES
 from central.errors import NotAllowed
@@ -88,6 +98,7 @@ def form_values(connection: Connection, who: Who, typed: Form) -> dict[str, Any]
     return {
         "communities": named,
         "gateways": completeness(connection, sites=sites_of(connection, who.communities)),
+        "sites": sites_called(connection, who.communities),
         "purposes": list(PURPOSES),
         "bases": list(BASES),
         "usual": {str(purpose): str(basis) for purpose, basis in USUAL_BASIS.items()},
@@ -152,12 +163,14 @@ async def answer_values(
             withheld = True  # the page says what it waits for, or that one's look-ups rest
     own, asked = who.communities & {row.community_id}, json.loads(row.parameters)
 
-    def named(db: Connection) -> tuple[Sequence[Completeness], str | None]:
+    def named(db: Connection) -> tuple[Sequence[Completeness], str | None, Mapping[str, str]]:
         room = _called(db, row.community_id, asked["room"]) if "room" in asked else None
-        return completeness(db, sites=sites_of(db, own)), room
+        called = sites_called(db, own) if "site" in asked and "gateway" not in asked else {}
+        return completeness(db, sites=sites_of(db, own)), room, called
 
-    gateways, room = await centre.questions.ask(named)
+    gateways, room, sites = await centre.questions.ask(named)
     values = {"row": row, "acts": state.acts, "answer": answer, "withheld": withheld, "room": room}
+    values["sites"] = sites
     values["where"] = {name: asked.get(name) for name in ("site", "gateway", "door")}
     places = sorted({(each.site, each.gateway) for each in answer.doors})
     values["blind_at"] = urlencode([("at", "/".join(each)) for each in places]) if len(places) > FEW else ""
@@ -202,21 +215,24 @@ def _blind(
 
 
 def views_of(centre: Centre, answer: Answer, gateways: Sequence[Completeness]) -> dict[str, Any]:
-    known = {(each.site, each.name): each for each in gateways}
+    here = {(each.site, each.name): each for each in gateways}
 
     def label(site: str, name: str) -> str:
-        return known[site, name].label if (site, name) in known else name
+        return here[site, name].label if (site, name) in here else name
 
     def door_label(site: str, name: str, door: str | None) -> str:
-        return known[site, name].door_label(door) if door and (site, name) in known else door or ""
+        return here[site, name].door_label(door) if door and (site, name) in here else door or ""
 
     def day(at_us: int) -> str:
         return f"{local(at_us, centre.zone):%Y-%m-%d}"
 
+    known = known_of(answer.doors, label)
     return {
         "days": by_day(answer.entries, day),
         "places": by_place(answer.entries, label, door_label),
-        "known": known_of(answer.doors, label),
+        "known": known,
+        "to_us": complete_to(known) if not answer.notes else None,
+        "complete_to": complete_to,
         "label": label,
         "door_label": door_label,
         "notes": NOTES,

@@ -15,6 +15,7 @@ from central.alarms import book
 from central.alarms.book import Alarm
 from central.console.centre import Centre
 from central.console.guard import page_for
+from central.console.labels import sites_called
 from central.console.views import Language
 from central.fleet.completeness import Completeness, completeness
 from central.store.tables import gateway, sent_list, sent_settings
@@ -68,6 +69,7 @@ def router(centre: Centre) -> APIRouter:
         for each in found:
             sites.setdefault(each.gateway.site, []).append(each)
         values: dict[str, Any] = {"sites": sites, "every": found}
+        values["called"] = await centre.questions.ask(lambda db: sites_called(db, who.communities))
         values["doors"] = sum(len(each.gateway.doors) for each in found)
         return centre.show(who, lang, "operations/fleet.html", "gateways", **values)
 

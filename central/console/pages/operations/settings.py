@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import led_to, status_of
+from central.console.labels import sites_called
 from central.console.pages.operations.fleet import Looking
 from central.console.pages.operations.revisions import SEEN_BY, revisions_shown
 from central.console.pages.operations.written import NOBODY, Site, Writer, as_text, read, told
@@ -73,10 +74,11 @@ def router(centre: Centre) -> APIRouter:
     ) -> HTMLResponse:
         """`after`: the revision that the differences were found against, or an older one."""
         sites = await centre.site_settings.sites(who)
+        called = await centre.questions.ask(lambda db: sites_called(db, who.communities))
         site = site or (sites[0] if sites else None)
         values: dict[str, Any] = {
             "sites": sites,
-            "choices": [(each, each) for each in sites],
+            "choices": [(each, f"{called[each]} · {each}" if each in called else each) for each in sites],
             "site": site,
             "revision": None,
             "differences": differences,

@@ -54,9 +54,14 @@ def router(centre: Centre) -> APIRouter:
         number: RowId,
         explained: Annotated[bool, Form()],
         why: Text = "",
+        days: Annotated[int, Form(ge=1, le=366)] = DAYS[0],
+        sure: Text = "",
         lang: Language = None,
     ) -> Response:
+        """What makes somebody's look-ups rest is asked once more."""
         supervisor, now_us = await asker_of(centre, who, request), centre.now_us()
+        if not explained and not sure:
+            return await shown(request, who, lang, days, at=number, doubted=why)
         try:
             await centre.look_ups.record(
                 lambda db: reviews.review(
@@ -64,8 +69,8 @@ def router(centre: Centre) -> APIRouter:
                 )
             )
         except (BadQuestion, NotAllowed) as error:
-            return await shown(request, who, lang, DAYS[0], error=error, at=number)
-        return led_to("/oversight/reviews")
+            return await shown(request, who, lang, days, error=error, at=number)
+        return led_to(f"/oversight/reviews?days={days}")
 
     async def shown(
         request: Request,
@@ -75,7 +80,9 @@ def router(centre: Centre) -> APIRouter:
         *,
         error: CentralError | None = None,
         at: int | None = None,
+        doubted: str | None = None,
     ) -> HTMLResponse:
+        """`at`: the look-up that `error` is about, or that is to be found not explained; `doubted`: why."""
         supervisor = await asker_of(centre, who, request)
         now_us, zone = centre.now_us(), centre.look_ups.zone
         since_us = now_us - days * _DAY_US
@@ -87,7 +94,13 @@ def router(centre: Centre) -> APIRouter:
         labels = await centre.questions.ask(lambda db: labels_of(db, who.communities))
         due = [each for each in every if each.reviewed is not Happened.EXPLAINED]
         values: dict[str, Any] = {"due": due, "done": len(every) - len(due), "days": days, "choices": DAYS}
-        values |= {"names": names, "where_of": partial(where_of, labels), "why_words": WHY, "at": at}
+        values |= {
+            "names": names,
+            "where_of": partial(where_of, labels),
+            "why_words": WHY,
+            "at": at,
+            "doubted": doubted,
+        }
         values |= {"told": None if error is None else told(error), "touched": touched}
         status = status_of(error)
         return centre.show(who, lang, "oversight/reviews.html", "reviews", status=status, **values)
