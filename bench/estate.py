@@ -357,7 +357,7 @@ door = "{door.name}"
 
 _KEYS = f"""\
 [clock]
-kept_right_by = "host"  # a guest or a container often does not know; it would take no command
+kept_right_by = "host"  # a kernel that does not know would take no command
 
 [keys]
 device_key_file = "{DEVICE_KEY}"

@@ -41,8 +41,9 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """`kept_by_host`: its host keeps the time right and the kernel does not know, as in containers and in
-    guests of some hypervisors; a time before this program existed is not believed all the same."""
+    """`kept_by_host`: its host keeps the time right and the kernel does not know, as with some hypervisors.
+    Such a time is `held` at most: enough for a command, never believed against the records, and no witness
+    for another's clock. One before this program existed is not even that."""
 
     def __init__(self, *, kept_by_host: bool = False) -> None:
         self._kept_by_host = kept_by_host
@@ -66,11 +67,11 @@ class SystemClock:
         return self._quality
 
     def _ask_kernel(self) -> ClockQuality:
-        if self._kept_by_host and self.now_us() >= _NEVER_BEFORE_US:
-            return ClockQuality.SYNCED
         answer = self._libc.adjtimex(ctypes.create_string_buffer(_ADJTIMEX_BYTES))
         if 0 <= answer < _TIME_ERROR:
             return ClockQuality.SYNCED
+        if self._kept_by_host and self.now_us() >= _NEVER_BEFORE_US:
+            return ClockQuality.HELD
         return ClockQuality.UNKNOWN if self._quality is ClockQuality.UNKNOWN else ClockQuality.HELD
 
 

@@ -89,12 +89,12 @@ def judge_clock(now: KernelClock | None, now_us: int, *, kept_by_host: bool = Fa
     if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
         yield Finding("clock", Grade.BAD, f"it says {at:%Y-%m-%d}, which cannot be", _SET_IT)
         return
-    if kept_by_host:
-        yield Finding(
-            "clock", Grade.OK, f"{at:%Y-%m-%d %H:%M:%S} UTC, kept right by the host, as the settings say"
-        )
-    elif now is None:
+    if now is None:
         yield Finding("clock", Grade.MIND, "the kernel does not tell how good it is", _ALLOW)
+    elif not now.synchronised and kept_by_host:
+        yield Finding(
+            "clock", Grade.MIND, "the host keeps it right, the settings say; the kernel does not know", _HOST
+        )
     elif not now.synchronised:
         yield Finding(
             "clock", Grade.MIND, "nothing keeps it right: times in records may be off by anything", _SET_IT
@@ -107,6 +107,7 @@ def judge_clock(now: KernelClock | None, now_us: int, *, kept_by_host: bool = Fa
         yield Finding("clock", Grade.OK, f"{at:%Y-%m-%d %H:%M:%S} UTC, at most {off_s:.2f} s off")
 
 
+_HOST = "compare it with a clock that is right; better, let chrony or systemd-timesyncd keep it here, too"
 _SET_IT = "install chrony or systemd-timesyncd, and give it a time server that this machine can reach"
 _ALLOW = "allow the gateway adjtimex(2), as the example unit does"
 

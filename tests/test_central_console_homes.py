@@ -327,17 +327,38 @@ def test_a_card_gets_a_pin_that_nobody_reads_again_and_loses_it(worker: httpx.Cl
     before = worker.get(here).text
     assert ("Set a PIN" in before, "with a PIN" in before) == (True, False)
     (card,) = re.findall(r"/cards/(\d+)/pin", before)
-    refused = worker.post(f"{here}/cards/{card}/pin", data={"pin": "1234"})
+    refused = worker.post(f"{here}/cards/{card}/pin", data=twice("1234"))
     assert refused.status_code == 422
     assert "Nothing was changed: a PIN is not one digit again and again" in refused.text
-    assert "1234" not in refused.text
-    page = worker.post(f"{here}/cards/{card}/pin", data={"pin": "471100", "duress_pin": "8052"}).text
+    assert 'value="1234"' not in refused.text
+    differs = worker.post(f"{here}/cards/{card}/pin", data={"pin": "471100", "pin_again": "471101"})
+    assert (differs.status_code, "differently the second time" in differs.text) == (422, True)
+    page = worker.post(f"{here}/cards/{card}/pin", data=twice("471100", duress="8052")).text
     assert ("with a PIN" in page, "Another PIN" in page) == (True, True)
-    assert ("471100" in page, "8052" in page) == (False, False)
+    assert ('value="471100"' in page, 'value="8052"' in page) == (False, False)
+    assert "Both former PINs count no more" in page
     assert estate.listed(EAST, CARD).pin is not None
+    other = estate.resident("李雷", "201", "04A1B2E8")
+    elsewhere = f"/homes/{estate.community}/people/{other}/cards/{card}"
+    assert worker.post(f"{elsewhere}/pin", data=twice("8052")).status_code == 404
+    assert worker.post(elsewhere, data={"act": "report_lost"}).status_code == 404
     gone = worker.post(f"{here}/cards/{card}/pin", data={"take_away": "1"}).text
     assert "with a PIN" not in gone
     assert estate.listed(EAST, CARD).pin is None
+
+
+def twice(pin: str, duress: str = "") -> dict[str, str]:
+    return {"pin": pin, "pin_again": pin, "duress_pin": duress}
+
+
+def test_why_a_lost_card_gets_no_pin_is_said_beside_it(worker: httpx.Client, estate: Estate) -> None:
+    """On a page that was opened before it was lost."""
+    person = estate.resident("王小明", "102", CARD)
+    here = f"/homes/{estate.community}/people/{person}"
+    (card,) = re.findall(r"/cards/(\d+)/pin", worker.get(here).text)
+    worker.post(f"{here}/cards/{card}", data={"act": "report_lost"})
+    late = worker.post(f"{here}/cards/{card}/pin", data=twice("471100"))
+    assert (late.status_code, "lost or returned gets no PIN" in late.text) == (409, True)
 
 
 def test_a_pin_is_set_by_keyboard_at_any_width(console: Console) -> None:
@@ -348,8 +369,9 @@ def test_a_pin_is_set_by_keyboard_at_any_width(console: Console) -> None:
             page.locator("details[id^=pin-] summary").focus()
             page.keyboard.press("Enter")
             assert faults_of(page) == []
-            page.keyboard.press("Tab")
-            page.keyboard.type("471100")
+            for _ in range(2):
+                page.keyboard.press("Tab")
+                page.keyboard.type("471100")
             page.keyboard.press("Enter")
             page.wait_for_url("**#cards")
             badge = {"zh": "已设密码", "en": "with a PIN"}[language]

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 from register_support import EAST, GATE, SITE, Estate, copied_estate
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from central.errors import BadQuestion, Clash, NotThere
 from central.register.credential_life import CredentialAct
-from central.register.credentials import change, credentials_of, person_of
+from central.register.credentials import CredentialKind as Kind
+from central.register.credentials import change, complete_tokens, credentials_of, issue, person_of
+from central.register.people import deregister_person
 from central.register.pins import set_pin, take_pin_away
 from central.register.words import RegisterAct
-from central.store.register_tables import register_event
+from central.store.register_tables import credential_token, register_event, site
 from drivers.base import CredentialKind, pin_number
 from gateway.tokens import tokeniser
 
@@ -123,6 +125,42 @@ def test_a_card_that_no_site_knows_gets_no_pin(estate: Estate, card: int) -> Non
     with estate.desk() as desk:
         desk.connection.exec_driver_sql("DELETE FROM credential_token")
     with estate.desk() as desk, pytest.raises(Clash, match="no site knows this card yet"):
+        set_pin(desk, card, PIN)
+
+
+def test_a_card_that_is_taken_back_loses_its_pin_also_where_that_is_undone(estate: Estate, card: int) -> None:
+    is_set(estate, card, PIN, DURESS)
+    with estate.desk() as desk:
+        change(desk, card, CredentialAct.RETURN)
+        kept = desk.connection.execute(select(credential_token.c.pin, credential_token.c.duress_pin)).all()
+    assert {tuple(row) for row in kept} == {(None, None)}
+    with estate.desk() as desk:
+        issue(desk, person_of(desk.connection, estate.community, card), Kind.CARD_UID, CARD)
+    assert (estate.listed(EAST, CARD).pin, estate.listed(EAST, CARD).duress_pin) == (None, None)
+
+
+def test_at_a_site_that_came_later_it_is_not_said_to_be_set(estate: Estate, card: int) -> None:
+    is_set(estate, card)
+    with estate.desk() as desk:
+        connection, community = desk.connection, estate.community
+        person = person_of(connection, community, card)
+        assert [each.has_pin for each in credentials_of(connection, community, person)] == [True]
+        connection.execute(insert(site).values(name="lakeside", community_id=community))
+        estate.vault.keep_site_key("lakeside", bytes(32))
+        assert complete_tokens(desk, "lakeside") == 1
+        assert [each.has_pin for each in credentials_of(connection, community, person)] == [False]
+    is_set(estate, card)
+    with estate.reading() as db:
+        assert [each.has_pin for each in credentials_of(db, community, person)] == [True]
+        pins = db.execute(select(credential_token.c.pin)).scalars().all()
+    assert len(set(pins)) == 2, "each site has a form of its own"
+
+
+def test_whoever_was_deregistered_gets_no_pin(estate: Estate, card: int) -> None:
+    with estate.desk() as desk:
+        person = person_of(desk.connection, estate.community, card)
+        deregister_person(desk, person, reason="搬走")
+    with estate.desk() as desk, pytest.raises(Clash, match="this person was deregistered"):
         set_pin(desk, card, PIN)
 
 

@@ -52,14 +52,26 @@ def test_the_kernel_really_answers_and_is_not_asked_for_every_record() -> None:
     assert clock._asked_s == asked_s
 
 
-def test_a_clock_that_the_host_keeps_is_believed_though_the_kernel_does_not_know() -> None:
-    assert SystemClock(kept_by_host=True).quality() is ClockQuality.SYNCED
+class Hosted(AnsweringClock):
+    """Whose host keeps the time, at `said_us`."""
+
+    def __init__(self, said_us: int, *answers: int) -> None:
+        super().__init__(*answers)
+        self._kept_by_host, self._said_us = True, said_us
+
+    def now_us(self) -> int:
+        return self._said_us
+
+
+def test_a_clock_that_the_host_keeps_is_held_and_no_more_while_the_kernel_does_not_know() -> None:
+    clock = Hosted(1_795_752_000_000_000, 5, 5, 0, 5)
+    held, synced = ClockQuality.HELD, ClockQuality.SYNCED
+    assert [clock.quality() for _ in range(4)] == [held, held, synced, held]
 
 
 def test_a_time_before_this_program_existed_is_not_believed_on_the_hosts_word_alone() -> None:
-    class Reset(SystemClock):
-        def now_us(self) -> int:
-            return 1_000_000  # 1970: a board without a battery
+    assert Hosted(1_000_000, 5).quality() is ClockQuality.UNKNOWN
 
-    kernels_word = SystemClock().quality()
-    assert Reset(kept_by_host=True).quality() is kernels_word
+
+def test_who_keeps_the_clock_is_an_argument() -> None:
+    assert (SystemClock()._kept_by_host, SystemClock(kept_by_host=True)._kept_by_host) == (False, True)

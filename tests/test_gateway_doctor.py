@@ -498,6 +498,14 @@ def test_the_clock_is_judged(clock: KernelClock | None, now_us: int, grade: Grad
     assert said in finding.what
 
 
+def test_a_clock_that_the_host_keeps_is_said_to_be_that_alone() -> None:
+    now_us = NOW_US + 4 * 365 * DAY_US
+    (finding,) = judge_clock(KernelClock(False, 20_000), now_us, kept_by_host=True)
+    assert (finding.grade, "the kernel does not know" in finding.what) == (Grade.MIND, True)
+    (known,) = judge_clock(KernelClock(True, 20_000), now_us, kept_by_host=True)
+    assert known.grade is Grade.OK
+
+
 def test_the_kernel_is_asked_and_nothing_set() -> None:
     before = time.time()
     now = doctor_machine.ask_kernel()

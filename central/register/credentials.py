@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -26,6 +26,7 @@ from central.store.register_tables import (
 
 _HINT: Final = 4
 _LONGEST: Final = 512
+_IN_ONE_STATEMENT: Final = 500
 _UNSEALED_YET = b""
 
 
@@ -54,7 +55,7 @@ class Credential:
     valid_until_us: int | None
     replaces: int | None
     sites: tuple[str, ...]  # whose gateways can know it
-    has_pin: bool  # for doors that ask for one, at some of those sites at least
+    has_pin: bool  # for doors that ask for one, at each of those sites
 
 
 def issue(
@@ -126,6 +127,7 @@ def change(
         new["valid_until"] = valid_until_us
     if act is CredentialAct.RETURN:
         new["returned_at"] = desk.now_us
+        forget_pins(desk.connection, [credential_id])
     desk.connection.execute(update(credential).where(credential.c.id == credential_id).values(new))
     until = new.get("valid_until", row.valid_until)
     _enter(desk, credential_id, act, state, until_us=until, reason=reason)
@@ -140,6 +142,14 @@ def change(
         person=row.person_id,
     )
     return state
+
+
+def forget_pins(connection: Connection, credentials: Sequence[int]) -> None:
+    """Of cards that are taken back."""
+    for at in range(0, len(credentials), _IN_ONE_STATEMENT):
+        mine = credential_token.c.credential_id.in_(credentials[at : at + _IN_ONE_STATEMENT])
+        gone = update(credential_token).where(mine, credential_token.c.pin.is_not(None))
+        connection.execute(gone.values(pin=None, duress_pin=None))
 
 
 def complete_tokens(desk: Desk, site_name: str) -> int:
@@ -178,12 +188,12 @@ def credentials_of(connection: Connection, community_id: int, person_id: int) ->
     mine = (credential.c.community_id == community_id) & credential.c.person_id.in_(same_person(person_id))
     rows = connection.execute(select(credential).where(mine).order_by(credential.c.id)).all()
     sites: dict[int, list[str]] = {}
-    with_pin: set[int] = set()
+    without_pin: set[int] = set()
     asked = select(credential_token).where(credential_token.c.credential_id.in_([row.id for row in rows]))
     for row in connection.execute(asked.order_by(credential_token.c.site)):
         sites.setdefault(row.credential_id, []).append(row.site)
-        if row.pin is not None:
-            with_pin.add(row.credential_id)
+        if row.pin is None:
+            without_pin.add(row.credential_id)
     return [
         Credential(
             row.id,
@@ -195,7 +205,7 @@ def credentials_of(connection: Connection, community_id: int, person_id: int) ->
             row.valid_until,
             row.replaces,
             tuple(sites.get(row.id, ())),
-            row.id in with_pin,
+            row.id in sites and row.id not in without_pin,
         )
         for row in rows
     ]

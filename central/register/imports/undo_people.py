@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import select
 
 from central.register.credential_life import CredentialAct, CredentialState
+from central.register.credentials import forget_pins
 from central.register.imports.states import Effect
 from central.register.imports.undo_part import Done, Part
 from central.register.imports.writing import keep_former
@@ -29,6 +30,7 @@ def cards(part: Part, all_done: list[Done]) -> None:
     """What was issued is returned, what was extended ends as before."""
     rows = part.rows(credential, (done.subject for done in all_done))
     part.touch(row.person_id for row in rows.values())
+    returned: list[int] = []
     for done in all_done:
         row = rows[done.subject]
         if row.state == CredentialState.RETURNED:
@@ -41,6 +43,8 @@ def cards(part: Part, all_done: list[Done]) -> None:
             _card(part, row, CredentialAct.EXTEND, CredentialState.EXTENDED, done.body["was"])
         else:
             _card(part, row, CredentialAct.RETURN, CredentialState.RETURNED, row.valid_until)
+            returned.append(row.id)
+    forget_pins(part.desk.connection, returned)
 
 
 def _card(part: Part, row: Any, act: CredentialAct, state: CredentialState, until_us: int | None) -> None:

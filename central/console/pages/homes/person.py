@@ -81,7 +81,12 @@ def router(centre: Centre) -> APIRouter:
     ) -> Response:
         try:
             last = centre.office.end(day_of(until, "until"))
-            await centre.office.act(who, community, lambda desk: change(desk, card, act, valid_until_us=last))
+
+            def act_on(desk: Desk) -> None:
+                _refuse_anothers(desk, person, card)
+                change(desk, card, act, valid_until_us=last)
+
+            await centre.office.act(who, community, act_on)
         except (BadQuestion, Clash) as error:
             return await shown(who, community, person, lang, error=error, at=f"card-{card}")
         return led_to(f"/homes/{community}/people/{person}#cards")
@@ -182,13 +187,17 @@ def _pins(
         person: RowId,
         card: RowId,
         pin: Text = "",
+        pin_again: Text = "",
         duress_pin: Text = "",
         take_away: Text = "",
         lang: Language = None,
     ) -> Response:
         def change_pin(desk: Desk) -> None:
+            _refuse_anothers(desk, person, card)
             if take_away:
                 take_pin_away(desk, card)
+            elif pin.strip() != pin_again.strip():
+                raise BadQuestion("pin_again", "the PIN was typed differently the second time")
             else:
                 set_pin(desk, card, pin, duress_pin.strip() or None)
 
@@ -253,6 +262,12 @@ def _based_on(office: Office, home: Residency, said: Mapping[str, str]) -> dict[
         is_same = seen and said[f"was_{name}"] == ("" if at_us is None else str(at_us))
         told[name] = said[name] if is_same else "" if at_us is None else str(office.day_of(at_us))
     return told
+
+
+def _refuse_anothers(desk: Desk, person: int, card: int) -> None:
+    """Raises NotThere for a card that is not on the page of that person."""
+    if card not in {each.id for each in credentials_of(desk.connection, desk.community, person)}:
+        raise NotThere("no such card of this person")
 
 
 def _refuse_unseen(was: Residency, since: str, until: str) -> None:

@@ -40,6 +40,7 @@ KNOWN: Final = frozenset(
         N_("that is how it is written already"),
         N_("the file is too large; cut it into several"),
         N_("the PIN for under duress is another one"),
+        N_("the PIN was typed differently the second time"),
         N_("the check character does not fit: a digit is mistyped"),
         N_("they are the landlord of a lease that runs"),
         N_("they live in this room at that time already"),

@@ -30,7 +30,7 @@ _AT_A_HOME: Final = {
 _OF_A_CARD: Final = {
     CredentialAct.REPORT_LOST: N_("A card was reported lost a moment ago."),
     CredentialAct.LIFT_LOSS: N_("A card was found again a moment ago."),
-    CredentialAct.RETURN: N_("A card was taken back a moment ago."),
+    CredentialAct.RETURN: N_("A card was taken back a moment ago; a PIN that it had is gone."),
     CredentialAct.EXTEND: N_("A card was extended a moment ago."),
 }
 _OTHER: Final = {
