@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 from register_support import EAST, GATE, SITE, Estate, copied_estate
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from central.errors import BadQuestion, Clash, NotThere
+from central.register.communities import add_site
 from central.register.credential_life import CredentialAct
 from central.register.credentials import CredentialKind as Kind
 from central.register.credentials import change, complete_tokens, credentials_of, issue, person_of
 from central.register.people import deregister_person
 from central.register.pins import set_pin, take_pin_away
 from central.register.words import RegisterAct
-from central.store.register_tables import credential_token, register_event, site
+from central.store.register_tables import credential_token, register_event
 from drivers.base import CredentialKind, pin_number
 from gateway.tokens import tokeniser
 
@@ -145,7 +146,7 @@ def test_at_a_site_that_came_later_it_is_not_said_to_be_set(estate: Estate, card
         connection, community = desk.connection, estate.community
         person = person_of(connection, community, card)
         assert [each.has_pin for each in credentials_of(connection, community, person)] == [True]
-        connection.execute(insert(site).values(name="lakeside", community_id=community))
+        add_site(desk, "lakeside")
         estate.vault.keep_site_key("lakeside", bytes(32))
         assert complete_tokens(desk, "lakeside") == 1
         assert [each.has_pin for each in credentials_of(connection, community, person)] == [False]
