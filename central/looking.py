@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from central.errors import RowRefused, StoreUnavailable
 
 log = logging.getLogger(__name__)
+
+_BREAK_OFF_EVERY_S: Final = 0.2
 
 
 class Looking:
@@ -29,9 +32,12 @@ class Looking:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, break_off: Callable[[], None] = lambda: None) -> None:
+        """`break_off` ends what a look waits for; again and again: a look may be about to begin it."""
         self._stopping.set()
-        self._thread.join()
+        while self._thread.is_alive():
+            break_off()
+            self._thread.join(_BREAK_OFF_EVERY_S)
 
     def _run(self) -> None:
         begun = told = False

@@ -281,6 +281,27 @@ def test_days_that_were_written_beside_others_undo_no_moving_out(
     assert worker.post(dates, data=now | typed).status_code == 200  # who has seen it may
 
 
+def test_a_press_that_lacked_a_reason_makes_no_stale_days_good(worker: httpx.Client, estate: Estate) -> None:
+    person = estate.resident("周正", "101", "04A1B2F3")
+    here = f"/homes/{estate.community}/people/{person}"
+    estate.now_us += 10 * DAY_US
+    page = worker.get(here).text
+    (dates,) = re.findall(r'action="([^"]*/dates)"', page)
+    was = dict(re.findall(r'name="(was_\w+)" value="(\d*)"', page))
+    home = int(re.findall(r"residencies/(\d+)/", dates)[0])
+    with estate.desk(days=0) as desk:
+        move_out(desk, home, at_us=estate.now_us - DAY_US, reason="搬离")
+    typed = {"since": "2024-03-01", "until": ""}
+    lacking = worker.post(dates, data=was | typed | {"reason": " "})
+    assert lacking.status_code == 422
+    again = dict(re.findall(r'name="(was_\w+)" value="(\d*)"', lacking.text))
+    second = worker.post(dates, data=again | typed | {"reason": "登记时写错月份"})
+    assert (second.status_code, "it was changed since" in second.text) == (409, True)
+    with estate.reading() as db:
+        (row,) = lived_where(db, estate.community, person)
+    assert row.until_us == estate.now_us - DAY_US
+
+
 def test_days_are_corrected_by_keyboard_at_any_width(console: Console) -> None:
     estate = console.estate
     person = estate.resident("周正", "201", "04A1B2F1")

@@ -48,6 +48,12 @@ def test_a_site_whose_doors_lead_into_two_estates_keeps_its_name(estate: Estate)
     assert Labels({}, {}).site(SITE) == SITE
 
 
+def test_a_site_one_of_whose_doors_leads_into_no_estate_keeps_its_name(estate: Estate) -> None:
+    with estate.desk() as desk:
+        place_door(desk, SITE, "gates", "south", estate.places["community"])
+    assert called(estate) == {}
+
+
 def test_two_sites_in_one_estate_are_told_apart(estate: Estate) -> None:
     with estate.desk() as desk:
         add_site(desk, "lakeside")

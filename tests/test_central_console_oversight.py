@@ -216,6 +216,9 @@ def test_that_somebody_s_look_ups_shall_rest_is_asked_once_more_by_name(district
     assert "not explained so far" not in supervisor.get("/oversight/reviews").text, "nothing was done yet"
     after = supervisor.post(f"/oversight/reviews/{urgent}", data={**data, "sure": "true"}).text
     assert "not explained so far" in after
+    supervisor.post(f"/oversight/reviews/{urgent}", data=data | {"explained": "true"})
+    late = supervisor.post(f"/oversight/reviews/{urgent}", data={**data, "sure": "true"})
+    assert (late.status_code, "nobody waits for this any more" in late.text) == (409, True)
 
 
 def test_certificates_of_deletion_are_shown_to_who_oversees_that_community(district: District) -> None:

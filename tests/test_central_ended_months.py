@@ -1,5 +1,6 @@
 """The indexes of ended months on PostgreSQL: built anew once, beside writers, and whatever was broken off."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -105,6 +106,41 @@ def test_what_was_broken_off_is_taken_away_and_done_anew(engine: Engine, url: st
     with reading(engine) as connection:
         assert connection.execute(text("SELECT count(*) FROM record")).scalar() == 101 * GATEWAYS
     writer.dispose()
+
+
+def test_an_end_that_is_asked_for_just_before_the_building_begins_breaks_it_off_too(
+    engine: Engine, url: str
+) -> None:
+    come(engine, 1, 100)
+    looked, ending = threading.Event(), threading.Event()
+
+    def now_us() -> int:
+        looked.set()
+        assert ending.wait(20)
+        return OVER_US
+
+    writer, months = open_writer(url), EndedMonths(url, now_us)
+    with writer.connect() as open_one:  # the building would wait for it for ever
+        open_one.execute(text("UPDATE record SET links = 1 WHERE seq = 1"))
+        months.start()
+        assert looked.wait(20)
+        end = threading.Thread(target=months.stop)
+        end.start()
+        ending.set()
+        end.join(20)
+        assert not end.is_alive()
+    writer.dispose()
+
+
+def test_one_that_failed_before_lets_the_others_go_first(engine: Engine) -> None:
+    come(engine, 1, 100)
+    first = min(sizes(engine))
+    failed = {first}
+    with writing(engine.execution_options(isolation_level="AUTOCOMMIT")) as connection:
+        assert build_one(connection, OVER_US, failed)
+        noted = text("SELECT obj_description(CAST(:name AS regclass), 'pg_class')")
+        assert connection.execute(noted, {"name": first}).scalar() is None
+    assert len(failed) == 2
 
 
 def test_two_processes_build_nothing_at_the_same_time(engine: Engine, url: str) -> None:

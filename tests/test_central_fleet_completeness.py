@@ -240,9 +240,24 @@ def test_they_come_by_site_and_name_and_each_can_be_asked_for_alone(filled: Fill
 
 def test_a_gateway_keeps_up_while_it_spoke_a_moment_ago_and_nothing_before_that_lacks(filled: Filled) -> None:
     chain = ten()
-    filled.take(chain.block(), online(chain.head(), at_us=made_at(30)))
+    filled.take(chain.block(), online(chain.head(), at_us=made_at(30)), now_us=made_at(30))
     assert only(filled).keeps_up(made_at(30) + HEARD_US)
     assert not only(filled).keeps_up(made_at(30) + HEARD_US + 1)
+
+
+def test_a_moment_that_is_still_to_come_is_nothing_to_keep_up_with(filled: Filled) -> None:
+    """Its clock was ahead; what it owes is not known by its times."""
+    chain = ten()
+    filled.take(chain.block(), online(chain.head(), at_us=made_at(30)), now_us=made_at(30))
+    assert not only(filled).keeps_up(made_at(30) - HEARD_US - 1)
+
+
+def test_a_gateway_that_was_heard_long_ago_keeps_up_with_nothing_whatever_it_said_then(
+    filled: Filled,
+) -> None:
+    chain = ten()
+    filled.take(chain.block(), online(chain.head(), at_us=made_at(30)), now_us=made_at(30) - 20 * HEARD_US)
+    assert not only(filled).keeps_up(made_at(30))
 
 
 def test_a_gateway_that_lost_records_never_keeps_up_however_lately_it_spoke(filled: Filled) -> None:

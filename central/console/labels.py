@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from sqlalchemy import Connection, select
 
@@ -72,6 +73,10 @@ def labels_of(connection: Connection, communities: Collection[int]) -> Labels:
     return Labels(gateways, doors, sites_called(connection, communities))
 
 
+_NO_ESTATE: Final = (0, "")
+"""Where a door leads that leads into none."""
+
+
 def sites_called(connection: Connection, communities: Collection[int]) -> dict[str, str]:
     """What the register calls the places of these communities' sites: the estate that all doors of a site
     lead into; where there is no such level, the community, if it has no other site. Of two that are called
@@ -81,8 +86,7 @@ def sites_called(connection: Connection, communities: Collection[int]) -> dict[s
     estates: dict[str, set[tuple[int, str]]] = defaultdict(set)
     for (name, _, _), place in leads.items():
         step = next((each for each in ways.get(place, ()) if each.kind == PlaceKind.ESTATE), None)
-        if step is not None:
-            estates[name].add((step.id, step.name))
+        estates[name].add(_NO_ESTATE if step is None else (step.id, step.name))
     theirs: dict[int, list[str]] = defaultdict(list)
     columns = site.c
     asked = select(columns.name, columns.community_id, community.c.name.label("community")).join(
@@ -94,9 +98,9 @@ def sites_called(connection: Connection, communities: Collection[int]) -> dict[s
     called: dict[str, str] = {}
     for row in rows:
         found = estates.get(row.name, set())
-        if len(found) == 1:
+        if len(found) == 1 and _NO_ESTATE not in found:
             [(_, called[row.name])] = found
-        elif not found and len(theirs[row.community_id]) == 1:
+        elif found <= {_NO_ESTATE} and len(theirs[row.community_id]) == 1:
             called[row.name] = row.community
     twice = {label for label, count in Counter(called.values()).items() if count > 1}
     return {name: f"{label} ({name})" if label in twice else label for name, label in called.items()}

@@ -121,8 +121,10 @@ class Completeness:
         return self.complete_until_us is not None and self.lost == 0 and not self.flawed
 
     def keeps_up(self, now_us: int) -> bool:
-        """Whether it owes no more than a gateway that speaks once a minute always does."""
-        return self.sound and now_us - (self.complete_until_us or 0) <= HEARD_US
+        """Whether it owes no more than a gateway that speaks once a minute always does; of one whose clock is
+        ahead that is not known."""
+        said = (self.heard_us, self.complete_until_us)
+        return self.sound and all(at is not None and abs(now_us - at) <= HEARD_US for at in said)
 
     def ended_within(self, from_us: int) -> int | None:
         """Up to when of a time that begins then entries have been ended; None: none of them."""

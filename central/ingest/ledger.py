@@ -152,6 +152,8 @@ class Ledger:
         lost: dict[tuple[int, int], list[Range]] = defaultdict(list)
         parts: dict[tuple[int, int], list[Segment]] = defaultdict(list)
         for of, number, epoch, first, last, first_prev, last_hash in found:
+            if number not in by_id:
+                continue  # entered by another process since: to enter it here fails, and it is tried again
             if of == _SEGMENT:
                 parts[number, epoch].append(Segment(first, last, first_prev, last_hash))
             elif of == _HEAD:

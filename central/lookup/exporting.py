@@ -146,11 +146,15 @@ def may_take_out(
 async def gathered(look_ups: LookUps, row: Any, state: State) -> Gathered:
     """All records of an approved look-up, with what of them was revealed."""
     found: list[Found] = []
+    noted: dict[str, None] = {}
+    doors: list[DoorComplete] | None = None
     after: Place | None = None
     while True:
-        page, more, doors, notes = await look_ups.questions.ask(
+        page, more, doors_now, notes = await look_ups.questions.ask(
             lambda db, at=after: look_ups.find(db, row, MAX_PAGE, at)  # type: ignore[misc]
         )
+        doors = doors_now if doors is None else doors  # of the newest page: what came since may be in none
+        noted |= dict.fromkeys(notes)
         found += page
         if not may(state, row, Act.WHOLE) and len(found) > ALONE_RECORDS:
             raise NotAllowed(f"more than {ALONE_RECORDS} records: the whole answer must be approved, too")
@@ -162,7 +166,7 @@ async def gathered(look_ups: LookUps, row: Any, state: State) -> Gathered:
     here = {each.id for each in found}
     shown = sorted(each for each in state.revealed if each[0] in here)
     revealed = await look_ups.questions.ask(lambda db: _opened(db, look_ups, row, shown))
-    return Gathered(row, found, doors, notes, revealed)
+    return Gathered(row, found, doors, tuple(noted), revealed)
 
 
 def _opened(

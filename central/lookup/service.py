@@ -302,8 +302,10 @@ class LookUps:
         """What the store finds for a row as `states.row_of` gives it: records, whether there are more, how
         complete, notes. Nobody but whoever writes rows, and the benchmark, calls it."""
         subject = subject_of(connection, self.vault, self.zone, row)
-        found, more = page(connection, subject.branches, limit, after)
+        # How complete comes first: on PostgreSQL a record that is committed in between may be in the answer
+        # though the moment says less, and never the other way round.
         doors = _doors(connection, subject.gateways, row, self.now_us())
+        found, more = page(connection, subject.branches, limit, after)
         ended = (ENTRIES_ENDED,) if any(door.ended_us is not None for door in doors) else ()
         return found, more, doors, (*subject.notes, *ended)
 

@@ -12,6 +12,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, text
@@ -72,6 +73,7 @@ class EndedMonths:
         self._url = url
         self._now_us = now_us
         self._stopping = False
+        self._begun: set[str] = set()
         self._driver: Any = None  # of the connection at work
         self._at_work = threading.Lock()
         self._looking = Looking("months", self.look, EVERY_S)
@@ -82,9 +84,15 @@ class EndedMonths:
     def stop(self) -> None:
         with self._at_work:
             self._stopping = True
+        self._looking.stop(self._break_off)
+
+    def _break_off(self) -> None:
+        import psycopg
+
+        with self._at_work:
             if self._driver is not None:
-                self._driver.cancel()
-        self._looking.stop()
+                with suppress(psycopg.Error):  # the server is away, and with it what was being built
+                    self._driver.cancel()
 
     def look(self) -> bool:
         """Builds one index anew; whether it did. Raises StoreUnavailable, RowRefused: then it is as it was,
@@ -92,7 +100,7 @@ class EndedMonths:
         engine = open_writer(self._url)
         try:
             with writing(engine.execution_options(isolation_level="AUTOCOMMIT")) as connection:
-                return self._is_to_go_on(connection) and build_one(connection, self._now_us())
+                return self._is_to_go_on(connection) and build_one(connection, self._now_us(), self._begun)
         except StoreUnavailable:
             if self._stopping:
                 return False
@@ -108,16 +116,20 @@ class EndedMonths:
             return not self._stopping
 
 
-def build_one(connection: Connection, now_us: int) -> bool:
+def build_one(connection: Connection, now_us: int, begun: set[str] | None = None) -> bool:
     """Over a connection that commits each statement and is the only one of all to build, as long as it lives.
-    Whether an index was built anew."""
+    Whether an index was built anew. `begun`: those that this process has begun before, and failed at if they
+    are still to be built: their turn comes last."""
     mine = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}).scalar()
     if not mine:
         return False
     _clear(connection)
-    wanted = next((each for each in _found(connection) if each.is_to_be_built(now_us)), None)
-    if wanted is None:
+    begun = set() if begun is None else begun
+    due = [each for each in _found(connection) if each.is_to_be_built(now_us)]
+    if not due:
         return False
+    wanted = min(due, key=lambda each: each.name in begun)
+    begun.add(wanted.name)
     connection.exec_driver_sql(f'REINDEX INDEX CONCURRENTLY "{wanted.name}"')
     [size] = [each.size for each in _found(connection) if each.name == wanted.name]
     connection.exec_driver_sql(f"COMMENT ON INDEX \"{wanted.name}\" IS 'built anew: {size} bytes'")

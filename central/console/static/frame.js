@@ -161,7 +161,8 @@ document.addEventListener("submit", (event) => {
   else {
     form.setAttribute("aria-busy", "true");
     setTimeout(() => form.hasAttribute("aria-busy") && document.documentElement.classList.add("waits"), SLOW_MS);
-    setTimeout(free, "file" in form.dataset ? FILE_MS : STUCK_MS, form);
+    // A file that opens a tab of its own takes long: it is not asked for twice.
+    setTimeout(free, "file" in form.dataset && !form.target ? FILE_MS : STUCK_MS, form);
   }
 });
 

@@ -100,9 +100,9 @@ def how_of(door: DoorComplete) -> How:
         return How.UNKNOWN
     if not door.sound:
         return How.DOUBTFUL
-    if not door.keeps_up:
-        return How.BEHIND
-    return How.LIVE if door.ended_us is None else How.ENDED
+    if door.ended_us is not None:
+        return How.ENDED  # also where it is behind: until when it is complete is said, too
+    return How.LIVE if door.keeps_up else How.BEHIND
 
 
 def complete_to(known: Collection[Known]) -> int | None:

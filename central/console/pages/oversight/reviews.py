@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -20,6 +21,7 @@ from central.console.words import N_
 from central.errors import BadQuestion, CentralError, NotAllowed
 from central.honey import touches
 from central.lookup import reviews
+from central.lookup.rules import Asker
 from central.lookup.words import Happened
 
 Supervisor = Annotated[Who, page_for(Role.SUPERVISOR)]
@@ -60,8 +62,13 @@ def router(centre: Centre) -> APIRouter:
     ) -> Response:
         """What makes somebody's look-ups rest is asked once more."""
         supervisor, now_us = await asker_of(centre, who, request), centre.now_us()
-        if not explained and not sure:
-            return await shown(request, who, lang, days, at=number, doubted=why)
+        if not explained:
+            due = _due(await every_one(supervisor, now_us, days))
+            if number not in {each.row.id for each in due}:  # somebody else has just found it explained
+                gone = NotAllowed("nobody waits for this review any more")
+                return await shown(request, who, lang, days, error=gone, at=number)
+            if not sure:
+                return await shown(request, who, lang, days, at=number, doubted=why)
         try:
             await centre.look_ups.record(
                 lambda db: reviews.review(
@@ -71,6 +78,12 @@ def router(centre: Centre) -> APIRouter:
         except (BadQuestion, NotAllowed) as error:
             return await shown(request, who, lang, days, error=error, at=number)
         return led_to(f"/oversight/reviews?days={days}")
+
+    async def every_one(supervisor: Asker, now_us: int, days: int) -> list[reviews.Due]:
+        zone, since_us = centre.look_ups.zone, now_us - days * _DAY_US
+        return await centre.questions.ask(
+            lambda db: reviews.to_review(db, supervisor, since_us, zone=zone, now_us=now_us, all_of_them=True)
+        )
 
     async def shown(
         request: Request,
@@ -84,15 +97,11 @@ def router(centre: Centre) -> APIRouter:
     ) -> HTMLResponse:
         """`at`: the look-up that `error` is about, or that is to be found not explained; `doubted`: why."""
         supervisor = await asker_of(centre, who, request)
-        now_us, zone = centre.now_us(), centre.look_ups.zone
-        since_us = now_us - days * _DAY_US
-        every = await centre.questions.ask(
-            lambda db: reviews.to_review(db, supervisor, since_us, zone=zone, now_us=now_us, all_of_them=True)
-        )
+        every = await every_one(supervisor, centre.now_us(), days)
         names = await centre.questions.ask(lambda db: staff_names(db, who.communities))
         touched = await centre.questions.ask(lambda db: touches.unseen(db, who.communities))
         labels = await centre.questions.ask(lambda db: labels_of(db, who.communities))
-        due = [each for each in every if each.reviewed is not Happened.EXPLAINED]
+        due = _due(every)
         values: dict[str, Any] = {"due": due, "done": len(every) - len(due), "days": days, "choices": DAYS}
         values |= {
             "names": names,
@@ -106,3 +115,7 @@ def router(centre: Centre) -> APIRouter:
         return centre.show(who, lang, "oversight/reviews.html", "reviews", status=status, **values)
 
     return pages
+
+
+def _due(every: Iterable[reviews.Due]) -> list[reviews.Due]:
+    return [each for each in every if each.reviewed is not Happened.EXPLAINED]
