@@ -97,8 +97,9 @@ def _look(estate: Estate, ending: threading.Event, *, browser: bool) -> bool:
       ./liuhen sim unplug {asking} --dir {estate.ports}
       ./liuhen sim replug {asking} --dir {estate.ports}
       ./liuhen sim input {tampered} 0 bad --dir {estate.ports}
-  In the console, as operator-1: Operations, 东楼, Give a command; the simulated door opens
-  在控制台以 operator-1 登录：运维、东楼、下达指令，模拟的门随即打开
+      ./liuhen sim input {tampered} 0 good --dir {estate.ports}
+  In the console, as operator-1: Operations, 东楼, Give a command; the lock lets go, both sides record it
+  在控制台以 operator-1 登录：运维、东楼、下达指令，门锁随即释放，两端均有记录
   Who there is, and the readers:
       ./liuhen sim people --dir {estate.ports}
       ./liuhen sim status --dir {estate.ports}

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from firmware_sim.assembly import EventRecorder, Sockets, make_community, make_lines, slot_plans
 from firmware_sim.cards import Card
-from firmware_sim.catalogue import settings_of
+from firmware_sim.catalogue import number_at, settings_of
 from firmware_sim.control_server import ControlServer
 from firmware_sim.doors import Doors, Sensed
 from firmware_sim.errors import RequestError, SceneError
@@ -213,7 +213,9 @@ class Simulator:
         was_open = self._released(door)
         presented_ns = time.monotonic_ns()
         laid = self._card(card)
-        place.present(laid if code is None else replace(laid, qr_text=_good_code(code)))
+        if code is not None:
+            laid = self._holding_up(reader, laid, code)
+        place.present(laid)
         try:
             read, relay = self._await_door(reader, card, door.name, before, patience_s=patience_s, keys=keys)
             self._stopped.wait(max(0.0, hold_s - (time.monotonic_ns() - presented_ns) / 1e9))
@@ -350,6 +352,12 @@ class Simulator:
     def _sense(self, sensed: Sensed | None) -> None:
         if sensed is not None:
             self.set_input(sensed.board, sensed.input, sensed.state)
+
+    def _holding_up(self, reader: str, card: Card, code: str) -> Card:
+        plan, shown = self.scene.device(reader), replace(card, qr_text=_good_code(code))
+        if number_at(plan.kind, plan.options, shown) == number_at(plan.kind, plan.options, card):
+            raise RequestError(f"{reader} reads no QR codes")
+        return shown
 
     def _place(self, device: str, role: Role | None = None) -> Place:
         place = self._places.get(device)

@@ -188,6 +188,8 @@ def test_somebody_holds_up_the_code_of_a_pass_instead_of_their_own(tmp_path: Pat
         for refused in ("", "密", "A" * 513, "A\nB"):
             with pytest.raises(RequestError, match=r"1 to 512 characters|printable ASCII characters"):
                 control.swipe("scanner", "P0001", patience_s=0.2, code=refused)
+        with pytest.raises(RequestError, match="fob reads no QR codes"):
+            control.swipe("fob", "P0001", patience_s=0.2, code="LH1:A PASS")
         own = sim.scene.everyone()[0].card.qr_text
         control.swipe("scanner", "P0001", patience_s=0.2)
         assert end.read(len(own) + 2) == f"{own}\r\n".encode()

@@ -9,6 +9,7 @@ Within the caller's transaction.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -35,7 +36,8 @@ MOST_RECORDS: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One thing that was recorded. `place` is site, gateway and door, of entries. `until_us`: when it is
+    """One thing that was recorded. `place` is site, gateway and door, of entries, and `called` what building
+    and door are called. `until_us`: when it is
     destroyed at the latest; None: nothing was kept, or it is not said. `certificate`: of what was deleted,
     the number of the proof that nothing of that day can be read any more. `set_days` and `rule`, of entries:
     what the assessment in force says; None: there is none."""
@@ -48,6 +50,7 @@ class Kept:
     certificate: int | None
     set_days: int | None = None
     rule: str = ""
+    called: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class _Visit:
     def entries(self) -> Iterator[Kept]:
         """Each door once a day, the newest first."""
         columns = record.c
-        place = (gateway.c.site, gateway.c.name, columns.door)
+        place = (gateway.c.site, gateway.c.name, columns.door, gateway.c.label, gateway.c.doors)
         whole = (columns.id, columns.at, columns.identity, columns.gateway_id, columns.epoch, columns.seq)
         asked = (
             select(*whole, *place)
@@ -129,7 +132,10 @@ class _Visit:
         """The entry itself and, where an identity card was read there, whose it was: not every one that a
         gateway seals is kept."""
         day, place = day_of(each.at, self.rules.zone), (each.site, each.name, each.door or "")
-        yield Kept(DataKind.ENTRY_RECORDS, day, place, end_us, KeptState.KEPT, None, rule.days, rule.rule)
+        called = _called(each)
+        yield Kept(
+            DataKind.ENTRY_RECORDS, day, place, end_us, KeptState.KEPT, None, rule.days, rule.rule, called
+        )
         if each.identity is None:
             return
         columns = envelope.c
@@ -138,7 +144,7 @@ class _Visit:
         proof = self._certificate(day) if there is None else None
         state = KeptState.KEPT if there else KeptState.DELETED if proof else KeptState.NOT_KEPT
         due_us = None if state is KeptState.NOT_KEPT else self.rules.due_us(day)
-        yield Kept(DataKind.VISITOR_IDENTITY, day, place, due_us, state, proof)
+        yield Kept(DataKind.VISITOR_IDENTITY, day, place, due_us, state, proof, called=called)
 
     def _rule_of_entries(self) -> DataRule:
         """As the assessment in force says; of none nothing."""
@@ -155,3 +161,9 @@ class _Visit:
         columns = visitor_pass_event.c
         here = (columns.pass_id == self.row.id) & (columns.event == PassEvent.NAME_FORGOTTEN)
         return self.connection.execute(select(columns.id).where(here)).first() is not None
+
+
+def _called(each: Any) -> tuple[str, str]:
+    """As its gateway has told; else by their names."""
+    doors = {door["door"]: door["label"] for door in json.loads(each.doors or "[]")}
+    return each.label or each.name, doors.get(each.door) or each.door or ""

@@ -63,7 +63,7 @@ def router(centre: Centre) -> APIRouter:
             )
         except (BadQuestion, Clash) as error:
             return await shown(who, community, person, lang, error=error, at="card")
-        return led_to(f"/homes/{community}/people/{person}#cards")
+        return led_to(f"/homes/{community}/people/{person}")
 
     @pages.post(
         address + "/cards/{card}",
@@ -89,7 +89,7 @@ def router(centre: Centre) -> APIRouter:
             await centre.office.act(who, community, act_on)
         except (BadQuestion, Clash) as error:
             return await shown(who, community, person, lang, error=error, at=f"card-{card}")
-        return led_to(f"/homes/{community}/people/{person}#cards")
+        return led_to(f"/homes/{community}/people/{person}")
 
     @pages.post(address + "/correct", response_class=HTMLResponse, summary="What is written wrongly")
     async def corrected(  # noqa: PLR0917  FastAPI passes them by name

@@ -64,24 +64,26 @@ def router(centre: Centre) -> APIRouter:
         lang: Language = None,
     ) -> HTMLResponse:
         where = "" if room is None else await centre.questions.ask(lambda db: where_of(db, [room])[room])
-        return shown_form(who, lang, Asked(where=where))
+        return await shown_form(who, lang, Asked(where=where))
 
     @pages.post("/visitors/new", response_class=HTMLResponse, summary="A pass for a visitor")
     async def given(who: Worker, asked: Annotated[Asked, Form()], lang: Language = None) -> Response:
         try:
             made = await issued(centre, who, asked)
         except (BadQuestion, Clash, NotThere) as error:
-            return shown_form(who, lang, asked, error)
+            return await shown_form(who, lang, asked, error)
         if made.made.kind is PassKind.PIN:  # shown this once: it is kept nowhere
             return await one.shown(centre, who, made.made.id, lang, pin=made.shown)
         return led_to(f"/visitors/{made.made.id}")
 
-    def shown_form(
+    async def shown_form(
         who: Who, lang: str | None, asked: Asked, error: CentralError | None = None
     ) -> HTMLResponse:
         values: dict[str, Any] = {"asked": asked, "words": WORDS, "lengths": LENGTHS}
         values |= {"told": None if error is None else told_of(error)}
         values["field"] = error.field if isinstance(error, BadQuestion) else None
+        sites = await centre.questions.ask(lambda db: sites_of(db, who.communities))
+        values["one_site"] = len(sites) == 1
         status = status_of(error)
         return centre.show(who, lang, "visitors/new.html", "visitors", status=status, **values)
 
