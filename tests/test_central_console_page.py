@@ -465,7 +465,7 @@ def test_colours_come_from_the_tokens_alone() -> None:
     assert re.findall(r"#[0-9a-f]{3,8}\b|rgba?\(|hsla?\(", rules) == []
     assert set(re.findall(r"var\(--([a-z-]+)\)", rules)) <= {*tokens(), "space", "radius", "small", "font"}
     assert len(tokens()) == len(
-        {*GROUNDS, "line", "text", "quiet", "brand", "good", "bad", "warn", "raised", "edge", "shade"}
+        {*GROUNDS, "line", "text", "quiet", "brand", "good", "bad", "warn", "raised", "edge", "shade", "cut"}
     )
 
 

@@ -44,6 +44,7 @@ class Device:
         self.work = work
         self.runs = 0
         self.stopping = threading.Event()
+        self.let_go = threading.Event()
         self.emit: Emit | None = None
         self.shown: list[Indication] = []
         self.released = 0
@@ -84,7 +85,7 @@ def is_misconfigured(device: Device, emit: Emit) -> None:
 
 
 def does_not_let_go(device: Device, emit: Emit) -> None:
-    threading.Event().wait(30)
+    device.let_go.wait(30)
 
 
 class _AnySettings(DeviceSettings):
@@ -245,6 +246,9 @@ def test_parts_that_do_not_let_go_are_left_behind_in_time(building: Building) ->
         begun_s = time.monotonic()
     assert time.monotonic() - begun_s < 5
     assert building.kinds()[-1] is Kind.GATEWAY_STOPPED
+    for device in (building.reader, building.board):
+        device.let_go.set()
+    until(lambda: not _thread(READER) and not _thread(BOARD), "the end of their threads")
 
 
 def test_without_decisions_there_is_no_gateway(
