@@ -441,14 +441,16 @@ _WORDS: Final[dict[type, Callable[[Any], str]]] = {
 
 
 def rows_of_gateways(
-    connection: Connection, table: Table, gateways: Sequence[int], **where: str
+    connection: Connection, table: Table, gateways: Sequence[int]
 ) -> Sequence[tuple[Any, ...]]:
-    """All columns of the rows of these gateways, straight through the driver; `where`: of those alone whose
-    columns hold these words."""
+    """All columns of the rows of these gateways, straight through the driver. They are one parameter, however
+    many they are: a statement that is written anew for each number of them costs more than what it finds."""
+    sqlite = connection.dialect.name == "sqlite"
     names = ", ".join(column.name for column in table.columns)
-    words = "".join(f"{name} = {_placeholder(connection)} AND " for name in where)
-    asked = f"SELECT {names} FROM {table.name} WHERE {words}gateway_id {{}}"  # noqa: S608  our own names
-    return _named(connection, asked, tuple(where.values()), gateways)
+    among = "IN (SELECT value FROM json_each(?))" if sqlite else "= ANY(%s)"
+    asked = f"SELECT {names} FROM {table.name} WHERE gateway_id {among}"  # noqa: S608  our own names
+    value = json.dumps(list(gateways)) if sqlite else list(gateways)
+    return connection.exec_driver_sql(asked, (value,)).all()
 
 
 def gateways_named(connection: Connection, names: Sequence[tuple[str, str]], parts: str) -> list[Statement]:
@@ -502,17 +504,6 @@ def _driver(connection: Connection) -> Iterator[psycopg.Connection[Any]]:
         if broken := driver.broken:
             connection.invalidate()
         raise _family(error)(None, None, error, connection_invalidated=broken) from None
-
-
-def _named(
-    connection: Connection, statement: str, before: tuple[Any, ...], values: Sequence[Any]
-) -> Sequence[tuple[Any, ...]]:
-    """`statement` with one of `values` where its braces are. They are one parameter, however many they are: a
-    statement that is written anew for each number of them costs more than what it finds."""
-    sqlite = connection.dialect.name == "sqlite"
-    among = "IN (SELECT value FROM json_each(?))" if sqlite else "= ANY(%s)"
-    value = json.dumps(list(values)) if sqlite else list(values)
-    return connection.exec_driver_sql(statement.format(among), (*before, value)).all()
 
 
 def _placeholder(connection: Connection) -> str:
