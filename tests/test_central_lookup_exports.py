@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -15,15 +16,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from database_support import forbid, new_database
 from identity_support import COMMUNITY, NOON_US, VISITOR
 from lookup_support import APPROVER, HOUR_US, NUMBER, OFFICER, ZONE, World, run
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from central.errors import BadQuestion, Clash, NotAllowed, StoreUnavailable
-from central.lookup import acts, audit, case_formats
+from central.lookup import acts, audit, case_formats, exporting
 from central.lookup.case_file import COLUMNS, DESTROYED, MASKED, how_complete
 from central.lookup.case_formats import Format
 from central.lookup.exporting import Signature, check, export
+from central.lookup.paging import Found, Place
 from central.lookup.revealing import reveal
 from central.lookup.service import DoorComplete
+from central.lookup.states import row_of, state_of
 from central.lookup.words import Act, Asked, Happened, Shown
 from central.store.engine import reading, writing
 from central.store.lookup_tables import look_up_event
@@ -73,6 +76,30 @@ def cells(text: bytes) -> list[list[str]]:
 
 def table(rows: list[list[str]]) -> list[list[str]]:
     return rows[rows.index(list(COLUMNS)) + 1 : -1]
+
+
+def test_a_file_says_how_complete_it_was_when_its_newest_page_was_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came while the older pages were read may be in none of them."""
+    number = approved(world, Act.EXPORT)
+    find, read_at_us = world.look_ups.find, iter(range(1, 100))
+
+    def counted(
+        connection: Connection, row: Any, limit: int, after: Place | None = None
+    ) -> tuple[list[Found], bool, list[DoorComplete], tuple[str, ...]]:
+        found, more, doors, _ = find(connection, row, limit, after)
+        page = next(read_at_us)
+        return found, more, [replace(each, until_us=page) for each in doors], (f"page {page}",)
+
+    monkeypatch.setattr(exporting, "MAX_PAGE", 1)
+    monkeypatch.setattr(world.look_ups, "find", counted)
+    with reading(world.reader) as connection:
+        row, state = row_of(connection, number), state_of(connection, number)
+    whole = run(exporting.gathered(world.look_ups, row, state))
+    assert len(whole.found) == 3
+    assert {each.until_us for each in whole.doors} == {1}
+    assert whole.notes == ("page 1", "page 2", "page 3")
 
 
 def test_it_holds_each_record_masked_but_for_what_was_revealed(world: World) -> None:

@@ -26,7 +26,7 @@ from lookup_support import (
     World,
     run,
 )
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, event, select
 
 from central.errors import (
     BadQuestion,
@@ -180,6 +180,19 @@ def test_what_is_refused_is_on_record_too(world: World) -> None:
 
 
 # --- how far alone ------------------------------------------------------------------------------------
+
+
+def test_how_complete_an_answer_is_was_asked_before_its_records(world: World) -> None:
+    """Else a record that comes in between is said to be in the answer, and is not."""
+    world.enter(NOON_US - HOUR_US, token=world.card(world.resident()))
+    asked: list[str] = []
+    event.listen(
+        world.reader, "before_cursor_execute", lambda _, __, statement, *___: asked.append(statement)
+    )
+    assert len(ask(world).entries) == 1
+    heads = [at for at, statement in enumerate(asked) if "FROM epoch_head" in statement]
+    records = [at for at, statement in enumerate(asked) if "record.holder" in statement]
+    assert heads[0] < records[0], asked
 
 
 def test_more_than_25_records_need_somebody_of_another_unit(world: World) -> None:
