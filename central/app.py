@@ -188,7 +188,7 @@ def create_app(
         retention=RetentionSaid(
             rules_of(settings), settings.identity.visitor_days_rule, settings.identity.entry_days_rule
         ),
-        address=settings.public_address,
+        address=settings.listen.address or "",
         demo=demo,
     )
     add_pages = partial(app.routers.add, include_in_schema=False)

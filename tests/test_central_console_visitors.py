@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -41,7 +42,13 @@ def estate(tmp_path: Path) -> Iterator[Estate]:
 
 @pytest.fixture
 def desk(estate: Estate) -> Iterator[httpx.Client]:
-    """A browser without scripts, of a worker of that community."""
+    with a_desk(estate) as client:
+        yield client
+
+
+@contextmanager
+def a_desk(estate: Estate, public: str | None = None) -> Iterator[httpx.Client]:
+    """A browser without scripts, of a worker of that community. `public`: the address in the settings."""
     with (
         Served(
             estate.engine,
@@ -49,6 +56,7 @@ def desk(estate: Estate) -> Iterator[httpx.Client]:
             vault=estate.vault,
             signing=Ed25519PrivateKey.generate(),
             now_us=lambda: estate.now_us,
+            public=public,
         ) as served,
         plain_http.Client(
             base_url=served.address,
@@ -203,8 +211,14 @@ def test_a_days_list_leaves_no_visit_out_however_many_there_are(
     assert len(set(re.findall(r'href="(/visitors/\d+)"', desk.get("/visitors").text))) == 5
 
 
-def test_a_pass_says_the_whole_address_at_which_its_receipt_is_typed(desk: httpx.Client) -> None:
-    assert re.search(r"Typed at https?://[^/ ]+/receipt it says", given(desk, kind="pin").text)
+def test_a_pass_says_the_whole_address_at_which_its_receipt_is_typed(estate: Estate) -> None:
+    with a_desk(estate, "https://liuhen.example") as desk:
+        assert "Typed at https://liuhen.example/receipt it says" in given(desk, kind="pin").text
+
+
+def test_where_no_address_is_named_a_pass_makes_none_up(desk: httpx.Client) -> None:
+    """This machine's own would lead a visitor's telephone to itself."""
+    assert "Typed at /receipt it says" in given(desk, kind="pin").text
 
 
 def test_a_pass_goes_on_longer_or_is_taken_back(desk: httpx.Client) -> None:

@@ -41,7 +41,8 @@ class RetentionSaid:
 @dataclass(frozen=True)
 class Centre:
     """`vault`, `signing`, `desk`: None where the centre has no keys. `stopping` ends event streams.
-    `kept_days`: what the settings keep of visitors. `address`: where people find the centre. `demo`: accounts
+    `kept_days`: what the settings keep of visitors. `address`: where people find the centre, as the
+    settings name it; else empty, for whoever guesses sends a visitor astray. `demo`: accounts
     that everybody may use; there are none but in the demo."""
 
     questions: Questions
