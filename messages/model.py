@@ -187,7 +187,7 @@ class AssuranceLevel(StrEnum):
     L3 = "L3"
 
 
-class Credential(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Credential(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """What was presented, without saying whose it is."""
 
     kind: str  # lower-case letters and underscores
@@ -196,7 +196,7 @@ class Credential(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=
     hint: Annotated[str, Meta(max_length=4)] | None = None
 
 
-class Record(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Record(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """One row of a gateway's journal (architecture: the record).
 
     Spellings are checked by `misspelt`, not while decoding: most words come again and again, and a regular

@@ -1,5 +1,8 @@
 """Examines messages while those before them are being written: a database leaves the interpreter to other
 threads for most of that time. What is examined gathers until the worker takes all of it, at most one batch.
+
+While the worker itself computes, nothing is examined: both would be slower, and nothing would be left to do
+while the database writes.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ class Ahead:
         self._max_messages, self._max_bytes = max_messages, max_bytes
         self._changed = threading.Condition()
         self._closed = False
+        self._rests = False
         self._bytes = 0
         self._batch: tuple[list[Delivery], list[Examined | None]] = ([], [])
         self._thread = threading.Thread(target=self._run, name="examine", daemon=True)
@@ -42,22 +46,41 @@ class Ahead:
         self._thread.start()
 
     def take(self, timeout_s: float) -> Batch:
-        """Waits for one message, and takes all that are examined; none at a timeout."""
+        """Waits for one message, and takes all that are examined; none at a timeout. After it none are
+        examined until `go_on` or the next `take`."""
         with self._changed:
+            self._go_on()
             if not self._batch[0] and not self._closed:
                 self._changed.wait(timeout_s)
             batch, self._batch, self._bytes = self._batch, ([], []), 0
+            self._rests = bool(batch[0])
             self._changed.notify_all()
             return batch
+
+    def go_on(self) -> None:
+        """What was taken is ready to be written."""
+        with self._changed:
+            self._go_on()
 
     def close(self) -> None:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
+    def join(self, timeout_s: float) -> bool:
+        """After `close`: whether the thread has ended within that time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _go_on(self) -> None:
+        self._rests = False
+        self._changed.notify_all()
+
     def _run(self) -> None:
         while not self._closed:
             if few := self._next_few():
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closed or not self._rests)
                 self._add(few, self._examined(few))
 
     def _examined(self, few: Sequence[Delivery]) -> Sequence[Examined | None]:

@@ -6,7 +6,7 @@ once the caller has committed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -99,24 +99,36 @@ def examine_unread(topic: str, payload: bytes, reason: str) -> Examined:
     return Examined(topic, place, refused=Refused(payload, reason))
 
 
+def nothing() -> None:
+    """Nobody waits for it."""
+
+
 def take_in(
     connection: Connection,
     batch: Sequence[Examined],
     now_us: int,
     trusted: Trusted = device_keys.nobody,
+    before_writing: Callable[[], None] = nothing,
 ) -> Outcome:
-    """`trusted`: the keys of gateways that a person made known here.
+    """`trusted`: the keys of gateways that a person made known here. `before_writing` is called once all is
+    computed, and the database has most of what is left to do.
 
     Raises whatever the database raises; then nothing of the batch is stored.
     """
-    return _Transaction(connection, batch, now_us, trusted).run()
+    return _Transaction(connection, batch, now_us, trusted, before_writing).run()
 
 
 class _Transaction:
     def __init__(
-        self, connection: Connection, batch: Sequence[Examined], now_us: int, trusted: Trusted
+        self,
+        connection: Connection,
+        batch: Sequence[Examined],
+        now_us: int,
+        trusted: Trusted,
+        before_writing: Callable[[], None],
     ) -> None:
         self._connection = connection
+        self._before_writing = before_writing
         # A broker hands over what it kept in any order: keys come before what is signed with them.
         self._batch = sorted(batch, key=lambda examined: not isinstance(examined.report, About))
         self._now_us = now_us
@@ -164,6 +176,7 @@ class _Transaction:
         parts = self._ledger.save()
         if self._rows and not self._ledger.answers[0]:
             note_arrivals(self._connection, self._now_us)
+        self._before_writing()
         put_together(
             self._connection,
             [(record, self._rows), (envelope, self._visitors)],

@@ -159,6 +159,7 @@ class IngestService:
         self._client.disconnect()
         self._client.loop_stop()
         self._worker.join(timeout=1.0)
+        self._ahead.join(1.0)
 
     def status(self) -> IngestStatus:
         return IngestStatus(self._connected, self._trouble, len(self._inbox), self._stored)
@@ -176,7 +177,8 @@ class IngestService:
         self._examined = ()  # what is taken in is changed by that
         examined = [known or self._examine(delivery) for delivery, known in zip_longest(batch, ahead)]
         with writing(self._engine) as connection:
-            outcome = take_in(connection, examined, time.time_ns() // 1_000, self._trusted)
+            now_us = time.time_ns() // 1_000
+            outcome = take_in(connection, examined, now_us, self._trusted, self._ahead.go_on)
         self._stored += outcome.stored
         self._telling.of_gateways(outcome)
         if outcome.turned_away and not self._full_logged:

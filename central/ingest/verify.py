@@ -40,7 +40,7 @@ class Trouble(StrEnum):
     ENVELOPE = "envelope"  # not the one that its record names, not to be opened, or for another community
 
 
-class Arrived(Struct, frozen=True):
+class Arrived(Struct, frozen=True, gc=False):
     """Something that belongs at `seq`. `body` and `reason` are kept where `record` is None.
 
     `envelope`: came with the record that names it; None once it is known that nothing is to be kept of it.
