@@ -23,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from gateway.broker import PROTOCOL_ERROR, Consequence, Fallback, Limits, consequence
 from gateway.settings import MqttPart
 from gateway.troubles import NOT_HEARD, Complaint
+from messages.at_once import sends_at_once
 from messages.tls import CUT_SHORT, TlsRefused, told
 from messages.wire import MAX_PAYLOAD_BYTES
 
@@ -203,6 +204,9 @@ class _Client(mqtt.Client):
         """Before anything is published. paho itself lets this number be set before the connect only, and the
         broker's is not known then."""
         self._max_inflight_messages = min(IN_FLIGHT, receive_maximum)
+
+    def _create_socket_connection(self) -> socket.socket:
+        return sends_at_once(super()._create_socket_connection())
 
     def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
         """paho's own forgets to close the socket where the handshake fails."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 
 import paho.mqtt.client as mqtt
 
+from messages.at_once import sends_at_once
 from messages.tls import TlsFiles, TlsRefused, told, trusting_nobody
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,9 @@ class SafeClient(mqtt.Client):
                 log.error("[mqtt] %s", error)
 
         self.on_pre_connect = renew
+
+    def _create_socket_connection(self) -> socket.socket:
+        return sends_at_once(super()._create_socket_connection())
 
     def _sock_recv(self, bufsize: int) -> bytes:
         try:
