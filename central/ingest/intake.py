@@ -29,7 +29,7 @@ from central.ingest.verify import Arrived, Refused, Taken, Trouble, open_visitor
 from central.retention.ranges import EndedRange, ended_ranges, holding
 from central.store.engine import months_asked, put_together
 from central.store.identity_tables import envelope
-from central.store.records import Row, row_of
+from central.store.records import Row
 from central.store.tables import record, segment
 from messages.errors import MessageError
 from messages.heads import ToldState, read_state, vouched
@@ -235,8 +235,9 @@ class _Transaction:
             self._ledger.breaks[owner.id, epoch].add(broken.seq)
         for arrived in run:
             if arrived.record is not None:
-                self._rows.append(row_of(owner.id, arrived.record, arrived.hash))
-                self._take_visitor(owner, topic, epoch, arrived)
+                self._rows.append((owner.id, *arrived.columns))
+                if arrived.visitor is not None or arrived.foreign:
+                    self._take_visitor(owner, topic, epoch, arrived)
             else:
                 self._set_aside(owner, topic, epoch, arrived, settled=True)
                 self._aside.find(owner.id, Trouble.POISON, epoch, arrived.seq)

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from central.identity.opening import OpenVisitor, Unfit, Visitor
 from central.ingest.segments import UNKNOWN_PREV
+from central.store.records import Row, columns_of
 from messages.envelope import envelope_hash
 from messages.errors import MessageError
 from messages.model import Record
@@ -43,6 +44,7 @@ class Trouble(StrEnum):
 class Arrived(Struct, frozen=True, gc=False):
     """Something that belongs at `seq`. `body` and `reason` are kept where `record` is None.
 
+    `columns`: the record's row but for its gateway; empty where `record` is None.
     `envelope`: came with the record that names it; None once it is known that nothing is to be kept of it.
     `visitor`: what is kept of it. `foreign`: it is not to be kept, and somebody should know.
     """
@@ -53,6 +55,7 @@ class Arrived(Struct, frozen=True, gc=False):
     record: Record | None
     body: bytes
     reason: str = ""
+    columns: Row = ()
     envelope: bytes | None = None
     visitor: Visitor | None = None
     foreign: bool = False
@@ -136,12 +139,14 @@ def _known(gateway: str, block: Block, seq: int, body: bytes, record: Record) ->
     if record.epoch == block.epoch and record.seq == seq:
         envelope = block.envelopes.get(seq)
         foreign = envelope is not None and envelope_hash(envelope) != record.identity
+        digest = sha256(body).digest()
         return Arrived(
             seq,
             bytes.fromhex(record.prev),
-            sha256(body).digest(),
+            digest,
             record,
             body,
+            columns=columns_of(record, digest),
             envelope=None if foreign else envelope,
             foreign=foreign,
         )

@@ -27,9 +27,13 @@ Row = tuple[Any, ...]
 
 def row_of(gateway_id: int, record: Record, digest: bytes, odd_prev: bytes | None = None) -> Row:
     """The columns of `tables.record` without `id`, in order."""
+    return (gateway_id, *columns_of(record, digest, odd_prev))
+
+
+def columns_of(record: Record, digest: bytes, odd_prev: bytes | None = None) -> Row:
+    """`row_of` without the gateway's number, which a message does not say."""
     credential = record.credential
     return (
-        gateway_id,
         record.epoch,
         record.seq,
         record.kind,
