@@ -1,216 +1,67 @@
 """The controller over a real journal: what is recorded, in which order, and when doors are released."""
 
-import dataclasses
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
-from gateway_support import EPOCH_S, TurnedClock, files_limited_to, until
+from controller_support import (
+    BLOCKED,
+    ENTRIES,
+    LIST,
+    LISTED,
+    OTHER_PIN,
+    PEOPLE,
+    PIN,
+    STRANGER,
+    House,
+    house_in,
+    no_room,
+    read,
+    running,
+)
+from gateway_support import EPOCH_S, until
 from msgspec import structs
 
 from drivers.base import (
     POWER_INPUT,
     TAMPER_INPUT,
-    Assurance,
-    CardRead,
     CardRemoved,
     CardUnreadable,
-    CredentialKind,
     DeviceChanged,
     DeviceState,
     Indication,
     InputChanged,
     InputState,
 )
-from drivers.errors import DeviceUnavailable
-from gateway.access import Access
 from gateway.access_list import AccessList
-from gateway.controller import Controller
-from gateway.decision import Admission, DoorPolicy
-from gateway.doors import AccessPoint, Doors, Doorway
 from gateway.events import (
     Acknowledged,
     AckRefused,
-    CommandGiven,
-    CommandRefused,
-    EpochDisputed,
     ListRefused,
     LookBack,
     LookedBack,
     NewList,
-    NewSettings,
     RecordsExported,
-    SettingsRefused,
-    Stop,
 )
-from gateway.facts import Fact
-from gateway.journal import Head, Journal
-from gateway.journal_reader import JournalReader
+from gateway.journal import Head
 from gateway.looking_back import REPLAYED
-from gateway.passes import PassBook
-from gateway.portal import Portal
-from gateway.senses import Senses
-from gateway.sensing import InputFunction, Sensor
-from gateway.surroundings import Surroundings
 from gateway.unrecorded import Unrecorded
-from messages.access_list import Entry
-from messages.commands import Action, Command, Outcome, RecordRange, Result, Why
-from messages.model import AssuranceLevel, ClockQuality, Credential, Direction, Kind, Reason, Record
-from messages.site_settings import DoorMode, decode_site_settings
-
-S = 1_000_000_000
-LISTED, BLOCKED, STRANGER = "a" * 32, "b" * 32, "c" * 32
-PIN, OTHER_PIN = "d" * 32, "e" * 32
-ENTRIES = {
-    LISTED: Entry(LISTED, "h-7", "resident", ("*",)),
-    BLOCKED: Entry(BLOCKED, "h-8", "resident", ("*",), blocked=True),
-}
-PEOPLE = [f"{number:032x}" for number in range(200)]
-ENTRIES |= {token: Entry(token, "h-9", "resident", ("*",)) for token in PEOPLE}
-LIST = AccessList(5, (EPOCH_S - 90) * 1_000_000, ENTRIES)
-
-
-class Board:
-    """A lock board that, when a door is released, looks whether the record is already on the disk."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.committed_before: list[Record] = []
-        self.released = 0
-        self.broken = False
-        self.can_look = True
-        self.lingers: Callable[[], object] = bool  # while the lock is driven
-
-    def release(self) -> None:
-        if self.broken:
-            raise DeviceUnavailable("/dev/ttyUSB9", "it does not answer")
-        self.released += 1
-        if self.can_look:
-            with closing(JournalReader(self._path)) as reader:
-                self.committed_before.append(reader.newest(1)[0])
-        self.lingers()
-
-
-class House:
-    """A building with two doors, its journal and what everybody was shown and told."""
-
-    def __init__(self, folder: Path, *, asks_pin: bool = False) -> None:
-        self.path = folder / "journal.db"
-        self.clock = TurnedClock()
-        self.journal = Journal(self.path, "east-1", self.clock)
-        self.board = Board(self.path)
-        self.shown: list[tuple[str, Indication]] = []
-        self.announced: list[Head] = []
-        self.answers: list[Result] = []
-        self.sent_again: list[Command] = []
-        self.disk: list[tuple[Kind, Reason | None]] = []
-        lobby = AccessPoint("lobby", Direction.IN, "lobby-board", self.board.release)
-        garage = dataclasses.replace(
-            lobby, door="garage", direction=Direction.OUT, admit_listed_unrecorded=False
-        )
-        points = {"lobby-in": lobby, "garage-out": garage}
-        both = DoorPolicy(frozenset(Admission))
-        self.access = Access(
-            {"lobby": dataclasses.replace(both, asks_pin=asks_pin), "garage": both},
-            ZoneInfo("Asia/Shanghai"),
-            PassBook("north", "east"),
-            contacts=("garage",),
-        )
-        self.access.take_list(LIST)
-        sensors = {
-            ("lobby-board", 1): Sensor(InputFunction.CONTACT, ("garage",)),
-            ("sensing-board", 1): Sensor(InputFunction.REX, ("garage",)),
-        }
-        portals = {
-            door: Portal(release_s=5.0, open_limit_s=30.0, has_contact=door == "garage", exit_by_handle=True)
-            for door in ("lobby", "garage")
-        }
-        self.controller = Controller(
-            journal=self.journal,
-            clock=self.clock,
-            access=self.access,
-            points=points,
-            doors=Doors(
-                [Doorway(portals["lobby"], (lobby,)), Doorway(portals["garage"], (garage,))], self.access
-            ),
-            senses=Senses(points, sensors),
-            surroundings=Surroundings(
-                indicate=lambda reader, signal: self.shown.append((reader, signal)),
-                announce=self.announced.append,
-                list_changed=lambda: None,
-                answer=self.answers.append,
-                send_again=self.sent_again.append,
-                beat=lambda: None,
-                troubles=lambda: [self.disk.pop() for _ in self.disk[:1]],
-                input_changed=lambda _: None,
-            ),
-            keep_acknowledged_days=0,
-        )
-
-    def reads(self, *tokens: str, reader: str = "lobby-in", at_s: float = 0.0, level: str = "L0") -> None:
-        self.controller.handle([read(token, reader=reader, at_s=at_s, level=level) for token in tokens])
-
-    def gives_pins(self, pin: str) -> None:
-        """Everybody on the list has this one."""
-        entries = {token: structs.replace(entry, pin=pin) for token, entry in ENTRIES.items()}
-        self.access.take_list(AccessList(LIST.version, LIST.issued_us, entries))
-
-    def records(self) -> list[Record]:
-        """Without the one that opened the journal."""
-        with closing(JournalReader(self.path)) as reader:
-            checked, flaws = reader.verify()
-            assert flaws == []
-            return reader.newest(checked)[1:]
-
-    def happenings(self) -> list[Record]:
-        """Without what is told of the journal's own storage."""
-        storage = (Kind.STORAGE_FAULT, Kind.STORAGE_RESTORED, Kind.STORAGE_LOW)
-        return [record for record in self.records() if record.kind not in storage]
-
-    def reasons(self) -> list[Reason | None]:
-        return [record.reason for record in self.records()]
-
-
-def read(
-    token: str,
-    *,
-    reader: str = "lobby-in",
-    at_s: float = 0.0,
-    level: str = "L0",
-    until: date | None = None,
-    pin: str | None = None,
-) -> CardRead:
-    return CardRead(reader, CredentialKind.ID_CARD, token, Assurance(level), int(at_s * S), None, until, pin)
+from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    house = House(tmp_path)
-    yield house
-    house.journal.close()
+    with house_in(tmp_path) as house:
+        yield house
 
 
 @pytest.fixture
 def strict(tmp_path: Path) -> Iterator[House]:
-    """The lobby asks for the PIN after the card."""
-    house = House(tmp_path, asks_pin=True)
-    yield house
-    house.journal.close()
-
-
-@contextmanager
-def no_room(house: House) -> Iterator[None]:
-    """Nothing can be written: as on a full disk."""
-    house.board.can_look = False
-    with files_limited_to(1):
-        yield
-    house.board.can_look = True
+    with house_in(tmp_path, asks_pin=True) as house:
+        yield house
 
 
 # What comes late.
@@ -627,21 +478,6 @@ def test_neither_tokens_nor_holders_are_logged(house: House, caplog: pytest.LogC
     assert not any(word in caplog.text for word in (LISTED, BLOCKED, STRANGER, "h-7", "h-8"))
 
 
-# The thread.
-
-
-@contextmanager
-def running(house: House) -> Iterator[threading.Thread]:
-    thread = threading.Thread(target=house.controller.run)
-    thread.start()
-    try:
-        yield thread
-    finally:
-        house.controller.inbox.put(Stop())
-        thread.join(20)
-        assert not thread.is_alive()
-
-
 def test_a_run_begins_and_ends_with_a_record_and_does_all_that_came_before_the_end(house: House) -> None:
     for token in PEOPLE:
         house.controller.inbox.put(read(token))
@@ -678,430 +514,3 @@ def test_acknowledged_records_are_pruned_between_events(house: House) -> None:
 def oldest(house: House) -> int:
     with closing(sqlite3.connect(f"file:{house.path}?mode=ro", uri=True)) as connection:
         return int(connection.execute("SELECT min(id) FROM records").fetchone()[0])
-
-
-# --- commands, duress, and what doors say ------------------------------------------------------------------
-
-
-def ordered(action: Action, door: str | None = None, **more: Any) -> CommandGiven:
-    now_us = EPOCH_S * 1_000_000
-    command = Command(
-        1, "0" * 32, action, "op-1", Why.VISITOR, now_us - 1_000_000, now_us + 7_000_000, door, **more
-    )
-    return CommandGiven(command)
-
-
-def told(house: House) -> list[tuple[Kind, Reason | None, int | None]]:
-    return [(record.kind, record.reason, record.links) for record in house.records()]
-
-
-def test_a_release_by_command_is_recorded_first_with_its_operator_and_answered_with_its_record(
-    house: House,
-) -> None:
-    house.controller.handle([ordered(Action.RELEASE, "lobby")])
-    (record,) = house.records()
-    assert (record.kind, record.door, record.holder) == (Kind.REMOTE_RELEASE, "lobby", "op-1")
-    assert [each.kind for each in house.board.committed_before] == [Kind.REMOTE_RELEASE]
-    assert house.answers == [Result(1, "0" * 32, Outcome.DONE, None, record.epoch, record.seq)]
-
-
-def test_a_release_that_the_lock_did_not_take_is_answered_so(house: House) -> None:
-    house.board.broken = True
-    house.controller.handle([ordered(Action.RELEASE, "lobby")])
-    assert told(house) == [
-        (Kind.REMOTE_RELEASE, Reason.COMMAND, None),
-        (Kind.RELEASE_FAILED, Reason.LOST_DRIVE, 2),
-    ]
-    assert (house.answers[0].outcome, house.answers[0].reason) == (Outcome.REFUSED, Reason.LOST_DRIVE)
-
-
-def test_a_command_that_waited_too_long_is_not_carried_out(house: House) -> None:
-    house.clock.passes(8_000_000)
-    house.controller.handle([ordered(Action.RELEASE, "lobby")])
-    assert told(house) == [(Kind.COMMAND_REFUSED, Reason.TOO_LATE, None)]
-    assert house.answers == [
-        Result(1, "0" * 32, Outcome.REFUSED, Reason.TOO_LATE, house.records()[0].epoch, 2)
-    ]
-    assert house.board.released == 0
-
-
-def test_a_command_that_cannot_be_recorded_is_not_carried_out(house: House) -> None:
-    with no_room(house):
-        house.controller.handle([ordered(Action.RELEASE, "lobby")])
-    assert house.board.released == 0
-    assert house.answers == [Result(1, "0" * 32, Outcome.REFUSED, Reason.NOT_RECORDABLE)]
-
-
-def test_a_refused_command_is_answered_with_its_record(house: House) -> None:
-    house.controller.handle([CommandRefused("1" * 32, Reason.REPLAYED, "lobby")])
-    (record,) = house.records()
-    assert (record.kind, record.reason, record.door) == (Kind.COMMAND_REFUSED, Reason.REPLAYED, "lobby")
-    assert house.answers == [Result(1, "1" * 32, Outcome.REFUSED, Reason.REPLAYED, record.epoch, record.seq)]
-
-
-def test_a_forgery_is_recorded_and_answered_to_nobody(house: House) -> None:
-    house.controller.handle([CommandRefused(None, Reason.NOT_SIGNED)])
-    assert told(house) == [(Kind.COMMAND_REFUSED, Reason.NOT_SIGNED, None)]
-    assert house.answers == []
-
-
-def test_a_door_is_locked_down_by_command_and_given_back_to_its_schedule(house: House) -> None:
-    until_us = (EPOCH_S + 3_600) * 1_000_000
-    house.controller.handle([ordered(Action.LOCK_DOWN, "lobby", until_us=until_us)])
-    house.reads(LISTED)
-    house.controller.handle([ordered(Action.BACK_TO_SCHEDULE, "lobby")])
-    house.reads(LISTED, at_s=9)
-    assert [(kind, reason) for kind, reason, _ in told(house)] == [
-        (Kind.COMMAND_DONE, Reason.COMMAND),
-        (Kind.DOOR_LOCKED_DOWN, Reason.COMMAND),
-        (Kind.ACCESS_DENIED, Reason.LOCKED_DOWN),
-        (Kind.COMMAND_DONE, Reason.COMMAND),
-        (Kind.DOOR_SECURED, Reason.COMMAND),
-        (Kind.ACCESS_GRANTED, Reason.LISTED),
-    ]
-
-
-def test_records_that_the_centre_asks_for_are_passed_on(house: House) -> None:
-    asked = ordered(Action.SEND_RECORDS, ranges=(RecordRange(1, 1, 9),))
-    house.controller.handle([asked])
-    assert house.sent_again == [asked.command]
-    assert house.answers[0].outcome is Outcome.DONE
-
-
-def test_a_decision_is_followed_by_who_went_in_and_linked_to_it(house: House) -> None:
-    house.controller.handle([InputChanged("lobby-board", 1, InputState.NORMAL, 0)])
-    house.reads(LISTED, reader="garage-out")
-    house.controller.handle([InputChanged("lobby-board", 1, InputState.ACTIVE, 0)])
-    house.controller.handle([InputChanged("lobby-board", 1, InputState.NORMAL, 0)])
-    assert told(house) == [
-        (Kind.ACCESS_GRANTED, Reason.LISTED, None),
-        (Kind.DOOR_OPENED, None, 2),
-        (Kind.ACCESS_TAKEN, None, 2),
-        (Kind.DOOR_CLOSED, None, 2),
-    ]
-
-
-def test_duress_opens_like_any_pin_and_is_on_the_disk_with_the_decision(strict: House) -> None:
-    entry = structs.replace(ENTRIES[LISTED], pin=PIN, duress_pin=OTHER_PIN)
-    strict.access.take_list(AccessList(6, 1, {LISTED: entry}))
-    strict.controller.handle([read(LISTED, pin=OTHER_PIN)])
-    assert [(kind, reason) for kind, reason, _ in told(strict)] == [
-        (Kind.ACCESS_GRANTED, Reason.LISTED),
-        (Kind.DURESS, None),
-    ]
-    assert strict.board.committed_before[-1].kind is Kind.DURESS
-    assert strict.shown == [("lobby-in", Indication.GRANTED)]
-
-
-def test_five_wrong_cards_in_a_row_raise_an_alarm_once(house: House) -> None:
-    house.reads(*(f"{number:032x}" for number in range(1_000, 1_006)))
-    kinds = [record.kind for record in house.records()]
-    assert kinds.count(Kind.REPEATED_DENIALS) == 1
-    assert kinds[:6] == [Kind.ACCESS_DENIED] * 5 + [Kind.REPEATED_DENIALS]
-
-
-def test_new_site_settings_are_recorded_and_turn_the_doors(house: House) -> None:
-    settings = decode_site_settings(
-        b'{"v":1,"revision":3,"issued_us":1,"doors":{"lobby":{"mode":"locked_down"}}}'
-    )
-    house.controller.handle([NewSettings(settings), SettingsRefused(Reason.OLDER)])
-    assert [(kind, reason) for kind, reason, _ in told(house)] == [
-        (Kind.SETTINGS_APPLIED, None),
-        (Kind.DOOR_LOCKED_DOWN, Reason.SCHEDULE),
-        (Kind.SETTINGS_REFUSED, Reason.OLDER),
-    ]
-
-
-def test_a_grant_that_could_not_be_carried_out_costs_no_use(house: House) -> None:
-    once = structs.replace(ENTRIES[LISTED], uses=1)
-    house.access.take_list(AccessList(6, 1, {LISTED: once}))
-    with no_room(house):
-        house.reads(LISTED, reader="garage-out")
-    house.controller.handle([ListRefused()])
-    house.reads(LISTED, at_s=60)
-    assert house.reasons()[-1] is Reason.LISTED
-
-
-def test_a_free_door_is_driven_once_it_is_recorded_as_free(house: House) -> None:
-    house.access.command_mode("lobby", DoorMode.FREE, None)
-    house.controller.tick()
-    assert [record.kind for record in house.board.committed_before] == [Kind.DOOR_FREED]
-
-
-def test_at_a_free_door_nobody_is_sent_away_while_nothing_can_be_recorded(house: House) -> None:
-    house.access.command_mode("lobby", DoorMode.FREE, None)
-    with no_room(house):
-        house.reads(STRANGER)
-    assert house.shown == [("lobby-in", Indication.GRANTED)]
-    house.controller.handle([ListRefused()])
-    assert (Kind.ACCESS_GRANTED, Reason.FREE_HOURS) in [(r.kind, r.reason) for r in house.records()]
-
-
-def frees(house: House, door: str) -> None:
-    house.access.command_mode(door, DoorMode.FREE, None)
-    house.controller.tick()
-
-
-def test_a_door_that_denies_unrecorded_entry_is_free_only_once_that_is_durable(house: House) -> None:
-    with no_room(house):
-        frees(house, "garage")
-        house.controller.tick()
-        house.reads(STRANGER, reader="garage-out")
-        assert house.board.released == 0
-        assert house.shown == [("garage-out", Indication.OUT_OF_ORDER)]
-    house.controller._care_for_the_journal()
-    house.controller.tick()
-    assert [record.kind for record in house.board.committed_before] == [Kind.DOOR_FREED]
-    assert [(record.kind, record.reason, record.door) for record in house.happenings()] == [
-        (Kind.ACCESS_DENIED, Reason.NOT_RECORDABLE, "garage"),
-        (Kind.DOOR_FREED, Reason.SCHEDULE, "garage"),
-    ]
-
-
-def test_a_door_freed_by_command_waits_for_its_record_too_and_keeps_its_reason(house: House) -> None:
-    house.controller.handle([ordered(Action.FREE, "garage", until_us=(EPOCH_S + 60) * 1_000_000)])
-    with no_room(house):
-        house.controller.tick()
-        assert house.board.released == 0
-    house.controller._care_for_the_journal()
-    house.controller.tick()
-    assert house.board.released == 1
-    assert house.happenings()[-1].kind is Kind.DOOR_FREED
-    assert house.happenings()[-1].reason is Reason.COMMAND
-
-
-def test_free_hours_that_end_before_they_could_be_recorded_never_were(house: House) -> None:
-    with no_room(house):
-        frees(house, "garage")
-        house.access.command_mode("garage", None, None)
-        house.controller.tick()
-    house.controller._care_for_the_journal()
-    house.controller.tick()
-    assert house.board.released == 0
-    assert house.happenings() == []
-
-
-def test_a_door_that_admits_unrecorded_is_free_at_its_hour_and_that_is_made_up_for(house: House) -> None:
-    with no_room(house):
-        frees(house, "lobby")
-        house.reads(STRANGER)
-        assert house.board.released == 2
-        assert house.shown == [("lobby-in", Indication.GRANTED)]
-    house.controller._care_for_the_journal()
-    assert [(record.kind, record.reason) for record in house.happenings()] == [
-        (Kind.DOOR_FREED, Reason.SCHEDULE),
-        (Kind.ACCESS_GRANTED, Reason.FREE_HOURS),
-    ]
-
-
-def test_a_door_that_is_free_stays_so_when_nothing_can_be_recorded_any_more(house: House) -> None:
-    frees(house, "garage")
-    with no_room(house):
-        house.reads(STRANGER, reader="garage-out")
-        house.controller.tick()
-    assert house.shown == [("garage-out", Indication.GRANTED)]
-    house.controller._care_for_the_journal()
-    assert [(record.kind, record.reason) for record in house.happenings()] == [
-        (Kind.DOOR_FREED, Reason.SCHEDULE),
-        (Kind.ACCESS_GRANTED, Reason.FREE_HOURS),
-    ]
-
-
-def test_decisions_go_by_the_clock_as_it_stands_and_records_by_the_best_that_is_known(house: House) -> None:
-    """A board without a battery-backed clock has started: what ends cannot be judged, residents get in."""
-    ends = structs.replace(ENTRIES[LISTED], until_us=(EPOCH_S + 86_400) * 1_000_000)
-    house.access.take_list(
-        AccessList(6, (EPOCH_S - 90) * 1_000_000, {LISTED: ends, PEOPLE[0]: ENTRIES[PEOPLE[0]]})
-    )
-    house.controller._clock._wall_us = lambda: 5_000_000
-    house.clock.synced = ClockQuality.UNKNOWN
-    house.reads(LISTED)
-    house.reads(PEOPLE[0], at_s=9)
-    assert house.reasons() == [Reason.CLOCK_NOT_SET, Reason.LISTED]
-    assert {record.at // 1_000_000 for record in house.records()} == {EPOCH_S}
-
-
-def test_an_acknowledgement_that_says_nothing_new_is_not_written_again(house: House) -> None:
-    written = []
-
-    def acknowledge(_epoch: int, through: int, _least: int | None = None) -> bool:
-        written.append(through)
-        return True
-
-    house.reads(LISTED)
-    house.journal.acknowledge = acknowledge  # type: ignore[assignment, method-assign]
-    for through in (1, 1, 2, 2, 0):
-        house.controller.handle([Acknowledged(house.journal.head.epoch, through)])
-        house.controller._care_for_the_journal()
-    assert written == [1, 2, 0]
-
-
-def test_where_the_centre_has_other_records_a_new_epoch_begins_once_and_doors_go_on(house: House) -> None:
-    house.reads(LISTED)
-    former = house.journal.head
-    for _ in range(5):  # said with each acknowledgement
-        house.controller.handle([EpochDisputed(former.epoch)])
-    assert house.announced[-1] == house.journal.head
-    assert (house.journal.head.epoch > former.epoch, house.journal.head.seq) == (True, 1)
-    house.reads(LISTED)
-    [opened] = [each for each in house.happenings() if each.reason is Reason.OLDER_COPY]
-    assert (opened.kind, opened.epoch, opened.seq) == (Kind.JOURNAL_OPENED, former.epoch + 1, 1)
-
-
-def test_whoever_disputes_everything_makes_no_epoch_each_time(house: House) -> None:
-    first = house.journal.head.epoch
-    for _ in range(20):
-        house.controller.handle([EpochDisputed(house.journal.head.epoch)])
-    assert house.journal.head.epoch == first + 3
-
-
-def test_a_new_epoch_that_cannot_be_begun_now_begins_with_the_next_record(house: House) -> None:
-    former = house.journal.head.epoch
-    with no_room(house):
-        house.controller.handle([EpochDisputed(former)])
-        assert house.journal.head.epoch == former
-    house.reads(LISTED)
-    assert house.journal.head.epoch > former
-
-
-# On the reader's own thread.
-
-
-@contextmanager
-def another_decides(house: House) -> Iterator[None]:
-    """A card is being let in on another thread: its lock takes its time."""
-    driven, goes_on = threading.Event(), threading.Event()
-
-    def linger() -> None:
-        driven.set()
-        goes_on.wait(20)
-
-    house.board.lingers = linger
-    thread = threading.Thread(target=house.controller.read, args=(read(PEOPLE[1]),))
-    thread.start()
-    assert driven.wait(20)
-    try:
-        yield
-    finally:
-        goes_on.set()
-        thread.join(20)
-
-
-def test_a_card_is_decided_on_its_readers_own_thread_while_nobody_else_decides(house: House) -> None:
-    with running(house):
-        until(lambda: len(house.announced) == 1, "the start")
-        until(lambda: decided_before_it_returns(house), "a moment in which nobody else decides")
-        assert house.board.committed_before[-1].kind is Kind.ACCESS_GRANTED
-        assert set(house.shown) == {("lobby-in", Indication.GRANTED)}
-
-
-def decided_before_it_returns(house: House) -> bool:
-    before = len(house.board.committed_before)
-    house.controller.read(read(LISTED))
-    return len(house.board.committed_before) > before
-
-
-def test_cards_that_are_read_while_another_is_decided_wait_and_share_a_commit(house: House) -> None:
-    with running(house):
-        until(lambda: len(house.announced) == 1, "the start")
-        with another_decides(house):
-            for token in PEOPLE[2:6]:
-                house.controller.read(read(token))
-            assert house.board.released == 1
-        until(lambda: house.board.released == 5, "the others")
-        last = house.records()[-1].seq
-        assert [before.seq for before in house.board.committed_before] == [last - 4] + [last] * 4
-
-
-def test_what_came_before_a_card_is_not_overtaken_by_it(house: House) -> None:
-    fresh = AccessList(6, LIST.issued_us, {})
-    with running(house):
-        until(lambda: len(house.announced) == 1, "the start")
-        with another_decides(house):
-            house.controller.inbox.put(NewList(fresh))
-            house.controller.read(read(LISTED))
-        until(lambda: house.controller.inbox.empty() and len(house.shown) == 2, "the decision")
-        assert house.reasons()[-1] is Reason.UNKNOWN_CREDENTIAL
-
-
-def test_a_card_before_the_start_and_one_after_the_end_are_not_decided_on_a_readers_thread(
-    house: House,
-) -> None:
-    house.controller.read(read(LISTED))
-    assert house.board.released == 0
-    with running(house):
-        until(lambda: house.board.released == 1, "the card that waited")
-    house.controller.read(read(PEOPLE[0]))
-    assert house.board.released == 1
-    kinds = [record.kind for record in house.records()]
-    assert (kinds[0], kinds[-1]) == (Kind.GATEWAY_STARTED, Kind.GATEWAY_STOPPED)
-
-
-def test_a_decision_that_fails_on_a_readers_thread_is_the_last_one_of_all(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever supervises starts the gateway again; until then nothing may be decided in a state unknown."""
-    with running(house) as thread:
-        until(lambda: len(house.announced) == 1, "the start")
-        with monkeypatch.context() as patched:
-            patched.setattr(house.journal, "append", lambda _: 1 // 0)
-            with pytest.raises(ZeroDivisionError):
-                house.controller.read(read(LISTED))
-        thread.join(20)
-        assert not thread.is_alive()
-        house.controller.read(read(PEOPLE[0]))
-    assert house.board.released == 0
-    assert [record.kind for record in house.records()] == [Kind.GATEWAY_STARTED]
-
-
-def test_an_end_that_a_readers_thread_finds_before_its_card_is_an_end(house: House) -> None:
-    with running(house) as thread:
-        until(lambda: len(house.announced) == 1, "the start")
-        with another_decides(house):
-            house.controller.inbox.put(Stop())
-        house.controller.read(read(LISTED))
-        thread.join(20)
-        assert not thread.is_alive()
-    assert house.records()[-1].kind is Kind.GATEWAY_STOPPED
-
-
-def test_a_rehearsal_goes_the_way_of_the_last_card_and_leaves_nothing(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.controller._STAYS_WARM_S", 0.0)
-    rehearsed: list[Fact] = []
-    rehearse = house.journal.rehearse
-
-    def noted(fact: Fact) -> None:
-        rehearsed.append(fact)
-        rehearse(fact)
-
-    monkeypatch.setattr(house.journal, "rehearse", noted)
-    with running(house):
-        until(lambda: len(house.announced) == 1, "the start")
-        house.controller.rehearse("lobby-in")  # nobody was there yet
-        assert rehearsed == []
-        house.controller.read(read(LISTED))
-        before = house.records()
-        house.controller.rehearse("garage-out")
-        house.controller.rehearse("spare")
-        assert [(fact.door, fact.holder, fact.reason) for fact in rehearsed] == [
-            ("garage", "h-7", Reason.LISTED)
-        ]
-        assert (house.records(), house.board.released, len(house.shown)) == (before, 1, 1)
-        house.controller.read(read(LISTED, reader="garage-out", at_s=9))
-        assert house.records()[-1].seq == before[-1].seq + 1
-
-
-def test_no_rehearsal_is_held_so_soon_after_a_decision_or_beside_one(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(house.journal, "rehearse", lambda _: pytest.fail("a rehearsal"))
-    with running(house):
-        until(lambda: len(house.announced) == 1, "the start")
-        monkeypatch.setattr("gateway.controller._STAYS_WARM_S", 3_600.0)
-        house.controller.read(read(LISTED))
-        house.controller.rehearse("lobby-in")
-        monkeypatch.setattr("gateway.controller._STAYS_WARM_S", 0.0)
-        with another_decides(house):
-            house.controller.rehearse("lobby-in")

@@ -10,6 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from controller_support import LISTED, STRANGER, House, no_room
+from controller_support import read as a_read
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from drivers_support import (
     INVENTED_NUMBER,
@@ -23,8 +25,6 @@ from drivers_support import (
 from gateway_support import EPOCH_S, GATEWAY, TurnedClock, a_fact, opened
 from msgspec import structs
 from msgspec.structs import replace
-from test_gateway_controller import LISTED, STRANGER, House, no_room
-from test_gateway_controller import read as a_read
 from test_gateway_salvage import leaf_of, overwrite
 
 from central.identity.opening import Opener, row_name
