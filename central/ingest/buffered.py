@@ -20,7 +20,9 @@ from central.ingest.safe_line import SafeClient
 
 log = logging.getLogger(__name__)
 
-_PIECE: Final = 65_536
+_PIECE: Final = 262_144
+"""Some blocks of a hundred records: of those that a piece cuts in two, paho puts the parts together."""
+
 _PUBLISH, _PUBACK, _RETAIN, _QOS_1, _QOS_2 = 0x30, 0x40, 0x01, 0x02, 0x04
 _KIND: Final = 0xF0
 _MORE: Final = 0x80
