@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from gateway_support import until
 
 from central.ingest.ahead import Ahead
 from central.ingest.inbox import Delivery
@@ -40,8 +41,9 @@ class Line:
         return Examined(delivery.topic)
 
     @contextmanager
-    def ahead(self) -> Iterator[Ahead]:
-        made = Ahead(self.next_few, self.examine, max_messages=10, max_bytes=10_000)
+    def ahead(self, max_messages: int = 2) -> Iterator[Ahead]:
+        """Of two messages one is half of all that a batch may have."""
+        made = Ahead(self.next_few, self.examine, max_messages=max_messages, max_bytes=10_000)
         made.start()
         try:
             yield made
@@ -65,6 +67,14 @@ def test_a_message_that_comes_while_the_worker_computes_waits_until_its_batch_is
         ahead.go_on()
         [later], [examined] = ahead.take(SOON_S)
         assert (later.mid, examined) == (2, Examined("topic-2"))
+
+
+def test_beside_a_small_batch_what_comes_is_examined_at_once(line: Line) -> None:
+    with line.ahead(max_messages=10) as ahead:
+        line.coming.put(message(1))
+        assert ahead.take(SOON_S)[0]
+        line.coming.put(message(2))
+        until(lambda: line.examined == [1, 2], "the second message examined")
 
 
 def test_whoever_takes_again_without_having_written_is_given_what_came_meanwhile(line: Line) -> None:

@@ -1,8 +1,9 @@
 """Examines messages while those before them are being written: a database leaves the interpreter to other
 threads for most of that time. What is examined gathers until the worker takes all of it, at most one batch.
 
-While the worker itself computes, nothing is examined: both would be slower, and nothing would be left to do
-while the database writes.
+While the worker itself computes on a large batch, nothing is examined: both would be slower, and nothing
+would be left to do while the database writes. Small batches are soon computed, and who waits for what comes
+after them waits for one thing less.
 """
 
 from __future__ import annotations
@@ -46,14 +47,15 @@ class Ahead:
         self._thread.start()
 
     def take(self, timeout_s: float) -> Batch:
-        """Waits for one message, and takes all that are examined; none at a timeout. After it none are
-        examined until `go_on` or the next `take`."""
+        """Waits for one message, and takes all that are examined; none at a timeout. After a batch that is at
+        least half as large as one may be, none are examined until `go_on` or the next `take`."""
         with self._changed:
             self._go_on()
             if not self._batch[0] and not self._closed:
                 self._changed.wait(timeout_s)
-            batch, self._batch, self._bytes = self._batch, ([], []), 0
-            self._rests = bool(batch[0])
+            batch, self._batch = self._batch, ([], [])
+            self._rests = 2 * self._bytes >= self._max_bytes or 2 * len(batch[0]) >= self._max_messages
+            self._bytes = 0
             self._changed.notify_all()
             return batch
 
