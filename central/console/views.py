@@ -95,6 +95,7 @@ class Views:
             "question_words": _words(catalogue, words.QUESTIONS),
             "act_words": _words(catalogue, words.ACTS),
             "field_words": _words(catalogue, words.FIELDS),
+            "stands_words": _words(catalogue, words.STANDS),
             "gap_words": _words(catalogue, words.GAPS),
             "covered": words.COVERED,
             "charts": charts,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from central.accounts.events import AccountEvent
 from central.alarms.kinds import AlarmKind, Urgency
+from central.console.door_marks import OFFLINE, TAMPERED, WAS_TAMPERED
 from central.fleet.commanding import Standing
 from central.fleet.coverage import Gap
+from central.fleet.door_states import Leaf, Mode
 from central.lookup.words import Act, Asked, Basis, Purpose, Shown
 from messages.commands import Action, Why
 from messages.model import Kind, Reason
@@ -169,6 +171,22 @@ CONDITIONS: dict[str, str] = {
     "lost": N_("lost"),
     "recovering": N_("coming back"),
 }
+
+STANDS: dict[str, str] = {
+    Leaf.CLOSED: N_("closed"),
+    Leaf.OPEN: N_("open"),
+    Leaf.HELD: N_("held open"),
+    Leaf.FORCED: N_("forced open"),
+    Mode.FREE: N_("free to pass"),
+    Mode.LOCKED_DOWN: N_("locked down"),
+    OFFLINE: N_("gateway offline"),
+    TAMPERED: KINDS[Kind.TAMPER],
+    WAS_TAMPERED: N_("was tampered with; nobody has seen to it"),
+    Kind.READER_LOST: KINDS[Kind.READER_LOST],
+    Kind.READER_DEGRADED: KINDS[Kind.READER_DEGRADED],
+    Kind.READER_RECOVERING: KINDS[Kind.READER_RECOVERING],
+}
+"""How a door stands."""
 
 FINDINGS: dict[str, str] = {
     "chain_break": N_("chain broken"),
