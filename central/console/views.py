@@ -113,6 +113,7 @@ class Views:
             "question_words": _words(catalogue, words.QUESTIONS),
             "act_words": _words(catalogue, words.ACTS),
             "field_words": _words(catalogue, words.FIELDS),
+            "done_sentences": words.DONE,
             "stands_words": _words(catalogue, words.STANDS),
             "gap_words": _words(catalogue, words.GAPS),
             "covered": words.COVERED,

@@ -188,6 +188,24 @@ STANDS: dict[str, str] = {
 }
 """How a door stands."""
 
+DONE: dict[str, str] = {
+    "command": N_("The command was sent. What became of it stands under Commands of late."),
+    "alarm-seen": N_("It is noted that you have seen to the alarm."),
+    "alarm-unseen": N_("Taken back: nobody has seen to the alarm yet."),
+    "alarm-declared": N_("Your declaration is on record, and the alarm is over."),
+    "rule": N_("The rule holds from now on."),
+    "agreed": N_("You agreed. Whoever asked can go on; it is on record."),
+    "refused": N_("You refused, with your reason. It is on record."),
+    "explained": N_("Your review is on record: the look-up is explained."),
+    "unexplained": N_("Your review is on record. Whoever asked cannot look up until this is settled."),
+    "honey-planted": N_("The honey record is planted."),
+    "honey-removed": N_("The honey record is removed; that it was there stays on record."),
+    "honey-seen": N_("It is noted that you have seen to it."),
+    "account": N_("The account was changed."),
+    "tokens-ended": N_("The tokens of that name have ended."),
+}
+"""What somebody has just done, as the page says it that they are led to."""
+
 FINDINGS: dict[str, str] = {
     "chain_break": N_("chain broken"),
     "conflict": N_("two different records with one number"),
