@@ -76,6 +76,17 @@ class NotSignedIn(CentralError):
     """Nobody is known to be asking, or no longer."""
 
 
+class CodeUsed(NotSignedIn):
+    """The code was right, and somebody has signed in with it already. `wait_s`: seconds until an
+    authenticator shows one that counts."""
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(
+            f"this code was used already, and each is good once; the next one comes in {wait_s} s"
+        )
+        self.wait_s = wait_s
+
+
 class ProveAgain(CentralError):
     """Both factors were given too long ago for what is asked."""
 

@@ -39,9 +39,16 @@ class Town:
     def passes(self, seconds: float) -> None:
         self._clock[0] += int(seconds * SECOND_US)
 
-    def account(self, login: str = "zhou", role: Role = Role.OFFICER, *, second: bool = True) -> str:
+    def account(
+        self,
+        login: str = "zhou",
+        role: Role = Role.OFFICER,
+        *,
+        second: bool = True,
+        secret: str | None = None,
+    ) -> str:
         """With a password; its authenticator's secret."""
-        secret = pyotp.random_base32()
+        secret = secret or pyotp.random_base32()
         with writing(self.filled.writer) as connection:
             number, _ = book.make_account(
                 connection,
@@ -85,13 +92,20 @@ class Town:
 
 @contextmanager
 def a_town(
-    folder: Path, *, by_name: bool = False, address: str | None = None, port: int = 0, oidc: Any = None
+    folder: Path,
+    *,
+    by_name: bool = False,
+    address: str | None = None,
+    port: int = 0,
+    oidc: Any = None,
+    **parts: object,
 ) -> Iterator[Town]:
-    """`by_name`: asked as localhost. `address`: the public one of its settings; `oidc`: a provider."""
+    """`by_name`: asked as localhost. `address`: the public one of its settings; `oidc`: a provider; `parts`:
+    others of its settings."""
     clock = [1_800_000_000 * SECOND_US]
     with (
         a_filled(folder) as filled,
-        Served(filled, port, who=None, now_us=lambda: clock[0], public=address, oidc=oidc) as served,
+        Served(filled, port, who=None, now_us=lambda: clock[0], public=address, oidc=oidc, **parts) as served,
     ):
         if by_name:
             served.address = f"http://localhost:{served.port}"

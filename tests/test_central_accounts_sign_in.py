@@ -1,17 +1,21 @@
 """Signing in over the real web application: two factors, limits, sessions, and what ends them."""
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
+import msgspec
 import plain_http
 import pytest
 from accounts_support import PASSWORD, Town, a_town
 from central_web_support import AN_OFFICER, COMMUNITY, Served, a_filled
 from sqlalchemy import delete, select
 
-from central.accounts import sessions, tokens
+from central.accounts import second_factor, sessions, tokens
 from central.accounts.who import Role
+from central.console.demo_accounts import DemoAccount
 from central.errors import NotSignedIn
 from central.store.account_tables import account_community, session
 from central.store.engine import writing
@@ -317,6 +321,85 @@ def test_the_forms_lead_through_both_factors_without_scripts(town: Town) -> None
         assert browser.get("/").status_code == 200
         assert browser.post("/sign-out").headers["location"] == "/sign-in?lang=en"
         assert browser.get("/").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("path", "led"),
+    [
+        pytest.param("/?lang=en", "/sign-in?lang=en", id="one of ours"),
+        pytest.param("/operations?lang=zh", "/sign-in?lang=zh", id="of a page below"),
+        pytest.param("/?lang=fr", "/sign-in", id="none of ours"),
+    ],
+)
+def test_the_language_that_was_asked_for_goes_along_to_the_sign_in(town: Town, path: str, led: str) -> None:
+    answer = plain_http.get(f"{town.served.address}{path}")
+    assert (answer.status_code, answer.headers["location"]) == (303, led)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "lang"),
+    [
+        pytest.param(None, "zh-CN", id="no header"),
+        pytest.param("fr-FR,de;q=0.9,*;q=0.5", "zh-CN", id="neither"),
+        pytest.param("en-US,en;q=0.9", "en", id="English"),
+        pytest.param("fr;q=0.9,en;q=0.4,zh-TW;q=0.3", "en", id="English rather than Chinese"),
+        pytest.param("zh-CN,zh;q=0.9,en;q=0.8", "zh-CN", id="Chinese rather than English"),
+        pytest.param("en;q=0,fr", "zh-CN", id="not English"),
+        pytest.param("en;q=much", "zh-CN", id="no weight"),
+    ],
+)
+def test_a_first_visit_is_in_the_language_that_the_browser_prefers(
+    town: Town, accepted: str | None, lang: str
+) -> None:
+    headers = {} if accepted is None else {"Accept-Language": accepted}
+    with plain_http.Client(base_url=town.served.address, headers=headers) as browser:
+        assert f'<html lang="{lang}">' in browser.get("/sign-in").text
+        chosen = "zh-CN" if lang == "en" else "en"
+        assert f'<html lang="{chosen}">' in browser.get(f"/sign-in?lang={chosen[:2]}").text
+        assert f'<html lang="{chosen}">' in browser.get("/sign-in").text, "what was chosen wins"
+
+
+def test_who_types_a_code_twice_is_told_so_and_when_the_next_one_comes(town: Town) -> None:
+    secret = town.account()
+    code = town.code(secret)
+    town.signed_in("zhou", secret)
+    town.passes(11)  # nineteen seconds of its half minute are left
+    with plain_http.Client(base_url=town.served.address, headers={"Origin": town.served.address}) as browser:
+        browser.post("/sign-in?lang=en", data={"login": "zhou", "password": PASSWORD})
+        again = browser.post("/sign-in/code?lang=en", data={"code": code})
+        assert again.status_code == 401
+        assert (
+            "used already: each works once. Your authenticator shows the next one in 19 seconds" in again.text
+        )
+        wrong = browser.post("/sign-in/code?lang=zh", data={"code": "000000"})
+        assert ("已用过" in wrong.text, "有误或已过时" in wrong.text) == (False, True)
+
+
+def test_the_demo_fills_in_a_code_that_was_not_used_yet(tmp_path: Path) -> None:
+    """One after the other; of a third within a minute it says when it counts."""
+    secret, shown = second_factor.new_secret(), tmp_path / "demo-accounts.json"
+    shown.write_bytes(msgspec.json.encode([DemoAccount("zhou", "周警官", Role.OFFICER, PASSWORD, secret)]))
+    with a_town(tmp_path, console={"demo_accounts": shown}) as town:
+        town.account(secret=secret)
+
+        def filled_in() -> tuple[str, str, httpx.Client]:
+            headers = {"Origin": town.served.address}
+            browser = town.opened.enter_context(
+                plain_http.Client(base_url=town.served.address, headers=headers)
+            )
+            browser.post("/sign-in?lang=en", data={"login": "zhou", "password": PASSWORD})
+            page = browser.get("/sign-in/code?lang=en").text
+            return re.findall(r'maxlength="8" autofocus value="(\d{6})"', page)[0], page, browser
+
+        for _ in range(2):
+            code, page, browser = filled_in()
+            assert "this one does in" not in page
+            assert browser.post("/sign-in/code", data={"code": code}).status_code == 303
+        code, page, browser = filled_in()
+        assert "Each works once: this one does in 30 seconds." in page
+        assert browser.post("/sign-in/code", data={"code": code}).status_code == 401
+        town.passes(30)
+        assert browser.post("/sign-in/code", data={"code": code}).status_code == 303
 
 
 def test_a_first_authenticator_is_set_up_by_a_picture(town: Town) -> None:

@@ -187,7 +187,34 @@ def test_the_map_says_how_each_door_stands(console: Console) -> None:
         assert "大门入口" in page.locator(".gate").inner_text()
         assert page.locator("#rows").count() == 0
         console.happens(WEST, kind=Kind.DOOR_CLOSED, **OF_A_DOOR)
-        tiles["2 号楼"].locator(".good").wait_for()
+        tiles["2 号楼"].locator("li.good").wait_for()
+
+
+def test_the_map_marks_a_lockdown_and_a_tamper_with_sign_and_word(console: Console) -> None:
+    """The tamper until somebody has seen to it, once it is over."""
+    watch = Watch(console.filled.writer, console.filled.reader, lambda: console.now_us, UTC)
+    watch.begin()
+    watch.look()
+    console.happens(EAST, kind=Kind.DOOR_CLOSED, **OF_A_DOOR)
+    console.happens(EAST, kind=Kind.DOOR_LOCKED_DOWN, **{**OF_A_DOOR, "reason": Reason.COMMAND})
+    console.happens(EAST, kind=Kind.TAMPER, door="east-unit-1", reader="unit-1", **OF_A_DOOR)
+    watch.look()
+    with console.as_role(Role.OFFICER) as page:
+        page.goto("/")
+        tile = page.locator(".tiles .tile", has_text="1 号楼")
+        front, unit = tile.locator("li", has_text="正门"), tile.locator("li", has_text="1 单元门")
+        assert "locked down" in front.inner_text()
+        assert front.locator(".stands svg").count() == 1
+        assert "tampered with" in unit.inner_text()
+        assert "bad" in (tile.get_attribute("class") or "")
+        assert faults_of(page) == []
+        console.happens(EAST, kind=Kind.TAMPER_RESTORED, door="east-unit-1", reader="unit-1", **OF_A_DOOR)
+        console.happens(EAST, kind=Kind.DOOR_SECURED, **{**OF_A_DOOR, "reason": Reason.COMMAND})
+        watch.look()
+        unit.get_by_text("was tampered with").wait_for()
+        page.locator(".alarms li", has_text="tampered").get_by_role("button").click()
+        unit.get_by_text("tampered").wait_for(state="detached")
+        front.get_by_text("locked down").wait_for(state="detached")
 
 
 def test_a_tile_of_the_map_leads_to_what_happens_there(console: Console) -> None:

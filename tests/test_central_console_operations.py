@@ -1,5 +1,6 @@
 """Operations in the console: gateways and what is missing, alarms, rules tried on the past."""
 
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,6 +137,27 @@ def test_an_alarm_about_records_ends_with_what_was_found_and_done(
     assert "Declare what was found and done" not in done
 
 
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [
+        pytest.param("zh", "已记录：您已处置该报警。", id="Chinese"),
+        pytest.param("en", "It is noted that you have seen to the alarm.", id="English"),
+    ],
+)
+def test_who_has_done_something_is_told_so_on_the_page_they_are_led_to(
+    filled: Filled, operator: httpx.Client, lang: str, said: str
+) -> None:
+    number = an_alarm(filled)
+    operator.cookies.clear()
+    operator.get(f"/operations/alarms?lang={lang}")
+    page = operator.post(f"/operations/alarms/{number}/seen", data={"note": ""})
+    status = re.findall(r'role="status">([^<]+)</p>', page.text)
+    assert (page.url.path, said in status) == ("/operations/alarms", True)
+    rule = {"kind": "held", "site": SITE, "urgency": "now", "after_s": "", "act": "begin"}
+    assert "done=rule" in str(operator.post("/operations/rules", data=rule).url)
+    assert operator.get("/operations/rules?done=anything").status_code == 200
+
+
 def test_who_only_looks_sees_no_form_and_may_not_post(filled: Filled, installer: httpx.Client) -> None:
     number = an_alarm(filled)
     page = installer.get("/operations/alarms").text
@@ -152,6 +174,65 @@ def test_settings_that_were_sent_lead_to_their_page(filled: Filled, operator: ht
     page = operator.get(answer.headers["location"]).text
     assert "Written. The gateways are sent it" in page
     assert "asks_pin" in page
+
+
+FORM = {"free-0-days": ["mon", "fri"], "free-0-from": "08:00", "free-0-to": "18:00", "asks_pin": "yes"}
+
+
+def test_a_door_is_set_by_a_form_that_shows_what_would_change(filled: Filled, operator: httpx.Client) -> None:
+    assert "Open the form" in operator.get(f"/operations/settings?site={SITE}").text
+    here = f"/operations/settings/door?site={SITE}&door=unit-1"
+    assert "1 单元门" in operator.get(here).text
+    previewed = operator.post(here, data=FORM).text
+    assert "What would change" in previewed
+    assert "schedules.unit-1-free.windows[1].from" in previewed
+    written = html.unescape(previewed.split('name="written" value="')[1].split('">')[0])
+    operator.post(f"/operations/settings/send?site={SITE}", data={"written": written, "after": "0"})
+    again = operator.get(here).text
+    assert 'value="08:00"' in again
+    assert re.search(r'value="yes" selected', again)
+    assert operator.get(f"/operations/settings/door?site={SITE}&door=nowhere").status_code == 404
+    assert operator.get("/operations/settings/door?site=elsewhere&door=unit-1").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("lang", "where", "what"),
+    [
+        pytest.param("zh", "常开时段", "第 1 行不完整", id="Chinese"),
+        pytest.param("en", "Hours in which it stands free", "Row 1 is not whole", id="English"),
+    ],
+)
+def test_what_lacks_in_a_row_of_hours_is_told_and_what_was_typed_stays(
+    operator: httpx.Client, lang: str, where: str, what: str
+) -> None:
+    here = f"/operations/settings/door?site={SITE}&door=unit-1&lang={lang}"
+    answer = operator.post(here, data={**FORM, "free-0-to": ""})
+    told = answer.text.split('role="alert"')[1].split("</div>")[0]
+    assert answer.status_code == 422
+    assert where in told
+    assert what in told
+    assert 'value="08:00"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("lang", "where", "what"),
+    [
+        pytest.param("zh", "门 › <code>unit-1</code> › 方式", "不认识这个词", id="Chinese"),
+        pytest.param("en", "doors › <code>unit-1</code> › mode", "This word is not known", id="English"),
+    ],
+)
+def test_a_mistake_in_written_settings_is_told_in_the_language_of_who_wrote_it(
+    operator: httpx.Client, lang: str, where: str, what: str
+) -> None:
+    said = {"written": '{"doors": {"unit-1": {"mode": "opn"}}}'}
+    answer = operator.post(f"/operations/settings?site={SITE}&lang={lang}", data=said)
+    told = answer.text.split('role="alert"')[1].split("</div>")[0]
+    assert answer.status_code == 422
+    assert where in told
+    assert what in told
+    assert "controlled, free, locked_down" in told
+    broken = operator.post(f"/operations/settings?site={SITE}&lang={lang}", data={"written": "{\n,"})
+    assert {"zh": "第 2 行", "en": "line 2"}[lang] in broken.text
 
 
 def test_a_rule_is_tried_on_the_past_and_then_switched_on(filled: Filled, operator: httpx.Client) -> None:

@@ -28,11 +28,15 @@ from central.lookup.entries import (
     newest_between,
     newest_id,
 )
+from central.lookup.paging import Branch, page
+from central.lookup.paging import Window as LookedAt
 from central.store.engine import reading, writing
-from messages.model import ClockQuality, Direction, Kind
+from central.store.tables import record
+from messages.model import ClockQuality, Direction, Kind, Reason
 
 DOOR = "door-1"
 ALL = Window(START_US - 1_000_000_000, START_US + 1_000_000_000)
+LOOKED_AT = LookedAt(ALL.from_us, ALL.until_us)
 
 
 @pytest.fixture
@@ -186,7 +190,7 @@ def test_an_entry_holds_what_was_recorded_and_no_more_than_may_be_shown(filled: 
     )
     assert {field.name for field in fields(Entry)} == {
         *("id", "at_us", "kind", "door", "direction", "reason", "category", "assurance", "clock"),
-        *("site", "gateway", "came_after_us"),
+        *("site", "gateway", "came_after_us", "released_by"),
     }
 
 
@@ -342,3 +346,27 @@ def test_a_page_is_found_through_the_index_and_not_by_sorting(filled: Filled) ->
         plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {select}")]
     assert any("record_by_door" in step for step in plan)
     assert not any("TEMP B-TREE" in step for step in plan)
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        pytest.param(
+            {"kind": Kind.ACCESS_GRANTED, "reason": Reason.VISITOR_PASS}, "visitor_pass", id="let in"
+        ),
+        pytest.param({"kind": Kind.REMOTE_RELEASE, "reason": None}, "remote_release", id="by a command"),
+    ],
+)
+def test_of_whom_nobody_saw_go_in_it_says_what_had_released_the_door(
+    filled: Filled, before: dict[str, object], said: str
+) -> None:
+    chain = Chain()
+    put(filled, chain, 1, **before)
+    put(filled, chain, 2, kind=Kind.ACCESS_NOT_TAKEN, links=1, credential=None, reason=None)
+    put(filled, chain, 3, kind=Kind.ACCESS_NOT_TAKEN, links=9, credential=None, reason=None)
+    assert [each.released_by for each in asked(filled, question()).entries] == [None, said, None]
+    with reading(filled.reader) as connection:
+        found = newest(connection, 3, [SITE])
+        shown, _ = page(connection, [Branch(LOOKED_AT, (record.c.door == DOOR,))], 3)
+    assert [each.released_by for each in found] == [None, said, None]
+    assert [each.released_by for each in shown] == [None, said, None]

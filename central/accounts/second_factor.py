@@ -55,6 +55,18 @@ def step_of(secret: str, code: str, now_s: int) -> int | None:
     return None
 
 
+def next_step(now_s: int, used: int) -> tuple[int, int]:
+    """The first step whose code still counts where that of step `used` was used last, and in how many
+    seconds it does: a code counts from the step before its own on."""
+    step = max(now_s // STEP_S, used + 1)
+    return step, max((step - 1) * STEP_S - now_s, 0)
+
+
+def shown_in_s(now_s: int, used: int) -> int:
+    """Seconds until an authenticator with the right time shows a code after that of step `used`."""
+    return max((used + 1) * STEP_S - now_s, 1)
+
+
 class Sealer:
     """Seals secrets of accounts, each for its own account alone; and hashes what is never read, but could be
     guessed."""

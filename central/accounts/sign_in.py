@@ -14,14 +14,14 @@ from central.accounts import book, passwords, second_factor, sessions
 from central.accounts.backoff import Backoff
 from central.accounts.events import AccountEvent, note
 from central.accounts.sessions import Session
-from central.errors import BadQuestion, Clash, NotSignedIn
+from central.errors import BadQuestion, Clash, CodeUsed, NotSignedIn
 from central.store.changes import Changes
 from central.store.questions import Questions
 
 _T = TypeVar("_T")
 _US: Final = 1_000_000
 _WRONG: Final = "login and password do not belong together"
-_WRONG_CODE: Final = "this code is wrong, too old, or was used already; wait for the next one"
+_WRONG_CODE: Final = "this code is wrong or too old; wait for the next one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ class SignIn:
         return await self.changes.make(lambda db: sessions.begin_session(db, row.id, self.now_us()))
 
     async def second(self, found: Session, code: str, address: str) -> str:
-        """The token by which the session goes on. Raises NotSignedIn, TooOften."""
+        """The token by which the session goes on. Raises NotSignedIn (CodeUsed for a code that was right),
+        TooOften."""
         row = await self._account(found)
         self.backoff.refuse_if_too_often(f"second {found.account}", address)
         secret = None if row.second is None else self.sealer.opened(found.account, row.second)
@@ -73,8 +74,15 @@ class SignIn:
         if token is None:
             self.backoff.failed(f"second {found.account}", address)
             await self._note_refusal(found.account)
-            raise NotSignedIn(_WRONG_CODE)
+            if step is None:
+                raise NotSignedIn(_WRONG_CODE)
+            used = max((await self._account(found)).second_step, step)
+            raise CodeUsed(second_factor.shown_in_s(now_us // _US, used))
         return token
+
+    async def used_step(self, found: Session) -> int:
+        """Of the code that was used last. Raises NotSignedIn."""
+        return int((await self._account(found)).second_step)
 
     def enrolment(self, found: Session, *, again: bool = False) -> Enrolment:
         """A new secret, which counts for nothing until `enrol`. `again`: in place of the one there is, by

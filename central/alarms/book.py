@@ -279,6 +279,13 @@ def alarms(
     return [_alarm(row) for row in connection.execute(query)]
 
 
+def tampers(connection: Connection, sites: Sequence[str], now_us: int) -> list[Alarm]:
+    """Those that last, and those that nobody has seen to."""
+    stands = or_(alarm.c.over_at.is_(None), alarm.c.seen_at.is_(None))
+    here = (alarm.c.kind == AlarmKind.TAMPER, gateway.c.site.in_(sites), counts_now(now_us), stands)
+    return [_alarm(row) for row in connection.execute(_shown().where(*here).order_by(alarm.c.id.desc()))]
+
+
 def one_alarm(connection: Connection, number: int, sites: Sequence[str], now_us: int) -> Alarm:
     """With its records. Raises NotThere."""
     query = _shown().where(alarm.c.id == number, gateway.c.site.in_(sites), counts_now(now_us))

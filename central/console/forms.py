@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Final
 
-from fastapi import Form
+from fastapi import Form, Query
 from fastapi import Path as InPath
 from fastapi.responses import RedirectResponse, Response
 
@@ -43,8 +43,15 @@ def today(centre: Centre) -> date:
     return local(centre.now_us(), centre.zone).date()
 
 
-def led_to(path: str) -> Response:
-    """After something was done: loading again does not do it twice."""
+Done = Annotated[str | None, Query(max_length=24, description="what was done a moment ago")]
+"""Of a page that somebody is led to: a word of `words.DONE`, which the frame says in a sentence."""
+
+
+def led_to(path: str, done: str | None = None) -> Response:
+    """After something was done, which the page there says: loading again does not do it twice."""
+    if done is not None:
+        page, mark, place = path.partition("#")
+        path = f"{page}{'&' if '?' in page else '?'}done={done}{mark}{place}"
     return RedirectResponse(path, _SEE_OTHER)
 
 

@@ -11,6 +11,7 @@ from starlette.routing import Match
 
 from central.accounts.guard import EVERY_ROLE, RoleGuard
 from central.accounts.who import Role, Who
+from central.console.views import asked_language
 from central.errors import NotSignedIn, ProveAgain
 
 _SEE_OTHER, _UNAUTHORISED = 303, 401
@@ -40,7 +41,10 @@ def _page_of(request: Request) -> str:
 
 
 def _led_to(path: str, request: Request, error: Exception) -> HTTPException:
-    """A part of a page that is asked for by a script leads the whole page there."""
+    """In the language that was asked for. A part of a page that is asked for by a script leads the whole page
+    there."""
+    if (lang := asked_language(request)) is not None:
+        path += f"{'&' if '?' in path else '?'}lang={lang}"
     if "hx-request" in request.headers:
         return HTTPException(_UNAUTHORISED, str(error), {"HX-Redirect": path})
     return HTTPException(_SEE_OTHER, str(error), {"Location": path})

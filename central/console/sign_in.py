@@ -19,7 +19,7 @@ from central.accounts.sign_in import Enrolment
 from central.console.demo_accounts import DemoAccount
 from central.console.provider_pages import ProviderPages
 from central.console.views import Language, Views
-from central.errors import BadQuestion, CentralError, NotAllowed, NotSignedIn, TooOften
+from central.errors import BadQuestion, CentralError, CodeUsed, NotAllowed, NotSignedIn, TooOften
 
 _Text = Annotated[str, Form(max_length=512)]
 _Then = Annotated[str, Query(max_length=512)]
@@ -47,24 +47,26 @@ class _Pages:
         self._demo = demo
 
     def shown(self, lang: str | None, error: CentralError | None = None, **values: Any) -> HTMLResponse:
-        told: dict[str, Any] = {"step": "password", "codes": {}, "login": "", "enrolment": None, "qr": None}
+        told: dict[str, Any] = {"step": "password", "code": None, "login": "", "enrolment": None, "qr": None}
         told |= {"then": "/", "provider": self._provider.name}
         told |= {"has_code": True, **values, "error": _told(error), "demo": self._demo}
         return HTMLResponse(self._views.render(lang, "sign_in.html", told), _status(error))
 
-    def code(
+    async def code(
         self, found: Session, lang: str | None, then: str = "/", error: CentralError | None = None
     ) -> HTMLResponse:
         """`then`: the page that asked for it."""
-        now_s = self._views.now_us() // 1_000_000
-        codes = {
-            each.login: second_factor.code_at(each.secret, now_s)
-            for each in self._demo
-            if each.login == found.login
-        }
-        has_code = found.has_code
-        told = {"login": found.login, "codes": codes, "has_code": has_code, "then": _here(then)}
-        return self.shown(lang, error, step="code", **told)
+        told = {"login": found.login, "code": await self._shown_code(found), "has_code": found.has_code}
+        return self.shown(lang, error, step="code", then=_here(then), **told)
+
+    async def _shown_code(self, found: Session) -> tuple[str, int] | None:
+        """Of an account of the demo: a code that was not used yet, and in how many seconds it counts."""
+        secret = next((each.secret for each in self._demo if each.login == found.login), None)
+        if secret is None:
+            return None
+        used = await self.sign_in.used_step(found)
+        step, wait_s = second_factor.next_step(self._views.now_us() // 1_000_000, used)
+        return second_factor.code_at(secret, step * second_factor.STEP_S), wait_s
 
     def enrol(self, made: Enrolment, lang: str | None, error: CentralError | None = None) -> HTMLResponse:
         picture = segno.make(made.address, error="m").svg_inline(scale=4, border=2, dark="#000", light="#fff")
@@ -131,7 +133,7 @@ def _second_factor(pages: APIRouter, shared: _Pages) -> None:
     @pages.get("/sign-in/code")
     async def code_page(request: Request, lang: Language = None, then: _Then = "/") -> Response:
         found = await shared.half(request)
-        return shared.code(found, lang, then) if found and found.has_second else _back(lang)
+        return await shared.code(found, lang, then) if found and found.has_second else _back(lang)
 
     @pages.post("/sign-in/code")
     async def code(request: Request, code: _Text, lang: Language = None, then: _Then = "/") -> Response:
@@ -141,7 +143,7 @@ def _second_factor(pages: APIRouter, shared: _Pages) -> None:
         try:
             token = await shared.sign_in.second(found, code, address_of(request))
         except (NotSignedIn, TooOften) as error:
-            return shared.code(found, lang, then, error)
+            return await shared.code(found, lang, then, error)
         return await shared.on(request, token, lang, then)
 
     @pages.post("/sign-out")
@@ -195,6 +197,8 @@ def _told(error: CentralError | None) -> tuple[str, int] | None:
             return None
         case TooOften(wait_s=wait_s):
             return "often", wait_s
+        case CodeUsed(wait_s=wait_s):
+            return "used", wait_s
         case BadQuestion():
             return "weak", 0
         case NotAllowed():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Query, Request
@@ -21,12 +22,28 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _PAGES = Path(__file__).parent / "pages"
 Known = Literal["zh", "en"]
 LANGUAGE_COOKIE = "liuhen-language"
+_MOST_ACCEPTED: Final = 512
+_WEIGHT: Final = re.compile(r"[qQ]=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")
 
 
 def language_of(request: Request, lang: Annotated[Known | None, Query(alias="lang")] = None) -> str | None:
-    """What was asked for now, else what this browser asked for last."""
+    """What was asked for now, else what this browser asked for last, else what it prefers."""
     kept = request.cookies.get(LANGUAGE_COOKIE)
-    return lang or (kept if kept in LANGUAGES else None)
+    return lang or (kept if kept in LANGUAGES else preferred(request.headers.get("accept-language", "")))
+
+
+def preferred(accepted: str) -> Known | None:
+    """Of the languages of an Accept-Language header (RFC 9110, 12.5.4) the one of ours that it likes most, of
+    equal ones the first; None: none of ours."""
+    likes: dict[Known, float] = {}
+    for each in accepted[:_MOST_ACCEPTED].split(","):
+        name, _, weight = each.partition(";")
+        match name.strip().lower().partition("-")[0]:
+            case "zh" | "en" as known:
+                found = _WEIGHT.fullmatch(weight.strip()) if weight else None
+                like = float(found[1]) if found else 0.0 if weight else 1.0
+                likes[known] = max(likes.get(known, 0.0), like)
+    return max((known for known, like in likes.items() if like > 0), key=lambda one: likes[one], default=None)
 
 
 def asked_language(request: Request) -> Known | None:
@@ -80,6 +97,7 @@ class Views:
             "troubles": words.TROUBLES,
             "kind_words": _words(catalogue, words.KINDS),
             "reason_words": _words(catalogue, words.REASONS),
+            "cause_words": _words(catalogue, {**words.KINDS, **words.REASONS}),
             "category_words": _words(catalogue, words.CATEGORIES),
             "condition_words": _words(catalogue, words.CONDITIONS),
             "finding_words": _words(catalogue, words.FINDINGS),
@@ -95,6 +113,8 @@ class Views:
             "question_words": _words(catalogue, words.QUESTIONS),
             "act_words": _words(catalogue, words.ACTS),
             "field_words": _words(catalogue, words.FIELDS),
+            "done_sentences": words.DONE,
+            "stands_words": _words(catalogue, words.STANDS),
             "gap_words": _words(catalogue, words.GAPS),
             "covered": words.COVERED,
             "charts": charts,

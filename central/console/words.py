@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from central.accounts.events import AccountEvent
 from central.alarms.kinds import AlarmKind, Urgency
+from central.console.door_marks import OFFLINE, TAMPERED, WAS_TAMPERED
 from central.fleet.commanding import Standing
 from central.fleet.coverage import Gap
+from central.fleet.door_states import Leaf, Mode
 from central.lookup.words import Act, Asked, Basis, Purpose, Shown
 from messages.commands import Action, Why
 from messages.model import Kind, Reason
@@ -169,6 +171,40 @@ CONDITIONS: dict[str, str] = {
     "lost": N_("lost"),
     "recovering": N_("coming back"),
 }
+
+STANDS: dict[str, str] = {
+    Leaf.CLOSED: N_("closed"),
+    Leaf.OPEN: N_("open"),
+    Leaf.HELD: N_("held open"),
+    Leaf.FORCED: N_("forced open"),
+    Mode.FREE: N_("free to pass"),
+    Mode.LOCKED_DOWN: N_("locked down"),
+    OFFLINE: N_("gateway offline"),
+    TAMPERED: KINDS[Kind.TAMPER],
+    WAS_TAMPERED: N_("was tampered with; nobody has seen to it"),
+    Kind.READER_LOST: KINDS[Kind.READER_LOST],
+    Kind.READER_DEGRADED: KINDS[Kind.READER_DEGRADED],
+    Kind.READER_RECOVERING: KINDS[Kind.READER_RECOVERING],
+}
+"""How a door stands."""
+
+DONE: dict[str, str] = {
+    "command": N_("The command was sent. What became of it stands under Commands of late."),
+    "alarm-seen": N_("It is noted that you have seen to the alarm."),
+    "alarm-unseen": N_("Taken back: nobody has seen to the alarm yet."),
+    "alarm-declared": N_("Your declaration is on record, and the alarm is over."),
+    "rule": N_("The rule holds from now on."),
+    "agreed": N_("You agreed. Whoever asked can go on; it is on record."),
+    "refused": N_("You refused, with your reason. It is on record."),
+    "explained": N_("Your review is on record: the look-up is explained."),
+    "unexplained": N_("Your review is on record. Whoever asked cannot look up until this is settled."),
+    "honey-planted": N_("The honey record is planted."),
+    "honey-removed": N_("The honey record is removed; that it was there stays on record."),
+    "honey-seen": N_("It is noted that you have seen to it."),
+    "account": N_("The account was changed."),
+    "tokens-ended": N_("The tokens of that name have ended."),
+}
+"""What somebody has just done, as the page says it that they are led to."""
 
 FINDINGS: dict[str, str] = {
     "chain_break": N_("chain broken"),

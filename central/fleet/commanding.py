@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -17,16 +17,20 @@ from sqlalchemy import Connection, select
 from central.accounts.book import sites_of
 from central.accounts.who import Who
 from central.errors import BadQuestion, Clash, NotThere
+from central.fleet.command_effects import effects_of
 from central.fleet.completeness import Completeness, completeness
 from central.fleet.orders import make_command, note_command
 from central.store.changes import Changes
 from central.store.questions import Questions
 from central.store.tables import sent_command
 from messages.commands import AT_A_DOOR, MAX_RANGES, UNTIL, Action, Command, Outcome, RecordRange, Why
-from messages.model import Reason
+from messages.model import Kind, Reason
 
 ANSWER_US: Final = 5_000_000
 """After a command has expired: so long its answer may be on its way."""
+
+RECORD_US: Final = 15_000_000
+"""After an answer: so long the record of what it led to may be on its way."""
 
 MOST_MINUTES: Final = 44_640
 _MINUTE_US: Final = 60_000_000
@@ -43,7 +47,9 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One command. `epoch` and `seq`: the record in the gateway's journal that tells of it."""
+    """One command. `epoch` and `seq`: the record in the gateway's journal that tells of it. `until_us`: when
+    what it makes of a door ends. `led_to`: what the gateway recorded of the door after it, or had recorded
+    where the door was so already; None: nothing that is here."""
 
     id: str
     site: str
@@ -58,10 +64,19 @@ class Given:
     reason: Reason | None
     epoch: int | None
     seq: int | None
+    until_us: int | None = None
+    led_to: Kind | None = None
 
     @property
     def is_open(self) -> bool:
         return self.standing is Standing.SENT
+
+    def may_say_more(self, now_us: int) -> bool:
+        """An answer, or what it led to, may still be on its way."""
+        if self.is_open:
+            return True
+        awaited = self.standing is Standing.DONE and self.action in AT_A_DOOR and self.led_to is None
+        return awaited and self.answered_us is not None and now_us - self.answered_us < RECORD_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +117,16 @@ class Commands:
     async def one(self, who: Who, command: str) -> Given:
         """Raises NotThere."""
 
-        def asked(db: Connection) -> Any:
+        def asked(db: Connection) -> list[Given]:
             mine = sent_command.c.site.in_(sites_of(db, who.communities)) & (
                 sent_command.c.command == command
             )
-            return db.execute(select(sent_command).where(mine)).one_or_none()
+            return given(db, db.execute(select(sent_command).where(mine)).all(), self._now_us())
 
-        row = await self._questions.ask(asked)
-        if row is None:
+        found = await self._questions.ask(asked)
+        if not found:
             raise NotThere("there is no such command")
-        return given(row, self._now_us())
+        return found[0]
 
     async def newest(
         self, who: Who, *, gateway: str | None = None, before: int | None = None, limit: int = 50
@@ -119,15 +134,15 @@ class Commands:
         """Newest first; and what to pass as `before` for the next page, None where this was all. `gateway`
         as site/name. Raises NotThere for a gateway of others."""
 
-        def asked(db: Connection) -> list[Any]:
+        def asked(db: Connection) -> tuple[list[Given], int | None]:
             sites = sites_of(db, who.communities)
             if gateway is not None and gateway.partition("/")[0] not in sites:
                 raise NotThere("no such gateway has spoken yet")
-            return commands_of(db, sites, gateway, before=before, limit=limit + 1)
+            rows = commands_of(db, sites, gateway, before=before, limit=limit + 1)
+            further = rows[limit - 1].id if len(rows) > limit else None
+            return given(db, rows[:limit], self._now_us()), further
 
-        rows = await self._questions.ask(asked)
-        further = rows[limit - 1].id if len(rows) > limit else None
-        return [given(row, self._now_us()) for row in rows[:limit]], further
+        return await self._questions.ask(asked)
 
     def _noted(self, db: Connection, who: Who, site: str, name: str, order: Order) -> tuple[Line, Command]:
         found = completeness(db, site=site, name=name, sites=sites_of(db, who.communities))
@@ -165,7 +180,13 @@ def commands_of(
     return list(db.execute(asked))
 
 
-def given(row: Any, now_us: int) -> Given:
+def given(db: Connection, rows: Sequence[Any], now_us: int) -> list[Given]:
+    """Rows of `sent_command` with what each led to."""
+    effects = effects_of(db, rows)
+    return [_given(row, now_us, effects.get(row.command)) for row in rows]
+
+
+def _given(row: Any, now_us: int, led_to: Kind | None) -> Given:
     if row.outcome is not None:
         standing = Standing.DONE if row.outcome == Outcome.DONE else Standing.REFUSED
     else:
@@ -184,6 +205,8 @@ def given(row: Any, now_us: int) -> Given:
         None if row.reason is None else Reason(row.reason),
         row.epoch,
         row.seq,
+        row.until_at,
+        led_to,
     )
 
 

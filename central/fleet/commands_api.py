@@ -16,7 +16,7 @@ from central.given import In
 from central.problems import RESPONSES, documented
 from central.times import utc_text
 from messages.commands import Action, Why
-from messages.model import Reason
+from messages.model import Kind, Reason
 
 _MAX_PAGE = 500
 _NOT_THERE: dict[int | str, dict[str, Any]] = {404: documented("No such gateway, door or command")}
@@ -58,6 +58,8 @@ class CommandOut(BaseModel):
     reason: Reason | None = Field(description="why it was refused")
     epoch: int | None = Field(description="the record in the gateway's journal that tells of it")
     seq: int | None
+    until_at: str | None = Field(None, description="when what it makes of a door ends; UTC")
+    led_to: Kind | None = Field(None, description="what the gateway recorded of the door; null: nothing yet")
 
     @classmethod
     def of(cls, found: Given) -> CommandOut:
@@ -75,6 +77,8 @@ class CommandOut(BaseModel):
             reason=found.reason,
             epoch=found.epoch,
             seq=found.seq,
+            until_at=None if found.until_us is None else utc_text(found.until_us),
+            led_to=found.led_to,
         )
 
 

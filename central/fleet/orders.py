@@ -174,6 +174,7 @@ def note_command(connection: Connection, site: str, name: str, command: Command)
         "why": command.why,
         "issued_at": command.issued_us,
         "expires_at": command.expires_us,
+        "until_at": command.until_us,
     }
     connection.execute(insert(sent_command).values(row))
 

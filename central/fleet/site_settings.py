@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from enum import StrEnum
+from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,6 +20,7 @@ from central.accounts.book import sites_of
 from central.accounts.who import Who
 from central.errors import BadQuestion, Clash, NotThere
 from central.fleet.orders import note_settings
+from central.fleet.settings_faults import OWN, Fault, fault_of
 from central.store.changes import Changes
 from central.store.questions import Questions
 from central.store.tables import gateway, sent_settings
@@ -31,8 +33,33 @@ from messages.site_settings import (
     encode_site_settings,
 )
 
-OWN: Final = ("v", "revision", "issued_us", "pass_keys", "sealing_key")
-"""What the centre writes by itself."""
+
+class Unsent(StrEnum):
+    """Why settings were not sent."""
+
+    NO_KEYS = "no_keys"
+    CHANGED_MEANWHILE = "changed_meanwhile"
+    NEWER_ALONE = "newer_alone"
+    NOTHING_NEW = "nothing_new"
+    ONE_GATEWAY_S = "one_gateway_s"
+    ANOTHER_PROGRAM_S = "another_program_s"
+
+
+class NotSent(Clash):
+    """`gateways`: those that it is about, where there are any."""
+
+    def __init__(self, why: Unsent, text: str, gateways: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.why = why
+        self.gateways = gateways
+
+
+class NoSettings(BadQuestion):
+    """`fault`: what is wrong with them, and where; None: it cannot be said more exactly than in the text."""
+
+    def __init__(self, text: str, fault: Fault | None) -> None:
+        super().__init__("settings", text)
+        self.fault = fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +173,14 @@ class SettingsOffice:
         def said(db: Connection) -> tuple[dict[str, Any], int | None]:
             noted = _noted(db, who, site, number)
             if not noted.of_all:
-                raise Clash("these were one gateway's alone: liuhen-central send settings sends them again")
+                raise NotSent(
+                    Unsent.ONE_GATEWAY_S,
+                    "these were one gateway's alone: liuhen-central send settings sends them again",
+                )
             if noted.settings is None:
-                raise Clash("another program wrote these settings: put them back there")
+                raise NotSent(
+                    Unsent.ANOTHER_PROGRAM_S, "another program wrote these settings: put them back there"
+                )
             return written(noted.settings), noted.number
 
         return await self._write(who, site, said, after)
@@ -167,21 +199,30 @@ class SettingsOffice:
     ) -> Revision:
         """`asked`: what the new one says, and which it puts back."""
         if self._signing is None:
-            raise Clash("the centre has no keys to sign settings with; make them: liuhen-central keys make")
+            raise NotSent(
+                Unsent.NO_KEYS,
+                "the centre has no keys to sign settings with; make them: liuhen-central keys make",
+            )
 
         def change(db: Connection) -> None:
             now = _in_force(db, who, site)
             said, puts_back = asked(db)
             if now.number != after:
-                raise Clash("somebody wrote other settings meanwhile: look at those first")
+                raise NotSent(
+                    Unsent.CHANGED_MEANWHILE, "somebody wrote other settings meanwhile: look at those first"
+                )
             if now.alone:
-                raise Clash(
+                raise NotSent(
+                    Unsent.NEWER_ALONE,
                     f"{', '.join(now.alone)}: newer settings of their own would be lost without a word of it;"
-                    " send whole ones with liuhen-central send settings"
+                    " send whole ones with liuhen-central send settings",
+                    now.alone,
                 )
             new = _next(now, said, self._signing, self._now_us())
             if not differences(now.written, written(new)):
-                raise Clash("these are the settings that hold now: there is nothing to send")
+                raise NotSent(
+                    Unsent.NOTHING_NEW, "these are the settings that hold now: there is nothing to send"
+                )
             body = encode_site_settings(new)
             note_settings(db, site, EVERY_GATEWAY, body, self._now_us(), by=who.by, puts_back=puts_back)
 
@@ -247,15 +288,15 @@ def _next(
     """Raises BadQuestion that names the place."""
     for name in OWN:
         if name in said:
-            raise BadQuestion("settings", f"`{name}` is the centre's own and not written here")
+            raise NoSettings(f"`{name}` is the centre's own and not written here", fault_of(said))
     first = [signing.public_key().public_bytes_raw().hex()] if signing and not now.number else []
     own = {"v": SETTINGS_VERSION, "revision": _above(now), "issued_us": now_us}
     try:
         made = decode_site_settings(msgspec.json.encode({**said, **own, "pass_keys": first}))
     except MessageError as error:
-        raise BadQuestion("settings", str(error)) from None
+        raise NoSettings(str(error), fault_of(said)) from None
     except (UnicodeError, OverflowError, RecursionError):
-        raise BadQuestion("settings", "a number or a text that no settings hold") from None
+        raise NoSettings("a number or a text that no settings hold", None) from None
     if not now.number:
         return made
     return structs.replace(made, pass_keys=now.settings.pass_keys, sealing_key=now.settings.sealing_key)
@@ -381,4 +422,6 @@ def _decoded(body: bytes) -> SiteSettings:
     try:
         return decode_site_settings(body)
     except MessageError:
-        raise Clash("a newer program wrote these settings: change them there") from None
+        raise NotSent(
+            Unsent.ANOTHER_PROGRAM_S, "a newer program wrote these settings: change them there"
+        ) from None

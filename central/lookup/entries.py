@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, select, tuple_
 
 from central.errors import BadQuestion
+from central.lookup.decided import released_by
 from central.store.tables import arrival_mark, gateway, record
 from messages.model import ClockQuality, Kind
 
@@ -52,6 +53,7 @@ _SHOWN: Final = (
     record.c.assurance,
     record.c.clock,
     _MARK.label("came_after"),
+    released_by(),
 )
 
 
@@ -89,6 +91,8 @@ class Entry:
     gateway: str
     came_after_us: int | None = None
     """It came to the centre then, or within half a minute after; None: that is not known, or long ago."""
+    released_by: str | None = None
+    """Of ACCESS_NOT_TAKEN: the reason, or the kind, of what had released the door."""
 
     @property
     def came_late_us(self) -> int | None:
@@ -287,6 +291,7 @@ def _entry(row: Row[Any]) -> Entry:
         site=row.site,
         gateway=row.name,
         came_after_us=row.came_after,
+        released_by=row.released_by,
     )
 
 

@@ -33,6 +33,7 @@ class Masked:
     credential: str | None
     alias: str | None
     hidden: tuple[Shown, ...]
+    released_by: str | None = None
 
 
 def masked(found: Found, look_up: bytes) -> Masked:
@@ -53,6 +54,7 @@ def masked(found: Found, look_up: bytes) -> Masked:
         credential=found.credential,
         alias=_alias(found, look_up),
         hidden=hidden_of(found),
+        released_by=found.released_by,
     )
 
 

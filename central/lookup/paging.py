@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 
 from central.errors import BadQuestion
+from central.lookup.decided import released_by
 from central.store.identity_tables import envelope
 from central.store.tables import Whole, gateway, record
 
@@ -43,6 +44,7 @@ _COLUMNS: Final = (
     *(record.c[name] for name in ("hint", "holder", "identity", "links")),
     gateway.c.site,
     gateway.c.name,
+    released_by(),
 )
 
 
@@ -104,6 +106,8 @@ class Found:
     links: int | None
     site: str
     gateway: str
+    released_by: str | None = None
+    """Of ACCESS_NOT_TAKEN: the reason, or the kind, of what had released the door."""
 
     @property
     def place(self) -> Place:

@@ -35,6 +35,9 @@ OF_COVERAGE: Final = (
 """Records that say whether a door could record. Whoever asks for them says it in these words: only then is
 the index known to hold all of them."""
 
+OF_TURNS: Final = "kind IN ('door_freed', 'door_locked_down', 'door_secured')"
+"""Records that say of a door whether it is free or locked down, to be asked for in these words as well."""
+
 metadata = MetaData()
 
 gateway = Table(
@@ -106,6 +109,7 @@ def _for_look_ups() -> list[Index]:
         "record_denied": (("gateway_id", "at"), "kind = 'access_denied'"),
         "record_released": (("gateway_id", "at"), "kind = 'remote_release'"),
         "record_of_coverage": (("gateway_id", "at"), OF_COVERAGE),
+        "record_of_turns": (("gateway_id", "door", "at"), OF_TURNS),
     }
     return [
         Index(name, *columns, sqlite_where=text(rows), postgresql_where=text(rows))
@@ -290,6 +294,8 @@ sent_command = Table(
     Column("reason", Text),
     Column("epoch", Whole),
     Column("seq", Whole),
+    # of what lasts a while; NULL too of commands from before that was noted
+    Column("until_at", Whole),
     UniqueConstraint("command", name="sent_command_once"),
     sqlite_strict=True,
 )

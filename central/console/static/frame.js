@@ -6,6 +6,13 @@ const palette = document.getElementById("palette");
 const offline = document.getElementById("offline");
 const toasts = document.getElementById("toasts");
 
+// What was done is said once, and not again when the page is loaded again.
+const address = new URL(location.href);
+if (address.searchParams.has("done")) {
+  address.searchParams.delete("done");
+  history.replaceState(null, "", address);
+}
+
 // --- dialogs and menus -----------------------------------------------------------------------------------
 
 function opened(id) {

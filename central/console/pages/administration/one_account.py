@@ -13,7 +13,7 @@ from central.accounts import book
 from central.accounts.events import events
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
-from central.console.forms import RowId, Text, led_to, status_of
+from central.console.forms import Done, RowId, Text, led_to, status_of
 from central.console.pages.administration.people import Change, Keeper, all_communities, told_of
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash
@@ -23,8 +23,10 @@ def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
 
     @pages.get("/administration/{number}", response_class=HTMLResponse, summary="One account")
-    async def account_page(who: Keeper, number: RowId, lang: Language = None) -> HTMLResponse:
-        return await _shown(centre, who, number, lang)
+    async def account_page(
+        who: Keeper, number: RowId, done: Done = None, lang: Language = None
+    ) -> HTMLResponse:
+        return await _shown(centre, who, number, lang, done=done)
 
     @pages.post("/administration/{number}/scope", summary="Which communities it sees")
     async def scope(
@@ -89,15 +91,21 @@ async def _done(
         await centre.changes.make(change)
     except (BadQuestion, Clash) as error:
         return await _shown(centre, who, number, lang, error)
-    return led_to(f"/administration/{number}")
+    return led_to(f"/administration/{number}", "account")
 
 
-async def _shown(
-    centre: Centre, who: Who, number: int, lang: str | None, error: CentralError | None = None
+async def _shown(  # noqa: PLR0917  as the routes take them
+    centre: Centre,
+    who: Who,
+    number: int,
+    lang: str | None,
+    error: CentralError | None = None,
+    done: str | None = None,
 ) -> HTMLResponse:
     """Raises NotThere."""
     found = await centre.questions.ask(lambda db: book.one_account(db, number))
     values: dict[str, Any] = {"account": found, "told": told_of(error), "is_own": number == who.account}
+    values["just_done"] = done
     values["roles"] = [each for each in Role if each is not Role.RESIDENT]
     values["known"] = await all_communities(centre)
     values["provider"] = centre.provider.name or "OpenID Connect"

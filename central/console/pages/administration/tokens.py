@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 from central.accounts import tokens
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
-from central.console.forms import Text, led_to, status_of
+from central.console.forms import Done, Text, led_to, status_of
 from central.console.pages.administration.people import Change, Keeper, all_communities, told_of
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, NotThere
@@ -25,8 +25,8 @@ def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
 
     @pages.get("/administration/tokens", response_class=HTMLResponse, summary="Machines' tokens")
-    async def tokens_page(who: Keeper, lang: Language = None) -> HTMLResponse:
-        return await shown(who, lang)
+    async def tokens_page(who: Keeper, done: Done = None, lang: Language = None) -> HTMLResponse:
+        return await shown(who, lang, done=done)
 
     @pages.post("/administration/tokens", summary="Make a token")
     async def make(  # noqa: PLR0917  FastAPI passes them by name
@@ -59,7 +59,7 @@ def router(centre: Centre) -> APIRouter:
         await centre.changes.make(
             lambda db: tokens.end_machine_token(db, name, str(who.account), centre.now_us())
         )
-        return led_to("/administration/tokens")
+        return led_to("/administration/tokens", "tokens-ended")
 
     async def shown(
         who: Who,
@@ -68,10 +68,12 @@ def router(centre: Centre) -> APIRouter:
         *,
         said: dict[str, Any] | None = None,
         token: str | None = None,
+        done: str | None = None,
     ) -> HTMLResponse:
         blank = {"name": "", "role": Role.OPERATOR, "communities": [], "days": USUAL_DAYS}
         found = await centre.questions.ask(tokens.machine_tokens)
         values: dict[str, Any] = {"tokens": found, "token": token, "said": said or blank, "roles": ROLES}
+        values["just_done"] = done
         values |= {"told": told_of(error), "known": await all_communities(centre), "now_us": centre.now_us()}
         values["names"] = {each.id: each.name for each in values["known"]}
         status = status_of(error)

@@ -21,12 +21,13 @@ from central.alarms import book as alarms
 from central.alarms import webhooks
 from central.alarms.kinds import Urgency
 from central.console.centre import Centre
+from central.console.door_marks import marks_of
 from central.console.forms import status_of
 from central.console.frame import first_path
 from central.console.guard import Anybody, page_for
 from central.console.labels import Labels, labels_of
 from central.console.pages.now.choices import Group, choices_of, doors_at, home_doors
-from central.console.pages.now.estate_map import estate_map
+from central.console.pages.now.estate_map import MapEstate, estate_map
 from central.console.registry import Found, Page, Section
 from central.console.views import Language
 from central.console.words import N_, TROUBLES
@@ -147,7 +148,7 @@ def _parts(pages: APIRouter, centre: Centre) -> None:
 
     @pages.get("/parts/map", response_class=HTMLResponse)
     async def map_part(who: Watcher, asked: Filter, lang: Language = None) -> str:
-        estates = await questions.ask(lambda db: estate_map(db, who.communities, _gateways(db, who)))
+        estates = await questions.ask(lambda db: _map(db, who, _gateways(db, who), centre.now_us()))
         return views.render(
             lang, "now/map.html", {"estates": estates, "reads": who.role in READERS, "at": asked.at}
         )
@@ -237,7 +238,7 @@ def _seen(connection: Connection, who: Who, asked: Asked, now_us: int) -> dict[s
         "places": _places(gateways),
         "gateways": gateways,
         **_cards(gateways),
-        "estates": estate_map(connection, who.communities, gateways),
+        "estates": _map(connection, who, gateways, now_us),
         "reads": reads,
         "at": asked.at,
         "groups": groups,
@@ -245,6 +246,10 @@ def _seen(connection: Connection, who: Who, asked: Asked, now_us: int) -> dict[s
         "only": asked.only,
         **_alarms_of(connection, who, now_us),
     }
+
+
+def _map(connection: Connection, who: Who, gateways: Sequence[Completeness], now_us: int) -> list[MapEstate]:
+    return estate_map(connection, who.communities, gateways, marks_of(connection, gateways, now_us))
 
 
 def _chosen(at: str, groups: Sequence[Group], gateways: Sequence[Completeness]) -> str | None:

@@ -15,7 +15,7 @@ from central.alarms import book, integrity, webhooks
 from central.alarms.integrity import Declared
 from central.alarms.kinds import OF_TOURS
 from central.console.centre import Centre
-from central.console.forms import RowId, Text, led_to, status_of
+from central.console.forms import Done, RowId, Text, led_to, status_of
 from central.console.guard import page_for
 from central.console.pages.now.page import STAYS
 from central.console.pages.tours.rounds import READERS
@@ -40,9 +40,10 @@ def router(centre: Centre) -> APIRouter:
         who: Looking,
         before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
         unseen: Annotated[bool, Query()] = False,  # noqa: FBT002  FastAPI passes it by name
+        done: Done = None,
         lang: Language = None,
     ) -> HTMLResponse:
-        return await shown(who, lang, before, unseen=unseen)
+        return await shown(who, lang, before, unseen=unseen, done=done)
 
     @pages.post("/operations/alarms/{number}/declared", summary="What was found and done ends an alarm")
     async def declared(  # noqa: PLR0917  FastAPI passes them by name
@@ -64,7 +65,7 @@ def router(centre: Centre) -> APIRouter:
             await centre.changes.make(change)
         except (BadQuestion, Clash) as error:
             return await shown(who, lang, error=error, said={"number": number, "found": found, "done": done})
-        return led_to("/operations/alarms")
+        return led_to("/operations/alarms", "alarm-declared")
 
     async def shown(
         who: Who,
@@ -75,6 +76,7 @@ def router(centre: Centre) -> APIRouter:
         error: CentralError | None = None,
         wrong: str | None = None,
         said: dict[str, Any] | None = None,
+        done: str | None = None,
     ) -> HTMLResponse:
         """`said`: what was typed for one of them, and could not be done; `wrong`: what else is said of the
         error."""
@@ -90,7 +92,7 @@ def router(centre: Centre) -> APIRouter:
 
         found, gateways, told, undoable = await centre.questions.ask(asked)
         values: dict[str, Any] = {"alarms": found[:PAGE], "unseen": unseen, "declared": told, "said": said}
-        values["undoable"] = undoable
+        values |= {"undoable": undoable, "just_done": done}
         values["further"] = found[PAGE - 1].id if len(found) > PAGE else None
         values["places"] = {(each.site, each.name): each for each in gateways}
         values["of_tours"] = OF_TOURS if who.role in READERS else ()
@@ -118,7 +120,7 @@ def router(centre: Centre) -> APIRouter:
             webhooks.announce_seen(db, number, centre.now_us())
 
         await centre.changes.make(change)
-        return led_to("/operations/alarms")
+        return led_to("/operations/alarms", "alarm-seen")
 
     _taking_back(pages, centre, shown)
     return pages
@@ -136,4 +138,4 @@ def _taking_back(pages: APIRouter, centre: Centre, shown: Callable[..., Awaitabl
             await centre.changes.make(change)
         except Clash as error:
             return await shown(who, lang, error=error, wrong=STAYS)
-        return led_to("/operations/alarms")
+        return led_to("/operations/alarms", "alarm-unseen")

@@ -56,7 +56,7 @@ def router(centre: Centre) -> APIRouter:
             await centre.commands.give(who, site, name, _order(action, why, door, minutes))
         except (BadQuestion, Clash, BrokerUnavailable) as error:
             return await shown(centre, who, site, name, lang, error, said)
-        return led_to(f"/operations/{site}/{name}#commands")
+        return led_to(f"/operations/{site}/{name}#commands", "command")
 
     return pages
 

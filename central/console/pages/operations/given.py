@@ -30,7 +30,8 @@ async def late_values(centre: Centre, who: Who, site: str, name: str) -> dict[st
     """What was ordered of a gateway of late, and the names of who did."""
     found, _ = await centre.commands.newest(who, gateway=f"{site}/{name}", limit=OF_LATE)
     known = await centre.questions.ask(lambda db: names(db, who, found))
-    return {"commands": found, "place": f"/operations/{site}/{name}", **known}
+    awaited = any(each.may_say_more(centre.now_us()) for each in found)
+    return {"commands": found, "awaited": awaited, "place": f"/operations/{site}/{name}", **known}
 
 
 def form_values(error: CentralError | None, said: dict[str, Any] | None) -> dict[str, Any]:

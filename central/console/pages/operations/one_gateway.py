@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from central.accounts.who import Role, Who
 from central.alarms.book import Alarm
 from central.console.centre import Centre
-from central.console.forms import status_of
+from central.console.door_marks import Places, marks_of
+from central.console.forms import Done, status_of
 from central.console.pages.operations.fleet import Looking, Standing, lasting_at, standing_of
 from central.console.pages.operations.given import form_values, late_values
 from central.console.views import Language
@@ -26,8 +27,10 @@ def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
 
     @pages.get("/operations/{site}/{name}", response_class=HTMLResponse, summary="One gateway")
-    async def gateway_page(who: Looking, site: Name, name: Name, lang: Language = None) -> HTMLResponse:
-        return await shown(centre, who, site, name, lang)
+    async def gateway_page(
+        who: Looking, site: Name, name: Name, done: Done = None, lang: Language = None
+    ) -> HTMLResponse:
+        return await shown(centre, who, site, name, lang, done=done)
 
     return pages
 
@@ -40,17 +43,20 @@ async def shown(  # noqa: PLR0917  as the routes take them
     lang: str | None,
     error: CentralError | None = None,
     said: dict[str, Any] | None = None,
+    done: str | None = None,
 ) -> HTMLResponse:
     """`error`, `said`: of a command that was not sent. Raises NotThere."""
 
-    def asked(db: Connection) -> tuple[Standing, list[Alarm]]:
+    def asked(db: Connection) -> tuple[Standing, list[Alarm], Places]:
         found = standing_of(centre, db, who, site, name)
         if not found:
             raise NotThere("no such gateway has spoken yet")
-        return found[0], lasting_at(centre, db, [site], name)
+        stands = marks_of(db, [found[0].gateway], centre.now_us())
+        return found[0], lasting_at(centre, db, [site], name), stands
 
-    standing, alarms = await centre.questions.ask(asked)
+    standing, alarms, stands = await centre.questions.ask(asked)
     values: dict[str, Any] = {"standing": standing, "gateway": standing.gateway, "alarms": alarms}
+    values |= {"stands": stands, "just_done": done}
     values |= form_values(error, said) | await late_values(centre, who, site, name)
     values["doors"] = [("", "–"), *((each.name, each.label) for each in standing.gateway.doors)]
     values["commands_seen"] = who.role in {Role.OPERATOR, Role.SUPERVISOR}

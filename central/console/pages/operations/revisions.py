@@ -12,8 +12,9 @@ from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import led_to, status_of
 from central.console.guard import page_for
+from central.console.pages.operations.faults import PLACES, told
 from central.console.pages.operations.one_gateway import Name
-from central.console.pages.operations.written import Site, Writer, as_text, told, writers
+from central.console.pages.operations.written import Site, Writer, as_text, writers
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash, ProveAgain
 from central.fleet.site_settings import written
@@ -79,6 +80,7 @@ def router(centre: Centre) -> APIRouter:
             "written": None if settings is None else as_text(written(settings)),
             **await writers(centre, who),
             "told": told(error),
+            "place_names": PLACES,
             "stale": isinstance(error, ProveAgain),
             "writes": who.role is Role.OPERATOR,
         }

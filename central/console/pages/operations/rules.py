@@ -15,7 +15,7 @@ from central.alarms.back_test import Tried, try_on_the_past
 from central.alarms.kinds import BY_STATE, DEFAULT_LIMITS, AlarmKind, Urgency
 from central.alarms.rules import EVERYWHERE, Rule
 from central.console.centre import Centre
-from central.console.forms import Text, led_to, status_of
+from central.console.forms import Done, Text, led_to, status_of
 from central.console.guard import page_for
 from central.console.labels import Labels, labels_of
 from central.console.views import Language
@@ -35,8 +35,8 @@ def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
 
     @pages.get("/operations/rules", response_class=HTMLResponse, summary="Rules that raise alarms")
-    async def rules_page(who: Operator, lang: Language = None) -> HTMLResponse:
-        return await shown(who, lang)
+    async def rules_page(who: Operator, done: Done = None, lang: Language = None) -> HTMLResponse:
+        return await shown(who, lang, done=done)
 
     @pages.post("/operations/rules", summary="Try a rule on the past, or switch it on")
     async def asked_for(  # noqa: PLR0917  FastAPI passes them by name
@@ -53,7 +53,7 @@ def router(centre: Centre) -> APIRouter:
             limits = _limits(kind, after_s)
             if act == "begin":
                 await centre.changes.make(lambda db: _begin(centre, db, who, said, limits))
-                return led_to("/operations/rules")
+                return led_to("/operations/rules", "rule")
             rule = Rule(0, kind, site, urgency, book.checked_limits(kind, limits))
             tried = await centre.questions.ask(lambda db: _tried(centre, db, who, rule))
         except BadQuestion as error:
@@ -67,6 +67,7 @@ def router(centre: Centre) -> APIRouter:
         *,
         said: dict[str, Any] | None = None,
         tried: Tried | None = None,
+        done: str | None = None,
     ) -> HTMLResponse:
         def asked(db: Connection) -> tuple[list[Rule], list[str], Labels]:
             sites = sites_of(db, who.communities)
@@ -76,7 +77,13 @@ def router(centre: Centre) -> APIRouter:
 
         rules, sites, labels = await centre.questions.ask(asked)
         blank = {"kind": AlarmKind.HELD, "site": sites[0] if sites else "", "urgency": Urgency.TODAY}
-        values: dict[str, Any] = {"rules": rules, "sites": sites, "kinds": list(AlarmKind), "tried": tried}
+        values: dict[str, Any] = {
+            "rules": rules,
+            "sites": sites,
+            "kinds": list(AlarmKind),
+            "tried": tried,
+            "just_done": done,
+        }
         values |= {
             "said": said or {**blank, "after_s": ""},
             "days": BACK_DAYS,

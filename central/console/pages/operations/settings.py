@@ -11,11 +11,13 @@ from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import led_to, status_of
 from central.console.labels import sites_called
+from central.console.pages.operations.faults import PLACES, told
 from central.console.pages.operations.fleet import Looking
 from central.console.pages.operations.revisions import SEEN_BY, revisions_shown
-from central.console.pages.operations.written import NOBODY, Site, Writer, as_text, read, told
+from central.console.pages.operations.written import NOBODY, Site, Writer, as_text, read
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash, ProveAgain
+from central.fleet.completeness import completeness
 from central.fleet.site_settings import Difference
 from messages.site_settings import MAX_SETTINGS_BYTES
 
@@ -31,7 +33,7 @@ def router(centre: Centre) -> APIRouter:
         who: Looking, site: Site | None = None, *, sent: bool = False, lang: Language = None
     ) -> HTMLResponse:
         """`sent`: it was, a moment ago."""
-        return await shown(who, site, lang, sent=sent)
+        return await shown(centre, who, site, lang, sent=sent)
 
     @pages.post("/operations/settings", summary="What a change comes to")
     async def preview(who: Writer, written: Written, site: Site, lang: Language = None) -> Response:
@@ -39,8 +41,10 @@ def router(centre: Centre) -> APIRouter:
         try:
             found = await centre.site_settings.preview(who, site, read(written))
         except (BadQuestion, Clash) as error:
-            return await shown(who, site, lang, error, written=written)
-        return await shown(who, site, lang, written=written, differences=found, after=looked_at.number)
+            return await shown(centre, who, site, lang, error, written=written)
+        return await shown(
+            centre, who, site, lang, written=written, differences=found, after=looked_at.number
+        )
 
     @pages.post("/operations/settings/send", summary="Send what was looked at")
     async def send(
@@ -58,42 +62,47 @@ def router(centre: Centre) -> APIRouter:
             stale = ProveAgain("give the second factor again: sending takes a fresh one")
             found = await centre.site_settings.preview(who, site, read(written))
         except (BadQuestion, Clash) as error:
-            return await shown(who, site, lang, error, written=written)
-        return await shown(who, site, lang, stale, written=written, differences=found, after=after)
-
-    async def shown(
-        who: Who,
-        site: str | None,
-        lang: str | None,
-        error: CentralError | None = None,
-        *,
-        written: str | None = None,
-        differences: list[Difference] | None = None,
-        after: int = 0,
-        sent: bool = False,
-    ) -> HTMLResponse:
-        """`after`: the revision that the differences were found against, or an older one."""
-        sites = await centre.site_settings.sites(who)
-        called = await centre.questions.ask(lambda db: sites_called(db, who.communities))
-        site = site or (sites[0] if sites else None)
-        values: dict[str, Any] = {
-            "sites": sites,
-            "choices": [(each, f"{called[each]} · {each}" if each in called else each) for each in sites],
-            "site": site,
-            "revision": None,
-            "differences": differences,
-            "revisions": [],
-            "further": None,
-            **NOBODY,
-        }
-        if site is not None:
-            revision = await centre.site_settings.in_force(who, site)
-            values |= {"revision": revision, "written": written or as_text(revision.written)}
-            if who.role in SEEN_BY:
-                values |= await revisions_shown(centre, who, site, limit=OF_LATE)
-        values |= {"told": told(error), "stale": isinstance(error, ProveAgain), "after": after, "sent": sent}
-        values |= {"writes": who.role is Role.OPERATOR}
-        status = status_of(error)
-        return centre.show(who, lang, "operations/settings.html", "settings", status=status, **values)
+            return await shown(centre, who, site, lang, error, written=written)
+        return await shown(centre, who, site, lang, stale, written=written, differences=found, after=after)
 
     return pages
+
+
+async def shown(
+    centre: Centre,
+    who: Who,
+    site: str | None,
+    lang: str | None,
+    error: CentralError | None = None,
+    *,
+    written: str | None = None,
+    differences: list[Difference] | None = None,
+    after: int = 0,
+    sent: bool = False,
+) -> HTMLResponse:
+    """`after`: the revision that the differences were found against, or an older one."""
+    sites = await centre.site_settings.sites(who)
+    called = await centre.questions.ask(lambda db: sites_called(db, who.communities))
+    site = site or (sites[0] if sites else None)
+    values: dict[str, Any] = {
+        "sites": sites,
+        "choices": [(each, f"{called[each]} · {each}" if each in called else each) for each in sites],
+        "site": site,
+        "revision": None,
+        "differences": differences,
+        "revisions": [],
+        "further": None,
+        **NOBODY,
+    }
+    if site is not None:
+        revision = await centre.site_settings.in_force(who, site)
+        values |= {"revision": revision, "written": written or as_text(revision.written)}
+        values["gateways"] = await centre.questions.ask(lambda db: completeness(db, sites=[site]))
+        values["own_doors"] = frozenset(revision.written.get("doors", {}))
+        if who.role in SEEN_BY:
+            values |= await revisions_shown(centre, who, site, limit=OF_LATE)
+    values |= {"told": told(error), "stale": isinstance(error, ProveAgain), "after": after, "sent": sent}
+    values["place_names"] = PLACES
+    values |= {"writes": who.role is Role.OPERATOR}
+    status = status_of(error)
+    return centre.show(who, lang, "operations/settings.html", "settings", status=status, **values)

@@ -1,4 +1,4 @@
-"""What the pages of settings share: reading them as they are typed, what went wrong, and who wrote some."""
+"""What the pages of settings share: reading them as they are typed, and who wrote some."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ from central.accounts.book import staff_names
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.guard import page_for
+from central.console.pages.operations.faults import NotJson
 from central.console.words import N_
-from central.errors import BadQuestion, CentralError, ProveAgain
 from central.fleet.orders import BY_CENTRE, BY_COMMAND_LINE
 
 Writer = Annotated[Who, page_for(Role.OPERATOR)]
 Site = Annotated[str, Query(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 
-_NOT_JSON: Final = N_("This is not JSON: look at line %(line)s.")
-_WRONG: Final = N_("These are no settings: %(why)s")
-_STALE: Final = N_("Sending takes a fresh second factor. Give it in another tab, then send again.")
-_NOT_SENT: Final = N_("Nothing was sent: %(why)s")
 _WRITERS: Final = {
     BY_CENTRE: N_("the centre itself"),
     BY_COMMAND_LINE: N_("on the command line"),
@@ -34,14 +30,6 @@ async def writers(centre: Centre, who: Who) -> dict[str, Any]:
     """What those are called who write settings: people, and what else does, in words to be translated."""
     staff = await centre.questions.ask(lambda db: staff_names(db, who.communities))
     return {**NOBODY, "staff": {f"account {number}": name for number, name in staff.items()}}
-
-
-class NotJson(BadQuestion):
-    """`line` is where reading stopped."""
-
-    def __init__(self, line: int) -> None:
-        super().__init__("settings", "not JSON")
-        self.line = line
 
 
 def read(written: str) -> dict[str, Any]:
@@ -59,18 +47,3 @@ def read(written: str) -> dict[str, Any]:
 
 def as_text(written: dict[str, Any]) -> str:
     return json.dumps(written, ensure_ascii=False, indent=2)
-
-
-def told(error: CentralError | None) -> tuple[str, dict[str, Any]] | None:
-    """A sentence to be translated, and what stands in it."""
-    match error:
-        case None:
-            return None
-        case NotJson(line=line):
-            return _NOT_JSON, {"line": line}
-        case ProveAgain():
-            return _STALE, {}
-        case BadQuestion():
-            return _WRONG, {"why": str(error)}
-        case _:
-            return _NOT_SENT, {"why": str(error)}

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 from central.accounts.book import staff_names
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
-from central.console.forms import RowId, Text, led_to, status_of
+from central.console.forms import Done, RowId, Text, led_to, status_of
 from central.console.guard import page_for
 from central.console.labels import labels_of
 from central.console.pages.oversight.asker import asker_of, told, where_of
@@ -29,8 +29,10 @@ def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
 
     @pages.get("/oversight/approvals", response_class=HTMLResponse, summary="What waits for one's own word")
-    async def approvals_page(request: Request, who: Approver, lang: Language = None) -> HTMLResponse:
-        return await shown(request, who, lang)
+    async def approvals_page(
+        request: Request, who: Approver, done: Done = None, lang: Language = None
+    ) -> HTMLResponse:
+        return await shown(request, who, lang, done=done)
 
     @pages.post("/oversight/approvals/{number}/{act}", summary="Agree or refuse")
     async def decided(  # noqa: PLR0917  FastAPI passes them by name
@@ -51,7 +53,7 @@ def router(centre: Centre) -> APIRouter:
             )
         except (BadQuestion, Clash, NotAllowed) as error:
             return await shown(request, who, lang, error, at=(number, act))
-        return led_to("/oversight/approvals")
+        return led_to("/oversight/approvals", "agreed" if agreed else "refused")
 
     async def shown(
         request: Request,
@@ -60,6 +62,7 @@ def router(centre: Centre) -> APIRouter:
         error: CentralError | None = None,
         *,
         at: tuple[int, Act] | None = None,
+        done: str | None = None,
     ) -> HTMLResponse:
         approver = await asker_of(centre, who, request)
         waiting = await centre.questions.ask(lambda db: acts.waiting(db, approver))
@@ -70,6 +73,7 @@ def router(centre: Centre) -> APIRouter:
             "names": names,
             "where_of": partial(where_of, labels),
             "at": at,
+            "just_done": done,
         }
         values["wide"] = WAITS
         values |= {"told": None if error is None else told(error)}

@@ -13,7 +13,7 @@ from central.accounts.book import staff_names
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.chosen import CommunityAsked, chosen
-from central.console.forms import RowId, Text, led_to, reason_of, status_of
+from central.console.forms import Done, RowId, Text, led_to, reason_of, status_of
 from central.console.guard import page_for
 from central.console.views import Language
 from central.console.words import N_
@@ -69,9 +69,13 @@ def router(centre: Centre) -> APIRouter:
 
     @pages.get(_PATH, response_class=HTMLResponse, summary="Honey records, and who touched them")
     async def honey_page(
-        who: Overseer, community: CommunityAsked = None, before: Before = None, lang: Language = None
+        who: Overseer,
+        community: CommunityAsked = None,
+        before: Before = None,
+        done: Done = None,
+        lang: Language = None,
     ) -> HTMLResponse:
-        return await shown(who, community, lang, before=before)
+        return await shown(who, community, lang, before=before, done=done)
 
     @pages.post(_PATH + "/{community}", summary="Plant a honey record")
     async def planted(  # noqa: PLR0917  FastAPI passes them by name
@@ -87,7 +91,7 @@ def router(centre: Centre) -> APIRouter:
             await plant(centre.office, who, community, request, room=room or None, card=card)
         except Clash as error:
             return await shown(who, community, lang, error=error, wrong=_LIVED_IN)
-        return led_to(f"{_PATH}?community={community}#records")
+        return led_to(f"{_PATH}?community={community}#records", "honey-planted")
 
     @pages.post(_PATH + "/{community}/{honey}/removal", summary="Remove a honey record")
     async def removed(  # noqa: PLR0917  FastAPI passes them by name
@@ -105,7 +109,7 @@ def router(centre: Centre) -> APIRouter:
         except (BadQuestion, Clash) as error:
             wrong = _SAY_WHY if isinstance(error, BadQuestion) else _GONE
             return await shown(who, community, lang, error=error, wrong=wrong)
-        return led_to(f"{_PATH}?community={community}#records")
+        return led_to(f"{_PATH}?community={community}#records", "honey-removed")
 
     @pages.post(_PATH + "/{community}/alarms/{number}/seen", summary="A supervisor has seen to it")
     async def seen(  # noqa: PLR0917  FastAPI passes them by name
@@ -127,7 +131,7 @@ def router(centre: Centre) -> APIRouter:
             )
         except Clash as error:
             return await shown(who, community, lang, error=error, wrong=_GONE)
-        return led_to(f"{_PATH}?community={community}")
+        return led_to(f"{_PATH}?community={community}", "honey-seen")
 
     async def shown(
         who: Who,
@@ -137,6 +141,7 @@ def router(centre: Centre) -> APIRouter:
         before: int | None = None,
         error: CentralError | None = None,
         wrong: str | None = None,
+        done: str | None = None,
     ) -> HTMLResponse:
         here, all_mine = await chosen(centre, who, community)
         plants = who.role is Role.APPROVER
@@ -147,7 +152,7 @@ def router(centre: Centre) -> APIRouter:
         values: dict[str, Any] = {"found": found, "alarms": found.alarms[:PAGE], "further": further}
         values |= {"here_id": here.id, "all_mine": all_mine, "through": THROUGH, "wrong": wrong}
         values |= {"plants": plants, "sees_to": who.role is Role.SUPERVISOR}
-        values["names"] = found.names
+        values |= {"names": found.names, "just_done": done}
         values["by_honey"] = {each.id: each for each in found.records}
         status = status_of(error)
         return centre.show(who, lang, "oversight/honey.html", "honey", status=status, **values)

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from central.accounts.book import staff_names
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
-from central.console.forms import RowId, Text, led_to, status_of
+from central.console.forms import Done, RowId, Text, led_to, status_of
 from central.console.guard import page_for
 from central.console.labels import labels_of
 from central.console.pages.oversight.asker import asker_of, told, where_of
@@ -45,9 +45,10 @@ def router(centre: Centre) -> APIRouter:
         request: Request,
         who: Supervisor,
         days: Annotated[int, Query(ge=1, le=366)] = DAYS[0],
+        done: Done = None,
         lang: Language = None,
     ) -> HTMLResponse:
-        return await shown(request, who, lang, days)
+        return await shown(request, who, lang, days, done=done)
 
     @pages.post("/oversight/reviews/{number}", summary="Review a look-up")
     async def reviewed(  # noqa: PLR0917  FastAPI passes them by name
@@ -77,7 +78,7 @@ def router(centre: Centre) -> APIRouter:
             )
         except (BadQuestion, NotAllowed) as error:
             return await shown(request, who, lang, days, error=error, at=number)
-        return led_to(f"/oversight/reviews?days={days}")
+        return led_to(f"/oversight/reviews?days={days}", "explained" if explained else "unexplained")
 
     async def every_one(supervisor: Asker, now_us: int, days: int) -> list[reviews.Due]:
         zone, since_us = centre.look_ups.zone, now_us - days * _DAY_US
@@ -94,6 +95,7 @@ def router(centre: Centre) -> APIRouter:
         error: CentralError | None = None,
         at: int | None = None,
         doubted: str | None = None,
+        done: str | None = None,
     ) -> HTMLResponse:
         """`at`: the look-up that `error` is about, or that is to be found not explained; `doubted`: why."""
         supervisor = await asker_of(centre, who, request)
@@ -108,6 +110,7 @@ def router(centre: Centre) -> APIRouter:
             "where_of": partial(where_of, labels),
             "why_words": WHY,
             "at": at,
+            "just_done": done,
             "doubted": doubted,
         }
         values |= {"told": None if error is None else told(error), "touched": touched}

@@ -1,0 +1,281 @@
+"""How doors stand, and what commands led to: said from records alone, and never beyond them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from central_support import SITE
+from central_web_support import (
+    COMMUNITY,
+    NOW_US,
+    Chain,
+    Filled,
+    Served,
+    a_filled,
+    about,
+    gone,
+    online,
+    somebody,
+)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import select, text
+
+from central.accounts.who import Role
+from central.console.door_marks import Mark, marks_of
+from central.fleet.command_effects import effects_of
+from central.fleet.completeness import completeness
+from central.fleet.door_states import DoorState, Leaf, Mode, door_states
+from central.fleet.orders import make_command, note_command
+from central.store.engine import writing
+from central.store.tables import sent_command
+from messages.commands import Action, Outcome, Why
+from messages.model import Kind, Reason
+
+GATEWAY = "east"
+DOOR, GARAGE = "unit-1", "garage"
+MINUTE_US = 60_000_000
+NOTHING: dict[str, object] = {"credential": None, "holder": None, "category": None, "reason": None}
+OF_DOOR = {**NOTHING, "door": DOOR, "reader": None}
+UNTIL_US = NOW_US + 30 * MINUTE_US
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Iterator[Filled]:
+    with a_filled(tmp_path) as made:
+        made.take(about("东楼", [(DOOR, "1 单元门", [DOOR]), (GARAGE, "车库门", [GARAGE])]), gateway=GATEWAY)
+        yield made
+
+
+class East:
+    """A gateway that records one thing after the other, a second apart."""
+
+    def __init__(self, filled: Filled) -> None:
+        self._filled = filled
+        self._chain = Chain(GATEWAY)
+        self._at_us = NOW_US - 10 * MINUTE_US
+
+    def says(self, kind: Kind, reason: Reason | None = None, count: int = 1, **more: object) -> int:
+        """The number of the last record."""
+        first = len(self._chain.bodies) + 1
+        for _ in range(count):
+            self._at_us += 1_000_000
+            self._chain.grow(**{**OF_DOOR, "kind": kind, "reason": reason, "at": self._at_us, **more})
+        state = online(self._chain.head(), at_us=self._at_us, devices={DOOR: "ok", GARAGE: "ok"})
+        self._filled.take(self._chain.block(first), state, gateway=GATEWAY)
+        return len(self._chain.bodies)
+
+    def starts(self) -> None:
+        self.says(Kind.GATEWAY_STARTED, door=None)
+
+
+@pytest.fixture
+def east(filled: Filled) -> East:
+    made = East(filled)
+    made.starts()
+    return made
+
+
+def state(filled: Filled, door: str = DOOR) -> DoorState:
+    with filled.reader.connect() as db:
+        return door_states(db, completeness(db))[SITE, GATEWAY, door]
+
+
+def marks(filled: Filled, door: str = DOOR) -> tuple[Mark, ...]:
+    with filled.reader.connect() as db:
+        return marks_of(db, completeness(db), NOW_US)[SITE, GATEWAY, door].marks
+
+
+def words(filled: Filled, door: str = DOOR) -> list[str]:
+    return [each.word for each in marks(filled, door)]
+
+
+def a_command(
+    filled: Filled,
+    action: Action,
+    *,
+    seq: int | None,
+    until_us: int | None = None,
+    outcome: Outcome = Outcome.DONE,
+    number: int = 1,
+) -> str:
+    """One that the gateway answered, as record `seq` says."""
+    command = make_command(
+        f"{number:032x}", action, "account-7", Why.TEST, NOW_US, door=DOOR, until_us=until_us
+    )
+    with writing(filled.writer) as db:
+        note_command(db, SITE, GATEWAY, command)
+        answer = {"outcome": outcome, "answered_at": NOW_US, "epoch": 1, "seq": seq}
+        db.execute(sent_command.update().where(sent_command.c.command == command.id).values(answer))
+    return command.id
+
+
+def led_to(filled: Filled, command: str) -> Kind | None:
+    with filled.reader.connect() as db:
+        return effects_of(db, db.execute(select(sent_command)).all()).get(command)
+
+
+# --- how a door stands ------------------------------------------------------------------------------------
+
+
+def test_a_door_of_which_no_record_says_anything_has_no_state(filled: Filled, east: East) -> None:
+    assert state(filled) == DoorState()
+    assert marks(filled) == ()
+
+
+def test_a_lockdown_is_shown_beside_the_leaf_until_the_door_is_secured(filled: Filled, east: East) -> None:
+    east.says(Kind.DOOR_LOCKED_DOWN, Reason.COMMAND)
+    east.says(Kind.DOOR_OPENED)
+    east.says(Kind.DOOR_CLOSED)
+    found = state(filled)
+    assert (found.mode, found.reason, found.leaf) == (Mode.LOCKED_DOWN, Reason.COMMAND, Leaf.CLOSED)
+    assert words(filled) == ["locked_down", "closed"]
+    assert words(filled, GARAGE) == []
+    east.says(Kind.DOOR_SECURED, Reason.COMMAND)
+    assert words(filled) == ["closed"]
+
+
+def test_a_busy_door_does_not_bury_its_lockdown(filled: Filled, east: East) -> None:
+    east.says(Kind.DOOR_LOCKED_DOWN, Reason.SCHEDULE)
+    east.says(Kind.ACCESS_DENIED, Reason.LOCKED_DOWN, 100)
+    assert words(filled) == ["locked_down"]
+
+
+def test_what_was_said_before_the_gateway_s_last_start_counts_no_more(filled: Filled, east: East) -> None:
+    """It says anew what still holds."""
+    east.says(Kind.DOOR_FREED, Reason.COMMAND)
+    east.starts()
+    assert state(filled).mode is None
+    east.says(Kind.DOOR_FREED, Reason.SCHEDULE)
+    assert state(filled).mode is Mode.FREE
+
+
+@pytest.mark.parametrize(
+    ("reason", "tone"),
+    [
+        pytest.param(Reason.SCHEDULE, "open", id="free hours are usual"),
+        pytest.param(Reason.COMMAND, "warn", id="by command is not"),
+    ],
+)
+def test_a_free_door_is_marked_as_what_made_it_so(
+    filled: Filled, east: East, reason: Reason, tone: str
+) -> None:
+    east.says(Kind.DOOR_FREED, reason)
+    assert [(each.word, each.tone, each.reason) for each in marks(filled)] == [("free", tone, reason)]
+
+
+def test_the_end_of_a_command_stands_beside_what_it_made(filled: Filled, east: East) -> None:
+    seq = east.says(Kind.COMMAND_DONE)
+    east.says(Kind.DOOR_LOCKED_DOWN, Reason.COMMAND)
+    a_command(filled, Action.LOCK_DOWN, seq=seq, until_us=UNTIL_US)
+    assert state(filled).until_us == UNTIL_US
+    a_command(filled, Action.FREE, seq=None, until_us=UNTIL_US, outcome=Outcome.REFUSED, number=2)
+    assert state(filled).until_us == UNTIL_US
+    a_command(filled, Action.BACK_TO_SCHEDULE, seq=seq + 2, number=3)
+    assert state(filled).until_us is None
+
+
+def test_what_is_known_of_a_silent_gateway_says_up_to_when(filled: Filled, east: East) -> None:
+    east.says(Kind.DOOR_LOCKED_DOWN, Reason.COMMAND)
+    assert state(filled).as_of_us is None
+    filled.take(gone(), gateway=GATEWAY)
+    found = state(filled)
+    assert (found.mode, found.as_of_us) == (Mode.LOCKED_DOWN, found.mode_since_us)
+    assert words(filled) == ["offline", "locked_down"]
+
+
+def test_a_lost_reader_and_a_forced_leaf_are_marked_the_worst_first(filled: Filled, east: East) -> None:
+    east.says(Kind.DOOR_OPENED)
+    east.says(Kind.DOOR_FORCED, Reason.NO_RELEASE)
+    filled.take(online(devices={DOOR: "lost", GARAGE: "degraded"}), gateway=GATEWAY)
+    assert words(filled) == ["forced", "reader_lost"]
+    assert words(filled, GARAGE) == ["reader_degraded"]
+    assert all(each.icon for each in marks(filled)), "no colour says it alone"
+
+
+def test_modes_are_found_by_their_index(filled: Filled) -> None:
+    asked = "EXPLAIN QUERY PLAN SELECT kind FROM record WHERE gateway_id = 1 AND door = 'unit-1' AND"
+    asked += " kind IN ('door_freed', 'door_locked_down', 'door_secured')"
+    asked += " ORDER BY at DESC, epoch DESC, seq DESC LIMIT 1"
+    with filled.reader.connect() as db:
+        plan = [row.detail for row in db.execute(text(asked))]
+    assert any("record_of_turns" in each for each in plan)
+
+
+# --- what commands led to ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("action", "became"),
+    [
+        pytest.param(Action.LOCK_DOWN, Kind.DOOR_LOCKED_DOWN, id="lock down"),
+        pytest.param(Action.FREE, Kind.DOOR_FREED, id="free"),
+        pytest.param(Action.BACK_TO_SCHEDULE, Kind.DOOR_SECURED, id="back to schedule"),
+    ],
+)
+def test_a_command_led_to_what_the_gateway_recorded_next(
+    filled: Filled, east: East, action: Action, became: Kind
+) -> None:
+    seq = east.says(Kind.COMMAND_DONE)
+    ends = UNTIL_US if action is not Action.BACK_TO_SCHEDULE else None
+    command = a_command(filled, action, seq=seq, until_us=ends)
+    assert led_to(filled, command) is None
+    east.says(Kind.ACCESS_DENIED, Reason.NO_RIGHT, door=GARAGE)
+    east.says(became, Reason.COMMAND)
+    assert led_to(filled, command) is became
+
+
+def test_a_door_that_was_locked_down_already_stays_so(filled: Filled, east: East) -> None:
+    """A second command lengthens it, and no record says it anew."""
+    east.says(Kind.DOOR_LOCKED_DOWN, Reason.COMMAND)
+    seq = east.says(Kind.COMMAND_DONE)
+    command = a_command(filled, Action.LOCK_DOWN, seq=seq, until_us=UNTIL_US)
+    assert led_to(filled, command) is Kind.DOOR_LOCKED_DOWN
+
+
+@pytest.mark.parametrize("became", [Kind.ACCESS_TAKEN, Kind.ACCESS_NOT_TAKEN])
+def test_a_release_says_whether_somebody_went_through(filled: Filled, east: East, became: Kind) -> None:
+    seq = east.says(Kind.REMOTE_RELEASE)
+    east.says(Kind.ACCESS_TAKEN, links=1)
+    east.says(became, links=seq)
+    assert led_to(filled, a_command(filled, Action.RELEASE, seq=seq)) is became
+
+
+def test_a_command_that_was_refused_led_to_nothing(filled: Filled, east: East) -> None:
+    seq = east.says(Kind.COMMAND_REFUSED, Reason.TOO_LATE)
+    east.says(Kind.DOOR_LOCKED_DOWN, Reason.COMMAND)
+    command = a_command(filled, Action.LOCK_DOWN, seq=seq, until_us=UNTIL_US, outcome=Outcome.REFUSED)
+    assert led_to(filled, command) is None
+
+
+# --- on the pages -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lang", "door", "ordered"),
+    [
+        pytest.param("zh", "已封闭", "30 分钟，至", id="Chinese"),
+        pytest.param("en", "locked down", "30 minutes, until", id="English"),
+    ],
+)
+def test_pages_say_the_state_its_end_and_what_a_command_led_to(
+    filled: Filled, east: East, lang: str, door: str, ordered: str
+) -> None:
+    seq = east.says(Kind.COMMAND_DONE)
+    a_command(filled, Action.LOCK_DOWN, seq=seq, until_us=UNTIL_US)
+    east.says(Kind.DOOR_LOCKED_DOWN, Reason.COMMAND)
+    who = somebody(Role.OPERATOR, COMMUNITY)
+    with Served(filled, who=who, signing=Ed25519PrivateKey.generate()) as served:
+
+        def page(path: str) -> str:
+            found = httpx.get(f"{served.address}{path}", cookies={"liuhen-language": lang}).raise_for_status()
+            return " ".join(found.text.split())
+
+        one = page(f"/operations/{SITE}/{GATEWAY}")
+        commands = page("/operations/commands")
+        told = served.get("/api/v1/commands").json()["commands"][0]
+    assert door in one
+    assert all(ordered in each for each in (one, commands))
+    assert (told["led_to"], told["until_at"] is not None) == ("door_locked_down", True)
