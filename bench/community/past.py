@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Final
 
@@ -12,12 +13,14 @@ from sqlalchemy import delete
 
 from bench.community import standing
 from bench.community.comings import comings
+from bench.community.devices import possible
 from bench.community.happening import Carried, Chain, Happening, began_epoch, credential_of
 from bench.community.people import Habit, Household, Member
 from bench.community.places import GATES, Estate, Room
 from bench.community.settings import settings_wanted, write_settings
 from bench.community.times import MINUTE_US, ZONE
 from bench.community.tours import plan_tours, rounds
+from bench.community.trial import TAKE_PART, TRIAL_DAYS, at_the_gates, takes_part
 from bench.community.troubles import lost_card_used, troubles
 from bench.community.visits import Shown, Visit, of_a_pass, visits, without_a_pass
 from bench.community.world import World
@@ -30,6 +33,7 @@ from central.identity.opening import Opener
 from central.identity.retention import Retention
 from central.identity.retention_rules import RetentionRules
 from central.ingest.intake import examine, take_in
+from central.register.credentials import CredentialKind
 from central.register.desk import Desk
 from central.store.engine import reading, writing
 from central.store.tables import arrival_mark
@@ -85,9 +89,11 @@ class Past:
         self._sites = [estate.site for estate in world.estates]
 
     def happens(self, say: Say) -> None:
+        self._trial()
+        self._clock_us = self._days.begins(0)
         self._watch.begin()
         self._be_patient(_PATIENT_S, self._days.begins(0))
-        self._first_words()
+        self._first_words([chain for chain in self._chains.values() if chain.name != GATES])
         self._tours()
         for day in range(self._days.count):
             self._day(day)
@@ -117,20 +123,29 @@ class Past:
         reference = self._world.registered.references[member.number]
         return Carried(member, credential_of(member.kind, number, token), reference)
 
+    def _carries_on(self, each: Carried, day: int) -> Carried:
+        """The card that replaced a lost one, where there is one by then."""
+        since, number = self._world.registered.replaced.get(each.member.number, (day, ""))
+        if day <= since:
+            return each
+        token = self._world.vault.token(each.member.estate.site, CredentialKind.CARD_UID.value, number)
+        return replace(each, credential=credential_of(CredentialKind.CARD_UID, number, token))
+
     def _new_chains(self) -> Iterator[Chain]:
-        first_us = self._days.begins(0)
         for estate in self._world.estates:
             doors = [(GATES, estate.gates), *((house.gateway, house.doors) for house in estate.houses)]
             for name, there in doors:
+                first_us = self._days.begins(-TRIAL_DAYS if name == GATES else 0)
                 epoch = began_epoch(first_us, self._drawn.randrange(3_000))
                 yield Chain(estate.site, name, self._drawn.randbytes(8).hex(), epoch, there)
 
-    def _first_words(self) -> None:
+    def _first_words(self, chains: Iterable[Chain]) -> None:
         names = {(each.site, GATES): f"{each.name}大门" for each in self._world.estates}
         for estate in self._world.estates:
             names |= {(each.site, each.gateway): f"{estate.name} {each.name}" for each in estate.houses}
         messages = []
-        for (site, name), chain in self._chains.items():
+        for chain in chains:
+            site, name = chain.site, chain.name
             doors = [DoorAbout(door.name, door.label, [door.name]) for door in chain.doors]
             about = About(WIRE_VERSION, "1.0.0", names[site, name], doors)
             messages.append((str(GatewayTopic(site, name, Leaf.ABOUT)), encode(about)))
@@ -155,11 +170,30 @@ class Past:
             desk = Desk(connection, world.community, world.operator, self._days.at(0, 9), world.vault)
             plan_tours(desk, world.estates, guards)
 
+    # --- before the days
+
+    def _trial(self) -> None:
+        gates = [chain for chain in self._chains.values() if chain.name == GATES]
+        self._clock_us = self._days.begins(-TRIAL_DAYS)
+        self._first_words(gates)
+        some = {
+            site: [each for each in there if takes_part(each.member)][:TAKE_PART]
+            for site, there in self._of_estate.items()
+        }
+        for day in range(-TRIAL_DAYS, 0):
+            drawn, messages = Random(f"{self._world.seed}:{day}"), []
+            for chain in gates:
+                bodies = chain.grow(at_the_gates(some[chain.site], self._days, day, drawn))
+                messages += chain.blocks(bodies)
+                said = chain.state(self._days.ends(day), list_version=1)
+                messages.append((str(GatewayTopic(chain.site, chain.name, Leaf.STATE)), encode(said)))
+            self._arrive(messages, self._days.ends(day))
+
     # --- one day
 
     def _day(self, day: int) -> None:
         drawn = Random(f"{self._world.seed}:{day}")
-        happened = sorted(self._happened(day, drawn), key=lambda each: each.at_us)
+        happened = list(possible(sorted(self._happened(day, drawn), key=lambda each: each.at_us)))
         at = 0
         for end_us in self._cuts(happened, day):
             upto = next((n for n in range(at, len(happened)) if happened[n].at_us >= end_us), len(happened))
@@ -170,13 +204,17 @@ class Past:
     def _happened(self, day: int, drawn: Random) -> Iterator[Happening]:
         world, days = self._world, self._days
         for estate in world.estates:
-            there = [each for each in self._of_estate[estate.site] if each.member.is_there(day)]
+            there = [
+                self._carries_on(each, day)
+                for each in self._of_estate[estate.site]
+                if each.member.is_there(day) and world.registered.opens(each.member.number, day)
+            ]
             residents = [each for each in there if each.member.room is not None]
             guards = [each for each in there if each.member.habit is Habit.GUARD]
             yield from comings(residents, days, day, drawn)
             yield from troubles(estate, residents, days, day, drawn)
             yield from rounds(estate, guards, days, day, drawn)
-            homes = [each.room for each in self._homes[estate.site] if each.members[0].is_there(day)]
+            homes = [each.room for each in self._homes[estate.site] if _is_at_home(each, day)]
             for visit, shown in self._issued(estate, self._planned(homes, day, drawn)):
                 yield from of_a_pass(estate, visit, shown, days.ends(day), drawn)
             yield from without_a_pass(
@@ -219,6 +257,8 @@ class Past:
                 made = self._desk.issue(connection, wanted, visitor, by=by, now_us=visit.issued_us).made
                 assert made.token is not None
                 found.append((visit, Shown(made.reference, made.token)))
+                if visit.revoked_us is not None and visit.revoked_us < self._days.now_us:
+                    passes.revoke(connection, made.id, [estate.site], by=by, now_us=visit.revoked_us)
         return found
 
     def _sealed(self, site: str, who: Person, at_us: int) -> bytes:
@@ -322,6 +362,12 @@ class Past:
         with writing(self._world.writer) as connection:
             # Days came in at once: nothing of them came late.
             connection.execute(delete(arrival_mark))
+
+
+def _is_at_home(household: Household, day: int) -> bool:
+    """Whether they may have asked somebody to come on that day: the day before, they lived there, too."""
+    first = household.members[0]
+    return first.is_there(day) and first.is_there(day - 1)
 
 
 def _is_noticed(each: Happening) -> bool:

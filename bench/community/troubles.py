@@ -52,29 +52,38 @@ def troubles(
             fields = {"kind": kind, "door": door.name, "reason": reason}
             if kind in (Kind.READER_LOST, Kind.TAMPER, Kind.REPEATED_DENIALS, Kind.LOCK_LOST):
                 fields["reader"] = door.name
-            found += _lasting(house, fields, over, minutes, days.at(day, drawn.uniform(7, 22)), drawn)
+            at_us = days.at(day, drawn.uniform(7, 22))
+            found += _lasting(house, fields, over, minutes, at_us, days.ends(day), drawn)
     for share, kind, over, minutes in _OF_GATEWAYS:
         if drawn.random() < share:
             fields = {"kind": kind, "reason": _CAUSES.get(kind)}
             at_us = days.at(day, drawn.uniform(1, 23))
-            found += _lasting(_house(estate, drawn), fields, over, minutes, at_us, drawn)
+            found += _lasting(_house(estate, drawn), fields, over, minutes, at_us, days.ends(day), drawn)
     yield from (each for each in found if days.begins(day) <= each.at_us < days.ends(day))
 
 
 def _house(estate: Estate, drawn: Random) -> House:
-    """One whose gateway does not run for itself."""
-    return drawn.choice([house for house in estate.houses if not house.simulated])
+    """One whose gateway does not run for itself, and in which somebody lives."""
+    return drawn.choice([each for each in estate.houses if not each.simulated and not each.under_repair])
 
 
 def _lasting(  # noqa: PLR0917  of one table each
-    house: House, fields: dict[str, Any], over: Kind | None, minutes: Any, at_us: int, drawn: Random
+    house: House,
+    fields: dict[str, Any],
+    over: Kind | None,
+    minutes: Any,
+    at_us: int,
+    until_us: int,
+    drawn: Random,
 ) -> Iterator[Happening]:
+    """Nothing, where it would not be over by `until_us`: what does not work now is told elsewhere."""
+    ends_us = at_us if over is None else at_us + int(drawn.uniform(*minutes) * MINUTE_US)
+    if ends_us >= until_us:
+        return
     yield Happening(at_us, house.site, house.gateway, fields)
     if over is not None:
-        ends_us = at_us + int(drawn.uniform(*minutes) * MINUTE_US)
-        yield Happening(
-            ends_us, house.site, house.gateway, {**fields, "kind": over, "reason": _ENDED.get(over)}
-        )
+        after = {**fields, "kind": over, "reason": _ENDED.get(over)}
+        yield Happening(ends_us, house.site, house.gateway, after)
 
 
 def _refusals(
