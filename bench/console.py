@@ -35,7 +35,7 @@ DEMO_PEOPLE = (
 """Login, name, role and unit of each; all of them invented."""
 
 DEMO_RESIDENT = ("resident-1", "一位住户", Role.RESIDENT, "滨河花园")
-_LOGINS = {role: login for login, _, role, _ in (*DEMO_PEOPLE, DEMO_RESIDENT)}
+LOGINS: Final = {role: login for login, _, role, _ in (*DEMO_PEOPLE, DEMO_RESIDENT)}
 
 
 def prepare(database: Path, site: str) -> str:
@@ -91,6 +91,14 @@ class DemoAccounts:
     def make_staff(self) -> None:
         for login, name, role, unit in DEMO_PEOPLE:
             self._make(login, name, role, unit)
+
+    def make_other(self, login: str, name: str, role: Role, unit: str) -> int:
+        """One more of a role, whom the sign-in page does not show; its number."""
+        with writing(self._engine) as connection:
+            communities = [each.id for each in book.communities(connection)]
+            about = login, name, role, unit
+            make_person(connection, self._sealer, self._kept, about, communities, now_us=self._now_us)
+            return book.number_called(connection, login)
 
     def make_resident(self, person: int) -> None:
         """For somebody of the register."""
@@ -164,7 +172,7 @@ def session(database: Path, role: Role = Role.OFFICER, signed: Signed = "fresh")
                 number = _made(connection, f"half-{secrets.token_hex(4)}", role, now_us)
                 return sessions.begin_session(connection, number, now_us)
             login = f"bench-{role}"
-            row = book.account_called(connection, _LOGINS[role]) or book.account_called(connection, login)
+            row = book.account_called(connection, LOGINS[role]) or book.account_called(connection, login)
             number = row.id if row is not None else _made(connection, login, role, now_us)
             token = sessions.begin_session(connection, number, now_us)
             proved_us = now_us - _A_WHILE_US if signed == "stale" else now_us

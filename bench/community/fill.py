@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bench import console
 from bench.assessed import an_assessment, goes_live
+from bench.community.colleagues import (
+    COLLEAGUES,
+    SECOND_OFFICER,
+    SECOND_WORKER,
+    THIRD_OFFICER,
+    make_colleagues,
+)
+from bench.community.honey import Honeys
 from bench.community.look_ups import People, looked_up
 from bench.community.own import did_about_their_own, resident_of
 from bench.community.past import Past
@@ -19,6 +27,7 @@ from bench.community.places import COMMUNITY, estates_of
 from bench.community.register import MoreCards, Registered, Registering
 from bench.community.size import WHOLE, Size
 from bench.community.times import ZONE, Days
+from bench.community.trial import TRIAL_DAYS
 from bench.community.workbook import BEGAN_DAYS
 from bench.community.world import World
 from bench.plan import Building
@@ -87,6 +96,9 @@ def fill(folder: Path, wanted: Wanted, say: Say) -> None:
         accounts.make_staff()
         say("  the register: buildings, homes, people 登记小区、房屋与人员")
         staff = accounts.numbers
+        colleagues = make_colleagues(
+            accounts, writer, staff[Role.ADMINISTRATOR], days.at(-TRIAL_DAYS + 20, 16)
+        )
         with writing(writer) as connection:
             goes_live(
                 connection,
@@ -99,7 +111,9 @@ def fill(folder: Path, wanted: Wanted, say: Say) -> None:
         registering = Registering(
             writer, reader, vault, community, staff[Role.WORKER], days, wanted.more_cards
         )
-        registered = registering.write(estates, population)
+        honeys = Honeys()
+        plantings = honeys.planted(staff[Role.APPROVER], population, registering.done, days, wanted.seed)
+        registered = registering.write(estates, population, plantings)
         world = World(
             writer,
             reader,
@@ -113,11 +127,13 @@ def fill(folder: Path, wanted: Wanted, say: Say) -> None:
             wanted.seed,
             worker=staff[Role.WORKER],
             operator=staff[Role.OPERATOR],
+            colleagues=colleagues,
+            honeys=honeys,
         )
         Past(world).happens(lambda day: _progress(day, wanted.size.days, say))
         say("  look-ups, approvals and reviews 查询、审批与复核")
-        resident = _a_resident(list(population.members()))
-        looked_up(world, _people(accounts, community), resident)
+        resident = _a_resident(list(population.members()), registered)
+        looked_up(world, _people(accounts, colleagues, community), resident)
         accounts.make_resident(registered.people[resident.number])
         own = resident_of(accounts.numbers[Role.RESIDENT], community, registered.people[resident.number])
         did_about_their_own(world, own, _others(population.members(), registered, resident))
@@ -133,7 +149,7 @@ def _progress(day: int, of: int, say: Say) -> None:
         say(f"  entries, visitors, alarms and rounds: day {day} of {of} 通行、访客、告警与巡更")
 
 
-def _a_resident(members: Sequence[Member]) -> Member:
+def _a_resident(members: Sequence[Member], registered: Registered) -> Member:
     """Somebody who has long lived there, and comes and goes."""
     return next(
         each
@@ -144,6 +160,8 @@ def _a_resident(members: Sequence[Member]) -> Member:
         and each.left is None
         and each.room is not None
         and not each.room.house.simulated
+        and each.number not in registered.lost
+        and each.number not in registered.shut_out
     )
 
 
@@ -159,6 +177,8 @@ def _to_look_up(world: World) -> DemoSubject:
         and each.left is None
         and each.room is not None
         and not each.room.house.simulated
+        and each.number not in world.registered.lost
+        and each.number not in world.registered.shut_out
     )
     assert found.room is not None
     room = world.registered.places[found.room]
@@ -173,10 +193,21 @@ def _others(members: Iterable[Member], registered: Registered, resident: Member)
     return [registered.people[each.number] for each in theirs if each.number != resident.number][:2]
 
 
-def _people(accounts: console.DemoAccounts, community: int) -> People:
+def _people(accounts: console.DemoAccounts, colleagues: Mapping[str, int], community: int) -> People:
     units = {role: unit for _, _, role, unit in console.DEMO_PEOPLE}
 
     def asker(role: Role) -> Asker:
         return Asker(accounts.numbers[role], role, units[role], frozenset({community}), "127.0.0.1")
 
-    return People(asker(Role.OFFICER), asker(Role.APPROVER), asker(Role.SUPERVISOR))
+    others = {
+        login: Asker(colleagues[login], role, unit, frozenset({community}), "127.0.0.1")
+        for login, _, role, unit in COLLEAGUES
+    }
+    return People(
+        asker(Role.OFFICER),
+        others[SECOND_OFFICER],
+        others[THIRD_OFFICER],
+        asker(Role.APPROVER),
+        asker(Role.SUPERVISOR),
+        others[SECOND_WORKER],
+    )

@@ -20,7 +20,7 @@ from bench.community.places import GATES, Estate, Room
 from bench.community.settings import settings_wanted, write_settings
 from bench.community.times import MINUTE_US, ZONE
 from bench.community.tours import plan_tours, rounds
-from bench.community.trial import TAKE_PART, TRIAL_DAYS, at_the_gates, takes_part
+from bench.community.trial import TRIAL_DAYS, at_the_gates, taking_part
 from bench.community.troubles import lost_card_used, troubles
 from bench.community.visits import Shown, Visit, of_a_pass, visits, without_a_pass
 from bench.community.world import World
@@ -176,8 +176,9 @@ class Past:
         gates = [chain for chain in self._chains.values() if chain.name == GATES]
         self._clock_us = self._days.begins(-TRIAL_DAYS)
         self._first_words(gates)
+        part = {each.number for some in taking_part(self._world.population).values() for each in some}
         some = {
-            site: [each for each in there if takes_part(each.member)][:TAKE_PART]
+            site: [each for each in there if each.member.number in part]
             for site, there in self._of_estate.items()
         }
         for day in range(-TRIAL_DAYS, 0):

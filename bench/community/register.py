@@ -95,7 +95,8 @@ class Registering:
         self._drawn = Random("register")
         self.done = Registered()
 
-    def write(self, estates: Sequence[Estate], population: Population) -> Registered:
+    def write(self, estates: Sequence[Estate], population: Population, more: Acts) -> Registered:
+        """`more`: acts of others, each at its time among these."""
         self._import(workbook(estates, population, self._days.date(0)))
         with writing(self._writer) as connection:
             self._find_places(connection, estates)
@@ -104,7 +105,7 @@ class Registering:
             self._groups(self._desk(connection, -BEGAN_DAYS, 16), estates, population.workers)
             self._shared(self._desk(connection, -BEGAN_DAYS, 16), estates[0], population.households)
             acts = [*self._moves(population), *self._extensions(connection, population)]
-            acts += self._losses(population)
+            acts += [*self._losses(population), *more]
             for at_us, act in sorted(acts, key=lambda each: each[0]):
                 act(replace(self._desk(connection, 0), now_us=at_us))
         return self.done

@@ -3,12 +3,13 @@ public report on look-ups is of a whole quarter, and tells of these. Pure."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final
 
 from bench.community.happening import Carried, Happening
-from bench.community.people import Habit, Member
+from bench.community.people import Habit, Member, Population
 from bench.community.places import GATES
 from bench.community.times import HOUR_US, MINUTE_US, Days
 from messages.model import Direction, Kind, Reason
@@ -20,12 +21,20 @@ TAKE_PART: Final = 40
 """Of each estate."""
 
 _SHARE, _OUT, _RELEASED = 0.28, 0.35, 0.25
+_COME_AND_GO: Final = frozenset({Habit.OFFICE, Habit.HOME})
 
 
-def takes_part(member: Member) -> bool:
-    """Whether somebody may: who lives there since before the trial, and comes and goes."""
-    there = member.room is not None and member.came is None and member.left is None
-    return there and member.habit in {Habit.OFFICE, Habit.HOME} and not member.room.house.simulated  # type: ignore[union-attr]
+def taking_part(population: Population) -> dict[str, list[Member]]:
+    """Of each estate, by site: one of a home, there since before the trial, who comes and goes."""
+    found: dict[str, list[Member]] = defaultdict(list)
+    for household in population.households:
+        if household.came is not None or household.left is not None or household.by_hand:
+            continue
+        mine = found[household.room.house.site]
+        able = [each for each in household.members if each.habit in _COME_AND_GO]
+        if able and len(mine) < TAKE_PART:
+            mine.append(able[0])
+    return found
 
 
 def at_the_gates(there: Sequence[Carried], days: Days, day: int, drawn: Random) -> Iterator[Happening]:
