@@ -56,7 +56,7 @@ class Honeys:
             )
             yield at_us, act
 
-    def _plant(  # noqa: PLR0917  of one call
+    def _plant(
         self,
         desk: Desk,
         approver: int,

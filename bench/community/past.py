@@ -182,7 +182,8 @@ class Past:
             for site, there in self._of_estate.items()
         }
         for day in range(-TRIAL_DAYS, 0):
-            drawn, messages = Random(f"{self._world.seed}:{day}"), []
+            drawn = Random(f"{self._world.seed}:{day}")
+            messages: list[tuple[str, bytes]] = []
             for chain in gates:
                 bodies = chain.grow(at_the_gates(some[chain.site], self._days, day, drawn))
                 messages += chain.blocks(bodies)
