@@ -29,6 +29,7 @@ from bench.community.size import WHOLE, Size
 from bench.community.times import ZONE, Days
 from bench.community.trial import TRIAL_DAYS
 from bench.community.workbook import BEGAN_DAYS
+from bench.community.working import BEGAN_WITH_RESIDENTS, works
 from bench.community.world import World
 from bench.plan import Building
 from central.accounts import book
@@ -134,7 +135,8 @@ def fill(folder: Path, wanted: Wanted, say: Say) -> None:
         say("  look-ups, approvals and reviews 查询、审批与复核")
         resident = _a_resident(list(population.members()), registered)
         looked_up(world, _people(accounts, colleagues, community), resident)
-        accounts.make_resident(registered.people[resident.number])
+        accounts.make_resident(registered.people[resident.number], days.at(-BEGAN_WITH_RESIDENTS, 10.4))
+        works(world, staff)
         own = resident_of(accounts.numbers[Role.RESIDENT], community, registered.people[resident.number])
         did_about_their_own(world, own, _others(population.members(), registered, resident))
         accounts.write(folder / LAST, _to_look_up(world))
@@ -190,7 +192,7 @@ def _to_look_up(world: World) -> DemoSubject:
 def _others(members: Iterable[Member], registered: Registered, resident: Member) -> list[int]:
     """Rows in the register of some more who live there."""
     theirs = [each for each in members if each.room is not None and each.left is None and each.came is None]
-    return [registered.people[each.number] for each in theirs if each.number != resident.number][:2]
+    return [registered.people[each.number] for each in theirs if each.number != resident.number][::97][:7]
 
 
 def _people(accounts: console.DemoAccounts, colleagues: Mapping[str, int], community: int) -> People:

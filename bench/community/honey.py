@@ -47,7 +47,8 @@ class Honeys:
     ) -> Acts:
         """When each is planted, and how."""
         drawn = Random(f"honey:{seed}")
-        empty = iter(_never_lived_in(population))
+        rooms = list(_never_lived_in(population))
+        empty = iter(drawn.sample(rooms, len(rooms)))
         for before, hour, at_home, card in _PLANTED:
             at_us = days.at(-TRIAL_DAYS - before, hour)
             room = next(empty) if at_home else None

@@ -22,7 +22,7 @@ from central.honey import touches
 from central.lookup import acts, reviews
 from central.lookup.case_formats import Format
 from central.lookup.exporting import export
-from central.lookup.holding import hold
+from central.lookup.holding import end_holds, hold
 from central.lookup.masking import Masked
 from central.lookup.paging import Window
 from central.lookup.revealing import reveal
@@ -40,13 +40,17 @@ _CASES: Final = (
     (Purpose.LOST_CARD, Basis.PEOPLES_POLICE, "卡"),
     (Purpose.DOOR_FAULT, Basis.DATA_SECURITY, "修"),
 )
-_QUESTIONS: Final = (
-    *(Asked.PERSON,) * 5,
-    *(Asked.ROOM,) * 3,
-    *(Asked.DOOR,) * 5,
-    *(Asked.BUILDING,) * 2,
-    *(Asked.UNREGISTERED, Asked.DENIED, Asked.LOST_CARD, Asked.REMOTE_RELEASE, Asked.OVERDUE),
+_ABOUT_PEOPLE: Final = (
+    *(Asked.PERSON,) * 6,
+    *(Asked.ROOM,) * 4,
+    *(Asked.DOOR,) * 3,
+    *(Asked.BUILDING, Asked.UNREGISTERED, Asked.OVERDUE),
 )
+_QUESTIONS: Final = {
+    Purpose.LOST_CARD: (Asked.LOST_CARD, Asked.LOST_CARD, Asked.PERSON, Asked.DOOR),
+    Purpose.DOOR_FAULT: (Asked.DOOR, Asked.DOOR, Asked.BUILDING, Asked.DENIED, Asked.REMOTE_RELEASE),
+}
+"""What is asked for a purpose; of others as about people."""
 _WIDE, _AGREED, _REVEALED, _TAKEN_OUT, _NOT_ASKED = 0.16, 0.85, 0.3, 0.12, 0.04
 _FIRST_OFFICER: Final = 0.6
 """Of so many look-ups: the officer whose account the sign-in page shows."""
@@ -108,6 +112,7 @@ class _Asking:
     async def run(self) -> None:
         browsed = self._days.last - _BROWSED_AGO
         for day in range(1 - TRIAL_DAYS, self._days.count):
+            await self._service.record(partial(end_holds, now_us=self._days.begins(day)))
             if day - 1 in _EMERGENCIES:
                 await self._review(day, 8.3)
             if day == _OPENED_DAY + 1:
@@ -168,8 +173,11 @@ class _Asking:
     def _asking(self, day: int) -> Asking:
         emergency = _WHY_EMERGENCY if day in _EMERGENCIES else None
         known = emergency is not None or day in _ABOUT_THE_RESIDENT
-        asked = Asked.PERSON if known else Asked.ROOM if day in _HELD else self._drawn.choice(_QUESTIONS)
-        purpose, basis, sign = _CASES[2] if emergency else self._drawn.choice(_CASES)
+        purpose, basis, sign = _CASES[2] if emergency else self._drawn.choice(_CASES[: 3 if known else None])
+        if day in _HELD:
+            purpose, basis, sign = _CASES[1]
+        asked = self._drawn.choice(_QUESTIONS.get(purpose, _ABOUT_PEOPLE))
+        asked = Asked.PERSON if known else Asked.ROOM if day in _HELD else asked
         case = f"{self._days.date(day).year}-{sign}-{self._drawn.randrange(100, 999)}"
         back_us = self._drawn.choice((6, 24, 48, 72, 144)) * HOUR_US
         if day < 0 or day in _HELD:  # few come through the gates of the trial

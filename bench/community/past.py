@@ -9,17 +9,19 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from sqlalchemy import delete
+from sqlalchemy import delete, func, insert, select
 
 from bench.community import standing
 from bench.community.comings import comings
 from bench.community.devices import possible
 from bench.community.happening import Carried, Chain, Happening, began_epoch, credential_of
+from bench.community.ordered import note_orders, note_unanswered
 from bench.community.people import Habit, Household, Member
 from bench.community.places import GATES, Estate, Room
+from bench.community.seen import note_on
 from bench.community.settings import settings_wanted, write_settings
 from bench.community.times import MINUTE_US, ZONE
-from bench.community.tours import plan_tours, rounds
+from bench.community.tours import plan_tours, rounds, unfinished
 from bench.community.trial import TRIAL_DAYS, at_the_gates, taking_part
 from bench.community.troubles import lost_card_used, troubles
 from bench.community.visits import Shown, Visit, of_a_pass, visits, without_a_pass
@@ -30,13 +32,15 @@ from central.alarms.rules import EVERYWHERE
 from central.alarms.watch import Watch
 from central.fleet.made_lists import due_lists, make_list
 from central.identity.opening import Opener
+from central.identity.periods import day_of
 from central.identity.retention import Retention
 from central.identity.retention_rules import RetentionRules
 from central.ingest.intake import examine, take_in
 from central.register.credentials import CredentialKind
 from central.register.desk import Desk
 from central.store.engine import reading, writing
-from central.store.tables import arrival_mark
+from central.store.retention_tables import record_mark
+from central.store.tables import arrival_mark, record
 from central.visitors import passes
 from firmware_sim.people import Person
 from messages.envelope import DocumentKind, VisitorIdentity, seal_identity
@@ -52,15 +56,6 @@ _PATIENT_S: Final = 26 * 3_600
 
 _SEEN_TO: Final = 0.6
 """Of today's alarms; those of former days were all seen to."""
-
-_OF_DOORS: Final = frozenset(
-    {AlarmKind.HELD, AlarmKind.FORCED, AlarmKind.LOST_CARD, AlarmKind.REPEATED_TRIES}
-)
-_NOTES: Final = (
-    ("已通知维修人员更换。", "重新上电后恢复。", "接线松动，已处理。", "已恢复，继续观察。"),
-    ("已到现场查看，门已关好。", "保安已处理，情况正常。", "住户搬家具，已劝离。", "已联系持卡人核实。"),
-)
-"""What is written when somebody has seen to devices, and to doors."""
 
 Say = Callable[[int], None]
 """That so many days are done."""
@@ -86,6 +81,7 @@ class Past:
         self._chains = {(chain.site, chain.name): chain for chain in self._new_chains()}
         self._waiting: list[tuple[str, bytes]] = []
         self._looked_at: set[int] = set()
+        self._ordered: list[tuple[Chain, Sequence[Happening], int]] = []
         self._sites = [estate.site for estate in world.estates]
 
     def happens(self, say: Say) -> None:
@@ -185,11 +181,13 @@ class Past:
             drawn = Random(f"{self._world.seed}:{day}")
             messages: list[tuple[str, bytes]] = []
             for chain in gates:
-                bodies = chain.grow(at_the_gates(some[chain.site], self._days, day, drawn))
-                messages += chain.blocks(bodies)
+                theirs = list(at_the_gates(some[chain.site], self._days, day, drawn, self._world.operators))
+                self._ordered.append((chain, theirs, chain.seq + 1))
+                messages += chain.blocks(chain.grow(theirs))
                 said = chain.state(self._days.ends(day), list_version=1)
                 messages.append((str(GatewayTopic(chain.site, chain.name, Leaf.STATE)), encode(said)))
             self._arrive(messages, self._days.ends(day))
+            self._mark(self._days.ends(day))
 
     # --- one day
 
@@ -202,6 +200,8 @@ class Past:
             self._slice(happened[at:upto], day, end_us)
             at = upto
         self._retention.run(self._days.ends(day))
+        if day < self._days.last:
+            self._mark(self._days.ends(day))
 
     def _happened(self, day: int, drawn: Random) -> Iterator[Happening]:
         world, days = self._world, self._days
@@ -214,7 +214,7 @@ class Past:
             residents = [each for each in there if each.member.room is not None]
             guards = [each for each in there if each.member.habit is Habit.GUARD]
             yield from comings(residents, days, day, drawn)
-            yield from troubles(estate, residents, days, day, drawn)
+            yield from troubles(estate, residents, days, day, drawn, operators=world.operators)
             yield from rounds(estate, guards, days, day, drawn)
             homes = [each.room for each in self._homes[estate.site] if _is_at_home(each, day)]
             for visit, shown in self._issued(estate, self._planned(homes, day, drawn)):
@@ -271,10 +271,11 @@ class Past:
 
     # --- what of it comes to the centre, and when
 
-    def _cuts(self, happened: Iterable[Happening], day: int) -> list[int]:
+    def _cuts(self, happened: Sequence[Happening], day: int) -> list[int]:
         """Moments after something that raises an alarm, and the end of the day."""
         ends_us = self._days.ends(day)
         moments = {each.at_us + _NOTICED_US for each in happened if _is_noticed(each)}
+        moments |= set(unfinished(happened, self._world.estates, self._days, day))
         if day == self._days.last:
             moments.add(standing.went_silent_us(self._days))
         return [*sorted(each for each in moments if each < ends_us), ends_us]
@@ -286,6 +287,7 @@ class Past:
         messages, self._waiting = self._waiting, []
         for place, theirs in by_gateway.items():
             chain = self._chains[place]
+            self._ordered.append((chain, theirs, chain.seq + 1))
             for topic, payload in standing.sent(chain, theirs, self._days, day):
                 (self._waiting if standing.is_silent(chain, self._days, end_us) else messages).append(
                     (topic, payload)
@@ -293,7 +295,8 @@ class Past:
         if end_us == standing.went_silent_us(self._days):
             silent = self._chains[standing.SILENT]
             topic = str(GatewayTopic(silent.site, silent.name, Leaf.STATE))
-            messages.append((topic, encode(standing.last_word(silent, end_us))))
+            before = silent.state(end_us - MINUTE_US, list_version=1)
+            messages += [(topic, encode(before)), (topic, encode(standing.last_word(silent, end_us)))]
         day_is_over = end_us == self._days.ends(day)
         self._arrive([*messages, *(self._states(end_us) if day_is_over else ())], end_us)
         while self._watch.look():
@@ -312,8 +315,19 @@ class Past:
         self._clock_us = at_us
         opened = self._opener.at(at_us)
         batch = [examine(topic, payload, opened) for topic, payload in messages]
-        with writing(self._world.writer) as connection:
+        world, ordered = self._world, self._ordered
+        self._ordered = []
+        with writing(world.writer) as connection:
             take_in(connection, batch, at_us)
+            for chain, theirs, first in ordered:
+                note_orders(connection, chain, theirs, first, operators=world.operators, drawn=self._drawn)
+
+    def _mark(self, at_us: int) -> None:
+        """How far arrivals have come, as the centre notes it: entries are kept for so long from then on."""
+        with writing(self._world.writer) as connection:
+            last = connection.execute(select(func.max(record.c.id))).scalar_one()
+            values = {"noted_at": at_us, "day": day_of(at_us - 1, ZONE), "last_id": last}
+            connection.execute(insert(record_mark).values(values))
 
     def _see_to(self, at_us: int) -> None:
         """Somebody takes up what was noticed just now, some minutes later; not all of it."""
@@ -327,14 +341,15 @@ class Past:
             alone = standing.is_left_alone(alarm.site, alarm.gateway, self._days, at_us)
             today = at_us >= self._days.begins(self._days.last)
             seen = not alone and seen_us < self._days.now_us
+            is_over = alarm.over_us is not None and alarm.over_us <= seen_us
             if seen and (not today or self._drawn.random() < _SEEN_TO):
                 with writing(self._world.writer) as connection:
                     alarm_book.see_to(
                         connection,
                         alarm.id,
                         self._sites,
-                        who=f"account {self._world.operator}",
-                        note_=self._drawn.choice(_NOTES[alarm.kind in _OF_DOORS]),
+                        who=f"account {self._drawn.choice(self._world.operators)}",
+                        note_=note_on(alarm.kind, self._drawn, is_over=is_over),
                         now_us=seen_us,
                     )
 
@@ -359,6 +374,10 @@ class Past:
                     last = Happening(now_us, house.site, house.gateway, {"kind": Kind.GATEWAY_STOPPED})
                     stopped += chain.blocks(chain.grow([last]))
         write_settings(self._world)
+        with writing(self._world.writer) as connection:
+            silent, asked_us = self._chains[standing.SILENT], standing.went_silent_us(self._days)
+            asked_us = min(asked_us + 40 * MINUTE_US, now_us - MINUTE_US)
+            note_unanswered(connection, silent, self._world.operator, asked_us, self._drawn)
         self._arrive([*stopped, *self._states(now_us)], now_us)
         self._be_patient(None, now_us)
         with writing(self._world.writer) as connection:

@@ -32,12 +32,11 @@ from central.store.engine import writing
 from central.store.register_tables import credential, holder, person, place, residency, tenancy
 
 _LEASE_DAYS: Final = 365
-_EXTENDED: Final = 0.85
 _LOST, _ENDINGS = 18, 3
 """Cards that are lost; how the loss of each goes on is one of so many ways, by turns."""
 
-_SHUT_OUT, _SHUT_OUT_DAYS = 2, 20
-"""Leases that are over for longer than doors stay open after them, and how long ago that is at most."""
+_IN_GRACE, _SHUT_OUT, _SHUT_OUT_DAYS = 3, 2, 20
+"""Leases that are over: after which doors are open still, and shut; and how long ago that is at most."""
 
 
 Acts = Iterator[tuple[int, Callable[[Desk], None]]]
@@ -254,14 +253,14 @@ class Registering:
         ask, and of a few the doors are shut already."""
         now_us = self._days.now_us
         due = tenancy.c.until_at < now_us + 6 * DAY_US
-        shut_out = 0
+        in_grace = shut_out = 0
         for row in connection.execute(select(tenancy).where(due).order_by(tenancy.c.id)).all():
             shut_us = row.until_at + row.grace_days * DAY_US
-            is_shut = shut_us < now_us
-            waits = self._drawn.random() >= _EXTENDED
-            if waits and not is_shut:
-                continue
-            if waits and shut_out < _SHUT_OUT and shut_us >= now_us - _SHUT_OUT_DAYS * DAY_US:
+            if shut_us >= now_us:
+                if in_grace < _IN_GRACE or row.until_at >= now_us:
+                    in_grace += row.until_at < now_us
+                    continue
+            elif shut_out < _SHUT_OUT and shut_us >= now_us - _SHUT_OUT_DAYS * DAY_US:
                 shut_out += 1
                 self._shut_out(row.place_id, shut_us, population)
                 continue

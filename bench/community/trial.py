@@ -9,10 +9,12 @@ from random import Random
 from typing import Final
 
 from bench.community.happening import Carried, Happening
+from bench.community.ordered import reference_of
 from bench.community.people import Habit, Member, Population
 from bench.community.places import GATES
 from bench.community.times import HOUR_US, MINUTE_US, Days
-from messages.model import Direction, Kind, Reason
+from bench.community.troubles import released
+from messages.model import Direction
 
 TRIAL_DAYS: Final = 120
 """With the days themselves as long as entries are kept: the last quarter that is over began within."""
@@ -37,8 +39,10 @@ def taking_part(population: Population) -> dict[str, list[Member]]:
     return found
 
 
-def at_the_gates(there: Sequence[Carried], days: Days, day: int, drawn: Random) -> Iterator[Happening]:
-    """Of one estate's; `day`: negative. In the order of time."""
+def at_the_gates(
+    there: Sequence[Carried], days: Days, day: int, drawn: Random, operators: Sequence[int]
+) -> Iterator[Happening]:
+    """Of one estate's; `day`: negative; `operators`: accounts. In the order of time."""
     found = []
     for each in there:
         if drawn.random() < _SHARE:
@@ -52,11 +56,6 @@ def at_the_gates(there: Sequence[Carried], days: Days, day: int, drawn: Random) 
     if there and drawn.random() < _RELEASED:
         estate = there[0].member.estate
         gate = next(each for each in estate.gates if each.direction is Direction.IN)
-        fields = {
-            "kind": Kind.REMOTE_RELEASE,
-            "reason": Reason.COMMAND,
-            "door": gate.name,
-            "category": "operator",
-        }
+        fields = released(gate.name, reference_of(drawn.choice(operators)))
         found.append(Happening(days.at(day, drawn.uniform(8, 19)), estate.site, GATES, fields))
     yield from sorted(found, key=lambda each: each.at_us)

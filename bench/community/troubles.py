@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, Final
 
 from bench.community.happening import Carried, Happening
+from bench.community.ordered import FREE_US, reference_of
 from bench.community.places import GATES, Door, Estate, House
 from bench.community.times import MINUTE_US, Days
 from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason
@@ -36,15 +37,16 @@ _OF_GATEWAYS: Final = (
     (0.012, Kind.STORAGE_LOW, Kind.STORAGE_RESTORED, (60, 300)),
     (0.02, Kind.CLOCK_STEPPED, None, (0, 0)),
 )
+_TOO_LATE, _KEPT_OPEN = 0.08, 0.05
 _ENDED: Final = {Kind.READER_RESTORED: Reason.ANSWERS_AGAIN, Kind.LOCK_RESTORED: Reason.ANSWERS_AGAIN}
 _CAUSES: Final = {Kind.STORAGE_LOW: Reason.NEARLY_FULL, Kind.CLOCK_STEPPED: Reason.CLOCK_FORWARD}
 
 
 def troubles(
-    estate: Estate, there: Sequence[Carried], days: Days, day: int, drawn: Random
+    estate: Estate, there: Sequence[Carried], days: Days, day: int, drawn: Random, *, operators: Sequence[int]
 ) -> Iterator[Happening]:
-    """Of one estate; `there`: its residents. Not in the order of time."""
-    found = [*_refusals(estate, there, days, day, drawn), *_releases(estate, days, day, drawn)]
+    """Of one estate; `there`: its residents; `operators`: accounts. Not in the order of time."""
+    found = [*_refusals(estate, there, days, day, drawn), *_orders(estate, days, day, drawn, operators)]
     for share, kind, reason, over, minutes in _OF_HOUSES:
         if drawn.random() < share:
             house = _house(estate, drawn)
@@ -106,17 +108,39 @@ def _shown(door: Door) -> dict[str, Any]:
     return {"door": door.name, "reader": door.name, "direction": door.direction}
 
 
-def _releases(estate: Estate, days: Days, day: int, drawn: Random) -> Iterator[Happening]:
-    """Somebody at the centre lets somebody in who stands before a gate."""
+def _orders(
+    estate: Estate, days: Days, day: int, drawn: Random, operators: Sequence[int]
+) -> Iterator[Happening]:
+    """Somebody at the centre lets somebody in who stands before a gate; now and then it comes too late, or a
+    gate is kept open for a while."""
     gates = [gate for gate in estate.gates if gate.direction is Direction.IN]
     for _ in range(drawn.choice((0, 0, 1, 1, 2))):
-        fields = {
-            "kind": Kind.REMOTE_RELEASE,
-            "reason": Reason.COMMAND,
-            "door": drawn.choice(gates).name,
-            "category": "operator",
-        }
-        yield Happening(days.at(day, drawn.uniform(7.5, 20)), estate.site, GATES, fields)
+        at_us = days.at(day, drawn.uniform(7.5, 20))
+        door, by = drawn.choice(gates).name, reference_of(drawn.choice(operators))
+        if drawn.random() < _TOO_LATE:
+            late = {"kind": Kind.COMMAND_REFUSED, "reason": Reason.TOO_LATE, "door": door}
+            yield Happening(at_us, estate.site, GATES, late)
+            at_us += drawn.randrange(8, 40) * 1_000_000
+        yield Happening(at_us, estate.site, GATES, released(door, by))
+    if drawn.random() < _KEPT_OPEN:
+        at_us, door = days.at(day, drawn.uniform(9, 16)), drawn.choice(gates).name
+        by = reference_of(drawn.choice(operators))
+        done = {**released(door, by), "kind": Kind.COMMAND_DONE}
+        yield Happening(at_us, estate.site, GATES, done)
+        for later_us, kind in ((40_000, Kind.DOOR_FREED), (FREE_US, Kind.DOOR_SECURED)):
+            fields = {"kind": kind, "reason": Reason.COMMAND, "door": door}
+            yield Happening(at_us + later_us, estate.site, GATES, fields)
+
+
+def released(door: str, by: str) -> dict[str, Any]:
+    """Once, from the centre: who ordered it stands where a holder stands."""
+    return {
+        "kind": Kind.REMOTE_RELEASE,
+        "reason": Reason.COMMAND,
+        "door": door,
+        "holder": by,
+        "category": "operator",
+    }
 
 
 def lost_card_used(carried: Carried, days: Days, day: int, drawn: Random) -> Happening:
