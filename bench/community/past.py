@@ -181,7 +181,9 @@ class Past:
             drawn = Random(f"{self._world.seed}:{day}")
             messages: list[tuple[str, bytes]] = []
             for chain in gates:
-                theirs = list(at_the_gates(some[chain.site], self._days, day, drawn, self._world.operators))
+                opens = self._world.registered.opens
+                there = [each for each in some[chain.site] if opens(each.member.number, day)]
+                theirs = list(at_the_gates(there, self._days, day, drawn, self._world.operators))
                 self._ordered.append((chain, theirs, chain.seq + 1))
                 messages += chain.blocks(chain.grow(theirs))
                 said = chain.state(self._days.ends(day), list_version=1)

@@ -22,7 +22,7 @@ from central.register.desk import Desk
 from central.register.groups import Door, Whose, create_group, grant, set_doors
 from central.register.imports import jobs
 from central.register.imports.work import Worker
-from central.register.leases import extend_lease, make_lease
+from central.register.leases import end_lease, extend_lease, make_lease
 from central.register.people import register_person
 from central.register.pins import good_pin, set_pin
 from central.register.places import place_door, set_use
@@ -224,7 +224,12 @@ class Registering:
             home = desk.connection.execute(select(residency.c.id).where(mine)).scalar_one()
             move_out(desk, home, at_us=desk.now_us, reason=reason)
             change(desk, self.done.cards[member.number], CredentialAct.RETURN, reason="搬离退卡")
-        set_use(desk, self.done.places[household.room], HomeUse.EMPTY)
+        room = self.done.places[household.room]
+        set_use(desk, room, HomeUse.EMPTY)
+        here = (tenancy.c.place_id == room) & tenancy.c.ended_at.is_(None)
+        for lease in desk.connection.execute(select(tenancy).where(here)).all():
+            if lease.until_at is None or lease.until_at > desk.now_us:
+                end_lease(desk, lease.id, at_us=desk.now_us, reason=reason)
 
     def _register(self, desk: Desk, member: Member) -> None:
         made = register_person(
@@ -254,26 +259,24 @@ class Registering:
         now_us = self._days.now_us
         due = tenancy.c.until_at < now_us + 6 * DAY_US
         in_grace = shut_out = 0
+        live = {self.done.places[each.room]: each for each in population.households if not each.by_hand}
         for row in connection.execute(select(tenancy).where(due).order_by(tenancy.c.id)).all():
-            shut_us = row.until_at + row.grace_days * DAY_US
-            if shut_us >= now_us:
+            shut_us, lives = row.until_at + row.grace_days * DAY_US, live[row.place_id]
+            if lives.left is not None:
+                if row.until_at >= self._days.begins(lives.left):
+                    continue  # they moved out before it was over
+            elif shut_us >= now_us:
                 if in_grace < _IN_GRACE or row.until_at >= now_us:
                     in_grace += row.until_at < now_us
                     continue
             elif shut_out < _SHUT_OUT and shut_us >= now_us - _SHUT_OUT_DAYS * DAY_US:
                 shut_out += 1
-                self._shut_out(row.place_id, shut_us, population)
+                day = self._days.last - (self._days.begins(self._days.last) - shut_us) // DAY_US - 1
+                self.done.shut_out |= dict.fromkeys((each.number for each in lives.members), day)
                 continue
             asked_us = row.until_at - self._drawn.randrange(7, 20) * DAY_US + 10 * HOUR_US
             asked_us = max(asked_us, self._days.at(-BEGAN_DAYS + 1, 10))
             yield asked_us, partial(_extend, lease=row.id, until_us=row.until_at)
-
-    def _shut_out(self, room: int, shut_us: int, population: Population) -> None:
-        """Whoever lives there by that lease has a card that opens nothing from that day on."""
-        day = self._days.last - (self._days.begins(self._days.last) - shut_us) // DAY_US - 1
-        for household in population.households:
-            if self.done.places[household.room] == room and household.left is None:
-                self.done.shut_out |= dict.fromkeys((each.number for each in household.members), day)
 
     # --- lost cards
 
