@@ -122,7 +122,10 @@ class _Asking:
             for at_us in sorted(self._moments(day)):
                 if at_us < self._days.now_us:
                     self._now_us = max(self._now_us, at_us)
-                    await self._look_up(day, last=at_us == self._last_us)
+                    if at_us == self._shown_us:
+                        await self._look_up_a_door(day)
+                    else:
+                        await self._look_up(day, last=at_us == self._last_us)
             if day == _LIMIT_RAISED:
                 await self._raises_a_limit()
             if day == _OPENED_DAY:
@@ -137,12 +140,17 @@ class _Asking:
     def _last_us(self) -> int:
         return self._days.now_us - 35 * MINUTE_US
 
+    @property
+    def _shown_us(self) -> int:
+        """When something was looked up in which there is most to see."""
+        return self._days.now_us - 85 * MINUTE_US
+
     def _moments(self, day: int) -> Iterator[int]:
         wanted = self._drawn.choice(_A_DAY)
         for _ in range(max(wanted, int(day in (*_EMERGENCIES, *_HELD, *_ABOUT_THE_RESIDENT)))):
             yield self._days.at(day, self._drawn.uniform(8.6, 18.2))
         if day == self._days.last:
-            yield self._last_us - 3 * HOUR_US
+            yield self._shown_us
             yield self._last_us
 
     def _officer(self, day: int) -> Asker:
@@ -169,6 +177,23 @@ class _Asking:
             await self._reveal(officer, answer.look_up, self._drawn.choice(answer.entries))
         if answer.entries and not answer.more and (held or self._drawn.random() < _TAKEN_OUT):
             await self._taken_out(officer, answer.look_up, Act.HOLD if held else Act.EXPORT, day)
+
+    async def _look_up_a_door(self, day: int) -> None:
+        """Of three days, with somebody's name read; to take it out was asked for, and nobody has decided."""
+        members = [each for each in self._members if not each.room.house.simulated]  # type: ignore[union-attr]
+        about = members[len(members) // 3]
+        asking = Asking(
+            Asked.DOOR,
+            self._world.community,
+            *_CASES[0][:2],
+            case_number=f"{self._days.date(day).year}-治-{self._drawn.randrange(100, 999)}",
+            window=Window(self._now_us - 3 * DAY_US, self._now_us),
+        )
+        asking = replace(asking, **self._subject(Asked.DOOR, about, day))  # type: ignore[arg-type]
+        answer = await self._service.ask(self._people.officer, asking)
+        for entry in [each for each in answer.entries if Shown.NAME in each.hidden][:1]:
+            await self._reveal(self._people.officer, answer.look_up, entry)
+        await self._taken_out(self._people.officer, answer.look_up, Act.EXPORT, day)
 
     def _asking(self, day: int) -> Asking:
         emergency = _WHY_EMERGENCY if day in _EMERGENCIES else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Final
 
@@ -33,18 +33,20 @@ def reference_of(account: int) -> str:
 
 def note_orders(
     connection: Connection,
-    chain: Chain,
-    theirs: Sequence[Happening],
-    first: int,
+    happened: Iterable[tuple[Chain, Sequence[Happening], int]],
     *,
     operators: Sequence[int],
     drawn: Random,
 ) -> None:
-    """Of those among `theirs` that were ordered; `first`: the number that the first record of them gets."""
-    for seq, each in enumerate(theirs, first):
-        action = _ACTIONS.get(each.fields["kind"])
-        if action is None:
-            continue
+    """`happened`: of a chain what was ordered, among others, and the number that the first of them gets."""
+    ordered = [
+        (each, chain, seq)
+        for chain, theirs, first in happened
+        for seq, each in enumerate(theirs, first)
+        if each.fields["kind"] in _ACTIONS
+    ]
+    for each, chain, seq in sorted(ordered, key=lambda found: found[0].at_us):
+        action = _ACTIONS[each.fields["kind"]]
         is_free = action is Action.FREE
         issued_us = each.at_us - _BEFORE_US
         number = drawn.randbytes(16).hex()

@@ -321,8 +321,7 @@ class Past:
         self._ordered = []
         with writing(world.writer) as connection:
             take_in(connection, batch, at_us)
-            for chain, theirs, first in ordered:
-                note_orders(connection, chain, theirs, first, operators=world.operators, drawn=self._drawn)
+            note_orders(connection, ordered, operators=world.operators, drawn=self._drawn)
 
     def _mark(self, at_us: int) -> None:
         """How far arrivals have come, as the centre notes it: entries are kept for so long from then on."""

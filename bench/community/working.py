@@ -53,7 +53,8 @@ def works(world: World, staff: Mapping[Role, int]) -> None:
 
 def _signs_in(connection: Connection, world: World, staff: Mapping[Role, int], drawn: Random) -> None:
     """Each on most days, in the order of time; with machines' tokens among it."""
-    days, people = world.days, [*staff.values(), *world.colleagues.values()]
+    days, people = world.days, [number for role, number in staff.items() if role is not Role.RESIDENT]
+    people += world.colleagues.values()
     for day in range(days.count):
         share = _AT_WORK if days.date(day).isoweekday() < _SATURDAY else _ON_FREE_DAYS
         moments = [(days.at(day, drawn.uniform(8, 9.4)), each) for each in people if drawn.random() < share]
