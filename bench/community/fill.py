@@ -6,8 +6,11 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
+
+from sqlalchemy import func, select
 
 from bench import console
 from bench.assessed import an_assessment, goes_live
@@ -44,8 +47,10 @@ from central.register.credentials import CredentialKind
 from central.register.place_tree import path_text, paths
 from central.register.words import DocumentType, Relation
 from central.store.engine import migrate, open_reader, open_writer, reading, writing
+from central.store.tables import record
 
 Say = Callable[[str], None]
+_CANDIDATES, _OF_LATE = 60, 6
 LAST: Final = "demo-accounts.json"
 """What is written last of all: where it is, everything is."""
 
@@ -133,7 +138,7 @@ def fill(folder: Path, wanted: Wanted, say: Say) -> None:
         )
         Past(world).happens(lambda day: _progress(day, wanted.size.days, say))
         say("  look-ups, approvals and reviews 查询、审批与复核")
-        resident = _a_resident(list(population.members()), registered)
+        resident = _a_resident(world)
         looked_up(world, _people(accounts, colleagues, community), resident)
         accounts.make_resident(registered.people[resident.number], days.at(-BEGAN_WITH_RESIDENTS, 10.4))
         works(world, staff)
@@ -151,20 +156,31 @@ def _progress(day: int, of: int, say: Say) -> None:
         say(f"  entries, visitors, alarms and rounds: day {day} of {of} 通行、访客、告警与巡更")
 
 
-def _a_resident(members: Sequence[Member], registered: Registered) -> Member:
-    """Somebody who has long lived there, and comes and goes."""
-    return next(
+def _a_resident(world: World) -> Member:
+    """Of those who have long lived there, the one whom doors saw most often of late."""
+    found = (
         each
-        for each in members
+        for each in world.population.members()
         if each.relation is Relation.OWNER
         and each.habit is Habit.OFFICE
         and each.came is None
         and each.left is None
         and each.room is not None
         and not each.room.house.simulated
-        and each.number not in registered.lost
-        and each.number not in registered.shut_out
+        and each.number not in world.registered.lost
     )
+    some = list(islice(found, _CANDIDATES))
+    references = {world.registered.references[each.number]: each for each in some}
+    often = (
+        select(record.c.holder)
+        .where(record.c.at >= world.days.begins(world.days.last - _OF_LATE))
+        .where(record.c.holder.in_(references))
+        .group_by(record.c.holder)
+        .order_by(func.count().desc(), record.c.holder)
+    )
+    with reading(world.reader) as connection:
+        seen = connection.execute(often).scalar()
+    return references.get(seen or "", some[0])
 
 
 def _to_look_up(world: World) -> DemoSubject:
