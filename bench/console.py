@@ -21,7 +21,7 @@ from central.store.engine import migrate, open_writer, writing
 
 COMMUNITY = "310101001001"
 _PASSWORD = "every entry leaves a trace"  # noqa: S105  it stands on the demo's sign-in page
-_WATCHER = "the-bench"
+_WATCHER = "demo-watch"
 
 DEMO_PEOPLE = (
     ("officer-1", "周警官", Role.OFFICER, "一号警务室"),
@@ -35,7 +35,7 @@ DEMO_PEOPLE = (
 """Login, name, role and unit of each; all of them invented."""
 
 DEMO_RESIDENT = ("resident-1", "一位住户", Role.RESIDENT, "滨河花园")
-_LOGINS = {role: login for login, _, role, _ in (*DEMO_PEOPLE, DEMO_RESIDENT)}
+LOGINS: Final = {role: login for login, _, role, _ in (*DEMO_PEOPLE, DEMO_RESIDENT)}
 
 
 def prepare(database: Path, site: str) -> str:
@@ -51,6 +51,7 @@ def prepare(database: Path, site: str) -> str:
             if number is None:
                 number = book.make_community(connection, COMMUNITY, "滨河社区", [site], now_us)
                 goes_live(connection, number, now_us)
+            tokens.end_machine_token(connection, _WATCHER, "bench", now_us)  # of an earlier start
             return tokens.make_machine_token(
                 connection,
                 _WATCHER,
@@ -92,9 +93,17 @@ class DemoAccounts:
         for login, name, role, unit in DEMO_PEOPLE:
             self._make(login, name, role, unit)
 
-    def make_resident(self, person: int) -> None:
+    def make_other(self, login: str, name: str, role: Role, unit: str) -> int:
+        """One more of a role, whom the sign-in page does not show; its number."""
+        with writing(self._engine) as connection:
+            communities = [each.id for each in book.communities(connection)]
+            about = login, name, role, unit
+            make_person(connection, self._sealer, self._kept, about, communities, now_us=self._now_us)
+            return book.number_called(connection, login)
+
+    def make_resident(self, person: int, now_us: int) -> None:
         """For somebody of the register."""
-        self._make(*DEMO_RESIDENT, person=person)
+        self._make(*DEMO_RESIDENT, person=person, now_us=now_us)
 
     def write(self, shown: Path, subject: DemoSubject | None = None) -> None:
         """`subject`: whom the officer finds."""
@@ -104,12 +113,24 @@ class DemoAccounts:
         ]
         shown.write_bytes(msgspec.json.encode(told))
 
-    def _make(self, login: str, name: str, role: Role, unit: str, person: int | None = None) -> None:
+    def _make(
+        self,
+        login: str,
+        name: str,
+        role: Role,
+        unit: str,
+        *,
+        person: int | None = None,
+        now_us: int | None = None,
+    ) -> None:
+        """`now_us` None: when all others were made."""
         with writing(self._engine) as connection:
             communities = [each.id for each in book.communities(connection)]
             about = login, name, role, unit
             secret = make_person(
-                connection, self._sealer, self._kept, about, communities, now_us=self._now_us, person=person
+                *(connection, self._sealer, self._kept, about, communities),
+                now_us=self._now_us if now_us is None else now_us,
+                person=person,
             )
             number = book.number_called(connection, login)
         self._made.append(DemoAccount(login, name, role, _PASSWORD, secret))
@@ -164,7 +185,7 @@ def session(database: Path, role: Role = Role.OFFICER, signed: Signed = "fresh")
                 number = _made(connection, f"half-{secrets.token_hex(4)}", role, now_us)
                 return sessions.begin_session(connection, number, now_us)
             login = f"bench-{role}"
-            row = book.account_called(connection, _LOGINS[role]) or book.account_called(connection, login)
+            row = book.account_called(connection, LOGINS[role]) or book.account_called(connection, login)
             number = row.id if row is not None else _made(connection, login, role, now_us)
             token = sessions.begin_session(connection, number, now_us)
             proved_us = now_us - _A_WHILE_US if signed == "stale" else now_us

@@ -37,6 +37,7 @@ from central.assessments import notice_api
 from central.assessments.words import OF_VISITORS, DataKind
 from central.console import files, palette, provider_pages, registry
 from central.console import sign_in as sign_in_pages
+from central.console.case_words import CaseWords
 from central.console.catalogue import LANGUAGES
 from central.console.centre import Centre, RetentionSaid
 from central.console.demo_accounts import load_demo_accounts
@@ -154,7 +155,7 @@ def create_app(
     add_api(commands_api.router, commands)
     add_api(site_settings_api.router, site_settings)
     add_api(lookup_api.router, questions, zone, stopping)
-    add_api(look_ups_api.router, look_ups, signing)
+    add_api(look_ups_api.router, look_ups, signing, CaseWords(views))
     add_api(transparency_api.router, look_ups)
     add_api(own_api.router, Own(look_ups), zone)
     add_api(visitors_api.router, questions, changes, desk, now_us)

@@ -42,7 +42,7 @@ from central.store.tour_tables import tour_plan
 from central.store.visitor_tables import visitor_pass
 from gateway.keys import load_keys
 
-_SMALL = Size(houses=(9, 10, 8), floors=1, residents=240, days=4)
+_SMALL = Size(houses=(9, 10, 8), floors=1, residents=360, days=4)
 _NOON_US = 1_795_752_000_000_000
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import zipfile
 import zlib
@@ -16,8 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from database_support import forbid, new_database
 from identity_support import COMMUNITY, NOON_US, VISITOR
 from lookup_support import APPROVER, HOUR_US, NUMBER, OFFICER, ZONE, World, run
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
+from central.console.case_words import CaseWords
+from central.console.views import Views
 from central.errors import BadQuestion, Clash, NotAllowed, StoreUnavailable
 from central.lookup import acts, audit, case_formats, exporting
 from central.lookup.case_file import COLUMNS, DESTROYED, MASKED, how_complete
@@ -28,8 +31,11 @@ from central.lookup.revealing import reveal
 from central.lookup.service import DoorComplete
 from central.lookup.states import row_of, state_of
 from central.lookup.words import Act, Asked, Happened, Shown
+from central.settings import ConsolePart
+from central.store.account_tables import account, account_community
 from central.store.engine import reading, writing
 from central.store.lookup_tables import look_up_event
+from central.store.tables import gateway
 from messages.signing import trusted
 
 SIGNING = Ed25519PrivateKey.generate()
@@ -118,8 +124,8 @@ def test_it_holds_each_record_masked_but_for_what_was_revealed(world: World) -> 
 def test_it_says_which_doors_are_not_complete(world: World) -> None:
     rows = cells(taken_out(world, approved(world, Act.EXPORT), Format.CSV)[0])
     assert [row[1] for row in rows if row[0].startswith("数据不全")] == [
-        "maple-court/east/door-1: unknown",
-        "maple-court/west/door-1: unknown",
+        "maple-court/east/door-1: 不详 unknown",
+        "maple-court/west/door-1: 不详 unknown",
     ]
 
 
@@ -130,6 +136,57 @@ def test_it_says_to_when_a_door_is_complete_whose_gateway_only_has_the_last_minu
     assert said == [
         "s/g/d: 2026-11-04 12:00:00+08:00",
         "s/g/d: 至 until 2026-11-04 12:00:00+08:00; 有记录丢失或存疑 records lost or doubtful",
+    ]
+
+
+@pytest.mark.parametrize("wanted", [Format.CSV, Format.XLSX])
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_it_calls_everything_as_pages_do_in_the_reader_s_language(
+    world: World, language: str, wanted: Format
+) -> None:
+    """No code, no number of an account and no name of a gateway is left in it; who it was stays masked."""
+    named(world)
+    number = approved(world, Act.EXPORT)
+    wording = CaseWords(Views(ConsolePart(), lambda: NOON_US))
+    made = run(export(world.look_ups, SIGNING, OFFICER, number, wanted, wording=wording, language=language))
+    with zipfile.ZipFile(io.BytesIO(made.archive)) as archive:
+        text = archive.read(archive.namelist()[0])
+    rows = cells(text) if wanted is Format.CSV else in_workbook(text)
+    head = dict(row[:2] for row in rows[1 : rows.index(list(COLUMNS))])
+    assert head["查询人 asked by"] == head["导出人 exported by"] == "周警官 · 一号警务室"
+    told = {
+        "zh": ("走失、失踪人员", "人民警察法", "人员"),
+        "en": ("Missing person", "People's Police Law", "Person"),
+    }
+    assert (head["目的 purpose"], head["依据 basis"], head["问题 question"]) == told[language]
+    assert [value for said, value in head.items() if said.startswith("数据不全")] == [
+        "枫园/枫园西门/侧门: 不详 unknown",
+    ]
+    entry = {
+        "zh": ("准入", "在名单内", "进", "居民"),
+        "en": ("let in", "on the access list", "in", "resident"),
+    }
+    assert {tuple(row[2:9]) for row in table(rows)} == {("枫园", "枫园东门", "正门", *entry[language])}
+    assert {tuple(row[-4:]) for row in table(rows)} == {(MASKED,) * 4}
+
+
+def named(world: World) -> None:
+    """Gateways and doors have told what they are called, and the officer has an account."""
+    with writing(world.engine) as connection:
+        for name, label, door in (("east", "枫园东门", "正门"), ("west", "枫园西门", "侧门")):
+            doors = json.dumps([{"door": "door-1", "label": door, "readers": ["door-1"]}])
+            here = gateway.c.name == name
+            connection.execute(update(gateway).where(here).values(label=label, doors=doors))
+    values = {"login": "zhou", "name": "周警官", "role": "officer", "unit": "一号警务室"}
+    world.put(account, id=OFFICER.account, second_step=0, made_at=1, **values)
+    world.put(account_community, account_id=OFFICER.account, community_id=COMMUNITY)
+
+
+def in_workbook(text: bytes) -> list[list[str]]:
+    sheet = openpyxl.load_workbook(io.BytesIO(text)).worksheets[0]
+    rows = [[cell.value for cell in row] for row in sheet.iter_rows()]
+    return [
+        [str(cell or "") for cell in row] if row[2] else [str(cell) for cell in row if cell] for row in rows
     ]
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, or_, select
 
 from bench.community.happening import LIST_AGE_S, Chain, Happening
 from bench.community.places import Door
@@ -27,7 +27,16 @@ from central.ingest.intake import examine, take_in
 from central.register.credential_life import CredentialState
 from central.register.words import CATEGORY_OF, Relation
 from central.store.engine import open_reader, open_writer, reading, writing
-from central.store.register_tables import credential, credential_token, door_place, holder, place, residency
+from central.store.honey_tables import honey_record
+from central.store.register_tables import (
+    credential,
+    credential_token,
+    door_place,
+    holder,
+    place,
+    residency,
+    tenancy,
+)
 from central.store.tables import epoch_head, gateway, lost_range, segment, sent_list
 from firmware_sim.community import HOUR_WEIGHTS
 from messages.model import AssuranceLevel, Credential, Direction, Kind, Reason
@@ -92,7 +101,9 @@ class Gateways:
         self._running = running
         with reading(self._reader) as connection:
             self._known = {(k.chain.site, k.chain.name): k for k in _known(connection, running)}
-            self._comers = [each for each in _comers(connection) if (each.site, each.gateway) in self._known]
+            self._comers = [
+                each for each in _comers(connection, _now_us()) if (each.site, each.gateway) in self._known
+            ]
         self._drawn = Random(f"now:{seed}")
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id="liuhen-demo", protocol=MQTTProtocolVersion.MQTTv311
@@ -200,7 +211,14 @@ def _list_versions(connection: Connection) -> dict[tuple[str, str], int]:
     return {(row.site, row.gateway): row.version for row in rows}
 
 
-def _comers(connection: Connection) -> Iterator[Comer]:
+def _running(now_us: int) -> Select[tuple[int]]:
+    """Leases that are not over yet."""
+    lasts = or_(tenancy.c.until_at.is_(None), tenancy.c.until_at > now_us)
+    return select(tenancy.c.id).where(lasts)
+
+
+def _comers(connection: Connection, now_us: int) -> Iterator[Comer]:
+    """Who lives there and has a card that opens: nobody made up, and nobody whose lease is over."""
     good = [each.value for each in (CredentialState.ISSUED, CredentialState.FOUND)]
     query = (
         select(
@@ -214,6 +232,8 @@ def _comers(connection: Connection) -> Iterator[Comer]:
         .join(credential_token, credential_token.c.credential_id == credential.c.id)
         .join(holder, holder.c.person_id == residency.c.person_id)
         .where(residency.c.until_at.is_(None), credential.c.state.in_(good))
+        .where(residency.c.person_id.not_in(select(honey_record.c.person_id)))
+        .where(or_(residency.c.tenancy_id.is_(None), residency.c.tenancy_id.in_(_running(now_us))))
         .where(credential_token.c.site == door_place.c.site)
         .order_by(credential.c.id)
     )

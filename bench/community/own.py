@@ -36,10 +36,17 @@ _ASKED: Final = (
 """By the resident: days ago, what, in which words, and what a worker said to it."""
 
 _AT_DESK: Final = (
-    (17, RequestKind.DELETION, "已搬离本小区，请删除登记信息。"),
-    (4, RequestKind.COMPLAINT, "车库门总把我的卡当作无效卡。"),
+    (55, RequestKind.CORRECTION, "姓名中有一字登记有误。", Decision.DONE, "已核对证件并更正。"),
+    (47, RequestKind.EXPLANATION, "为何登记我的门卡号码？", Decision.DONE, "已当面说明用途与期限。"),
+    (33, RequestKind.DELETION, "请删除我的全部出入记录。", Decision.REFUSED, "保存期限未满，依规定保留。"),
+    (21, RequestKind.CORRECTION, "与户主关系登记有误。", Decision.DONE, "已更正为家人。"),
+    (17, RequestKind.DELETION, "不再需要登记的联系电话，请删除。", None, ""),
+    (11, RequestKind.COMPLAINT, "门口的告知书被遮住了。", Decision.DONE, "已移除遮挡，重新张贴。"),
+    (4, RequestKind.COMPLAINT, "车库门总把我的卡当作无效卡。", None, ""),
 )
-"""Of others, taken down by the worker, whom nobody has answered yet."""
+"""Of others, taken down by one worker, and answered by the other; one waits for too long."""
+
+_ANSWERED_IN: Final = 4
 
 
 def did_about_their_own(world: World, resident: Who, others: list[int]) -> None:
@@ -63,8 +70,11 @@ def did_about_their_own(world: World, resident: Who, others: list[int]) -> None:
             )
             if decision is not None:
                 answer(at(world.worker, days_ago - 3), made.id, decision, said)
-        for (days_ago, what, text), person in zip(_AT_DESK, others, strict=False):
-            receive(at(world.worker, days_ago), what, text, person_id=person, at_desk=True)
+        first, second = world.workers
+        for (days_ago, what, text, decision, said), person in zip(_AT_DESK, others, strict=False):
+            made = receive(at(first, days_ago), what, text, person_id=person, at_desk=True)
+            if decision is not None:
+                answer(at(second, days_ago - _ANSWERED_IN), made.id, decision, said)
 
 
 def resident_of(account: int, community: int, person: int) -> Who:

@@ -24,14 +24,17 @@ GUARDS: Final = 4
 """Of each estate."""
 
 _CLEANERS: Final = 3
-_FORMER: Final = 120
+_FORMER: Final = 260
 _STRANGERS: Final = 800
 """Whom the simulator may let come to its doors."""
 
-_EMPTY, _LET, _BUSINESS, _HELPED, _ARRIVED, _LEFT = 0.06, 0.24, 0.015, 0.03, 0.04, 0.015
+_EMPTY, _LET, _BUSINESS, _HELPED, _ARRIVED, _LEFT = 0.07, 0.24, 0.015, 0.03, 0.04, 0.015
 _RELATED, _BY_DOCUMENT, _AT_NIGHT = 0.7, 0.55, 0.07
 _SIZES: Final = (1, 2, 2, 3, 3, 3, 3, 4, 4, 5)
+_FIRST_BORN: Final = 50
 _OLD_BEFORE, _YOUNG_FROM = 1964, 2003
+"""Born before: they no longer work; from then on: they still learn."""
+
 _DOCUMENTS: Final = {
     Layout.RESIDENT: DocumentType.RESIDENT_ID,
     Layout.PERMIT_J: DocumentType.RESIDENCE_PERMIT,
@@ -84,8 +87,27 @@ class Member:
         is_document = self.kind is CredentialKind.ID_CARD
         return self.person.id_number if is_document else self.person.card.uid.hex().upper()
 
+    @property
+    def born(self) -> int:
+        """The year."""
+        return _born(self.person)
+
     def is_there(self, day: int) -> bool:
-        return (self.came is None or self.came <= day) and (self.left is None or day < self.left)
+        """All of that day: neither on the one on which they move in, nor on that on which they leave."""
+        return (self.came is None or self.came < day) and (self.left is None or day < self.left)
+
+
+def _born(person: Person) -> int:
+    """The year, as the number says it; one of the elder permanent residence cards has two digits of it."""
+    if person.card.layout is not Layout.FOREIGNER_I:
+        return int(person.id_number[6:10])
+    short = int(person.id_number[7:9])
+    return short + (1900 if short >= _FIRST_BORN else 2000)
+
+
+def _works(person: Person) -> bool:
+    """Whether they are of an age to work."""
+    return _OLD_BEFORE <= _born(person) < _YOUNG_FROM
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +155,7 @@ class _Peopling:
         self._drawn = Random(f"households:{seed}")
         workers = len(estates) * (GUARDS + _CLEANERS)
         strangers = max(_STRANGERS, listed)
-        sizes = (listed, strangers, size.residents - listed, _FORMER, workers, 2 * VISITORS)
+        sizes = (listed, strangers, size.residents - listed, _FORMER, 3 * workers, 2 * VISITORS)
         crowd = enumerate(make_people(sum(sizes), seed), 1)
         first, _, others, former, working, visitors = (list(islice(crowd, size)) for size in sizes)
         self._people = iter([*first, *others])
@@ -157,6 +179,8 @@ class _Peopling:
         """The household of today after the one before it, if either is."""
         chance, came = self._drawn.random(), None
         moved = self._drawn.random()
+        if house.under_repair:
+            return
         if moved < _ARRIVED + _LEFT and not house.simulated:
             day = self._drawn.randrange(1, max(2, self._size.days - 2))
             former = self._household(estate, room, self._former, left=day)
@@ -180,24 +204,29 @@ class _Peopling:
         left: int | None = None,
     ) -> Household | None:
         let, shop = self._drawn.random() < _LET, self._drawn.random() < _BUSINESS
-        relations = self._relations(self._drawn.choice(_SIZES), let=let, shop=shop)
+        found = list(islice(people, self._drawn.choice(_SIZES)))
+        if not found:
+            return None
+        shop = shop and all(_works(person) for _, person in found)
+        relations = self._relations(found, let=let, shop=shop)
         members = tuple(
             self._member(number, person, estate, room, relation, came, left)
-            for relation, (number, person) in zip(relations, people, strict=False)
+            for relation, (number, person) in zip(relations, found, strict=True)
         )
-        if not members:
-            return None
         by_hand = came is not None or members[0].number <= self._listed
         return Household(room, members, let and not shop, by_hand)
 
-    def _relations(self, size: int, *, let: bool, shop: bool) -> list[Relation]:
+    def _relations(self, found: Sequence[tuple[int, Person]], *, let: bool, shop: bool) -> list[Relation]:
+        """Of these people, in their order; a helper is of an age to work."""
         if shop:
-            return [Relation.STAFF] * min(size, 2)
+            return [Relation.STAFF] * len(found)
         if let:
             others = [Relation.TENANT_FAMILY if self._drawn.random() < _RELATED else Relation.LODGER]
-            return [Relation.TENANT, *(others * (size - 1))]
-        helper = [Relation.HOUSEHOLD_HELPER] if self._drawn.random() < _HELPED else []
-        return [Relation.OWNER, *([Relation.FAMILY] * (size - 1)), *helper]
+            return [Relation.TENANT, *(others * (len(found) - 1))]
+        relations = [Relation.OWNER, *([Relation.FAMILY] * (len(found) - 1))]
+        if self._drawn.random() < _HELPED and len(found) > 1 and _works(found[-1][1]):
+            relations[-1] = Relation.HOUSEHOLD_HELPER
+        return relations
 
     def _member(  # noqa: PLR0917  one call
         self,
@@ -217,7 +246,7 @@ class _Peopling:
     def _habit(self, person: Person) -> Habit:
         if person.card.layout is not Layout.RESIDENT:
             return Habit.OFFICE
-        born = int(person.id_number[6:10])
+        born = _born(person)
         if born < _OLD_BEFORE:
             return Habit.HOME
         if born >= _YOUNG_FROM:
@@ -226,8 +255,9 @@ class _Peopling:
 
     def _workers(self) -> Iterator[Member]:
         """Of each estate the guards first, then the cleaners."""
+        able = (each for each in self._working if _works(each[1]))
         for estate in self._estates:
             for at in range(GUARDS + _CLEANERS):
-                number, person = next(self._working)
+                number, person = next(able)
                 made = self._member(number, person, estate, None, None)
                 yield made if at < GUARDS else replace(made, habit=Habit.HOME)

@@ -15,7 +15,7 @@ from bench.community import gestures
 from bench.community.gestures import Gesture
 from bench.community.standing import NO_READER
 from bench.community.times import ZONE
-from bench.console import Signed
+from bench.console import LOGINS, Signed
 from central.accounts.who import Role
 from central.console.registry import all_pages
 from central.lookup.words import Asked, Happened
@@ -120,11 +120,15 @@ def _least(column: Any, name: str, *where: ColumnElement[bool], of: Any = func.m
     return found
 
 
+_OFFICERS: Final = look_up.c.account.in_(select(account.c.id).where(account.c.login == LOGINS[Role.OFFICER]))
+"""Asked by the one whose account the sign-in page shows."""
+
+
 def _answered(asked: Asked, *kinds: Happened, without: Happened | None = None) -> Finds:
     """The officer's newest look-up of that kind to which all of that happened."""
 
     def found(connection: Connection) -> Values:
-        query = select(func.max(look_up.c.id)).where(look_up.c.question == asked.value)
+        query = select(func.max(look_up.c.id)).where(look_up.c.question == asked.value, _OFFICERS)
         said = look_up_event.c
         for kind in kinds:
             query = query.where(look_up.c.id.in_(select(said.look_up_id).where(said.kind == kind.value)))
@@ -140,7 +144,8 @@ def _answered(asked: Asked, *kinds: Happened, without: Happened | None = None) -
 def _a_waiting_one(connection: Connection) -> Values:
     said = look_up_event.c
     given = select(said.look_up_id).where(said.kind == Happened.ANSWERED.value)
-    return {"number": _one(connection, select(func.max(look_up.c.id)).where(look_up.c.id.not_in(given)))}
+    waiting = select(func.max(look_up.c.id)).where(look_up.c.id.not_in(given), _OFFICERS)
+    return {"number": _one(connection, waiting)}
 
 
 def _a_round(connection: Connection) -> Values:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bench.community.size import Size
@@ -37,7 +37,8 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """A building with a gateway of its own. `simulated`: whose gateway runs, with simulated readers."""
+    """A building with a gateway of its own. `simulated`: whose gateway runs, with simulated readers.
+    `under_repair`: nobody lives there while it is repaired."""
 
     site: str
     gateway: str
@@ -45,6 +46,7 @@ class House:
     doors: tuple[Door, ...]
     floors: int
     simulated: bool = False
+    under_repair: bool = False
 
     def door_of(self, unit: int) -> Door:
         return next(door for door in self.doors if door.unit == unit)
@@ -66,11 +68,15 @@ class Room:
 
 
 def estates_of(simulated: Sequence[Building], size: Size) -> tuple[Estate, ...]:
-    """`simulated`: buildings whose gateways run; they are the first ones of the first estate."""
-    return tuple(
+    """`simulated`: buildings whose gateways run; they are the first ones of the first estate. The last
+    building of the last one is under repair."""
+    estates = [
         Estate(site, name, tuple(_houses(site, count, size.floors, simulated if not at else ())), _gates())
         for at, ((site, name), count) in enumerate(zip(_ESTATES, size.houses, strict=True))
-    )
+    ]
+    last = estates[-1]
+    repaired = replace(last.houses[-1], name=f"{last.houses[-1].name} (大修中)", under_repair=True)
+    return (*estates[:-1], replace(last, houses=(*last.houses[:-1], repaired)))
 
 
 def rooms_of(house: House) -> Iterator[Room]:

@@ -22,7 +22,7 @@ from central.register.desk import Desk
 from central.register.groups import Door, Whose, create_group, grant, set_doors
 from central.register.imports import jobs
 from central.register.imports.work import Worker
-from central.register.leases import extend_lease, make_lease
+from central.register.leases import end_lease, extend_lease, make_lease
 from central.register.people import register_person
 from central.register.pins import good_pin, set_pin
 from central.register.places import place_door, set_use
@@ -32,8 +32,12 @@ from central.store.engine import writing
 from central.store.register_tables import credential, holder, person, place, residency, tenancy
 
 _LEASE_DAYS: Final = 365
-_EXTENDED: Final = 0.85
-_LOST, _FOUND_OF = 14, 3
+_LOST, _ENDINGS = 18, 3
+"""Cards that are lost; how the loss of each goes on is one of so many ways, by turns."""
+
+_IN_GRACE, _SHUT_OUT, _SHUT_OUT_DAYS = 3, 2, 20
+"""Leases that are over: after which doors are open still, and shut; and how long ago that is at most."""
+
 
 Acts = Iterator[tuple[int, Callable[[Desk], None]]]
 """What is done, each with its time."""
@@ -45,13 +49,29 @@ MoreCards = Callable[[Member], list[tuple[CredentialKind, str]]]
 @dataclass
 class Registered:
     """`places`: of estates, houses and rooms. By the numbers of members: their row, what records call them,
-    their card; and on which day whose card was lost."""
+    their card; on which day whose card was lost, and found again or replaced by another; and from which day
+    on whose lease opens no door any more."""
 
     places: dict[Estate | Room | tuple[str, str], int] = field(default_factory=dict)
     people: dict[int, int] = field(default_factory=dict)
     references: dict[int, str] = field(default_factory=dict)
     cards: dict[int, int] = field(default_factory=dict)
     lost: dict[int, int] = field(default_factory=dict)
+    found: dict[int, int] = field(default_factory=dict)
+    replaced: dict[int, tuple[int, str]] = field(default_factory=dict)
+    shut_out: dict[int, int] = field(default_factory=dict)
+
+    def opens(self, number: int, day: int) -> bool:
+        """Whether a member of that number has a card that opens doors all of that day."""
+        if day >= self.shut_out.get(number, day + 1):
+            return False
+        lost = self.lost.get(number)
+        if lost is None or day < lost:
+            return True
+        again = self.found.get(number)
+        if number in self.replaced:
+            again, _ = self.replaced[number]
+        return again is not None and day > again
 
 
 class Registering:
@@ -74,7 +94,8 @@ class Registering:
         self._drawn = Random("register")
         self.done = Registered()
 
-    def write(self, estates: Sequence[Estate], population: Population) -> Registered:
+    def write(self, estates: Sequence[Estate], population: Population, more: Acts) -> Registered:
+        """`more`: acts of others, each at its time among these."""
         self._import(workbook(estates, population, self._days.date(0)))
         with writing(self._writer) as connection:
             self._find_places(connection, estates)
@@ -82,8 +103,8 @@ class Registering:
             self._place_doors(self._desk(connection, -BEGAN_DAYS, 15), estates)
             self._groups(self._desk(connection, -BEGAN_DAYS, 16), estates, population.workers)
             self._shared(self._desk(connection, -BEGAN_DAYS, 16), estates[0], population.households)
-            acts = [*self._moves(population), *self._extensions(connection)]
-            acts += self._losses(population)
+            acts = [*self._moves(population), *self._extensions(connection, population)]
+            acts += [*self._losses(population), *more]
             for at_us, act in sorted(acts, key=lambda each: each[0]):
                 act(replace(self._desk(connection, 0), now_us=at_us))
         return self.done
@@ -203,7 +224,12 @@ class Registering:
             home = desk.connection.execute(select(residency.c.id).where(mine)).scalar_one()
             move_out(desk, home, at_us=desk.now_us, reason=reason)
             change(desk, self.done.cards[member.number], CredentialAct.RETURN, reason="搬离退卡")
-        set_use(desk, self.done.places[household.room], HomeUse.EMPTY)
+        room = self.done.places[household.room]
+        set_use(desk, room, HomeUse.EMPTY)
+        here = (tenancy.c.place_id == room) & tenancy.c.ended_at.is_(None)
+        for lease in desk.connection.execute(select(tenancy).where(here)).all():
+            if lease.until_at is None or lease.until_at > desk.now_us:
+                end_lease(desk, lease.id, at_us=desk.now_us, reason=reason)
 
     def _register(self, desk: Desk, member: Member) -> None:
         made = register_person(
@@ -227,19 +253,35 @@ class Registering:
             for card in cards:
                 set_pin(desk, card, member.person.card.pin)
 
-    def _extensions(self, connection: Connection) -> Acts:
-        """Most leases that would be over by now were extended a few days before."""
-        due = tenancy.c.until_at < self._days.now_us + 6 * DAY_US
+    def _extensions(self, connection: Connection, population: Population) -> Acts:
+        """Most leases that would be over by now were extended a few days before; some wait for somebody to
+        ask, and of a few the doors are shut already."""
+        now_us = self._days.now_us
+        due = tenancy.c.until_at < now_us + 6 * DAY_US
+        in_grace = shut_out = 0
+        live = {self.done.places[each.room]: each for each in population.households if not each.by_hand}
         for row in connection.execute(select(tenancy).where(due).order_by(tenancy.c.id)).all():
-            if self._drawn.random() < _EXTENDED:
-                asked_us = row.until_at - self._drawn.randrange(7, 20) * DAY_US + 10 * HOUR_US
-                asked_us = max(asked_us, self._days.at(-BEGAN_DAYS + 1, 10))
-                yield asked_us, partial(_extend, lease=row.id, until_us=row.until_at)
+            shut_us, lives = row.until_at + row.grace_days * DAY_US, live[row.place_id]
+            if lives.left is not None:
+                if row.until_at >= self._days.begins(lives.left):
+                    continue  # they moved out before it was over
+            elif shut_us >= now_us:
+                if in_grace < _IN_GRACE or row.until_at >= now_us:
+                    in_grace += row.until_at < now_us
+                    continue
+            elif shut_out < _SHUT_OUT and shut_us >= now_us - _SHUT_OUT_DAYS * DAY_US:
+                shut_out += 1
+                day = self._days.last - (self._days.begins(self._days.last) - shut_us) // DAY_US - 1
+                self.done.shut_out |= dict.fromkeys((each.number for each in lives.members), day)
+                continue
+            asked_us = row.until_at - self._drawn.randrange(7, 20) * DAY_US + 10 * HOUR_US
+            asked_us = max(asked_us, self._days.at(-BEGAN_DAYS + 1, 10))
+            yield asked_us, partial(_extend, lease=row.id, until_us=row.until_at)
 
     # --- lost cards
 
     def _losses(self, population: Population) -> Acts:
-        """Some that were lost stay so; others are found again some days later."""
+        """Some that were lost stay so; others are found again some days later, or replaced."""
         there = [
             member
             for household in population.households
@@ -253,8 +295,18 @@ class Registering:
             card = self.done.cards[member.number]
             self.done.lost[member.number] = day
             yield self._days.at(day, self._drawn.uniform(9, 17)), partial(_lose, card=card)
-            if number % _FOUND_OF == 0:
-                yield self._days.at(day + 2, 10), partial(_find, card=card)
+            match number % _ENDINGS:
+                case 0:
+                    self.done.found[member.number] = day + 2
+                    yield self._days.at(day + 2, 10), partial(_find, card=card)
+                case 1:
+                    other = self._drawn.randbytes(4).hex().upper()
+                    self.done.replaced[member.number] = (day + 1, other)
+                    yield self._days.at(day + 1, 15), partial(self._replace, member=member, number=other)
+
+    def _replace(self, desk: Desk, member: Member, number: str) -> None:
+        person, lost = self.done.people[member.number], self.done.cards[member.number]
+        issue(desk, person, CredentialKind.CARD_UID, number, replaces=lost)
 
 
 def _extend(desk: Desk, lease: int, until_us: int) -> None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Size:
     """`houses`: of each estate, with a gateway each; `floors`: of each, with four homes on each. `residents`:
-    who lives there now, as far as there are homes. `days`: that lie behind it, today the last."""
+    who is there to live in them, a few more than do. `days`: that lie behind it, today the last."""
 
     houses: tuple[int, int, int] = (14, 14, 12)
     floors: int = 7
-    residents: int = 3_000
+    residents: int = 3_300
     days: int = 60
 
 

@@ -10,6 +10,7 @@ from bench.community.happening import Carried, Happening
 from bench.community.places import GATES, Door, Estate
 from bench.community.times import MINUTE_US, Days
 from central.register.desk import Desk
+from central.register.words import Category
 from central.tours.book import (
     WantedPlan,
     WantedRoute,
@@ -70,6 +71,20 @@ def plan_tours(desk: Desk, estates: Sequence[Estate], guards: dict[Estate, list[
         )
         for guard in guards[estate]:
             add_guard(desk, plan, guard)
+
+
+def unfinished(
+    happened: Sequence[Happening], estates: Sequence[Estate], days: Days, day: int
+) -> Iterator[int]:
+    """When the watch first can see of a round of that day that not all of it was done in time."""
+    guards = [each.at_us for each in happened if each.fields.get("category") == Category.WORKER]
+    for start in STARTS:
+        hour, minute = (int(part) for part in start.split(":"))
+        begins_us = days.at(day, hour + minute / 60)
+        closes_us = begins_us + (_WINDOW_S + _WITHIN_S + _GRACE_S) * 1_000_000
+        seen = sum(begins_us <= at_us < closes_us for at_us in guards)
+        if seen < sum(len(route_of(estate)) for estate in estates):
+            yield closes_us + MINUTE_US
 
 
 def rounds(

@@ -32,11 +32,14 @@ _ASSURANCE: Final = {PassKind.QR: AssuranceLevel.L2, PassKind.PIN: AssuranceLeve
 _STAY_H: Final = {VisitReason.DELIVERY: (0.2, 0.5), VisitReason.FAMILY: (1.5, 6)}
 _USUAL_STAY_H: Final = (0.5, 3)
 _NEVER_CAME, _NOT_SEEN_LEAVING = 0.07, 0.04
+_CALLED_OFF: Final = 0.5
+"""Of those who do not come: of so many somebody said so, and the pass was taken back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """As it is planned. `came_us`, `left_us` None: they do not come, nobody sees them leave."""
+    """As it is planned. `came_us`, `left_us` None: they do not come, nobody sees them leave. `revoked_us`:
+    when the pass was taken back, of some who do not come."""
 
     room: Room
     kind: PassKind
@@ -47,6 +50,7 @@ class Visit:
     came_us: int | None
     left_us: int | None
     visitor: Person
+    revoked_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,4 +143,7 @@ def _visit(room: Room, visitor: Person, days: Days, day: int, drawn: Random) -> 
     missed = _NOT_SEEN_LEAVING < share < _NOT_SEEN_LEAVING + _NEVER_CAME
     came = None if missed else came_us
     gone = None if missed or (left_us is not None and left_us <= came_us) else left_us
-    return Visit(room, drawn.choice(_KINDS), reason, issued_us, from_us, until_us, came, gone, visitor)
+    called_off = missed and drawn.random() < _CALLED_OFF
+    revoked_us = issued_us + int((from_us - issued_us) * drawn.uniform(0.2, 0.9)) if called_off else None
+    kind = drawn.choice(_KINDS)
+    return Visit(room, kind, reason, issued_us, from_us, until_us, came, gone, visitor, revoked_us)

@@ -9,6 +9,8 @@ from central.fleet.commanding import Standing
 from central.fleet.coverage import Gap
 from central.fleet.door_states import Leaf, Mode
 from central.lookup.words import Act, Asked, Basis, Purpose, Shown
+from central.register.credentials import CredentialKind
+from central.visitors.words import PassKind
 from messages.commands import Action, Why
 from messages.model import Kind, Reason
 
@@ -338,6 +340,17 @@ QUESTIONS: dict[str, str] = {
     Asked.OVERDUE: N_("Overdue visitors"),
 }
 """What a look-up asks about."""
+
+CARDS: dict[str, str] = {
+    CredentialKind.CARD_UID: N_("Access card"),
+    CredentialKind.EM_TAG: N_("Key fob (EM)"),
+    CredentialKind.CARD_NUMBER: N_("Numbered card"),
+    CredentialKind.ID_CARD: N_("ID card"),
+    CredentialKind.ID_CARD_CHIP: N_("Chip of an ID card"),
+    CredentialKind.QR_CODE: N_("QR code"),
+    PassKind.PIN: N_("PIN"),
+}
+"""By what somebody was known at a door."""
 
 ACTS: dict[str, str] = {
     Act.WHOLE: N_("the whole answer"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
@@ -88,6 +88,9 @@ class DecisionIn(In):
 
 class ExportIn(In):
     format: Format
+    language: Literal["zh", "en"] | None = Field(
+        None, description="of the words in it; null: the one that the centre's settings name"
+    )
 
 
 class HoldIn(In):

@@ -15,7 +15,7 @@ from central.accounts.identify import address_of
 from central.accounts.who import Role, Who
 from central.errors import BadQuestion, NotAllowed, ProveAgain
 from central.lookup import acts, reviews
-from central.lookup.exporting import export
+from central.lookup.exporting import Wording, export
 from central.lookup.holding import hold
 from central.lookup.look_up_models import (
     AnswerOut,
@@ -64,15 +64,17 @@ _ASKED: dict[int | str, dict[str, Any]] = {**_ANSWERS, 429: documented("Too many
 _REVEALED: dict[int | str, dict[str, Any]] = {**_CLASH, 410: documented("Its keys were destroyed in time")}
 
 
-def router(look_ups: LookUps, signing: Ed25519PrivateKey | None = None) -> APIRouter:
-    """`signing`: the centre's key; without it nothing can be exported."""
+def router(
+    look_ups: LookUps, signing: Ed25519PrivateKey | None = None, wording: Wording | None = None
+) -> APIRouter:
+    """`signing`: the centre's key; without it nothing can be exported. `wording`: of what is."""
     api = APIRouter(tags=["look-ups"])
 
     async def asker_of(who: Who, request: Request) -> Asker:
         return await asker_for(look_ups, who, request)
 
     _for_officers(api, look_ups, asker_of)
-    _for_exports(api, look_ups, asker_of, signing)
+    _for_exports(api, look_ups, asker_of, signing, wording)
     _for_approvers(api, look_ups, asker_of)
     _for_supervisors(api, look_ups, asker_of)
     return api
@@ -141,7 +143,11 @@ def _for_officers(api: APIRouter, look_ups: LookUps, asker_of: AskerOf) -> None:
 
 
 def _for_exports(
-    api: APIRouter, look_ups: LookUps, asker_of: AskerOf, signing: Ed25519PrivateKey | None
+    api: APIRouter,
+    look_ups: LookUps,
+    asker_of: AskerOf,
+    signing: Ed25519PrivateKey | None,
+    wording: Wording | None,
 ) -> None:
     @api.post(
         "/look-ups/{number}/exports",
@@ -150,7 +156,10 @@ def _for_exports(
         summary="Take an approved look-up out as a signed file",
     )
     async def taken_out(number: Number, asked: ExportIn, who: TakingOut, request: Request) -> Response:
-        made = await export(look_ups, signing, await asker_of(who, request), number, asked.format)
+        asker = await asker_of(who, request)
+        made = await export(
+            look_ups, signing, asker, number, asked.format, wording=wording, language=asked.language
+        )
         headers = {"Content-Disposition": f'attachment; filename="{made.name}"'}
         return Response(made.archive, media_type=_ZIP, headers=headers)
 

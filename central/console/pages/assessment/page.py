@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
+from central.accounts.book import staff_names
 from central.accounts.who import Role, Who
 from central.assessments import book
 from central.assessments.book import MOST_VERSIONS, Overtaken
@@ -143,4 +144,5 @@ def _standing(centre: Centre, db: Connection, community: int, version: int | Non
         "typed": typed,
         "lines": lines_of(typed),
         "words": WORDS,
+        "names": staff_names(db, [community]),
     }

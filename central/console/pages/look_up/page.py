@@ -15,6 +15,7 @@ from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from central.accounts.who import Role, Who
+from central.console.case_words import CaseWords
 from central.console.centre import Centre
 from central.console.guard import page_for
 from central.console.pages.look_up import show
@@ -263,7 +264,11 @@ def _take_out(pages: APIRouter, own: _Own) -> None:
     ) -> Response:
         asker = await own.asker(who, request)
         try:
-            made = await export(centre.look_ups, centre.signing, asker, number, wanted)
+            made = await export(
+                *(centre.look_ups, centre.signing, asker, number, wanted),
+                wording=CaseWords(centre.views),
+                language=lang,
+            )
         except (BadQuestion, Clash, NotAllowed) as error:
             return await own.answer(who, asker, number, lang, error=error)
         headers = {"Content-Disposition": f'attachment; filename="{made.name}"'}

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
+from central.accounts.book import staff_names
 from central.accounts.who import Role, Who
 from central.assessments.book import in_force
 from central.assessments.hung import at_doors, saw_it_hang
@@ -67,7 +68,11 @@ def router(centre: Centre) -> APIRouter:
         here, all_mine = await chosen(centre, who, community)
 
         def ask(db: Connection) -> dict[str, Any]:
-            return {"told": notice_in(db, here.id), "doors": at_doors(db, here.id)}
+            return {
+                "told": notice_in(db, here.id),
+                "doors": at_doors(db, here.id),
+                "names": staff_names(db, [here.id]),
+            }
 
         values = await centre.office.ask(who, here.id, ask)
         values |= {"place": here, "all_mine": all_mine, "door": door, "wrong": error is not None}
