@@ -98,7 +98,7 @@ def a_town(
     address: str | None = None,
     port: int = 0,
     oidc: Any = None,
-    **parts: object,
+    **parts: Any,
 ) -> Iterator[Town]:
     """`by_name`: asked as localhost. `address`: the public one of its settings; `oidc`: a provider; `parts`:
     others of its settings."""
