@@ -285,3 +285,23 @@ def test_each_door_shows_when_it_could_not_record_and_why(filled: Filled, operat
     assert "1 gap" in page
     assert "reader lost 5 h" in " ".join(page.split())
     assert operator.get("/operations/coverage?days=99").status_code == 422
+
+
+def test_a_long_list_of_gateways_comes_in_pages_and_is_narrowed(
+    filled: Filled, operator: httpx.Client
+) -> None:
+    for number in range(230):
+        filled.take(about(f"{number} 号楼", [("front", "正门", ["front"])]), gateway=f"b{number:03d}")
+    fleet = operator.get("/operations")
+    assert "Page 1 of 3" in fleet.text
+    assert fleet.text.count("<tr>") == 101
+    assert len(fleet.content) < 300_000
+    last = operator.get("/operations?page=99").text
+    assert ("Page 3 of 3" in last, "b229" in last) == (True, True)
+    assert "None is so." not in operator.get(f"/operations?ill=true&site={SITE}").text
+    coverage = operator.get("/operations/coverage")
+    assert "Page 1 of 3" in coverage.text
+    assert len(coverage.content) < 300_000
+    one = operator.get(f"/operations/coverage?of={SITE}/b007").text
+    assert one.count('aria-labelledby="gateway-') == 1
+    assert "7 号楼" in one

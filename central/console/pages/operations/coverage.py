@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from central.accounts.book import sites_of
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.guard import page_for
+from central.console.paging import Cut, PageNumber, cut
 from central.console.views import Language
+from central.console.words import N_
 from central.fleet.coverage import DoorCoverage, coverage
 from central.store.tables import gateway
 
@@ -20,6 +23,7 @@ Looking = Annotated[Who, page_for(Role.OPERATOR, Role.INSTALLER, Role.SUPERVISOR
 DAYS: Final = (1, 7, 31)
 MOST_GAPS: Final = 20
 """Of a door, the newest ones; its share counts all of them."""
+_ALL: Final = N_("All of them")
 _DAY_US: Final = 86_400_000_000
 
 
@@ -28,24 +32,38 @@ def router(centre: Centre) -> APIRouter:
 
     @pages.get("/operations/coverage", response_class=HTMLResponse, summary="Coverage of each door")
     async def coverage_page(
-        who: Looking, days: Annotated[int, Query(ge=1, le=31)] = 7, lang: Language = None
+        who: Looking,
+        days: Annotated[int, Query(ge=1, le=31)] = 7,
+        of: Annotated[str, Query(pattern=r"^([a-z0-9][a-z0-9-]{0,31}/[a-z0-9][a-z0-9-]{0,31})?$")] = "",
+        page: PageNumber = 1,
+        lang: Language = None,
     ) -> HTMLResponse:
+        """`of`: one gateway alone, as site/name."""
         now_us = centre.now_us()
         from_us = now_us - days * _DAY_US
-        found = await centre.questions.ask(lambda db: _doors(db, who, from_us, now_us))
+
+        def asked(db: Connection) -> tuple[list[Row[Any]], Cut[Row[Any]], list[DoorCoverage]]:
+            every = _gateways(db, who)
+            wanted = [row for row in every if of in {"", f"{row.site}/{row.name}"}]
+            here = cut(wanted, page, weight=lambda row: len(json.loads(row.doors or "[]")))
+            return every, here, coverage(db, here.things, from_us, now_us, now_us)
+
+        every, here, found = await centre.questions.ask(asked)
         gateways: dict[tuple[str, str], list[DoorCoverage]] = {}
         for each in found:
             gateways.setdefault((each.site, each.gateway), []).append(each)
         known = [each.recorded for each in found if each.recorded is not None]
         values: dict[str, Any] = {"gateways": gateways, "days": days, "choices": DAYS, "most": MOST_GAPS}
         values |= {"from_us": from_us, "until_us": now_us, "known": len(known)}
+        every_one = [("", centre.views.said_in(lang)(_ALL))]
+        every_one += [(f"{row.site}/{row.name}", row.label or row.name) for row in every]
+        values |= {"every_one": every_one, "of": of, "shown": here}
         values["whole"] = sum(each == 1.0 for each in known)
         return centre.show(who, lang, "operations/coverage.html", "coverage", **values)
 
     return pages
 
 
-def _doors(db: Connection, who: Who, from_us: int, now_us: int) -> list[DoorCoverage]:
+def _gateways(db: Connection, who: Who) -> list[Row[Any]]:
     here = select(gateway).where(gateway.c.site.in_(sites_of(db, who.communities)))
-    rows = db.execute(here.order_by(gateway.c.site, gateway.c.name)).all()
-    return coverage(db, rows, from_us, now_us, now_us)
+    return list(db.execute(here.order_by(gateway.c.site, gateway.c.name)))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection, func, select
 
@@ -16,13 +16,17 @@ from central.alarms.book import Alarm
 from central.console.centre import Centre
 from central.console.guard import page_for
 from central.console.labels import sites_called
+from central.console.paging import PageNumber, cut
 from central.console.views import Language
+from central.console.words import N_
 from central.fleet.completeness import Completeness, completeness
 from central.store.tables import gateway, sent_list, sent_settings
 from messages.signing import EVERY_GATEWAY
 
+SiteAsked = Annotated[str, Query(pattern=r"^([a-z0-9][a-z0-9-]{0,31})?$")]
 Looking = Annotated[Who, page_for(Role.OPERATOR, Role.INSTALLER, Role.SUPERVISOR)]
 _MOST_ALARMS = 500
+ALL_SITES: Final = N_("All sites")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +67,21 @@ def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
 
     @pages.get("/operations", response_class=HTMLResponse, summary="All gateways")
-    async def fleet_page(who: Looking, lang: Language = None) -> HTMLResponse:
+    async def fleet_page(
+        who: Looking, site: SiteAsked = "", *, ill: bool = False, page: PageNumber = 1, lang: Language = None
+    ) -> HTMLResponse:
+        """`site`: of that one alone. `ill`: those alone that want looking at."""
         found = await centre.questions.ask(lambda db: standing_of(centre, db, who))
+        wanted = [each for each in found if site in {"", each.gateway.site} and not (ill and each.is_well)]
+        shown = cut(wanted, page)
         sites: dict[str, list[Standing]] = {}
-        for each in found:
+        for each in shown.things:
             sites.setdefault(each.gateway.site, []).append(each)
-        values: dict[str, Any] = {"sites": sites, "every": found}
+        values: dict[str, Any] = {"sites": sites, "every": found, "shown": shown, "site": site, "ill": ill}
+        values["all_sites"] = sorted({each.gateway.site for each in found})
         values["called"] = await centre.questions.ask(lambda db: sites_called(db, who.communities))
+        values["site_choices"] = [("", centre.views.said_in(lang)(ALL_SITES))]
+        values["site_choices"] += [(each, values["called"].get(each, each)) for each in values["all_sites"]]
         values["doors"] = sum(len(each.gateway.doors) for each in found)
         return centre.show(who, lang, "operations/fleet.html", "gateways", **values)
 
