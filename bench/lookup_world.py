@@ -19,6 +19,7 @@ from central.identity.periods import DAY_US, days_between
 from central.identity.ring import make_ring
 from central.identity.suites import INTERNATIONAL
 from central.identity.vault import Vault
+from central.register.person_identity import check_character
 from central.store.engine import reading, writing
 from central.store.months import make_months
 from central.store.register_tables import community, holder, person, place, residency, site
@@ -52,7 +53,9 @@ class World:
 
 
 def number_of(who: int) -> str:
-    return f"000000{19500101 + who // 10_000 * 10_000}{who % 10_000:04}"
+    """One that an ID card could have; nobody's, as no place has its area code."""
+    body = f"000000{1950 + who // 1_000}0101{who % 1_000:03}"
+    return body + check_character(body)
 
 
 def open_world(engine: Engine, folder: Path) -> World:

@@ -15,7 +15,7 @@ _UNTIL: Final = "2026-12-23T06:03:05.120000Z"
 _DAY: Final = "2026-11-23"
 _LATER: Final = "2027-11-22"
 _CURSOR: Final = "MTc5NTQxMzc4NTEyMDAwMC40Mg"
-_NUMBER: Final = "000000199001010017"
+_NUMBER: Final = "000000199001010018"
 
 _VALUES: Final[Mapping[str, tuple[Any, ...]]] = {
     "a_day": (90,),

@@ -188,15 +188,18 @@ class Served:
         signing: Ed25519PrivateKey | None = None,
         public: str | None = None,
         line: Line | None = None,
+        reader: Engine | None = None,
         **parts: object,
     ) -> None:
-        """`public`: the address in its settings; `parts`: others of them. `line`: to gateways."""
+        """`reader`: for questions, where `database` only writes.
+
+        `public`: the address in its settings; `parts`: others of them. `line`: to gateways."""
         listen = {"address": public} | ({"port": port} if port else {})
         settings = a_settings(listen=listen, **parts)
         self.stopping = threading.Event()
         self.app = create_app(
             settings,
-            database.reader if isinstance(database, Filled) else database,
+            reader or (database.reader if isinstance(database, Filled) else database),
             database.writer if isinstance(database, Filled) else database,
             sealer=SEALER,
             ingest_status=lambda: status,

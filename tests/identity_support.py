@@ -33,7 +33,7 @@ NOON_US = 1_793_764_800_000_000
 
 DAY = "2026-11-04"
 MONTH = "2026-11"
-VISITOR = VisitorIdentity("王访客", DocumentKind.RESIDENT, "000000199001010010")
+VISITOR = VisitorIdentity("王访客", DocumentKind.RESIDENT, "000000199001010018")
 
 
 def a_vault(folder: Path, suite: Suite = INTERNATIONAL) -> Vault:

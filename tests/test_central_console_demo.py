@@ -9,7 +9,7 @@ from central_web_support import Served, a_filled
 from central.accounts.who import Role
 from central.console.demo_accounts import DemoAccount, DemoSubject
 
-SUBJECT = DemoSubject("000000199001010010", "04A1B2C3", "1 号楼 101")
+SUBJECT = DemoSubject("000000199001010018", "04A1B2C3", "1 号楼 101")
 TITLE = "演示数据，可供试查"
 
 

@@ -38,7 +38,7 @@ from messages.model import Kind
 MOST_INPUTS = 4
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOW_US = 1_800_000_000_000_000
-WHOLE = Form(purpose="missing_person", case_number="A-2026-17", number="000000199001010010", community=1)
+WHOLE = Form(purpose="missing_person", case_number="A-2026-17", number="000000199001010018", community=1)
 IDENTITY = re.compile("王小明|%E7%8E%8B|04A1B2C3|" + a_number(1), re.IGNORECASE)
 
 
@@ -198,6 +198,38 @@ def test_an_answer_is_masked_until_a_field_is_revealed_with_a_reason(console: Co
         assert happened(console, number)[-1] is Happened.REVEALED
         page.reload()
         assert not IDENTITY.search(page.content())
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ("12345", "17 digits and a check character"),
+        (a_number(1)[:-1] + "9", "a digit is mistyped"),
+        ("000000199002300017", "no day of any calendar"),
+    ],
+    ids=["short", "check", "birth"],
+)
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=list(WIDTHS))
+def test_a_number_that_nobody_can_have_is_said_and_not_looked_up(
+    console: Console, number: str, said: str, width: int
+) -> None:
+    with console.as_role(Role.OFFICER, width=width) as page:
+        page.goto("/look-up")
+        page.locator("[name=purpose][value=missing_person]").check()
+        page.locator("#case_number").fill("A-2026-17")
+        page.locator("#number").fill(number)
+        page.keyboard.press("Enter")
+        told = page.locator("#number-told")
+        told.wait_for()
+        assert said in told.inner_text()
+        assert number not in told.inner_text()
+        assert page.locator("#number").get_attribute("aria-invalid") == "true"
+        assert faults_of(page) == []
+        assert refused_last(console) == "BadQuestion"
+        page.locator("#document").select_option("passport")
+        page.locator("#number").fill("E00000001")
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile(r"/look-up/\d+$"))
 
 
 def test_a_card_typed_in_small_letters_is_the_one_that_doors_read(console: Console) -> None:

@@ -14,6 +14,7 @@ from central_web_support import Chain, Filled, Served, somebody
 from console_support import Console, a_console, deeds_on, faults_of
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from identity_support import NOON_US
+from playwright.sync_api import Page
 from register_support import DAY_US, EAST, SITE, Estate, copied_estate
 from sqlalchemy import select
 
@@ -112,6 +113,21 @@ def test_a_pass_takes_at_most_four_inputs_and_shows_its_code(console: Console) -
     assert console.complaints.said == []
 
 
+def is_copied(page: Page, button: str, said: str) -> None:
+    """By keyboard; where the browser gives no clipboard too, and where nothing copies at all it is marked."""
+    told = page.locator("[data-copied] [role=status]")
+    for taken_away in ("", "navigator.clipboard.writeText = () => Promise.reject(new Error())"):
+        page.evaluate(f"{taken_away}; undefined")
+        page.get_by_role("button", name=button).focus()
+        page.keyboard.press("Enter")
+        told.get_by_text(said).wait_for()
+    page.evaluate("document.execCommand = () => false; undefined")
+    page.keyboard.press("Enter")
+    told.get_by_text("Ctrl+C").wait_for()
+    marked = page.evaluate("String(window.getSelection())")
+    assert marked == page.locator("code.key").inner_text()
+
+
 def test_a_resident_gives_a_pass_for_the_own_home_in_at_most_four_inputs_and_takes_it_back(
     console: Console,
 ) -> None:
@@ -133,6 +149,7 @@ def test_a_resident_gives_a_pass_for_the_own_home_in_at_most_four_inputs_and_tak
         assert page.locator(".code svg").is_visible()
         page.get_by_text("二维码文本").click()
         assert page.locator("code.key").inner_text().startswith("LH1:")
+        is_copied(page, "复制", "已复制")
         assert page.locator("h1").inner_text() == "东湖小区 2 号楼 201"
         page.get_by_role("button", name="收回").click()
         page.get_by_text("已收回").wait_for()

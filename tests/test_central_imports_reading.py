@@ -260,6 +260,8 @@ def test_wrong_rows_go_out_with_what_to_write_and_can_be_brought_again() -> None
         ({"证件类型": "无"}, "document", "number_without_document"),
         ({"证件号码": "12345"}, "number", "number_form_18"),
         ({"证件号码": "000000199001010000"}, "number", "number_check"),
+        ({"证件号码": "000000199002300017"}, "number", "number_birth"),
+        ({"证件类型": "外国人永久居留身份证", "证件号码": "12345"}, "number", "number_form_permanent"),
         ({"证件类型": "护照", "证件号码": "1-2"}, "number", "number_form"),
         ({"电话": "12"}, "phone", "phone_form"),
         ({"卡号": None}, "card", "card_missing"),

@@ -149,6 +149,36 @@ def test_what_is_missing_is_refused_by_its_name_and_the_attempt_is_on_record(
     assert kinds(world) == [Happened.NOT_ASKED]
 
 
+IMPOSSIBLE = {
+    "too short": "12345",
+    "check character": f"{NUMBER[:-1]}{(int(NUMBER[-1]) + 1) % 10}",
+    "birth date": "000000199002300017",
+}
+
+
+@pytest.mark.parametrize("number", IMPOSSIBLE.values(), ids=list(IMPOSSIBLE))
+@pytest.mark.parametrize("of", [{}, {"question": "card", "card_kind": "id_card"}], ids=["person", "id card"])
+def test_a_number_that_nobody_can_have_is_no_look_up(world: World, number: str, of: dict[str, str]) -> None:
+    answer = call(world, "POST", "/look-ups", body={**ASKED, **of, "number": number})
+    assert (answer.status_code, answer.json()["detail"].partition(":")[0]) == (422, "number")
+    assert number not in answer.text
+    assert call(world, "GET", "/look-ups").json() == []
+    assert kinds(world) == [Happened.NOT_ASKED]
+
+
+def test_a_number_of_a_document_that_cannot_be_judged_is_looked_up(world: World) -> None:
+    passport = {**ASKED, "number": "12345", "document": "passport"}
+    assert call(world, "POST", "/look-ups", body=passport).status_code == 200
+    refused = call(world, "POST", "/look-ups", body={**passport, "document": "none"})
+    assert (refused.status_code, refused.json()["detail"].partition(":")[0]) == (422, "document")
+
+
+def test_blanks_between_the_digits_are_nobody_s(world: World) -> None:
+    spaced = f"{NUMBER[:6]} {NUMBER[6:14]} {NUMBER[14:]}"
+    found = call(world, "POST", "/look-ups", body={**ASKED, "number": spaced}).json()
+    assert len(found["entries"]) > 0
+
+
 @pytest.mark.parametrize("purpose", ["marketing", "arrears", "attendance", "credit", "research"])
 def test_there_is_no_word_for_what_nobody_may_look_up(world: World, purpose: str) -> None:
     assert call(world, "POST", "/look-ups", body={**ASKED, "purpose": purpose}).status_code == 422

@@ -20,7 +20,7 @@ from central.lookup.words import Act, Asked, Happened, Shown
 from central.store.engine import reading, writing
 from central.store.lookup_tables import look_up_event
 
-NEIGHBOUR = "000000198505050018"
+NEIGHBOUR = "000000198505050019"
 WHY = "侦查需要"
 
 

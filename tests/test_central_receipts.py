@@ -247,12 +247,15 @@ class Asks:
 
 @pytest.fixture
 def asks(lodge: Lodge) -> Iterator[Asks]:
-    vault = lodge.estate.vault
+    vault, reader = lodge.estate.vault, open_reader(lodge.engine.url.render_as_string(hide_password=False))
     with (
-        Served(lodge.engine, who=None, vault=vault, signing=CENTRE, now_us=lambda: NOON_US) as served,
+        Served(
+            lodge.engine, who=None, vault=vault, signing=CENTRE, now_us=lambda: NOON_US, reader=reader
+        ) as served,
         plain_http.Client(base_url=served.address, timeout=DEADLINE_S) as client,
     ):
         yield Asks(served, client)
+    reader.dispose()
 
 
 def test_whoever_holds_it_is_answered_without_an_account_signed_and_on_record(
@@ -287,6 +290,17 @@ def test_whoever_holds_it_is_answered_without_an_account_signed_and_on_record(
     in_chinese = asks.page(given.made.receipt, "zh").text
     assert "最迟 2026-12-04 删除" in in_chinese
     assert "最迟 2027-05-04 删除" in in_chinese
+
+
+def test_a_guess_keeps_no_record_waiting(lodge: Lodge, asks: Asks) -> None:
+    """It is told from what nobody writes, also while somebody writes."""
+    lodge.gives()
+    with writing(lodge.engine) as connection:
+        connection.execute(update(visitor_pass).values(issued_by="somebody"))
+        assert asks.typed(new_receipt()).status_code == 404
+        assert asks.page(new_receipt()).status_code == 404
+    with lodge.estate.reading() as connection:
+        assert connection.execute(select(look_up_event)).all() == []
 
 
 def test_receipts_cannot_be_tried_out(lodge: Lodge, asks: Asks) -> None:

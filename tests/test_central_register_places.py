@@ -9,6 +9,7 @@ from register_support import EAST, SITE, Estate, copied_estate
 from central.errors import BadQuestion, Clash, NotThere
 from central.register.communities import add_site, create_community
 from central.register.desk import desk_of
+from central.register.occupancy import lived_uses, rooms_of
 from central.register.place_tree import (
     children,
     formers,
@@ -22,7 +23,8 @@ from central.register.place_tree import (
     uses,
 )
 from central.register.places import change_place, create_place, end_place, place_door, set_use
-from central.register.words import HomeUse, PlaceKind
+from central.register.residencies import correct_residency, move_out
+from central.register.words import HomeUse, PlaceKind, Relation, lived_use
 from central.store.engine import writing
 
 
@@ -143,6 +145,58 @@ def test_what_a_home_is_used_for_is_kept_with_its_history(estate: Estate) -> Non
         set_use(desk, room, HomeUse.LET)
     with estate.reading() as connection:
         assert uses(connection, estate.community, [room]) == {room: "let"}
+
+
+EMPTY, LET, OWN, BUSINESS = HomeUse.EMPTY, HomeUse.LET, HomeUse.OWNER_OCCUPIED, HomeUse.BUSINESS
+
+
+@pytest.mark.parametrize(
+    ("written", "relations", "was_lived_in", "use"),
+    [
+        (None, [], False, None),
+        (None, [], True, EMPTY),
+        (EMPTY, [], False, EMPTY),
+        (LET, [], False, LET),
+        (LET, [], True, EMPTY),
+        (BUSINESS, [], True, BUSINESS),
+        (None, [Relation.OWNER], True, OWN),
+        (EMPTY, [Relation.FAMILY, Relation.HOUSEHOLD_HELPER], True, OWN),
+        (EMPTY, [Relation.OWNER, Relation.TENANT], True, LET),
+        (EMPTY, [Relation.STAFF], True, BUSINESS),
+        (LET, [Relation.OWNER], True, LET),
+    ],
+)
+def test_a_home_is_empty_exactly_while_nobody_lives_there(
+    written: HomeUse | None, relations: list[Relation], was_lived_in: bool, use: HomeUse | None
+) -> None:
+    assert lived_use(written, relations, was_lived_in=was_lived_in) == use
+
+
+def test_moving_in_ends_an_empty_home_and_the_last_one_leaves_it_empty(estate: Estate) -> None:
+    room = estate.places["101"]
+    with estate.desk() as desk:
+        set_use(desk, room, HomeUse.EMPTY)
+
+    def now(days: float) -> tuple[str | None, str | None]:
+        with estate.reading() as db:
+            at_us = estate.at(days)
+            (shown,) = [each for each in rooms_of(db, estate.community, room, at_us) if each.place.id == room]
+            return shown.use, lived_uses(db, estate.community, [room], at_us).get(room)
+
+    first = estate.lives(estate.person(), "101", Relation.TENANT, since=1)
+    second = estate.lives(estate.person("王小花"), "101", Relation.TENANT_FAMILY, since=1)
+    assert now(0.5) == ("empty", "empty"), "they come tomorrow"
+    assert now(2) == ("let", "let")
+    for at, home in ((3, first), (4, second)):
+        with estate.desk(days=at) as desk:
+            move_out(desk, home, at_us=desk.now_us, reason="搬走")
+    assert now(3.5) == ("let", "let")
+    assert now(5) == ("empty", "empty")
+    wrong = estate.lives(estate.person("王小红"), "102", since=1)
+    with estate.desk(days=2) as desk:
+        correct_residency(desk, wrong, reason="登记错误", instead=None)
+    with estate.reading() as db:
+        assert lived_uses(db, estate.community, [estate.places["102"]], estate.at(3)) == {}, "nobody ever did"
 
 
 def test_a_place_of_another_community_is_not_there(estate: Estate) -> None:

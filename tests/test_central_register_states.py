@@ -9,7 +9,7 @@ from central.errors import Clash
 from central.register.credential_life import TRANSITIONS, CredentialAct, CredentialState, after
 from central.register.grants import Grant, merge
 from central.register.lease_states import DAY_US, LeaseDates, LeaseState, lease_state
-from central.register.person_identity import masked_name, masked_number, number_fault
+from central.register.person_identity import NumberFault, masked_name, masked_number, number_fault
 from central.register.place_names import sort_key, spelt, tidy
 from central.register.words import Category, DocumentType, Relation, category_of
 
@@ -132,6 +132,9 @@ def test_a_number_shows_its_last_four_and_a_short_one_less() -> None:
     assert [masked_number(number) for number in ("1234567", "12", None)] == ["****67", "****", None]
 
 
+PERMANENT_2017 = "ZZZ000090010115"
+
+
 def test_a_mistyped_number_is_noticed() -> None:
     good = a_number(7)
     wrong = good[:-2] + str((int(good[-2]) + 1) % 10) + good[-1]
@@ -140,6 +143,25 @@ def test_a_mistyped_number_is_noticed() -> None:
     assert "17 digits" in (number_fault(DocumentType.RESIDENT_ID, "123") or "")
     assert number_fault(DocumentType.PASSPORT, "E00000001") is None
     assert number_fault(DocumentType.PASSPORT, "E-1") is not None
+
+
+@pytest.mark.parametrize(
+    ("document", "number", "fault"),
+    [
+        (DocumentType.RESIDENCE_PERMIT, "000000199002300017", NumberFault.BIRTH),
+        (DocumentType.RESIDENT_ID, "000000199013010015", NumberFault.BIRTH),
+        (DocumentType.PERMANENT_RESIDENCE, PERMANENT_2017, None),
+        (DocumentType.PERMANENT_RESIDENCE, a_number(7), None),
+        (DocumentType.PERMANENT_RESIDENCE, PERMANENT_2017[:-1] + "0", NumberFault.CHECK),
+        (DocumentType.PERMANENT_RESIDENCE, "ZZZ000090023001", NumberFault.BIRTH),
+        (DocumentType.PERMANENT_RESIDENCE, "12345", NumberFault.PERMANENT),
+        (DocumentType.OTHER, "12345", None),
+    ],
+)
+def test_a_number_is_judged_as_its_document_s_are_made(
+    document: DocumentType, number: str, fault: NumberFault | None
+) -> None:
+    assert number_fault(document, number) is fault
 
 
 def test_somebody_with_several_homes_is_what_weighs_most() -> None:

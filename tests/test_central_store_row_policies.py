@@ -27,6 +27,7 @@ from sqlalchemy import (
     make_url,
     select,
     text,
+    update,
 )
 
 from central.accounts.book import make_community
@@ -38,10 +39,11 @@ from central.errors import StoreRefused, StoreUnavailable
 from central.ingest.intake import examine, take_in
 from central.store.engine import migrate, open_reader, open_writer, reading, writing
 from central.store.questions import Questions
-from central.store.row_policies import FREE, apply_policies, bind, condition_of, undeclared
+from central.store.row_policies import FREE, admit_receipt, apply_policies, bind, condition_of, undeclared
 from central.store.schema import metadata
 from central.store.scope import ask_within
 from central.store.tables import gateway, record
+from central.store.visitor_tables import visitor_pass, visitor_pass_event
 from messages.topics import GatewayTopic, Leaf
 
 OURS, THEIRS = 1, 2
@@ -170,6 +172,51 @@ def test_the_web_asks_within_what_its_guard_said_and_the_next_request_within_not
 def test_the_bound_reader_writes_nothing(reader: Engine) -> None:
     with pytest.raises(StoreUnavailable, match="read-only"):
         bound(reader, insert(gateway).values(site="a", name="b", first_heard_at=1))
+
+
+HELD, OTHERS, LOCKED = "7K3M-Q9TX-2BHD", "2BHD-7K3M-Q9TX", "Q9TX-2BHD-7K3M"
+
+
+@pytest.fixture
+def with_receipts(url: str) -> Iterator[None]:
+    """Two passes of their community have one; ours has none."""
+    writer = open_writer(url)
+    theirs = (visitor_pass.c.community_id == THEIRS, visitor_pass.c.community_id == OURS)
+    with writing(writer) as connection:
+        for where, receipt in zip(theirs, (HELD, OTHERS), strict=True):
+            connection.execute(update(visitor_pass).where(where).values(receipt=receipt))
+    yield
+    with writing(writer) as connection:
+        connection.execute(update(visitor_pass).values(receipt=None))
+    writer.dispose()
+
+
+@pytest.mark.usefixtures("with_receipts")
+@pytest.mark.parametrize("scope", [(), (99,)], ids=["no scope", "another community"])
+def test_whoever_holds_a_receipt_sees_that_pass_and_nothing_else(
+    reader: Engine, scope: tuple[int, ...]
+) -> None:
+    with reading(reader) as connection:
+        bind(connection, frozenset(scope))
+        admit_receipt(connection, HELD)
+        assert connection.execute(select(visitor_pass.c.receipt)).scalars().all() == [HELD]
+        others = [table for table in BOUND if table.name not in {"visitor_pass", "visitor_pass_event"}]
+        rows = {
+            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in others
+        }
+        assert rows == dict.fromkeys(rows, 0)
+        assert len(connection.execute(select(visitor_pass_event)).all()) == 1, "of that pass"
+    assert seen(reader, visitor_pass) == 0, "the next question holds none"
+
+
+@pytest.mark.usefixtures("with_receipts")
+@pytest.mark.parametrize("held", ["", "%", "_" * 14, LOCKED, HELD.lower(), HELD[:-1], f"{HELD},{OTHERS}"])
+def test_what_is_no_receipt_opens_no_pass(reader: Engine, held: str) -> None:
+    with reading(reader) as connection:
+        bind(connection, frozenset())
+        admit_receipt(connection, held)
+        assert connection.execute(select(visitor_pass.c.id)).all() == []
 
 
 def test_the_next_transaction_of_a_connection_is_not_bound_by_the_last_one(url: str) -> None:

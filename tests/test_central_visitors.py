@@ -203,6 +203,25 @@ def test_visits_follow_from_what_doors_have_recorded(gatehouse: Gatehouse) -> No
     assert gatehouse.state(issued, NOW_US + 6) is VisitState.ARRIVED
 
 
+def test_nobody_is_overdue_whose_pass_was_taken_back_or_is_used_up(gatehouse: Gatehouse) -> None:
+    end_us = WANTED.until_us
+    gatehouse.passes_through("somebody-else", Direction.OUT, NOW_US + 1)
+    twice = gatehouse.issues(changed(uses=2))
+    gatehouse.passes_through(twice.made.reference, Direction.IN, NOW_US + 2)
+    assert gatehouse.state(twice, end_us) is VisitState.OVERDUE
+    gatehouse.passes_through(twice.made.reference, Direction.OUT, NOW_US + 3)
+    gatehouse.passes_through(twice.made.reference, Direction.IN, NOW_US + 4)
+    assert gatehouse.state(twice, NOW_US + 5) is VisitState.ARRIVED
+    assert gatehouse.state(twice, end_us) is VisitState.ENDED, "its last use was taken coming in"
+    back, here = gatehouse.issues(), gatehouse.issues()
+    gatehouse.passes_through(here.made.reference, Direction.IN, NOW_US + 6)
+    for each in (back, here):
+        with writing(gatehouse.filled.writer) as connection:
+            passes.revoke(connection, each.made.id, [SITE], by="test", now_us=NOW_US + 7)
+        assert gatehouse.state(each, NOW_US + 8) is VisitState.REVOKED
+        assert gatehouse.state(each, end_us) is VisitState.REVOKED
+
+
 @pytest.mark.parametrize(
     ("seen", "revoked", "late", "told", "state"),
     [
@@ -210,7 +229,13 @@ def test_visits_follow_from_what_doors_have_recorded(gatehouse: Gatehouse) -> No
         (Seen(), False, True, True, VisitState.MISSED),
         (Seen(), True, False, True, VisitState.REVOKED),
         (Seen(5), False, False, True, VisitState.ARRIVED),
-        (Seen(5), True, False, True, VisitState.OVERDUE),
+        (Seen(), True, True, True, VisitState.REVOKED),
+        (Seen(5), True, False, True, VisitState.REVOKED),
+        (Seen(5), True, True, True, VisitState.REVOKED),
+        (Seen(5, 6), True, True, True, VisitState.LEFT),
+        (Seen(5), False, True, True, VisitState.OVERDUE),
+        (Seen(5, used_up=True), False, False, True, VisitState.ARRIVED),
+        (Seen(5, used_up=True), False, True, True, VisitState.ENDED),
         (Seen(5), False, True, False, VisitState.ENDED),
         (Seen(5, 6), False, True, True, VisitState.LEFT),
         (Seen(7, 6), False, False, True, VisitState.ARRIVED),

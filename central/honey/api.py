@@ -35,7 +35,7 @@ class HoneyOut(BaseModel):
     name: str | None = Field(
         examples=["王明辉"], description="null, and so number and home: its row may be somebody real's by now"
     )
-    number: str | None = Field(examples=["000000199001010017"])
+    number: str | None = Field(examples=["000000199001010018"])
     hint: str | None = Field(description="the end of the number of the card that was made up")
     home: int | None = Field(description="the room that it was given")
     planted_at: str

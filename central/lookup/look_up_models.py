@@ -19,6 +19,7 @@ from central.lookup.reviews import Counts, Due
 from central.lookup.rules import Asking, moment_us
 from central.lookup.service import Answer, DoorComplete
 from central.lookup.words import Act, Asked, Basis, Purpose, Shown
+from central.register.words import DocumentType
 from central.times import Moment, utc_text
 
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
@@ -44,6 +45,14 @@ class QuestionIn(In):
     number: Annotated[
         SecretStr | None, Field(max_length=64, description="whole: of an ID card, or a card")
     ] = None
+    document: Annotated[
+        str,
+        Field(
+            max_length=40,
+            description="of which a person's number is: one that such a document cannot have is refused",
+            examples=[DocumentType.RESIDENT_ID, DocumentType.PASSPORT],
+        ),
+    ] = DocumentType.RESIDENT_ID
     emergency: Annotated[str | None, Field(max_length=300, description="why it cannot wait")] = None
     limit: Annotated[int, Field(ge=1, le=500)] = 25
 
@@ -62,6 +71,7 @@ class QuestionIn(In):
             room=self.room,
             card_kind=self.card_kind,
             number=None if self.number is None else self.number.get_secret_value(),
+            document=_word(DocumentType, "document", self.document),
             emergency=self.emergency,
         )
 

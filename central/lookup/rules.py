@@ -13,8 +13,12 @@ from typing import Final
 
 from central.errors import BadQuestion
 from central.identity.periods import DAY_US
+from central.identity.vault import normalised
 from central.lookup.paging import Window
 from central.lookup.words import Act, Asked, Basis, Purpose
+from central.register.credentials import CredentialKind
+from central.register.person_identity import JUDGED, number_fault
+from central.register.words import DocumentType
 from central.times import micros
 
 ALONE_RECORDS: Final = 25
@@ -64,6 +68,8 @@ class Asking:
     room: int | None = None
     card_kind: str | None = None
     number: str | None = None
+    document: DocumentType = DocumentType.RESIDENT_ID
+    """Of which the number is, where a person is asked for."""
     emergency: str | None = None
     """Why it cannot wait for a second person."""
 
@@ -98,8 +104,26 @@ def checked(asking: Asking) -> None:
     for field in ("site", "gateway", "door", "room", "card_kind", "number"):
         if getattr(asking, field) is not None and field not in _may_have(asking):
             raise BadQuestion(field, f"says nothing where {asking.asked} is asked for")
+    _check_number(asking)
     if asking.emergency is not None:
         checked_why(asking.emergency, "emergency")
+
+
+def _check_number(asking: Asking) -> None:
+    """A number that cannot be is a slip; an empty answer to it would look like one about somebody."""
+    if asking.document is DocumentType.NONE:
+        raise BadQuestion("document", "a number belongs to a document")
+    if asking.number is None or (document := _document_of(asking)) not in JUDGED:
+        return
+    if fault := number_fault(document, normalised("id_number", asking.number)):
+        raise BadQuestion("number", f"{fault}; write it as it stands there, or name its `document`")
+
+
+def _document_of(asking: Asking) -> DocumentType | None:
+    if asking.asked is Asked.PERSON:
+        return asking.document
+    of_a_reader = asking.card_kind == CredentialKind.ID_CARD  # residents' cards, and permanent residents'
+    return DocumentType.PERMANENT_RESIDENCE if of_a_reader else None
 
 
 def checked_why(text: str, field: str = "why") -> None:

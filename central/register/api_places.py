@@ -24,6 +24,7 @@ from central.register.api_words import (
     Worker,
     text_of,
 )
+from central.register.occupancy import lived_uses
 from central.register.office import Office
 from central.register.place_tree import (
     Place,
@@ -49,7 +50,10 @@ class PlaceOut(BaseModel):
     name: str
     code: str | None = Field(description="standard address code")
     path: str = Field(examples=["东湖小区 1 号楼 1 单元 101"])
-    use: HomeUse | None = None
+    use: HomeUse | None = Field(None, description="of a home, as it was written down")
+    use_now: HomeUse | None = Field(
+        None, description="with who lives there now: nobody does in an empty one, and after the last one left"
+    )
     since: str | None
     ended: str | None
 
@@ -121,7 +125,9 @@ def router(office: Office) -> APIRouter:
         def asked(db: Connection) -> list[PlaceOut]:
             get_place(db, community, parent)
             last = None if after is None else get_place(db, community, after)
-            return _shown(db, community, children(db, community, parent, after=last, limit=limit))
+            return _shown(
+                db, community, office.now_us(), children(db, community, parent, after=last, limit=limit)
+            )
 
         return await office.ask(who, community, asked)
 
@@ -136,12 +142,14 @@ def router(office: Office) -> APIRouter:
         if "\x00" in text:
             raise BadQuestion("text", "what cannot be typed is in no name")
         return await office.ask(
-            who, community, lambda db: _shown(db, community, search(db, community, text, limit=limit))
+            who,
+            community,
+            lambda db: _shown(db, community, office.now_us(), search(db, community, text, limit=limit)),
         )
 
     @api.get(here + "/places/{place}", summary="A place, its history and its doors")
     async def place(who: Worker, community: CommunityId, place: RowId) -> PlaceDetailOut:
-        return await office.ask(who, community, lambda db: _detail(db, community, place))
+        return await office.ask(who, community, lambda db: _detail(db, community, office.now_us(), place))
 
     @api.post(here + "/places", status_code=201, summary="A new place")
     async def new_place(who: Worker, community: CommunityId, wanted: PlaceIn) -> Made:
@@ -202,15 +210,23 @@ def doors_router(office: Office) -> APIRouter:
     return api
 
 
-def _shown(db: Connection, community: int, places: list[Place]) -> list[PlaceOut]:
+def _shown(db: Connection, community: int, now_us: int, places: list[Place]) -> list[PlaceOut]:
     named = paths(db, [each.id for each in places])
-    used = uses(db, community, [each.id for each in places if each.kind == PlaceKind.ROOM])
-    return [PlaceOut(**_place(each, path_text(named.get(each.id, ())), used.get(each.id))) for each in places]
+    rooms = [each.id for each in places if each.kind == PlaceKind.ROOM]
+    written, used = uses(db, community, rooms), lived_uses(db, community, rooms, now_us)
+    return [
+        PlaceOut(
+            **_place(each, path_text(named.get(each.id, ()))),
+            use=written.get(each.id),
+            use_now=used.get(each.id),
+        )
+        for each in places
+    ]
 
 
-def _detail(db: Connection, community: int, place_id: int) -> PlaceDetailOut:
+def _detail(db: Connection, community: int, now_us: int, place_id: int) -> PlaceDetailOut:
     found = get_place(db, community, place_id)
-    (shown,) = _shown(db, community, [found])
+    (shown,) = _shown(db, community, now_us, [found])
     return PlaceDetailOut(
         **shown.model_dump(),
         formers=[
@@ -229,7 +245,7 @@ def _detail(db: Connection, community: int, place_id: int) -> PlaceDetailOut:
     )
 
 
-def _place(found: Place, path: str, use: str | None) -> dict[str, Any]:
+def _place(found: Place, path: str) -> dict[str, Any]:
     return {
         "id": found.id,
         "parent": found.parent_id,
@@ -237,7 +253,6 @@ def _place(found: Place, path: str, use: str | None) -> dict[str, Any]:
         "name": found.name,
         "code": found.code,
         "path": path,
-        "use": use,
         "since": text_of(found.from_us),
         "ended": text_of(found.until_us),
     }

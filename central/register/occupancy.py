@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, case, func, or_, select
 
 from central.register.place_tree import Place, below, children, paths, place_of, uses
-from central.register.words import PlaceKind
+from central.register.words import PlaceKind, lived_use
 from central.store.register_tables import person, place, residency
 
 MOST_ROOMS: Final = 2_000
@@ -26,7 +26,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`way`: names from below the place that was asked about down to the room's own parent."""
+    """`way`: names from below the place that was asked about down to the room's own parent. `use`: as
+    `lived_uses` says."""
 
     place: Place
     way: tuple[str, ...]
@@ -68,7 +69,7 @@ def rooms_of(connection: Connection, community: int, within: int, now_us: int) -
     )
     found = [place_of(row) for row in connection.execute(asked)]
     ids = [each.id for each in found]
-    ways, used = paths(connection, ids), uses(connection, community, ids)
+    ways, used = paths(connection, ids), lived_uses(connection, community, ids, now_us)
     people = _people_by_room(connection, ids, now_us)
     rooms = []
     for each in found:
@@ -78,6 +79,31 @@ def rooms_of(connection: Connection, community: int, within: int, now_us: int) -
         rooms.append(Room(each, way, used.get(each.id), people.get(each.id, 0)))
     ranked = {way: rank for rank, way in enumerate(_in_order(connection, within, rooms))}
     return sorted(rooms, key=lambda room: ranked[room.way])
+
+
+def lived_uses(
+    connection: Connection, community: int, rooms: Collection[int], now_us: int
+) -> Mapping[int, str]:
+    """What each of these rooms is used for now, by the register and by who lives there; where it is known."""
+    registered = uses(connection, community, rooms)
+    lasts = case((_at(now_us), residency.c.relation))
+    asked = (
+        select(residency.c.place_id, lasts.label("relation"))
+        .where(
+            residency.c.place_id.in_(list(rooms)),
+            residency.c.voided_at.is_(None),
+            residency.c.from_at <= now_us,
+        )
+        .distinct()
+    )
+    relations: dict[int, set[str]] = {}
+    for row in connection.execute(asked):
+        relations.setdefault(row.place_id, set()).update([row.relation] if row.relation else [])
+    found = {
+        room: lived_use(registered.get(room), relations.get(room, ()), was_lived_in=room in relations)
+        for room in rooms
+    }
+    return {room: use for room, use in found.items() if use is not None}
 
 
 def _in_order(connection: Connection, within: int, rooms: Collection[Room]) -> list[tuple[str, ...]]:

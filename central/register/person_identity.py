@@ -7,6 +7,8 @@ number (trust.md R-96).
 from __future__ import annotations
 
 import re
+from datetime import date
+from enum import StrEnum
 from typing import Annotated, Final
 
 import msgspec
@@ -21,8 +23,21 @@ _DOUBLE_NAMES: Final = frozenset(
     {"欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "长孙", "宇文", "司徒"}
 )
 _CHECKED: Final = {DocumentType.RESIDENT_ID, DocumentType.RESIDENCE_PERMIT}
+JUDGED: Final = frozenset({*_CHECKED, DocumentType.PERMANENT_RESIDENCE})
+"""Their numbers hold a check character and a birth date: one that cannot be is nobody's."""
 _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS: Final = "10X98765432"
+_MRZ_WEIGHTS: Final = (7, 3, 1)
+
+
+class NumberFault(StrEnum):
+    """What is wrong with a number of a document, in words that do not repeat it."""
+
+    EIGHTEEN = "such a document's number has 17 digits and a check character"
+    PERMANENT = "such a document's number has 18 digits, or 3 letters and 12 digits"
+    CHECK = "the check character does not fit: a digit is mistyped"
+    BIRTH = "the birth date in the number is no day of the calendar: a digit is mistyped"
+    FORM = "such a document's number has 5 to 24 letters and digits"
 
 
 class PersonIdentity(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -85,15 +100,33 @@ def checked(document: DocumentType, name: str, number: str | None, phone: str | 
     return PersonIdentity(name, number, phone)
 
 
-def number_fault(document: DocumentType, number: str) -> str | None:
-    """What is wrong with a number of such a document, or None; it was `normalised`."""
-    if document not in _CHECKED:
-        good = re.fullmatch(r"[0-9A-Z]{5,24}", number)
-        return None if good else "such a document's number has 5 to 24 letters and digits"
-    if not re.fullmatch(r"[0-9]{17}[0-9X]", number):
-        return "such a document's number has 17 digits and a check character"
-    fits = check_character(number[:-1]) == number[-1]
-    return None if fits else "the check character does not fit: a digit is mistyped"
+def number_fault(document: DocumentType, number: str) -> NumberFault | None:
+    """What is wrong with a number of such a document, or None; it was `normalised`. A permanent residence
+    card has the 15 characters of 2017 or the 18 of 2023 (readers.md section 3)."""
+    if document not in JUDGED:
+        return None if re.fullmatch(r"[0-9A-Z]{5,24}", number) else NumberFault.FORM
+    if document is DocumentType.PERMANENT_RESIDENCE and re.fullmatch(r"[A-Z]{3}[0-9]{12}", number):
+        fits, births = _mrz_check(number[:-1]) == number[-1], [f"19{number[7:13]}", f"20{number[7:13]}"]
+    elif re.fullmatch(r"[0-9]{17}[0-9X]", number):
+        fits, births = check_character(number[:-1]) == number[-1], [number[6:14]]
+    else:
+        return NumberFault.EIGHTEEN if document in _CHECKED else NumberFault.PERMANENT
+    if not fits:
+        return NumberFault.CHECK
+    return None if any(map(_is_day, births)) else NumberFault.BIRTH
+
+
+def _mrz_check(text: str) -> str:
+    """As machine-readable travel documents have it."""
+    return str(sum(int(char, 36) * _MRZ_WEIGHTS[at % 3] for at, char in enumerate(text)) % 10)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def check_character(body: str) -> str:

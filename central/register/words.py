@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Final
 
@@ -25,6 +26,23 @@ class HomeUse(StrEnum):
     LET = "let"  # 出租
     EMPTY = "empty"  # 空置
     BUSINESS = "business"  # 经营
+
+
+def lived_use(
+    registered: str | None, relations: Collection[str], *, was_lived_in: bool
+) -> HomeUse | str | None:
+    """What a home is used for, by what is written down of it and by who lives there now (`relations`, of each
+    of them): somebody moves in and it is not empty, the last one moves out and it is."""
+    if relations:
+        if registered not in {None, HomeUse.EMPTY}:
+            return registered
+        if any(Relation(each) in RENTERS for each in relations):
+            return HomeUse.LET
+        of_a_business = all(Relation(each) is Relation.STAFF for each in relations)
+        return HomeUse.BUSINESS if of_a_business else HomeUse.OWNER_OCCUPIED
+    if was_lived_in and registered != HomeUse.BUSINESS:
+        return HomeUse.EMPTY
+    return registered
 
 
 class DocumentType(StrEnum):

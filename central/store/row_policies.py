@@ -2,7 +2,8 @@
 
 Questions from the web are asked in the role READER, which is bound by a policy for each table: it sees rows
 of the communities that stand in the setting `liuhen.communities` of its transaction, and none where it is not
-set. What writes (ingest, changes, migrations) owns the tables and is not bound.
+set; and the pass whose receipt stands in `liuhen.receipt`. What writes (ingest, changes, migrations) owns the
+tables and is not bound.
 
 A new table with a column `community_id`, `gateway_id` or `site` has its policy by that. Any other one has to
 stand in VIA or in FREE; what stands nowhere, the web cannot read.
@@ -21,6 +22,7 @@ from central.store.schema import metadata
 
 READER: Final = "liuhen_reader"
 SETTING: Final = "liuhen.communities"
+RECEIPT: Final = "liuhen.receipt"
 
 FREE: Final = {
     "account": "whoever signs in is looked for before it is known what they may see",
@@ -45,6 +47,9 @@ FREE: Final = {
 _SCOPE: Final = f"(SELECT string_to_array(current_setting('{SETTING}', true), ',')::bigint[])::bigint[]"
 """Worked out once for each question."""
 
+_RECEIPT: Final = f"(SELECT current_setting('{RECEIPT}', true))"
+"""Of the one pass whose receipt somebody holds who has no account."""
+
 _OWN: Final = "{column} = ANY ({scope})"
 _SITES: Final = "SELECT name FROM site"  # those that the policy of `site` shows
 _GATEWAYS: Final = "SELECT id FROM gateway"
@@ -54,6 +59,7 @@ VIA: Final = {
     "alarm_event": "alarm_id IN (SELECT id FROM alarm)",
     "alarm_record": "alarm_id IN (SELECT id FROM alarm)",
     "alarm_rule": f"site = '*' OR site IN ({_SITES})",
+    "visitor_pass": f"{_OWN.format(column='community_id', scope=_SCOPE)} OR receipt = {_RECEIPT}",
     "visitor_pass_event": "pass_id IN (SELECT id FROM visitor_pass)",
     "webhook": f"site = '*' OR site IN ({_SITES})",
     "webhook_message": "webhook_id IN (SELECT id FROM webhook) AND alarm_id IN (SELECT id FROM alarm)",
@@ -101,6 +107,14 @@ def bind(connection: Connection, communities: frozenset[int]) -> None:
         connection.execute(
             text("SELECT set_config('role', :role, true), set_config(:setting, :communities, true)"),
             {"role": READER, "setting": SETTING, "communities": ",".join(map(str, sorted(communities)))},
+        )
+
+
+def admit_receipt(connection: Connection, receipt: str) -> None:
+    """For the rest of this transaction, which is bound already: the pass of exactly that receipt is seen."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(
+            text("SELECT set_config(:setting, :receipt, true)"), {"setting": RECEIPT, "receipt": receipt}
         )
 
 

@@ -26,10 +26,12 @@ from central.identity.retention_rules import RetentionRules
 from central.receipts import as_made
 from central.retention.marks import ended_until, until_us
 from central.store.identity_tables import deletion_certificate, envelope
+from central.store.row_policies import admit_receipt
 from central.store.tables import gateway, record
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
 from central.visitors.words import KeptState, PassEvent
 
+UNKNOWN: Final = "no visit has this receipt"
 MOST_RECORDS: Final = 1_000
 """Of one visit; the newest are told."""
 
@@ -62,12 +64,21 @@ class Recorded:
     kept: tuple[Kept, ...]
 
 
+def is_known(connection: Connection, receipt: str) -> bool:
+    """Whether a pass has it; for a connection that sees no community's rows. What is guessed by strangers is
+    looked for beside the writer, so that they keep no record waiting."""
+    written = as_made(receipt)
+    admit_receipt(connection, written)
+    asked = select(visitor_pass.c.id).where(visitor_pass.c.receipt == written)
+    return connection.execute(asked).first() is not None
+
+
 def recorded(connection: Connection, receipt: str, rules: RetentionRules, now_us: int) -> Recorded:
     """By a receipt as somebody wrote it down. Raises NotThere."""
     asked = select(visitor_pass).where(visitor_pass.c.receipt == as_made(receipt))
     row = connection.execute(asked).one_or_none()
     if row is None:
-        raise NotThere("no visit has this receipt")
+        raise NotThere(UNKNOWN)
     visit = _Visit(connection, row, rules, now_us)
     return Recorded(row.community_id, row.id, (*visit.name(), *visit.entries(), *visit.ended()))
 

@@ -21,6 +21,7 @@ from central.accounts.backoff import Counter
 from central.accounts.guard import open_to_all
 from central.accounts.identify import address_of
 from central.assessments.words import DataKind
+from central.errors import NotThere
 from central.given import In
 from central.identity.retention_rules import RetentionRules
 from central.lookup import audit
@@ -29,7 +30,7 @@ from central.lookup.words import Happened
 from central.problems import RESPONSES, documented
 from central.receipts import LONGEST
 from central.times import utc_text
-from central.visitors.receipts import Kept, Recorded, recorded
+from central.visitors.receipts import UNKNOWN, Kept, Recorded, is_known, recorded
 from central.visitors.words import KeptState
 from messages.signing import key_id
 
@@ -50,6 +51,8 @@ class Receipts:
     async def told(self, receipt: str, address: str) -> Recorded:
         """Raises TooOften, NotThere, StoreUnavailable."""
         self._counter.hit(_AN_ADDRESS, f"receipt from {address}", _TOO_OFTEN)
+        if not await self._look_ups.questions.ask(lambda db: is_known(db, receipt)):
+            raise NotThere(UNKNOWN)
         now_us = self._look_ups.now_us()
 
         def read(db: Connection) -> Recorded:

@@ -3,6 +3,7 @@ entries are looked up with a reason."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -20,7 +21,7 @@ _LOOKED_AT: Final = 2_000
 
 def states(connection: Connection, found: Sequence[Pass], now_us: int) -> Mapping[int, VisitState]:
     """By the numbers of the passes."""
-    seen = _seen(connection, [each.reference for each in found])
+    seen = _seen(connection, found)
     ended = [each.id for each in found if each.revoked_us is not None]
     stayed = who_stayed(connection, ended) if ended else set()
     told = {name: exits_are_told(connection, name) for name in {each.site for each in found}}
@@ -44,19 +45,31 @@ def states(connection: Connection, found: Sequence[Pass], now_us: int) -> Mappin
     return {each.id: state(each) for each in found}
 
 
-def _seen(connection: Connection, references: Sequence[str]) -> Mapping[str, Seen]:
+def _seen(connection: Connection, found: Sequence[Pass]) -> Mapping[str, Seen]:
+    uses = {each.reference: each.uses for each in found}
+    here = (record.c.holder, record.c.direction, record.c.gateway_id)
     asked = (
-        select(record.c.holder, record.c.direction, func.max(record.c.at).label("at"))
-        .where(record.c.holder.in_(references), record.c.kind == Kind.ACCESS_GRANTED)
-        .group_by(record.c.holder, record.c.direction)
+        select(*here, func.max(record.c.at).label("at"), func.count().label("times"))
+        .where(record.c.holder.in_(list(uses)), record.c.kind == Kind.ACCESS_GRANTED)
+        .group_by(*here)
     )
-    last: dict[str, dict[str, int]] = {}
-    for row in connection.execute(asked) if references else ():
-        last.setdefault(row.holder, {})[row.direction] = row.at
+    last: dict[str, dict[str, int]] = defaultdict(dict)
+    times: dict[str, Counter[int]] = defaultdict(Counter)
+    for row in connection.execute(asked) if uses else ():
+        of_way = last[row.holder]
+        of_way[row.direction] = max(row.at, of_way.get(row.direction, 0))
+        if row.direction == Direction.IN:  # whoever leaves takes none
+            times[row.holder][row.gateway_id] += row.times
     return {
-        holder: Seen(directions.get(Direction.IN), directions.get(Direction.OUT))
-        for holder, directions in last.items()
+        holder: Seen(
+            ways.get(Direction.IN), ways.get(Direction.OUT), _is_used_up(uses[holder], times[holder])
+        )
+        for holder, ways in last.items()
     }
+
+
+def _is_used_up(uses: int | None, times: Counter[int]) -> bool:
+    return uses is not None and max(times.values(), default=0) >= uses
 
 
 def exits_are_told(connection: Connection, site: str) -> bool:

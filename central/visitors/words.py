@@ -48,10 +48,10 @@ class VisitState(StrEnum):
     EXPECTED = "expected"
     ARRIVED = "arrived"
     LEFT = "left"
-    OVERDUE = "overdue"  # arrived, not seen leaving, and the time is over
+    OVERDUE = "overdue"  # arrived, not seen leaving, and the time of a pass that is good is over
     MISSED = "missed"  # the time is over, and nobody came
-    ENDED = "ended"  # arrived; the time is over, and no door there tells who leaves
-    REVOKED = "revoked"  # before anybody came
+    ENDED = "ended"  # arrived; the time is over, and no door can tell any more who leaves
+    REVOKED = "revoked"  # before anybody came, or was seen leaving
     STAYED = "stayed"  # lives here now
     NOT_KNOWN = "not_known"  # over for so long that what doors told of it is deleted
 
@@ -62,17 +62,20 @@ class Seen:
 
     in_us: int | None = None
     out_us: int | None = None
+    used_up: bool = False
+    """A gateway has let it through as often as the pass says: there it lets nobody out with it either."""
 
 
 def state_of(until_us: int, *, revoked: bool, seen: Seen, now_us: int, exits_are_told: bool) -> VisitState:
-    """`exits_are_told`: the site has doors where whoever leaves shows the pass again."""
-    over = now_us >= until_us or revoked
-    if seen.in_us is None:
-        if revoked:
-            return VisitState.REVOKED
-        return VisitState.MISSED if over else VisitState.EXPECTED
-    if seen.out_us is not None and seen.out_us >= seen.in_us:
+    """`exits_are_told`: the site has doors where whoever leaves shows the pass again. Nobody is overdue whose
+    pass was taken back or used up: no door takes it as they leave."""
+    over = now_us >= until_us
+    if seen.in_us is not None and seen.out_us is not None and seen.out_us >= seen.in_us:
         return VisitState.LEFT
+    if revoked:
+        return VisitState.REVOKED
+    if seen.in_us is None:
+        return VisitState.MISSED if over else VisitState.EXPECTED
     if not over:
         return VisitState.ARRIVED
-    return VisitState.OVERDUE if exits_are_told else VisitState.ENDED
+    return VisitState.OVERDUE if exits_are_told and not seen.used_up else VisitState.ENDED

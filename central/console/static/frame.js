@@ -126,6 +126,39 @@ for (const each of document.querySelectorAll("[data-toast]")) {
   if (!each.querySelector("form")) setTimeout(() => each.remove(), 8000);
 }
 
+// --- a text that is copied -------------------------------------------------------------------------------
+
+function mark(text) {
+  const range = document.createRange();
+  range.selectNodeContents(text);
+  const selection = window.getSelection();
+  selection.removeAllRanges();
+  selection.addRange(range);
+}
+
+// Where the browser gives no clipboard, as without HTTPS or without leave, the text is marked, and it is
+// tried the older way; where that does not go either, whoever reads copies what is marked.
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text.textContent);
+    return true;
+  } catch {
+    mark(text);
+    return document.execCommand("copy");
+  }
+}
+
+for (const box of document.querySelectorAll("[data-copied]")) {
+  const button = box.querySelector("[data-copies]");
+  const text = box.querySelector("code");
+  const told = box.querySelector("[role=status]");
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    told.textContent = "";
+    told.textContent = (await copied(text)) ? told.dataset.done : told.dataset.marked;
+  });
+}
+
 // --- silence ---------------------------------------------------------------------------------------------
 
 const silent = new Set(); // which of a page's ways to the centre do not answer

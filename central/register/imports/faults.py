@@ -55,6 +55,13 @@ _SAYS: Final = {
     ),
     "number_form_18": Says("应为 17 位数字加一位校验码", "such a number has 17 digits and a check character"),
     "number_check": Says("校验码不符：有一位写错了", "the check character does not fit: a digit is mistyped"),
+    "number_form_permanent": Says(
+        "应为 18 位数字，或 3 个字母加 12 位数字", "such a number has 18 digits, or 3 letters and 12 digits"
+    ),
+    "number_birth": Says(
+        "号码中的出生日期不存在：有一位写错了",
+        "the birth date in it is no day of the calendar: a digit is mistyped",
+    ),
     "number_form": Says("应为 5 到 24 位字母和数字", "such a number has 5 to 24 letters and digits"),
     "phone_form": Says("电话号码为 5 到 20 位数字", "a telephone number has 5 to 20 digits"),
     "find_again": Says(

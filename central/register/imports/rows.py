@@ -16,7 +16,7 @@ from central.register.imports import columns
 from central.register.imports.columns import LEVELS, SECRET, Field
 from central.register.imports.faults import Fault
 from central.register.imports.reading import RawRow
-from central.register.person_identity import masked_name, masked_number, number_fault
+from central.register.person_identity import NumberFault, masked_name, masked_number, number_fault
 from central.register.place_names import tidy
 from central.register.words import Category, DocumentType, HomeUse, PlaceKind, Relation
 from central.times import FIRST_DAY, LAST_DAY
@@ -24,7 +24,13 @@ from central.times import FIRST_DAY, LAST_DAY
 _DAY: Final = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?: 00:00(?::00)?)?|(\d{4})(\d\d)(\d\d)")
 _LONGEST_NAME: Final = 120
 _LONGEST_PLACE: Final = 64
-_EIGHTEEN: Final = {DocumentType.RESIDENT_ID, DocumentType.RESIDENCE_PERMIT}
+_NUMBER_CODES: Final = {
+    NumberFault.EIGHTEEN: "number_form_18",
+    NumberFault.PERMANENT: "number_form_permanent",
+    NumberFault.CHECK: "number_check",
+    NumberFault.BIRTH: "number_birth",
+    NumberFault.FORM: "number_form",
+}
 _PERSON: Final = (
     Field.DOCUMENT,
     Field.NUMBER,
@@ -215,19 +221,13 @@ def _identity(row: _Parsing) -> tuple[str | None, DocumentType | None, str | Non
             row.fail(Field.NUMBER, "number_missing")
     elif document is DocumentType.NONE:
         row.fail(Field.DOCUMENT, "number_without_document")
-    elif number_fault(document or DocumentType.RESIDENT_ID, number):
-        row.fail(Field.NUMBER, _number_code(document or DocumentType.RESIDENT_ID, number))
+    elif fault := number_fault(document or DocumentType.RESIDENT_ID, number):
+        row.fail(Field.NUMBER, _NUMBER_CODES[fault])
     text = row.text(Field.PHONE)
     phone = normalised("phone", text) if text else None
     if phone is not None and not re.fullmatch(r"\+?[0-9]{5,20}", phone):
         row.fail(Field.PHONE, "phone_form")
     return name, document, number, phone
-
-
-def _number_code(document: DocumentType, number: str) -> str:
-    if document not in _EIGHTEEN:
-        return "number_form"
-    return "number_check" if re.fullmatch(r"[0-9]{17}[0-9X]", number) else "number_form_18"
 
 
 def _card(row: _Parsing) -> tuple[CredentialKind | None, str | None]:

@@ -24,7 +24,7 @@ from central.fleet.completeness import completeness
 from central.identity.vault import Vault
 from central.register.credentials import credentials_of
 from central.register.leases import leases
-from central.register.occupancy import Room, parts_of, rooms_of
+from central.register.occupancy import Room, lived_uses, parts_of, rooms_of
 from central.register.people_found import MaskedPerson, masked_by_id
 from central.register.place_tree import ancestors, get_place, paths, root_of, uses
 from central.register.residencies import Residency, lived_in
@@ -139,7 +139,8 @@ def home_of(
         "living": living,
         "leases": leases(db, community, centre.now_us(), room=room),
         "doors": _doors(db, room),
-        "use": uses(db, community, [room]).get(room),
+        "use": lived_uses(db, community, [room], centre.now_us()).get(room),
+        "written_use": uses(db, community, [room]).get(room),
         "is_past": day is not None and day != today(centre),
     }
 

@@ -41,6 +41,8 @@ KNOWN: Final = frozenset(
         N_("the file is too large; cut it into several"),
         N_("the PIN for under duress is another one"),
         N_("the PIN was typed differently the second time"),
+        N_("such a document's number has 18 digits, or 3 letters and 12 digits"),
+        N_("the birth date in the number is no day of the calendar: a digit is mistyped"),
         N_("the check character does not fit: a digit is mistyped"),
         N_("they are the landlord of a lease that runs"),
         N_("they live in this room at that time already"),

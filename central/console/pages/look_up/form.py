@@ -17,6 +17,8 @@ from central.errors import BadQuestion
 from central.lookup.rules import Asking, window_between
 from central.lookup.service import Named
 from central.lookup.words import Asked, Basis, Purpose
+from central.register.person_identity import NumberFault
+from central.register.words import DocumentType
 from central.times import micros
 
 _Word = TypeVar("_Word", bound=StrEnum)
@@ -51,6 +53,7 @@ FAULTS: Final[Mapping[str, str]] = {
     "from": N_("Say from when."),
     "until": N_("The end lies after the beginning, and at most 30 days after it."),
     "number": N_("Write the whole number, as it stands on the card."),
+    "document": N_("Choose of which document the number is."),
     "card_kind": N_("Choose the kind of card."),
     "room": N_("Choose one of the rooms of that name."),
     "door": N_("Choose a door."),
@@ -63,6 +66,33 @@ FAULTS: Final[Mapping[str, str]] = {
     "cursor": N_("This page of the answer is not there; begin at the newest."),
 }
 """What is wrong, by the field at fault."""
+
+NUMBER_FAULTS: Final[Mapping[NumberFault, str]] = {
+    NumberFault.EIGHTEEN: N_(
+        "An ID card's number has 17 digits and a check character. Write it all, or choose another document."
+    ),
+    NumberFault.PERMANENT: N_(
+        "Such a number has 18 digits, or 3 letters and 12 digits. Write it all, or choose another document."
+    ),
+    NumberFault.CHECK: N_(
+        "The number's check character does not fit: a digit is mistyped. Compare it with the card."
+    ),
+    NumberFault.BIRTH: N_(
+        "The number's birth date is no day of any calendar: a digit is mistyped. Compare it with the card."
+    ),
+}
+"""Of a number that nobody can have: what is wrong with it, and what to do."""
+
+DOCUMENTS: Final = tuple(each for each in DocumentType if each is not DocumentType.NONE)
+
+
+def fault_told(error: BadQuestion) -> str:
+    """In English, to be translated where it is shown."""
+    if error.field == "number":
+        for fault, sentence in NUMBER_FAULTS.items():
+            if str(error).startswith(fault):
+                return sentence
+    return FAULTS.get(error.field, N_("This cannot be asked like that."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +109,7 @@ class Form:
     from_: str = ""
     until: str = ""
     number: str = ""
+    document: str = DocumentType.RESIDENT_ID
     card_kind: str = "card_uid"
     room: str = ""
     room_name: str = ""
@@ -131,6 +162,7 @@ def asking_of(form: Form, now_us: int, zone: tzinfo) -> Asking:
         room=int(form.room) if asked is Asked.ROOM and form.room.isdecimal() else None,
         card_kind=form.card_kind if asked is Asked.CARD else None,
         number=number or None,
+        document=_word(DocumentType, "document", form.document),
         emergency=form.emergency.strip() or None,
     )
 

@@ -19,8 +19,8 @@ from central.console.case_words import CaseWords
 from central.console.centre import Centre
 from central.console.guard import page_for
 from central.console.pages.look_up import show
-from central.console.pages.look_up.form import FAULTS, asking_of
 from central.console.pages.look_up.form import Form as Typed
+from central.console.pages.look_up.form import asking_of, fault_told
 from central.console.registry import Page, Section
 from central.console.views import Language
 from central.console.words import N_
@@ -308,7 +308,7 @@ def told_of(error: CentralError | None) -> str | None:
     if error is None:
         return None
     if isinstance(error, BadQuestion):
-        return FAULTS.get(error.field, N_("This cannot be asked like that."))
+        return fault_told(error)
     return _KINDS[type(error)][1]
 
 

@@ -13,6 +13,7 @@ from central.accounts.book import sites_of
 from central.accounts.who import Who
 from central.console.centre import Centre
 from central.console.labels import sites_called
+from central.console.pages.homes.sentences import DOCUMENTS as DOCUMENT_WORDS
 from central.console.pages.look_up.answer import (
     NOTES,
     Blind,
@@ -23,7 +24,7 @@ from central.console.pages.look_up.answer import (
     covers,
     known_of,
 )
-from central.console.pages.look_up.form import OF_DOORS, OWN, SPANS, USUAL_BASIS, Form
+from central.console.pages.look_up.form import DOCUMENTS, OF_DOORS, OWN, SPANS, USUAL_BASIS, Form
 from central.console.words import BASES, PURPOSES
 from central.errors import NotAllowed
 from central.fleet.completeness import Completeness, completeness
@@ -35,7 +36,7 @@ from central.lookup.states import own_row, state_of
 from central.lookup.words import Act, Asked, Shown
 from central.register.credentials import CredentialKind
 from central.register.place_tree import is_room, path_text, paths, rooms_written, search
-from central.register.words import PlaceKind
+from central.register.words import DocumentType, PlaceKind
 from central.store.register_tables import community
 from central.store.tables import gateway
 from central.times import local
@@ -66,6 +67,7 @@ def typed_of(sent: Mapping[str, Any], who: Who) -> Form:
         from_=text("from"),
         until=text("until"),
         number=text("number"),
+        document=text("document") or DocumentType.RESIDENT_ID,
         card_kind=text("card_kind") or CredentialKind.CARD_UID,
         room=_id(sent, "room") if text("room_for") == text("room_name") else "",
         room_name=text("room_name"),
@@ -104,6 +106,8 @@ def form_values(connection: Connection, who: Who, typed: Form) -> dict[str, Any]
         "usual": {str(purpose): str(basis) for purpose, basis in USUAL_BASIS.items()},
         "of_doors": [str(each) for each in OF_DOORS],
         "spans": [*SPANS, OWN],
+        "documents": DOCUMENTS,
+        "document_words": DOCUMENT_WORDS,
         "card_kinds": list(CredentialKind),
         "rooms": rooms,
         "most_rooms": MOST_ROOMS,
