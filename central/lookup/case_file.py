@@ -123,8 +123,10 @@ def _question(row: Any, called: Called) -> str:
     places = json.loads(row.parameters)
     said = [called.word(Vocabulary.QUESTION, row.question)]
     site, gateway, door = (places.get(name) for name in ("site", "gateway", "door"))
-    said += [called.site(site)] if site else []
-    said += [called.gateway(site, gateway)] if gateway else []
+    estate, building = called.site(site) if site else "", called.gateway(site, gateway) if gateway else ""
+    said += [
+        each for each in (estate, building) if each and not (each is estate and building.startswith(each))
+    ]
     said += [called.door(site, gateway, door)] if door else []
     said += [called.room(places["room"])] if "room" in places else []
     return " ".join(said)
