@@ -124,9 +124,8 @@ def _question(row: Any, called: Called) -> str:
     said = [called.word(Vocabulary.QUESTION, row.question)]
     site, gateway, door = (places.get(name) for name in ("site", "gateway", "door"))
     estate, building = called.site(site) if site else "", called.gateway(site, gateway) if gateway else ""
-    said += [
-        each for each in (estate, building) if each and not (each is estate and building.startswith(each))
-    ]
+    said += [estate] if estate and not building.startswith(estate) else []
+    said += [building] if building else []
     said += [called.door(site, gateway, door)] if door else []
     said += [called.room(places["room"])] if "room" in places else []
     return " ".join(said)
