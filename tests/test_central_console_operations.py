@@ -296,6 +296,7 @@ def test_a_long_list_of_gateways_comes_in_pages_and_is_narrowed(
     assert "Page 1 of 3" in fleet.text
     assert fleet.text.count("<tr>") == 101
     assert len(fleet.content) < 300_000
+    assert not re.search(r'name="ill"[^>]* checked', fleet.text)
     last = operator.get("/operations?page=99").text
     assert ("Page 3 of 3" in last, "b229" in last) == (True, True)
     assert "None is so." not in operator.get(f"/operations?ill=true&site={SITE}").text

@@ -213,6 +213,12 @@ _SINGLE: Final = (
     Picture("request", "/requests/{community}/{number}", Role.WORKER, _A_REQUEST),
     Picture("answer", _ANSWER, Role.OFFICER, _AN_ANSWER),
     Picture("gateway", "/operations/{site}/{name}", Role.OPERATOR, _a_gateway),
+    Picture(
+        "settings-door",
+        "/operations/settings/door",
+        Role.OPERATOR,
+        query="?site=riverside&door=east-unit-1",
+    ),
     Picture("settings-revisions", _REVISIONS, Role.OPERATOR, query=_LAKESIDE),
     Picture("settings-revision", _REVISIONS + "/{site}/{number}", Role.OPERATOR, _a_former_revision),
     Picture("round", "/tours/round", Role.OPERATOR, _a_round, _ROUND),
