@@ -221,7 +221,7 @@ class _Asking:
             gateway, door = GATES, self._drawn.choice(member.estate.gates).name
         match asked:
             case Asked.PERSON:
-                return {"number": member.person.id_number}
+                return {"number": member.person.id_number, "document": member.document}
             case Asked.ROOM:
                 return {"room": self._world.registered.places[member.room]}
             case Asked.DOOR:
