@@ -318,7 +318,9 @@ READ_RECORDS = {
     "retention/overview.py": "how many there are, and since when; counts and times alone",
     "reports/tally.py": "counts who is let in, by door and hour",
     "fleet/coverage.py": "starts, stops, lost readers, lost records; of the others the time of one alone",
-    "console/pages/now/estate_map.py": "what the contact of a door said last",
+    "fleet/door_states.py": "what the contact of a door said last, and whether it is free or locked down",
+    "fleet/command_effects.py": "what a command led to at its door; the kind of one record alone",
+    "lookup/decided.py": "a column alone: why a door had been released through which nobody went",
     "visitors/receipts.py": "doors and days of one visit, for whoever holds its receipt; on the register",
     "tours/reads.py": "when a point was read by any guard of a plan; what is shown of it is a word",
 }
