@@ -57,6 +57,8 @@ from central.lookup import look_ups_api, own_api, transparency_api
 from central.lookup.own import Own
 from central.lookup.service import LookUps
 from central.register import api as register_api
+from central.register import api_own_cards as own_cards_api
+from central.register import api_undo as undo_api
 from central.register.office import Office
 from central.requests import api as requests_api
 from central.routers import Routers
@@ -162,7 +164,16 @@ def create_app(
     add_api(own_visitors_api.router, questions, changes, desk, now_us)
     add_api(receipts_api.router, receipts)
     add_api(assessments_api.router, office, kept_days)
-    for each in (moving_in_api, register_api, requests_api, tours_api, residents_api, notice_api):
+    for each in (
+        moving_in_api,
+        register_api,
+        own_cards_api,
+        undo_api,
+        requests_api,
+        tours_api,
+        residents_api,
+        notice_api,
+    ):
         add_api(each.router, office)
     add_api(honey_api.router, office)
     add_api(alarms_api.router, questions, changes, now_us)

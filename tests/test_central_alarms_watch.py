@@ -252,6 +252,10 @@ def test_somebody_sees_to_an_alarm_once_and_it_says_who_and_what_was_found(
     assert seen.status_code == 200
     assert (seen.json()["seen_by"], seen.json()["note"]) == ("account 1", "门闩已修")
     assert sent(served, "POST", f"/alarms/{alarm['id']}/seen", {}).status_code == 409
+    again = sent(served, "POST", f"/alarms/{alarm['id']}/unseen")
+    assert (again.status_code, again.json()["seen_at"], again.json()["note"]) == (200, None, None)
+    assert sent(served, "POST", f"/alarms/{alarm['id']}/unseen").status_code == 409
+    sent(served, "POST", f"/alarms/{alarm['id']}/seen", {"note": "门闩已修"})
     assert sent(served, "GET", "/alarms?unseen=true").json()["alarms"] == []
     assert sent(served, "GET", f"/alarms/{alarm['id']}").json()["records"] == [{"epoch": 1, "seq": 1}]
 
@@ -330,6 +334,7 @@ def test_alarms_of_others_are_as_if_they_were_not(house: House, served: Served) 
     for method, path, said in (
         ("GET", f"/alarms/{number}", None),
         ("POST", f"/alarms/{number}/seen", {}),
+        ("POST", f"/alarms/{number}/unseen", None),
         ("POST", "/alarm-rules", {"kind": "held", "site": SITE}),
         ("POST", "/webhooks", {"site": SITE, "url": "https://desk.example/"}),
     ):

@@ -21,7 +21,8 @@ from central.accounts import residents
 from central.accounts.who import Role
 from central.console import forms
 from central.console.pages.homes import common, moving, sentences
-from central.register.leases import leases
+from central.console.pages.homes import leases as leases_page
+from central.register.leases import leases, make_lease
 from central.register.people_found import find_people
 from central.register.residencies import lived_in, lived_where, move_out
 from central.register.words import RegisterAct
@@ -113,7 +114,7 @@ def test_a_family_moves_in_on_one_page(console: Console) -> None:
         assert page.locator("h1").inner_text() == "林**"
         assert "林" not in page.url + page.title()
         page.get_by_role("button", name="挂失").click()
-        page.get_by_text("已挂失").wait_for()
+        page.locator(".badge", has_text="已挂失").wait_for()
     assert console.complaints.said == []
 
 
@@ -193,6 +194,42 @@ def test_a_tenant_brings_a_lease_which_is_asked_about_and_goes_on(
     refused = worker.post(extend, data={"until": "2001-01-01"})
     assert refused.status_code == 422
     assert "an extension ends in the future" in refused.text
+
+
+def test_leases_are_filtered_by_state_and_building_and_come_by_pages(
+    worker: httpx.Client, estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases_page, "_PAGE", 2)
+    rooms = {"101": 10, "102": 300, "201": 200}  # days until they end; one of them soon
+    with estate.desk() as desk:
+        for name, days in rooms.items():
+            make_lease(desk, estate.places[name], from_us=desk.now_us, until_us=estate.at(days))
+
+    def listed(query: str = "") -> list[str]:
+        return re.findall(r"places/\d+\">([^<]+)</a></th>", worker.get(f"/homes/leases?{query}").text)
+
+    east, west = "东湖小区 1 号楼 1 单元", "东湖小区 2 号楼"
+    assert listed() == [f"{east} 101", f"{west} 201"], "what ends first"
+    assert listed("page=2") == [f"{east} 102"]
+    assert listed("page=9") == []
+    assert listed("state=in_notice") == [f"{east} 101"]
+    assert listed("state=running&building=") == [f"{west} 201", f"{east} 102"]
+    building = estate.places["east"]
+    assert listed(f"building={building}") == [f"{east} 101", f"{east} 102"]
+    assert listed(f"building={building}&state=running") == [f"{east} 102"]
+    assert "No lease is like that." in worker.get(f"/homes/leases?building={building}&state=upcoming").text
+    assert worker.get("/homes/leases?building=x").status_code == 422
+    page = worker.get(f"/homes/leases?state=in_notice&building={building}").text
+    (extend,) = re.findall(r'action="(/homes/\d+/leases/\d+/extend[^"]*)"', page)
+    longer = f"{day(estate.at(12))}"
+    back = worker.post(extend.replace("&amp;", "&"), data={"until": longer})
+    assert dict(back.url.params) == {
+        "community": str(estate.community),
+        "state": "in_notice",
+        "building": str(building),
+        "page": "1",
+    }
+    assert longer in back.text
 
 
 def test_moving_out_needs_a_reason_and_the_day_still_tells_who_lived_there(
@@ -358,6 +395,9 @@ def test_a_card_gets_a_pin_that_nobody_reads_again_and_loses_it(worker: httpx.Cl
     assert ("with a PIN" in page, "Another PIN" in page) == (True, True)
     assert ('value="471100"' in page, 'value="8052"' in page) == (False, False)
     assert "Both former PINs count no more" in page
+    assert ("The PIN is set." in page, "PIN set</strong>" in page, "by you" in page) == (True, True, True)
+    for reloaded in (worker.get(here).text, worker.get(f"{here}?pin=nonsense").text):
+        assert "The PIN is set." not in reloaded
     assert estate.listed(EAST, CARD).pin is not None
     other = estate.resident("李雷", "201", "04A1B2E8")
     elsewhere = f"/homes/{estate.community}/people/{other}/cards/{card}"
@@ -365,6 +405,8 @@ def test_a_card_gets_a_pin_that_nobody_reads_again_and_loses_it(worker: httpx.Cl
     assert worker.post(elsewhere, data={"act": "report_lost"}).status_code == 404
     gone = worker.post(f"{here}/cards/{card}/pin", data={"take_away": "1"}).text
     assert "with a PIN" not in gone
+    assert ("The PIN is taken away." in gone, "PIN taken away</strong>" in gone) == (True, True)
+    assert "471100" not in gone
     assert estate.listed(EAST, CARD).pin is None
 
 
@@ -414,6 +456,7 @@ def test_stock_and_flow_are_numbers_of_a_month(worker: httpx.Client, estate: Est
     estate.resident("王小明", "101", "04A1B2C3")
     page = worker.get("/homes/stock").text
     assert re.search(r"东湖小区 1 号楼.*?<strong>1</strong> <span class=\"came\">\+1", page, re.DOTALL)
+    assert re.search(r"东湖小区 2 号楼\s*</th>\s*<td[^>]*><span class=\"days\"><strong>0</strong>", page)
     assert worker.get("/homes/stock?month=2026-13").status_code == 422
 
 

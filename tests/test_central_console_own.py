@@ -82,3 +82,26 @@ def test_a_resident_who_reads_their_own_is_a_number_to_the_supervisor(console: C
         page.goto("/oversight/register")
         row = page.locator("tbody tr", has_text="read what concerns themselves").first
         assert re.fullmatch(r"\d+", row.locator("[data-label=Who]").inner_text().strip())
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_a_resident_reports_a_card_lost_by_keyboard(
+    console: Console, lang: Literal["zh", "en"], width: int
+) -> None:
+    """Each time one more question, and nothing is done before it is answered."""
+    with console.as_role(Role.RESIDENT, lang, width) as page:
+        page.goto("/own/cards")
+        assert faults_of(page) == []
+        assert not IDENTITY.search(page.content())
+        opener = page.locator("summary.danger").first
+        if not opener.count():
+            return  # reported by the first of these tests, for good
+        opener.focus()
+        page.keyboard.press("Enter")
+        assert faults_of(page) == []
+        page.locator(".own-cards form button").first.press("Enter")
+        page.wait_for_url("**/own/cards?done=lost")
+        page.locator(".toast").wait_for()
+        assert page.locator(".badge.bad").count() == 1
+        assert faults_of(page) == []

@@ -81,6 +81,10 @@ def test_a_resident_gives_a_pass_for_the_own_home_sees_it_and_takes_it_back(home
     assert homes.ask(neighbour, "GET", "") == []
     homes.ask(neighbour, "POST", f"/{first['id']}/revoke", expect=404)
     assert homes.ask(mine, "POST", f"/{second['id']}/revoke")["state"] == "revoked"
+    homes.ask(neighbour, "POST", f"/{second['id']}/restore", expect=404)
+    assert homes.ask(mine, "POST", f"/{second['id']}/restore")["state"] == "expected"
+    homes.ask(mine, "POST", f"/{second['id']}/restore", expect=409)
+    homes.ask(mine, "POST", f"/{second['id']}/revoke")
     homes.ask(mine, "POST", f"/{second['id']}/revoke", expect=409)
     with homes.estate.reading() as db:
         (entry,) = entries_at(EAST, listed_passes(db, SITE, homes.estate.now_us))

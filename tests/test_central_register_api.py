@@ -228,7 +228,45 @@ def test_a_months_report_counts_and_tells_less_outside(desk: Desk) -> None:
         ("15", "15", "0"),
         ("<10", "<10", "0"),
     ]
-    assert desk.here("GET", "/report", month="2026-10") == []
+    assert desk.here("GET", "/report", month="2026-10") == [], "before there was any building"
+
+
+def test_a_building_in_which_nobody_lives_stands_with_zeros(desk: Desk) -> None:
+    lives(desk, registered(desk, "李小红", 14), "201", "tenant")
+    for leaving, one in ((False, 1), (True, "<10")):
+        east, west = desk.here("GET", "/report", month="2026-11", leaving=leaving)
+        none = type(one)(0)
+        assert east["path"] == "东湖小区 1 号楼"
+        assert [east[each] for each in ("stock", "came", "left")] == [none] * 3
+        assert (west["category"], west["stock"]) == ("tenant", one)
+
+
+def test_what_one_did_a_moment_ago_is_undone_whole_by_oneself_alone(desk: Desk) -> None:
+    person = registered(desk)
+    desk.days = 0.005
+    lives(desk, person, "101")
+    (deed,) = desk.here("GET", "/undo")
+    assert deed["acts"] == ["moved_in"], "the registration has been built on since"
+    assert deed["at"] < deed["until"]
+    me, here = desk.who, desk.estate.community
+    desk.who = somebody(Role.WORKER, here, account=8)
+    assert desk.here("GET", "/undo") == []
+    assert "too long ago" in desk.here("POST", f"/undo/{deed['id']}", expect=409)
+    for stranger in (somebody(Role.WORKER, here + 1), somebody(Role.OFFICER, here)):
+        desk.who = stranger
+        path = f"/communities/{here}/undo"
+        answers = [desk("GET", path), desk("POST", f"{path}/{deed['id']}")]
+        assert {each.status_code for each in answers} <= {403, 404}
+    desk.who = me
+    desk.here("POST", f"/undo/{deed['id']}")
+    (home,) = desk.here("GET", f"/people/{person}")["homes"]
+    assert home["voided"]
+    desk.here("POST", f"/undo/{deed['id']}", expect=409)
+    (registration,) = desk.here("GET", "/undo")
+    assert registration["acts"] == ["person_registered"]
+    desk.days = 0.5
+    assert desk.here("GET", "/undo") == []
+    desk.here("POST", f"/undo/{registration['id']}", expect=409)
 
 
 def test_nobodys_name_or_number_is_ever_answered_or_stands_in_an_address(desk: Desk) -> None:

@@ -390,6 +390,9 @@ def test_the_desk_issues_a_pass_sees_it_and_takes_it_back(served: Served) -> Non
     gone = sent(served, "POST", f"/passes/{listed['id']}/revoke")
     assert (gone.status_code, gone.json()["state"]) == (200, "revoked")
     assert sent(served, "POST", f"/passes/{listed['id']}/revoke").status_code == 409
+    again = sent(served, "POST", f"/passes/{listed['id']}/restore")
+    assert (again.status_code, again.json()["state"]) == (200, "expected"), again.text
+    assert sent(served, "POST", f"/passes/{listed['id']}/restore").status_code == 409
 
 
 def test_passes_of_another_community_are_as_if_they_were_not(gatehouse: Gatehouse, served: Served) -> None:
@@ -401,6 +404,7 @@ def test_passes_of_another_community_are_as_if_they_were_not(gatehouse: Gatehous
     assert sent(served, "POST", "/passes", ASKED).status_code == 404
     assert sent(served, "GET", f"/passes/{number}").status_code == 404
     assert sent(served, "POST", f"/passes/{number}/revoke").status_code == 404
+    assert sent(served, "POST", f"/passes/{number}/restore").status_code == 404
     assert sent(served, "POST", f"/passes/{number}/extend", {"until": ASKED["until"]}).status_code == 404
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select, update
 from central.accounts.events import AccountEvent, note
 from central.errors import Clash
 from central.register.desk import Desk, row_of
+from central.register.people import same_person
 from central.store.account_tables import account, account_event, account_person, activation
 from central.store.register_tables import person
 
@@ -44,6 +45,12 @@ def waiting_of(connection: Connection, community: int, number: int, now_us: int)
         Waiting(row.id, row.login, row.until_at, row.confirmed_at is not None)
         for row in connection.execute(asked)
     ]
+
+
+def accounts_of(connection: Connection, number: int) -> frozenset[int]:
+    """Of one person of the register, whichever of their rows an account names."""
+    mine = account_person.c.person_id.in_(same_person(number))
+    return frozenset(connection.execute(select(account_person.c.account_id).where(mine)).scalars())
 
 
 def _made_or_reset(connection: Connection, number: int) -> Iterator[str]:

@@ -253,6 +253,22 @@ def router(questions: Questions, changes: Changes, now_us: Callable[[], int]) ->
         return AlarmOut.of(await changes.make(change))
 
     @api.post(
+        "/alarms/{alarm}/unseen",
+        responses={**RESPONSES, **_NOT_THERE, **_CLASH},
+        summary="Undo that one has seen to it, a moment later",
+    )
+    async def unseen(alarm: Number, who: SeesTo) -> AlarmOut:
+        """By whoever said so, within a quarter of an hour; what was declared stands."""
+
+        def change(db: Connection) -> Alarm:
+            sites = sites_of(db, who.communities)
+            book.take_back_seen(db, alarm, sites, who=who.by, now_us=now_us())
+            webhooks.announce_unseen(db, alarm, now_us())
+            return book.one_alarm(db, alarm, sites, now_us())
+
+        return AlarmOut.of(await changes.make(change))
+
+    @api.post(
         "/alarms/{alarm}/declare",
         responses={**RESPONSES, **_NOT_THERE, **_CLASH},
         summary="End an alarm about records that do not fit together",

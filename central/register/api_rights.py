@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, SecretStr
@@ -23,10 +23,11 @@ from central.register.api_words import (
     Worker,
     text_of,
 )
-from central.register.credential_life import TRANSITIONS, CredentialAct, CredentialState
+from central.register.credential_life import TRANSITIONS, CredentialAct, CredentialState, PinAct
 from central.register.credentials import (
     Credential,
     CredentialKind,
+    LifeEvent,
     change,
     credentials_of,
     history_of,
@@ -105,7 +106,7 @@ class PinIn(In):
 
 
 class CredentialEventOut(BaseModel):
-    act: CredentialAct
+    act: CredentialAct | PinAct
     state: CredentialState = Field(description="after it")
     at: str | None
     account: int | None = Field(
@@ -113,6 +114,17 @@ class CredentialEventOut(BaseModel):
     )
     valid_until: str | None
     reason: str | None
+
+    @classmethod
+    def of(cls, event: LifeEvent, account: int | None) -> CredentialEventOut:
+        return cls(
+            act=event.act,
+            state=CredentialState(event.state),
+            at=text_of(event.at_us),
+            account=account,
+            valid_until=text_of(event.valid_until_us),
+            reason=event.reason,
+        )
 
 
 class StateOut(BaseModel):
@@ -248,23 +260,15 @@ def router(office: Office) -> APIRouter:
 
     @api.get(here + "/credentials/{credential}/events", summary="The life of a credential")
     async def life(who: Worker, community: CommunityId, credential: RowId) -> list[CredentialEventOut]:
-        def asked(db: Connection) -> tuple[list[Any], list[int]]:
-            rows = history_of(db, community, credential)
-            whose = [person_of(db, community, credential)] if rows else []
-            return rows, whose
+        """With its PIN, set or taken away, by whom and when; never the PIN itself."""
 
-        rows, _ = await office.ask_about(who, community, asked, lambda found: found[1])
-        return [
-            CredentialEventOut(
-                act=CredentialAct(row.act),
-                state=CredentialState(row.state),
-                at=text_of(row.at),
-                account=office.shown_account(who, row.account),
-                valid_until=text_of(row.valid_until),
-                reason=row.reason,
-            )
-            for row in rows
-        ]
+        def asked(db: Connection) -> tuple[list[LifeEvent], list[int]]:
+            events = history_of(db, community, credential)
+            whose = [person_of(db, community, credential)] if events else []
+            return events, whose
+
+        events, _ = await office.ask_about(who, community, asked, lambda found: found[1])
+        return [CredentialEventOut.of(each, office.shown_account(who, each.account)) for each in events]
 
     @api.get(here + "/groups", summary="Groups of doors and who may pass them")
     async def all_groups(who: Worker, community: CommunityId) -> list[GroupOut]:

@@ -25,6 +25,13 @@ class CredentialAct(StrEnum):
     RETURN = "return"  # 退卡
 
 
+class PinAct(StrEnum):
+    """What stands in its history beside that: never the PIN, nor whether there is one for duress."""
+
+    SET = "pin_set"
+    TAKEN_AWAY = "pin_taken_away"
+
+
 _GOOD: Final = {
     CredentialAct.EXTEND: CredentialState.EXTENDED,
     CredentialAct.REPORT_LOST: CredentialState.LOST,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from central.errors import BadQuestion, Clash
 from central.register.affected import gateways_of_person
-from central.register.credential_life import CredentialAct, CredentialState, after
+from central.register.credential_life import CredentialAct, CredentialState, PinAct, after
 from central.register.desk import Desk, GatewayOf, row_of
 from central.register.people import same_person, the_person
 from central.register.words import RegisterAct
@@ -21,6 +22,7 @@ from central.store.register_tables import (
     credential_event,
     credential_token,
     door_place,
+    register_event,
     site,
 )
 
@@ -216,12 +218,41 @@ def person_of(connection: Connection, community_id: int, credential_id: int) -> 
     return int(row_of(connection, credential, community_id, credential_id, "credential").person_id)
 
 
-def history_of(connection: Connection, community_id: int, credential_id: int) -> list[Any]:
-    """Rows of `credential_event`, oldest first."""
+@dataclass(frozen=True, slots=True)
+class LifeEvent:
+    """`state`, `valid_until_us`: after it."""
+
+    act: CredentialAct | PinAct
+    at_us: int
+    account: int
+    state: str
+    valid_until_us: int | None
+    reason: str | None = None
+
+
+def history_of(connection: Connection, community_id: int, credential_id: int) -> list[LifeEvent]:
+    """What became of it, and of its PIN, oldest first."""
     mine = (credential_event.c.credential_id == credential_id) & (
         credential_event.c.community_id == community_id
     )
-    return list(connection.execute(select(credential_event).where(mine).order_by(credential_event.c.id)))
+    rows = connection.execute(select(credential_event).where(mine).order_by(credential_event.c.id))
+    found = [
+        LifeEvent(CredentialAct(row.act), row.at, row.account, row.state, row.valid_until, row.reason)
+        for row in rows
+    ]
+    columns = register_event.c
+    of_pins = (
+        (columns.subject == credential.name)
+        & (columns.subject_id == credential_id)
+        & (columns.community_id == community_id)
+        & (columns.act == RegisterAct.CREDENTIAL_PIN_SET.value)
+    )
+    for row in connection.execute(select(register_event).where(of_pins).order_by(columns.id)):
+        act = PinAct.SET if json.loads(row.body)["pin"] else PinAct.TAKEN_AWAY
+        last = next((each for each in reversed(found) if each.at_us <= row.at), found[0])
+        found.append(LifeEvent(act, row.at, row.account, last.state, last.valid_until_us))
+        found.sort(key=lambda each: each.at_us)  # what came at one moment stays in its order
+    return found
 
 
 def as_drivers_write(kind: str, number: str) -> str:

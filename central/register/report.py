@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from central.register.words import CATEGORY_OF, PlaceKind, Relation
+from central.register.words import CATEGORY_OF, Category, PlaceKind, Relation
 from central.small_counts import SMALLEST, rounded
 from central.store.register_tables import person, place, residency
 
@@ -30,7 +30,8 @@ class Count:
 
 
 def stock_and_flow(connection: Connection, community: int, from_us: int, until_us: int) -> list[Count]:
-    """By buildings in their order, then categories. Somebody with two homes in a building is one; who moves
+    """By buildings in their order, then categories; one in which nobody lived all that time has a row of
+    zeros. Somebody with two homes in a building is one; who moves
     within it neither comes nor leaves."""
     building_of = buildings_of(connection, community)
     before: dict[tuple[int | None, str], set[int]] = defaultdict(set)
@@ -48,13 +49,27 @@ def stock_and_flow(connection: Connection, community: int, from_us: int, until_u
         else:
             left[cell].add(row.human)
     order = {building: rank for rank, building in enumerate(dict.fromkeys(building_of.values()))}
-    cells = sorted(
-        {*before, *after, *came, *left}, key=lambda cell: (order.get(cell[0], len(order)), cell[1])
-    )
+    there = {*before, *after, *came, *left}
+    lived_in = {building for building, _ in there}
+    empty = {
+        (building, Category.RESIDENT.value)
+        for building in _standing(connection, community, from_us, until_us)
+        if building not in lived_in
+    }
+    cells = sorted(there | empty, key=lambda cell: (order.get(cell[0], len(order)), cell[1]))
     return [
         Count(*cell, len(after[cell]), len(came[cell] - before[cell]), len(left[cell] - after[cell]))
         for cell in cells
     ]
+
+
+def _standing(connection: Connection, community: int, from_us: int, until_us: int) -> list[int]:
+    """Buildings that stood at any moment of the time."""
+    columns = place.c
+    lasts = columns.until_at.is_(None) | (columns.until_at > from_us)
+    here = (columns.community_id == community, columns.kind == PlaceKind.BUILDING.value)
+    asked = select(columns.id).where(*here, columns.from_at < until_us, lasts)
+    return list(connection.execute(asked).scalars())
 
 
 def as_told_outside(count: int) -> str:

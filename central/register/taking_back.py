@@ -86,6 +86,12 @@ def last_deed(
     return None
 
 
+def deeds_to_take_back(connection: Connection, community: int, *, account: int, now_us: int) -> list[Deed]:
+    """What that account did of late and can take back, the newest first."""
+    deeds = _deeds(connection, community, account, now_us)
+    return [each for each in deeds if _stands(connection, each, now_us)]
+
+
 def take_back(desk: Desk, event_id: int) -> Deed:
     """All that was done with that event. Raises Clash where it is too late, or somebody built on it."""
     deeds = _deeds(desk.connection, desk.community, desk.account, desk.now_us)

@@ -210,6 +210,20 @@ def _later(api: APIRouter, changes: Changes, now_us: Callable[[], int]) -> None:
         return await changes.make(change)
 
     @api.post(
+        "/passes/{number}/restore",
+        responses={**RESPONSES, **CLASH, **NOT_THERE},
+        summary="Undo that one took it back, a moment later",
+    )
+    async def restore(number: Number, who: AtTheDesk) -> PassOut:
+        """By whoever revoked it, within a quarter of an hour."""
+
+        def change(db: Connection) -> PassOut:
+            passes.restore(db, number, sites_of(db, who.communities), by=who.by, now_us=now_us())
+            return _shown(db, number, who, now_us())
+
+        return await changes.make(change)
+
+    @api.post(
         "/passes/{number}/forget",
         responses={**RESPONSES, **CLASH, **NOT_THERE},
         status_code=204,

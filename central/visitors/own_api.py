@@ -70,6 +70,15 @@ def router(questions: Questions, changes: Changes, desk: Desk | None, now_us: Ca
 
         return await changes.make(change)
 
+    @api.post("/own/passes/{number}/restore", summary="Undo that one took it back, a moment later")
+    async def restore(number: Number, who: Resident) -> PassOut:
+        """Within a quarter of an hour, while the home is still one's own for so long."""
+
+        def change(db: Connection) -> PassOut:
+            return _out(db, [own.restore(db, who, number, now_us())], now_us())[0]
+
+        return await changes.make(change)
+
     return api
 
 

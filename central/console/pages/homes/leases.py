@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
@@ -17,16 +19,50 @@ from central.console.forms import RowId, Text, day_of, led_to, reason_of
 from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.pages.homes.undoing import told_of_deed, undoable_of_leases
-from central.console.paging import ROWS, PageNumber, cut
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash
 from central.register.lease_states import LeaseState
 from central.register.leases import Lease, end_lease, extend_lease, leases
+from central.register.place_names import sort_key
 from central.register.place_tree import path_text, paths
-from central.register.words import PlaceKind
+from central.register.report import buildings_of
 
 _SHOWN = (LeaseState.IN_GRACE, LeaseState.IN_NOTICE, LeaseState.RUNNING, LeaseState.UPCOMING)
-_MOST = 10_000  # of a state: more than a community of fifty thousand people lets
+_PAGE: Final = 40
+_EVERY: Final = 1_000_000
+"""As many as there may be: what is filtered and turned over is all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What of the list is asked for. `state`: none of its words is all; `building` 0: all of them."""
+
+    state: str = ""
+    building: int = 0
+    page: int = 1
+
+    def address(self, community: int, page: int) -> str:
+        """Of a page of it."""
+        said = {"community": community, "state": self.state, "building": self.building, "page": page}
+        return f"/homes/leases?{urlencode({name: value for name, value in said.items() if value})}"
+
+    @property
+    def query(self) -> str:
+        """What the forms of the list carry, so that whoever used one comes back to it."""
+        said = {"state": self.state, "building": self.building, "page": self.page}
+        return urlencode({name: value for name, value in said.items() if value})
+
+
+def listed(
+    state: Annotated[str, Query(max_length=20)] = "",
+    building: Annotated[str, Query(pattern=r"^[0-9]{0,15}$")] = "",
+    page: Annotated[int, Query(ge=1, le=100_000)] = 1,
+) -> Listed:
+    """As the address or the form has it; an empty choice is none."""
+    return Listed(state if state in list(_SHOWN) else "", int(building or 0), page)
+
+
+Asked = Annotated[Listed, Depends(listed)]
 
 
 def router(centre: Centre) -> APIRouter:
@@ -35,30 +71,29 @@ def router(centre: Centre) -> APIRouter:
     @pages.get("/homes/leases", response_class=HTMLResponse, summary="Leases, those to ask about first")
     async def leases_page(
         who: Worker,
+        asked: Asked,
         community: CommunityAsked = None,
-        building: Annotated[int, Query(ge=0, le=2**53)] = 0,
-        page: PageNumber = 1,
         lang: Language = None,
     ) -> HTMLResponse:
-        """`building`: of homes in that one alone; 0: of all."""
-        return await shown(who, community, lang, building=building, page=page)
+        return await shown(who, community, lang, asked)
 
     @pages.post("/homes/{community}/leases/{lease}/extend", summary="A lease goes on")
-    async def extended(
-        who: Worker, community: RowId, lease: RowId, until: Text = "", lang: Language = None
+    async def extended(  # noqa: PLR0917  FastAPI passes them by name
+        who: Worker, community: RowId, lease: RowId, asked: Asked, until: Text = "", lang: Language = None
     ) -> Response:
         try:
             last = centre.office.end(day_of(until, "until"))
             await centre.office.act(who, community, lambda desk: extend_lease(desk, lease, until_us=last))
         except (BadQuestion, Clash) as error:
-            return await shown(who, community, lang, error, at=lease)
-        return led_to(f"/homes/leases?community={community}")
+            return await shown(who, community, lang, asked, error, at=lease)
+        return led_to(asked.address(community, asked.page))
 
     @pages.post("/homes/{community}/leases/{lease}/end", summary="A lease ends early")
     async def ended(  # noqa: PLR0917  FastAPI passes them by name
         who: Worker,
         community: RowId,
         lease: RowId,
+        asked: Asked,
         reason: Text = "",
         on: Text = "",
         lang: Language = None,
@@ -68,64 +103,64 @@ def router(centre: Centre) -> APIRouter:
             at = centre.office.moment(day_of(on, "on"))
             await centre.office.act(who, community, lambda desk: end_lease(desk, lease, at_us=at, reason=why))
         except (BadQuestion, Clash) as error:
-            return await shown(who, community, lang, error, at=lease)
-        return led_to(f"/homes/leases?community={community}")
+            return await shown(who, community, lang, asked, error, at=lease)
+        return led_to(asked.address(community, asked.page))
 
-    async def shown(
+    async def shown(  # noqa: PLR0917  as the routes take them
         who: Who,
         community: int | None,
         lang: str | None,
+        asked: Listed,
         error: CentralError | None = None,
         at: int | None = None,
-        *,
-        building: int = 0,
-        page: int = 1,
     ) -> HTMLResponse:
-        """A lease that could not be changed stands on its page."""
         here, all_mine = await chosen(centre, who, community)
-        every = await centre.office.ask(who, here.id, lambda db: _leases(centre, db, here.id))
-        wanted = [each for each in every if building in {0, each.building}]
-        place = next((n for n, each in enumerate(wanted) if each.lease.id == at), None)
-        cut_out = cut(wanted, page if place is None else 1 + place // ROWS)
-        groups = [(state, [each for each in cut_out.things if each.lease.state is state]) for state in _SHOWN]
-        counted = Counter(each.lease.state for each in wanted)
-        buildings = dict(sorted({each.building: each.called for each in every}.items()))
+        found = await centre.office.ask(who, here.id, lambda db: _leases(centre, db, here.id, asked))
         deed = await centre.office.ask(who, here.id, lambda db: undoable_of_leases(centre, db, who, here.id))
         values: dict[str, Any] = {
             "here_id": here.id,
             "all_mine": all_mine,
             "words": WORDS,
             "at": at,
-            "counted": counted,
-            "buildings": buildings,
-            "building": building,
-            "shown": cut_out,
+            "asked": asked,
+            "states": _SHOWN,
+            **found,
             "deed": deed,
             "told_of_deed": told_of_deed,
         }
-        return show(centre, who, lang, "leases.html", here="leases", error=error, groups=groups, **values)
+        return show(centre, who, lang, "leases.html", here="leases", error=error, **values)
 
     return pages
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """`path`: of the home; `building`, `called`: where it lies, the estate where it lies in no building."""
+def _leases(centre: Centre, db: Connection, community: int, asked: Listed) -> dict[str, Any]:
+    """One page, by state, those that end first first; how many each state has; and the buildings in which
+    there are any, as pairs for a choice."""
+    every = [each for each in leases(db, community, centre.now_us(), limit=_EVERY) if each.state in _SHOWN]
+    building_of = buildings_of(db, community)
+    of_building = [each for each in every if asked.building in {0, building_of.get(each.place_id)}]
+    found = [each for each in of_building if asked.state in {"", each.state}]
+    found.sort(key=lambda each: _SHOWN.index(each.state))  # within a state they stay in their order
+    first = (asked.page - 1) * _PAGE
+    return {
+        "groups": _by_state(db, found[first : first + _PAGE]),
+        "counts": Counter(each.state for each in of_building),
+        "buildings": _called(db, {building_of.get(each.place_id) for each in every}),
+        "further": len(found) > first + _PAGE,
+        "any_at_all": bool(every),
+    }
 
-    lease: Lease
-    path: str
-    building: int
-    called: str
+
+def _by_state(db: Connection, found: Sequence[Lease]) -> list[tuple[LeaseState, list[tuple[Lease, str]]]]:
+    named = paths(db, [each.place_id for each in found])
+    return [
+        (state, [(each, path_text(named[each.place_id])) for each in found if each.state is state])
+        for state in _SHOWN
+    ]
 
 
-def _leases(centre: Centre, db: Connection, community: int) -> list[_Shown]:
-    """Of each state those that end first, in the order of `_SHOWN`."""
-    now_us = centre.now_us()
-    found = [each for state in _SHOWN for each in leases(db, community, now_us, state=state, limit=_MOST)]
-    ways = paths(db, {each.place_id for each in found})
-    shown = []
-    for each in found:
-        way = ways[each.place_id]
-        at = next((n for n, step in enumerate(way) if step.kind == PlaceKind.BUILDING), 0)
-        shown.append(_Shown(each, path_text(way), way[at].id, path_text(way[: at + 1])))
-    return shown
+def _called(db: Connection, buildings: set[int | None]) -> list[tuple[int, str]]:
+    known = {each for each in buildings if each is not None}
+    named = paths(db, sorted(known))
+    order = [each for each in dict.fromkeys(named) if each in known]
+    return sorted(((each, path_text(named[each])) for each in order), key=lambda pair: sort_key(pair[1]))

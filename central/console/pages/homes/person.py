@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import date
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
-from central.accounts.residents import confirm, waiting_of
+from central.accounts.residents import accounts_of, confirm, waiting_of
 from central.accounts.who import Who
 from central.console.centre import Centre
 from central.console.forms import RowId, Text, day_of, led_to, reason_of
@@ -19,6 +19,7 @@ from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.pages.homes.undoing import told_of_deed, undoable_of_person
 from central.console.views import Language
+from central.console.words import N_
 from central.errors import BadQuestion, CentralError, Clash, NotThere
 from central.register.credential_life import TRANSITIONS, CredentialAct, CredentialState
 from central.register.credentials import CredentialKind, change, credentials_of, history_of, issue
@@ -40,9 +41,15 @@ def router(centre: Centre) -> APIRouter:
 
     @pages.get(address, response_class=HTMLResponse, summary="One person")
     async def person_page(
-        who: Worker, community: RowId, person: RowId, lang: Language = None
+        who: Worker,
+        community: RowId,
+        person: RowId,
+        *,
+        pin: Literal["", "set", "gone"] = "",
+        lang: Language = None,
     ) -> HTMLResponse:
-        return await shown(who, community, person, lang)
+        """`pin`: what was done a moment ago and is confirmed."""
+        return await shown(who, community, person, lang, confirmed=pin)
 
     @pages.post(address + "/cards", response_class=HTMLResponse, summary="Give somebody a card")
     async def given(  # noqa: PLR0917  FastAPI passes them by name
@@ -141,11 +148,13 @@ def router(centre: Centre) -> APIRouter:
         error: CentralError | None = None,
         at: str = "",
         said: Mapping[str, str] = NOTHING_SAID,
+        confirmed: str = "",
     ) -> HTMLResponse:
         """`said`: what was typed where something was wrong."""
         found = await centre.office.ask_about(
-            who, community, lambda db: _person(centre, db, community, person), lambda _: [person]
+            who, community, lambda db: _person(centre, db, who, community, person), lambda _: [person]
         )
+        found["confirmed"] = confirmed
         deed = await centre.office.ask(
             who, community, lambda db: undoable_of_person(centre, db, who, community, person)
         )
@@ -205,7 +214,7 @@ def _pins(
             await centre.office.act(who, community, change_pin)
         except (BadQuestion, Clash) as error:
             return await shown(who, community, person, lang, error=error, at=f"pin-{card}")
-        return led_to(f"/homes/{community}/people/{person}#cards")
+        return led_to(f"/homes/{community}/people/{person}?pin={'gone' if take_away else 'set'}#cards")
 
 
 def _dates(
@@ -281,17 +290,37 @@ def _moment(office: Office, was_us: int | None, day: date) -> int:
     return was_us if was_us is not None and day == office.day_of(was_us) else office.begins(day)
 
 
-def _person(centre: Centre, db: Connection, community: int, person: int) -> dict[str, Any]:
+def _by(who: Who, account: int, owners: Collection[int]) -> str:
+    """Who did it, as far as it is told at the desk: of a colleague no more than that it was one."""
+    if account in owners:
+        return N_("by its owner")
+    shown = Office.shown_account(who, account)
+    if shown is None:
+        return N_("by somebody else of the community")
+    if shown == who.account:
+        return N_("by you")
+    return N_("by a program") if shown < 0 else N_("by the operator")
+
+
+def _person(centre: Centre, db: Connection, who: Who, community: int, person: int) -> dict[str, Any]:
     found = get_person(db, centre.office.vault, community, person)
     homes = lived_where(db, community, person)
     named = paths(db, [each.place_id for each in homes])
     cards = credentials_of(db, community, person)
+    owners = accounts_of(db, person)
     return {
         "person": found,
         "instead": {each.corrects for each in homes},
         "homes": [(each, path_text(named[each.place_id])) for each in reversed(homes)],
         "cards": [
-            (each, list(TRANSITIONS[CredentialState(each.state)]), history_of(db, community, each.id))
+            (
+                each,
+                list(TRANSITIONS[CredentialState(each.state)]),
+                [
+                    (event, _by(who, event.account, owners))
+                    for event in reversed(history_of(db, community, each.id))
+                ],
+            )
             for each in cards
         ],
         "accounts": waiting_of(db, community, person, centre.now_us()),

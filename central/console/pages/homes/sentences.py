@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from central.console.words import N_
-from central.register.credential_life import CredentialAct, CredentialState
+from central.register.credential_life import CredentialAct, CredentialState, PinAct
 from central.register.credentials import CredentialKind
 from central.register.imports.states import ImportState, Outcome
 from central.register.lease_states import LeaseState
@@ -134,6 +134,17 @@ CARD_ACTS: Final[dict[str, str]] = {
     CredentialAct.RETURN: N_("Take back"),
     CredentialAct.EXTEND: N_("Extend"),
 }
+CARD_EVENTS: Final[dict[str, str]] = {
+    CredentialAct.ISSUE: N_("given"),
+    CredentialAct.EXTEND: N_("extended"),
+    CredentialAct.REPORT_LOST: N_("reported lost"),
+    CredentialAct.LIFT_LOSS: N_("found again"),
+    CredentialAct.RETURN: N_("taken back"),
+    PinAct.SET: N_("PIN set"),
+    PinAct.TAKEN_AWAY: N_("PIN taken away"),
+}
+"""What became of a card, in its history."""
+
 LEASE_STATES: Final[dict[str, str]] = {
     LeaseState.UPCOMING: N_("begins later"),
     LeaseState.RUNNING: N_("runs"),
@@ -169,6 +180,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
     "card_kind": CARD_KINDS,
     "card_state": CARD_STATES,
     "card_act": CARD_ACTS,
+    "card_event": CARD_EVENTS,
     "lease_state": LEASE_STATES,
 }
 """By what they are words of; templates translate them."""

@@ -13,6 +13,7 @@ from central.accounts.identify import address_of
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.guard import page_for
+from central.console.pages.own import cards
 from central.console.registry import Page, Section
 from central.console.views import Language
 from central.console.words import N_
@@ -24,6 +25,7 @@ from central.lookup.rules import window_between
 
 PAGES = [
     Page("own-entries", "/own", N_("My entries"), Section.OWN, frozenset({Role.RESIDENT})),
+    Page("own-cards", "/own/cards", N_("My cards"), Section.OWN, frozenset({Role.RESIDENT}), 17),
     Page("who-looked", "/own/who-looked", N_("Who looked"), Section.OWN, frozenset({Role.RESIDENT}), 20),
 ]
 Resident = Annotated[Who, page_for(Role.RESIDENT)]
@@ -57,6 +59,7 @@ def router(centre: Centre) -> APIRouter:
         looked = await own.who_looked(who, address_of(request))
         return centre.show(who, lang, "own/who_looked.html", "who-looked", looked=looked)
 
+    pages.include_router(cards.router(centre))
     return pages
 
 
