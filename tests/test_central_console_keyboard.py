@@ -174,6 +174,6 @@ def test_a_card_is_given_reported_lost_and_found(console: Console) -> None:
         page.keyboard.press("Enter")
         page.get_by_text("····B2FF").wait_for()
         presses(page, "Report lost")
-        page.get_by_text("reported lost", exact=True).wait_for()
+        page.locator(".badge", has_text="reported lost").wait_for()
         presses(page, "Found again")
-        page.get_by_text("found again").first.wait_for()
+        page.locator(".badge", has_text="found again").wait_for()
