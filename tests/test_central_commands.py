@@ -350,7 +350,7 @@ def test_settings_are_changed_on_the_page(town: Town) -> None:
         assert (unknown.status_code, "There is no field “gates” here" in unknown.text) == (422, True)
         written = '{"doors": {"lobby": {"mode": "free"}}}'
         shown = browser.post(page, data={"written": written}).text
-        assert "doors.lobby.mode" in shown
+        assert "single doors › <code>lobby</code> › mode" in shown
         send = f"/operations/settings/send?site={SITE}"
         sent = browser.post(send, data={"written": written, "after": "0"}, follow_redirects=True)
         assert "Written." in sent.text

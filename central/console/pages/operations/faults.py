@@ -15,7 +15,7 @@ PLACES: Final[Mapping[str, str]] = {
     "groups": N_("groups of doors"),
     "holidays": N_("holidays"),
     "schedules": N_("schedules"),
-    "doors": N_("doors"),
+    "doors": N_("single doors"),
     "categories": N_("categories"),
     "areas": N_("areas"),
     "interlocks": N_("interlocks"),
@@ -99,6 +99,12 @@ _STALE: Final = N_("Sending takes a fresh second factor. Give it in another tab,
 
 HOURS: Final[Mapping[str, str]] = {"eight": "08:00", "begin": "00:00", "end": "24:00"}
 """Examples in sentences."""
+
+
+def steps_of(place: str) -> tuple[str, ...]:
+    """Of a difference's place, such as doors.lobby.windows[0].mode; what has no name is counted from 1."""
+    parts = place.replace("[", ".").replace("]", "").split(".")
+    return tuple(str(int(part) + 1) if part.isdecimal() else part for part in parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import led_to, status_of
 from central.console.guard import page_for
-from central.console.pages.operations.faults import PLACES, told
+from central.console.pages.operations.faults import PLACES, steps_of, told
 from central.console.pages.operations.one_gateway import Name
 from central.console.pages.operations.written import Site, Writer, as_text, writers
 from central.console.views import Language
@@ -81,6 +81,7 @@ def router(centre: Centre) -> APIRouter:
             **await writers(centre, who),
             "told": told(error),
             "place_names": PLACES,
+            "steps_of": steps_of,
             "stale": isinstance(error, ProveAgain),
             "writes": who.role is Role.OPERATOR,
         }

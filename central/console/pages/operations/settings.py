@@ -11,7 +11,7 @@ from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import led_to, status_of
 from central.console.labels import sites_called
-from central.console.pages.operations.faults import PLACES, told
+from central.console.pages.operations.faults import PLACES, steps_of, told
 from central.console.pages.operations.fleet import Looking
 from central.console.pages.operations.revisions import SEEN_BY, revisions_shown
 from central.console.pages.operations.written import NOBODY, Site, Writer, as_text, read
@@ -98,11 +98,12 @@ async def shown(
         revision = await centre.site_settings.in_force(who, site)
         values |= {"revision": revision, "written": written or as_text(revision.written)}
         values["gateways"] = await centre.questions.ask(lambda db: completeness(db, sites=[site]))
+        values["labels"] = {each.name: each.label for each in values["gateways"]}
         values["own_doors"] = frozenset(revision.written.get("doors", {}))
         if who.role in SEEN_BY:
             values |= await revisions_shown(centre, who, site, limit=OF_LATE)
     values |= {"told": told(error), "stale": isinstance(error, ProveAgain), "after": after, "sent": sent}
-    values["place_names"] = PLACES
+    values |= {"place_names": PLACES, "steps_of": steps_of}
     values |= {"writes": who.role is Role.OPERATOR}
     status = status_of(error)
     return centre.show(who, lang, "operations/settings.html", "settings", status=status, **values)
