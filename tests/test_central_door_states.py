@@ -21,7 +21,7 @@ from central_web_support import (
     somebody,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from central.accounts.who import Role
 from central.console.door_marks import Mark, marks_of
@@ -80,7 +80,7 @@ def east(filled: Filled) -> East:
 
 def state(filled: Filled, door: str = DOOR) -> DoorState:
     with filled.reader.connect() as db:
-        return door_states(db, completeness(db))[SITE, GATEWAY, door]
+        return door_states(db, completeness(db), NOW_US)[SITE, GATEWAY, door]
 
 
 def marks(filled: Filled, door: str = DOOR) -> tuple[Mark, ...]:
@@ -175,6 +175,39 @@ def test_the_end_of_a_command_stands_beside_what_it_made(filled: Filled, east: E
     assert state(filled).until_us == UNTIL_US
     a_command(filled, Action.BACK_TO_SCHEDULE, seq=seq + 2, number=3)
     assert state(filled).until_us is None
+
+
+def test_the_end_of_a_command_is_no_end_of_hours_that_began_after_it(filled: Filled, east: East) -> None:
+    seq = east.says(Kind.COMMAND_DONE)
+    east.says(Kind.DOOR_FREED, Reason.COMMAND)
+    a_command(filled, Action.FREE, seq=seq, until_us=UNTIL_US)
+    east.says(Kind.DOOR_SECURED, Reason.COMMAND)
+    east.says(Kind.DOOR_FREED, Reason.SCHEDULE)
+    assert (state(filled).mode, state(filled).until_us) == (Mode.FREE, None)
+
+
+def test_an_end_that_has_passed_is_not_shown(filled: Filled, east: East) -> None:
+    seq = east.says(Kind.COMMAND_DONE)
+    east.says(Kind.DOOR_FREED, Reason.COMMAND)
+    a_command(filled, Action.FREE, seq=seq, until_us=NOW_US - MINUTE_US)
+    assert (state(filled).mode, state(filled).until_us) == (Mode.FREE, None)
+
+
+def test_however_many_doors_there_are_it_takes_few_statements(filled: Filled, east: East) -> None:
+    def counted() -> int:
+        asked: list[str] = []
+        with filled.reader.connect() as db:
+            gateways = completeness(db)
+            event.listen(db, "before_cursor_execute", lambda *told: asked.append(told[2]))
+            assert marks_of(db, gateways, NOW_US)[SITE, GATEWAY, DOOR].marks
+        return len(asked)
+
+    east.says(Kind.DOOR_CLOSED)
+    few = counted()
+    for number in range(10):
+        doors = [(f"d{each}", "门", [f"d{each}"]) for each in range(10)]
+        filled.take(about("楼", doors), gateway=f"g{number}")
+    assert counted() == few
 
 
 def test_what_is_known_of_a_silent_gateway_says_up_to_when(filled: Filled, east: East) -> None:

@@ -63,7 +63,7 @@ Places = Mapping[tuple[str, str, str], DoorMarks]
 
 def marks_of(connection: Connection, gateways: Sequence[Completeness], now_us: int) -> Places:
     """Of every door of these gateways."""
-    states = door_states(connection, gateways)
+    states = door_states(connection, gateways, now_us)
     alarms: dict[tuple[str, str], list[Alarm]] = {}
     for each in book.tampers(connection, sorted({each.site for each in gateways}), now_us):
         alarms.setdefault((each.site, each.gateway), []).append(each)
@@ -91,13 +91,18 @@ def door_marks(known: Completeness, door: str, state: DoorState, tampers: Sequen
 def _of_tampers(known: Completeness, door: str, tampers: Sequence[Alarm]) -> Iterator[Mark]:
     readers = next((each.readers for each in known.doors if each.name == door), ())
     ours = {each.name for each in known.doors}
-    for each in tampers:
+    for each in sorted(tampers, key=_is_over):
         elsewhere = known.reader_label(each.device) is not None if each.device else False
         if each.door == door or each.device in readers or (each.door not in ours and not elsewhere):
             lasts = each.over_us is None
             tone = "bad" if each.seen_us is None else "warn"
             yield Mark(TAMPERED if lasts else WAS_TAMPERED, tone, "warn", each.began_us)
             return
+
+
+def _is_over(tamper: Alarm) -> tuple[bool, bool]:
+    """What lasts comes before what is over, what nobody has seen to before the rest."""
+    return tamper.over_us is not None, tamper.seen_us is not None
 
 
 def _of_devices(known: Completeness, door: str) -> Iterator[Mark]:

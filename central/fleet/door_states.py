@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, func, select, text, union_all
+from sqlalchemy import Connection, Row, Select, Text, column, func, select, text, values
 
 from central.fleet.completeness import Completeness
-from central.store.tables import OF_COVERAGE, OF_TURNS, gateway, record, sent_command
+from central.store.tables import OF_COVERAGE, OF_TURNS, Whole, gateway, record, sent_command
 from messages.commands import Action, Outcome
 from messages.model import Kind, Reason
 
@@ -56,6 +56,9 @@ _LOOKED_BACK: Final = 60
 """Records of a door among which its contact's word is looked for: a door without a contact says nothing,
 however far one looks back."""
 
+_DOORS_TOGETHER: Final = 200
+"""In a statement."""
+
 Doors = Mapping[tuple[str, str, str], "DoorState"]
 """By site, gateway and door."""
 
@@ -74,20 +77,24 @@ class DoorState:
     as_of_us: int | None = None
 
 
-def door_states(connection: Connection, gateways: Sequence[Completeness]) -> Doors:
-    """Of every door of these gateways."""
+def door_states(connection: Connection, gateways: Sequence[Completeness], now_us: int) -> Doors:
+    """Of every door of these gateways. Few statements, as whoever has the map open asks every few seconds."""
+    numbers = _numbers(connection, gateways)
+    ends, starts = _ends(connection, gateways), _starts(connection, list(numbers.values()))
+    asked = [
+        (numbers[each.site, each.name], door.name)
+        for each in gateways
+        for door in each.doors
+        if (each.site, each.name) in numbers
+    ]
+    last = _last_records(connection, asked)
     found: dict[tuple[str, str, str], DoorState] = {}
-    ends = _ends(connection, gateways)
     for each in gateways:
-        if not each.doors:
-            continue
-        here = (gateway.c.site == each.site, gateway.c.name == each.name)
-        number = connection.execute(select(gateway.c.id).where(*here)).scalar()
-        started = _started(connection, number)
+        number = numbers.get((each.site, each.name), 0)
         for door in each.doors:
             place = (each.site, each.name, door.name)
-            rows = connection.execute(_LAST, {"gateway": number, "door": door.name}).all()
-            found[place] = state_of(rows, started, ends.get(place), each)
+            rows = last.get((number, door.name), ())
+            found[place] = state_of(rows, starts.get(number), ends.get(place), each, now_us)
     return found
 
 
@@ -96,16 +103,18 @@ def state_of(
     started: tuple[int, int] | None,
     end: tuple[Mode | None, int | None] | None,
     of: Completeness,
+    now_us: int,
 ) -> DoorState:
     """From the last record about the leaf and the last about the mode. `started`: epoch and number of the
-    gateway's last start. `end`: what the last command that was carried out asked for, and until when."""
+    gateway's last start. `end`: what the last command that was carried out asked for, and until when: it ends
+    what a command made, and no hours of a timetable that came after it."""
     leaf = next((row for row in rows if row.kind in LEAVES), None)
     mode = next((row for row in rows if row.kind in MODES), None)
     if mode is not None and (MODES[mode.kind] is None or (started or (0, 0)) > (mode.epoch, mode.seq)):
         mode = None
     until_us = None
-    if mode is not None and end is not None and end[0] is MODES[mode.kind]:
-        until_us = end[1]
+    if mode is not None and mode.reason == Reason.COMMAND and end is not None and end[0] is MODES[mode.kind]:
+        until_us = end[1] if end[1] is not None and end[1] > now_us else None
     known = [row.at for row in (leaf, mode) if row is not None]
     current = of.online and not of.behind
     return DoorState(
@@ -119,28 +128,57 @@ def state_of(
     )
 
 
-def _last_records() -> Any:
-    columns = record.c
-    here = (columns.gateway_id == bindparam("gateway"), columns.door == bindparam("door"))
-    shown = (columns.kind, columns.at, columns.reason, columns.epoch, columns.seq)
-    newest = (columns.at.desc(), columns.epoch.desc(), columns.seq.desc())
-    mode = select(*shown).where(*here, text(OF_TURNS)).order_by(*newest).limit(1).subquery()
-    recent = select(*shown).where(*here).order_by(*newest).limit(_LOOKED_BACK).subquery()
-    by_time = (recent.c.at.desc(), recent.c.epoch.desc(), recent.c.seq.desc())
-    leaf = select(recent).where(recent.c.kind.in_(list(LEAVES))).order_by(*by_time).limit(1).subquery()
-    return union_all(select(mode), select(leaf))
-
-
-_LAST: Final = _last_records()
-
-
-def _started(connection: Connection, number: int | None) -> tuple[int, int] | None:
-    columns = record.c
-    query = select(columns.epoch, columns.seq).where(
-        columns.gateway_id == number, text(OF_COVERAGE), columns.kind == Kind.GATEWAY_STARTED
+def _numbers(connection: Connection, gateways: Sequence[Completeness]) -> dict[tuple[str, str], int]:
+    wanted = {(each.site, each.name) for each in gateways if each.doors}
+    query = select(gateway.c.id, gateway.c.site, gateway.c.name).where(
+        gateway.c.site.in_({site for site, _ in wanted})
     )
-    row = connection.execute(query.order_by(columns.at.desc()).limit(1)).first()
-    return None if row is None else (row.epoch, row.seq)
+    rows = connection.execute(query)
+    return {(row.site, row.name): row.id for row in rows if (row.site, row.name) in wanted}
+
+
+def _last_records(
+    connection: Connection, doors: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], list[Row[Any]]]:
+    """By gateway and door: the last record about the mode, and the last about the leaf."""
+    ids: list[int] = []
+    for first in range(0, len(doors), _DOORS_TOGETHER):
+        rows = connection.execute(_last_of(doors[first : first + _DOORS_TOGETHER]))
+        ids += [number for row in rows for number in row if number is not None]
+    columns = record.c
+    shown = (columns.kind, columns.at, columns.reason, columns.epoch, columns.seq)
+    query = select(columns.gateway_id, columns.door, *shown)
+    found: dict[tuple[int, str], list[Row[Any]]] = {}
+    for first in range(0, len(ids), _DOORS_TOGETHER):
+        rows = connection.execute(query.where(columns.id.in_(ids[first : first + _DOORS_TOGETHER])))
+        for row in rows:
+            found.setdefault((row.gateway_id, row.door), []).append(row)
+    return found
+
+
+def _last_of(doors: Sequence[tuple[int, str]]) -> Select[Any]:
+    """The numbers of those records, a row for each door."""
+    asked = values(column("gateway_id", Whole), column("door", Text), name="asked").data(list(doors)).cte()
+    columns = record.c
+    here = (columns.gateway_id == asked.c.gateway_id, columns.door == asked.c.door)
+    newest = (columns.at.desc(), columns.epoch.desc(), columns.seq.desc())
+    mode = select(columns.id).where(*here, text(OF_TURNS)).order_by(*newest).limit(1).correlate(asked)
+    shown = (columns.id, columns.kind, columns.at, columns.epoch, columns.seq)
+    recent = select(*shown).where(*here).order_by(*newest).limit(_LOOKED_BACK).correlate(asked).subquery()
+    by_time = (recent.c.at.desc(), recent.c.epoch.desc(), recent.c.seq.desc())
+    leaf = select(recent.c.id).where(recent.c.kind.in_(list(LEAVES))).order_by(*by_time).limit(1)
+    return select(mode.scalar_subquery(), leaf.scalar_subquery()).select_from(asked)
+
+
+def _starts(connection: Connection, numbers: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Epoch and number of each gateway's last start."""
+    columns = record.c
+    here = (columns.gateway_id == gateway.c.id, text(OF_COVERAGE), columns.kind == Kind.GATEWAY_STARTED)
+    newest = (columns.at.desc(), columns.epoch.desc(), columns.seq.desc())
+    last = select(columns.id).where(*here).order_by(*newest).limit(1).correlate(gateway)
+    ids = select(last.scalar_subquery()).where(gateway.c.id.in_(numbers))
+    query = select(columns.gateway_id, columns.epoch, columns.seq).where(columns.id.in_(ids))
+    return {row.gateway_id: (row.epoch, row.seq) for row in connection.execute(query)}
 
 
 def _ends(
