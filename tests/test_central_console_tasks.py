@@ -109,8 +109,8 @@ def an_operator_writes_settings(page: Page, _console: Console, way: Way) -> None
     page.goto("/operations/settings")
     page.locator("#written").fill(SETTINGS % ("true" if way.turn else "false"))
     page.locator("form:has(#written) button").click()
-    asks_pin = "single doors › east-front › asks for the PIN" if way.lang == "en" else "各门 › east-front › 要求密码"
-    assert asks_pin in page.locator("#differences").inner_text()
+    doors, asks_pin = ("single doors", "asks for the PIN") if way.lang == "en" else ("各门", "要求密码")
+    assert f"{doors} › east-front › {asks_pin}" in page.locator("#differences").inner_text()
     page.locator("form[action*='/send'] button").click()
     page.locator(".notice.good").wait_for()
 
