@@ -21,18 +21,24 @@ from central_web_support import (
     somebody,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import event, select, text
+from sqlalchemy import Engine, event, select, text
 
+from central.accounts.book import make_community
 from central.accounts.who import Role
-from central.console.door_marks import Mark, marks_of
+from central.alarms.book import Alarm
+from central.alarms.kinds import AlarmKind, Urgency
+from central.console.door_marks import Mark, door_marks, marks_of
 from central.fleet.command_effects import effects_of
-from central.fleet.completeness import completeness
+from central.fleet.completeness import Completeness, completeness
 from central.fleet.door_states import DoorState, Leaf, Mode, door_states
 from central.fleet.orders import make_command, note_command
-from central.store.engine import writing
+from central.ingest.intake import examine, take_in
+from central.store.engine import reading, writing
 from central.store.tables import sent_command
+from messages import topics
 from messages.commands import Action, Outcome, Why
 from messages.model import Kind, Reason
+from messages.wire import encode
 
 GATEWAY = "east"
 DOOR, GARAGE = "unit-1", "garage"
@@ -226,6 +232,53 @@ def test_a_lost_reader_and_a_forced_leaf_are_marked_the_worst_first(filled: Fill
     assert words(filled) == ["forced", "reader_lost"]
     assert words(filled, GARAGE) == ["reader_degraded"]
     assert all(each.icon for each in marks(filled)), "no colour says it alone"
+
+
+def test_a_tamper_that_lasts_goes_before_a_later_one_that_is_over(filled: Filled) -> None:
+    """Both are about the door: one of its reader, and one of the gateway's enclosure."""
+    (known,) = known_gateways(filled)
+    lasts, over = a_tamper(1, device=None, over_us=None), a_tamper(2, device=DOOR, over_us=NOW_US)
+    for tampers in ([over, lasts], [lasts, over]):
+        (mark,) = door_marks(known, DOOR, DoorState(), tampers).marks[:1]
+        assert (mark.word, mark.tone) == ("tampered", "bad")
+
+
+def known_gateways(filled: Filled) -> list[Completeness]:
+    with filled.reader.connect() as db:
+        return completeness(db)
+
+
+def a_tamper(number: int, *, device: str | None, over_us: int | None) -> Alarm:
+    began_us = NOW_US - (10 - number) * MINUTE_US
+    return Alarm(
+        number,
+        AlarmKind.TAMPER,
+        Urgency.NOW,
+        *(SITE, GATEWAY, None, device),
+        *(began_us, began_us, began_us, 1),
+        over_us=over_us,
+        seen_us=None,
+        seen_by=None,
+        note=None,
+        rule_id=1,
+    )
+
+
+def test_either_database_says_how_a_door_stands(engine: Engine) -> None:
+    chain = Chain(GATEWAY)
+    chain.grow(**{**OF_DOOR, "kind": Kind.GATEWAY_STARTED, "door": None})
+    chain.grow(**{**OF_DOOR, "kind": Kind.DOOR_LOCKED_DOWN, "reason": Reason.COMMAND})
+    for kind in (Kind.DOOR_OPENED, Kind.DOOR_HELD):
+        chain.grow(**{**OF_DOOR, "kind": kind})
+    told = [(topics.Leaf.ABOUT, encode(about("东楼", [(DOOR, "1 单元门", [DOOR])]))), chain.block(1)]
+    with writing(engine) as db:
+        make_community(db, "310101001001", "枫园社区", [SITE], NOW_US)
+        take_in(
+            db, [examine(str(topics.GatewayTopic(SITE, GATEWAY, leaf)), body) for leaf, body in told], NOW_US
+        )
+    with reading(engine) as db:
+        found = door_states(db, completeness(db), NOW_US)[SITE, GATEWAY, DOOR]
+    assert (found.mode, found.leaf) == (Mode.LOCKED_DOWN, Leaf.HELD)
 
 
 def test_modes_are_found_by_their_index(filled: Filled) -> None:

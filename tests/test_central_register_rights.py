@@ -8,7 +8,15 @@ from register_support import EAST, GATE, SITE, WEST, Estate, copied_estate
 
 from central.register.credential_life import CredentialAct
 from central.register.credentials import change, complete_tokens
-from central.register.groups import Door, Whose, create_group, end_group, grant, set_doors
+from central.register.groups import (
+    Door,
+    Whose,
+    create_group,
+    end_group,
+    grant,
+    schedules_of_rights,
+    set_doors,
+)
 from central.register.leases import end_lease, extend_lease, make_lease
 from central.register.people import deregister_person, merge_people
 from central.register.residencies import move_out
@@ -183,6 +191,17 @@ def test_a_group_of_doors_is_passed_by_name(estate: Estate) -> None:
     with estate.desk(days=1) as desk:
         end_group(desk, group, reason="不再需要")
     assert estate.entry(EAST, CARD, days=2) is None
+
+
+def test_the_schedules_of_rights_are_those_of_rights_that_count(estate: Estate) -> None:
+    group = roof(estate, Whose(category=Category.WORKER), "work-hours")
+    with estate.desk() as desk:
+        assert schedules_of_rights(desk.connection, SITE, desk.now_us) == {"work-hours"}
+        assert schedules_of_rights(desk.connection, "elsewhere", desk.now_us) == set()
+    with estate.desk(days=1) as desk:
+        end_group(desk, group, reason="不再需要")
+    with estate.desk(days=2) as desk:
+        assert schedules_of_rights(desk.connection, SITE, desk.now_us) == set()
 
 
 def test_a_group_of_doors_is_passed_by_category(estate: Estate) -> None:

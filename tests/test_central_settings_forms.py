@@ -152,6 +152,19 @@ def test_hours_that_other_doors_share_and_sides_stay_as_they_are() -> None:
     assert changed(made, "lobby", form_of(SHARED, "lobby")) == SHARED
 
 
+def test_hours_by_which_people_have_rights_are_not_the_door_s_own() -> None:
+    """Else whoever changes a door's hours would let helpers in at others, or not at all."""
+    written = {
+        "schedules": {"office": {"windows": [NIGHT]}},
+        "doors": {"hall": {"windows": [{"schedule": "office", "mode": "free"}]}},
+    }
+    form = form_of(written, "hall", {"office"})
+    assert (form.free, form.others) == ((), ("office",))
+    assert changed(written, "hall", form, {"office"}) == written
+    made = changed({}, "hall", DoorForm(free=(OFFICE,)), {"hall-free"})
+    assert list(made["schedules"]) == ["hall-free-2"], "a right has that name already"
+
+
 def test_a_name_that_is_taken_is_not_taken_again() -> None:
     taken = {"schedules": {"hall-free": {"windows": [NIGHT]}}}
     made = changed(taken, "hall", DoorForm(free=(OFFICE,)))

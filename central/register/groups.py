@@ -17,6 +17,7 @@ from central.register.place_tree import get_place
 from central.register.places import the_door
 from central.register.words import Category, RegisterAct
 from central.store.register_tables import access_right, door_group, door_group_door
+from central.store.register_tables import site as sites
 from messages.model import NAME
 
 _LONGEST_NAME: Final = 64
@@ -54,6 +55,15 @@ class Group:
     name: str
     doors: tuple[Door, ...]
     rights: tuple[Right, ...]
+
+
+def schedules_of_rights(connection: Connection, site: str, now_us: int) -> frozenset[str]:
+    """Schedules of the site's settings by whose hours people have rights, now or from some day on."""
+    here = select(sites.c.community_id).where(sites.c.name == site).scalar_subquery()
+    columns = access_right.c
+    lasts = columns.until_at.is_(None) | (columns.until_at > now_us)
+    asked = select(columns.schedule).where(columns.community_id == here, columns.schedule.is_not(None), lasts)
+    return frozenset(connection.execute(asked.distinct()).scalars())
 
 
 def create_group(desk: Desk, name: str) -> int:

@@ -1,14 +1,14 @@
 """The commonest settings of one door as a form: reading them from the settings of a site, and back. Pure.
 
 A form's hours stand in a schedule of the door's own. What else is written of the door, such as hours of a
-schedule that other doors share, stays as it is.
+schedule that other doors share or by which people have rights, stays as it is.
 """
 
 from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -69,11 +69,11 @@ class DoorForm:
         return self.free if mode == DoorMode.FREE else self.locked
 
 
-def form_of(written: Mapping[str, Any], door: str) -> DoorForm:
-    """As the settings have it."""
+def form_of(written: Mapping[str, Any], door: str, of_rights: Collection[str] = ()) -> DoorForm:
+    """As the settings have it. `of_rights`: schedules by whose hours people have rights."""
     rules = written.get("doors", {}).get(door, {})
     asks = rules.get("asks_pin")
-    own = {mode: name for name, mode in _own(written, door)}
+    own = {mode: name for name, mode in _own(written, door, of_rights)}
     others = [each["schedule"] for each in rules.get("windows", ()) if each["schedule"] not in own.values()]
     return DoorForm(
         mode=rules.get("mode") or "",
@@ -114,10 +114,12 @@ def typed(fields: Mapping[str, list[str]], others: tuple[str, ...]) -> DoorForm:
     )
 
 
-def changed(written: Mapping[str, Any], door: str, form: DoorForm) -> dict[str, Any]:
-    """The settings of the site with the form's in them. Raises NotAForm."""
+def changed(
+    written: Mapping[str, Any], door: str, form: DoorForm, of_rights: Collection[str] = ()
+) -> dict[str, Any]:
+    """The settings of the site with the form's in them; `of_rights` as of `form_of`. Raises NotAForm."""
     said: dict[str, Any] = copy.deepcopy(dict(written))
-    own = {mode: name for name, mode in _own(said, door)}
+    own = {mode: name for name, mode in _own(said, door, of_rights)}
     doors, schedules = said.setdefault("doors", {}), said.setdefault("schedules", {})
     rules = doors.setdefault(door, {})
     _put(rules, "mode", form.mode)
@@ -130,7 +132,9 @@ def changed(written: Mapping[str, Any], door: str, form: DoorForm) -> dict[str, 
     mine = []
     for mode in _KINDS:
         if windows := _windows(form.rows(mode), mode):
-            name = own.get(mode) or _unused(schedules, door, "free" if mode is DoorMode.FREE else "shut")
+            name = own.get(mode) or _unused(
+                {*schedules, *of_rights}, door, "free" if mode is DoorMode.FREE else "shut"
+            )
             schedules[name] = {"windows": windows}
             mine.append({"mode": mode.value, "schedule": name})
     _put(rules, "windows", [*mine, *kept])
@@ -142,7 +146,7 @@ def changed(written: Mapping[str, Any], door: str, form: DoorForm) -> dict[str, 
     return said
 
 
-def _own(written: Mapping[str, Any], door: str) -> Iterator[tuple[str, DoorMode]]:
+def _own(written: Mapping[str, Any], door: str, of_rights: Collection[str]) -> Iterator[tuple[str, DoorMode]]:
     """Schedules that the form shows as rows: of this door alone, one of each mode, the same all year."""
     doors, schedules = written.get("doors", {}), written.get("schedules", {})
     windows = doors.get(door, {}).get("windows", ())
@@ -151,7 +155,9 @@ def _own(written: Mapping[str, Any], door: str) -> Iterator[tuple[str, DoorMode]
     for each in windows:
         plain = each.keys() == {"mode", "schedule"} and each["mode"] in _KINDS
         name = each["schedule"]
-        alone = used.count(name) == 1 and not schedules.get(name, {}).get("on_holidays")
+        alone = (
+            used.count(name) == 1 and name not in of_rights and not schedules.get(name, {}).get("on_holidays")
+        )
         if plain and alone and name in schedules and DoorMode(each["mode"]) not in seen:
             seen.add(DoorMode(each["mode"]))
             yield name, DoorMode(each["mode"])
@@ -193,7 +199,7 @@ def _put(rules: dict[str, Any], name: str, value: Any) -> None:
         rules[name] = value
 
 
-def _unused(schedules: Mapping[str, Any], door: str, what: str) -> str:
+def _unused(schedules: Collection[str], door: str, what: str) -> str:
     base = f"{door[:_LONGEST_BASE].rstrip('-')}-{what}"
     names = [base, *(f"{base}-{number}" for number in range(2, 200))]
     return next(each for each in names if each not in schedules)

@@ -20,6 +20,7 @@ from central.console.views import Language
 from central.console.words import N_
 from central.errors import BadQuestion, CentralError, NotThere
 from central.fleet.completeness import Completeness, completeness
+from central.register.groups import schedules_of_rights
 from messages.model import AssuranceLevel
 from messages.site_settings import Admission, Day, DoorMode
 
@@ -60,7 +61,8 @@ def router(centre: Centre) -> APIRouter:
     @pages.get("/operations/settings/door", response_class=HTMLResponse, summary="The settings of one door")
     async def door_page(who: Writer, site: Site, door: Door, lang: Language = None) -> HTMLResponse:
         revision = await centre.site_settings.in_force(who, site)
-        return await form_shown(who, site, door, lang, form_of(revision.written, door))
+        of_rights = await centre.questions.ask(lambda db: schedules_of_rights(db, site, centre.now_us()))
+        return await form_shown(who, site, door, lang, form_of(revision.written, door, of_rights))
 
     @pages.post("/operations/settings/door", summary="What a form of a door comes to")
     async def preview(
@@ -69,10 +71,11 @@ def router(centre: Centre) -> APIRouter:
         sent = await request.form(max_fields=1_000)
         fields = {name: [str(each) for each in sent.getlist(name)] for name in sent}
         looked_at = await centre.site_settings.in_force(who, site)
-        form = typed(fields, form_of(looked_at.written, door).others)
+        of_rights = await centre.questions.ask(lambda db: schedules_of_rights(db, site, centre.now_us()))
+        form = typed(fields, form_of(looked_at.written, door, of_rights).others)
         try:
             await known(site, door)
-            said = changed(looked_at.written, door, form)
+            said = changed(looked_at.written, door, form, of_rights)
             found = await centre.site_settings.preview(who, site, said)
         except BadQuestion as error:
             return await form_shown(who, site, door, lang, form, error)
