@@ -195,6 +195,22 @@ def test_a_door_is_set_by_a_form_that_shows_what_would_change(filled: Filled, op
     assert operator.get("/operations/settings/door?site=elsewhere&door=unit-1").status_code == 404
 
 
+def test_a_form_that_was_opened_before_others_wrote_settings_takes_nothing_back(
+    operator: httpx.Client,
+) -> None:
+    here = f"/operations/settings/door?site={SITE}&door=unit-1"
+    assert 'name="after" value="0"' in operator.get(here).text
+    written = {"written": '{"doors": {"unit-1": {"mode": "locked_down"}}}', "after": "0"}
+    operator.post(f"/operations/settings/send?site={SITE}", data=written)
+    late = operator.post(here, data={**FORM, "after": "0"})
+    assert late.status_code == 409
+    assert "somebody wrote other settings meanwhile" in late.text
+    assert re.search(r'value="locked_down" selected', late.text), "as it is now"
+    assert "What would change" not in late.text
+    number = late.text.split('name="after" value="')[1].split('"')[0]
+    assert "What would change" in operator.post(here, data={**FORM, "after": number}).text
+
+
 @pytest.mark.parametrize(
     ("lang", "where", "what"),
     [

@@ -21,6 +21,7 @@ from central.accounts import book
 from central.accounts.who import Role
 from central.console.pages.oversight import asker, register, reviews
 from central.identity.certificates import DataClass, certify
+from central.lookup import audit
 from central.lookup.paging import Window
 from central.lookup.rules import Asker, Asking
 from central.lookup.service import Answer, LookUps
@@ -193,6 +194,32 @@ def test_emergencies_and_wide_ones_are_reviewed_and_the_register_tells_all(distr
     assert "测试1 · 一号警务室" in told
     of_one = supervisor.get("/oversight/register", params={"look_up": wide}).text
     assert f">{urgent}</a>" not in of_one
+
+
+def test_the_register_calls_nobody_what_they_are_not(district: District) -> None:
+    """A visitor who holds a receipt is not the centre, and an officer who has left is no resident."""
+    acts: list[tuple[Happened, int, dict[str, Any]]] = [
+        (Happened.OWN_READ, 0, {"what": "receipt", "by": {"role": "visitor", "unit": None}}),
+        (Happened.HOLD_ENDED, 0, {"hold": 1, "records": 2}),
+        (Happened.NOT_ASKED, 77, {"role": "officer", "question": "site", "why": "TooOften", "field": None}),
+        (Happened.OWN_READ, 78, {"what": "entries", "by": {"role": "resident", "unit": None}}),
+        (Happened.LIMIT_RAISED, 79, {"account": 1, "an_hour": 2, "a_day": 2, "until": 1, "why": WHY}),
+    ]
+    with writing(district.estate.engine) as db:
+        for kind, account, facts in acts:
+            audit.append(
+                db,
+                kind,
+                look_up=None,
+                community=district.estate.community,
+                at_us=district.estate.now_us,
+                account=account,
+                facts=facts,
+            )
+    page = district.of(SUPERVISOR).get("/oversight/register").text
+    who = re.findall(r'data-label="Who"><div>(.*?)</div>', page)
+    said = [re.sub("<.*?>", "", each) for each in reversed(who)]
+    assert said == ["a visitor, by a receipt", "the centre itself", "Officer 77", "Resident 78", "account 79"]
 
 
 def test_a_look_up_that_is_not_explained_stays_until_it_is(district: District) -> None:

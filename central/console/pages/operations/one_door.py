@@ -20,6 +20,7 @@ from central.console.views import Language
 from central.console.words import N_
 from central.errors import BadQuestion, CentralError, NotThere
 from central.fleet.completeness import Completeness, completeness
+from central.fleet.site_settings import NotSent, Unsent
 from central.register.groups import schedules_of_rights
 from messages.model import AssuranceLevel
 from messages.site_settings import Admission, Day, DoorMode
@@ -62,7 +63,8 @@ def router(centre: Centre) -> APIRouter:
     async def door_page(who: Writer, site: Site, door: Door, lang: Language = None) -> HTMLResponse:
         revision = await centre.site_settings.in_force(who, site)
         of_rights = await centre.questions.ask(lambda db: schedules_of_rights(db, site, centre.now_us()))
-        return await form_shown(who, site, door, lang, form_of(revision.written, door, of_rights))
+        form = form_of(revision.written, door, of_rights)
+        return await form_shown(who, site, door, lang, form, revision.number)
 
     @pages.post("/operations/settings/door", summary="What a form of a door comes to")
     async def preview(
@@ -72,16 +74,21 @@ def router(centre: Centre) -> APIRouter:
         fields = {name: [str(each) for each in sent.getlist(name)] for name in sent}
         looked_at = await centre.site_settings.in_force(who, site)
         of_rights = await centre.questions.ask(lambda db: schedules_of_rights(db, site, centre.now_us()))
-        form = typed(fields, form_of(looked_at.written, door, of_rights).others)
+        now = form_of(looked_at.written, door, of_rights)
+        form, number = typed(fields, now.others), looked_at.number
+        if fields.get("after", [str(number)]) != [str(number)]:
+            # What somebody else wrote of this door since it was opened would be taken back unnoticed.
+            changed_meanwhile = NotSent(
+                Unsent.CHANGED_MEANWHILE, "somebody wrote other settings meanwhile: look at those first"
+            )
+            return await form_shown(who, site, door, lang, now, number, changed_meanwhile)
         try:
             await known(site, door)
             said = changed(looked_at.written, door, form, of_rights)
             found = await centre.site_settings.preview(who, site, said)
         except BadQuestion as error:
-            return await form_shown(who, site, door, lang, form, error)
-        return await shown(
-            centre, who, site, lang, written=as_text(said), differences=found, after=looked_at.number
-        )
+            return await form_shown(who, site, door, lang, form, number, error)
+        return await shown(centre, who, site, lang, written=as_text(said), differences=found, after=number)
 
     async def known(site: str, door: str) -> Completeness:
         """The gateway of the door. Raises NotThere."""
@@ -92,10 +99,23 @@ def router(centre: Centre) -> APIRouter:
         raise NotThere("no gateway of this site has told of such a door")
 
     async def form_shown(  # noqa: PLR0917  as the routes take them
-        who: Who, site: str, door: str, lang: str | None, form: DoorForm, error: CentralError | None = None
+        who: Who,
+        site: str,
+        door: str,
+        lang: str | None,
+        form: DoorForm,
+        after: int,
+        error: CentralError | None = None,
     ) -> HTMLResponse:
+        """`after`: the revision that the form was made from."""
         gateway = await known(site, door)
-        values: dict[str, Any] = {"site": site, "door": door, "gateway": gateway, "form": form}
+        values: dict[str, Any] = {
+            "site": site,
+            "door": door,
+            "gateway": gateway,
+            "form": form,
+            "after": after,
+        }
         values |= {"spare": SPARE, "lists": LISTS, "place_names": {**PLACES, **LISTS}, "told": told(error)}
         said = centre.views.said_in(lang)
 
