@@ -249,7 +249,10 @@ def test_each_endpoint_of_look_ups_is_for_one_role_and_the_administrator_is_none
 PERSONAL = re.compile(r"token|holder|hint|identit|person|owner|^name$|^value$|id_number|phone")
 
 
-ELSEWHERE = ("accounts", "me", "sign-in", "sign-out", "alarm", "webhooks", "communities", "passes")
+ELSEWHERE = (
+    *("accounts", "me", "sign-in", "sign-out", "alarm", "webhooks", "communities", "passes"),
+    "own/cards",
+)
 """Paths of the API, by their beginning, that speak of accounts, of the register, of alarms and of passes: who
 somebody is stands there, masked, and of entries there is nothing."""
 

@@ -134,16 +134,23 @@ def test_a_card_lent_to_a_visitor_and_a_pass_for_a_document_are_found_by_their_n
     assert seqs(asked(world, Asked.PERSON, number=VISITOR.number)) == [2]
 
 
-def test_overdue_visitors_are_those_who_came_in_and_whose_time_is_over(world: World) -> None:
+def test_overdue_visitors_came_in_and_have_a_pass_that_is_over_and_was_good_and_not_used_up(
+    world: World,
+) -> None:
     for name, over_us in (("guest-1", HOUR_US), ("guest-2", HOUR_US), ("guest-3", -HOUR_US)):
         a_pass(world, name, until_at=NOON_US - over_us)
         world.enter(NOON_US - 3 * HOUR_US, holder=name)
     a_pass(world, "guest-4", until_at=NOON_US - HOUR_US)
-    a_pass(world, "guest-5", until_at=NOON_US + HOUR_US, revoked_at=NOON_US - HOUR_US)
+    a_pass(world, "guest-5", until_at=NOON_US - HOUR_US)
+    a_pass(world, "guest-6", until_at=NOON_US - HOUR_US, revoked_at=NOON_US - 2 * HOUR_US)
+    a_pass(world, "guest-7", until_at=NOON_US - HOUR_US, revoked_at=NOON_US + HOUR_US, uses=2)
+    a_pass(world, "guest-8", until_at=NOON_US - HOUR_US, uses=1)
+    for name in ("guest-6", "guest-7", "guest-8"):
+        world.enter(NOON_US - 3 * HOUR_US, holder=name)
     world.enter(NOON_US - 2 * HOUR_US, holder="guest-5", gateway_id=2)
     assert run(world.look_ups.ask(OFFICER, world.asking(Asked.OVERDUE))).notes == (EXITS_NOT_TOLD,)
     world.enter(NOON_US - 2 * HOUR_US, holder="guest-2", direction=Direction.OUT)
-    assert asked(world, Asked.OVERDUE) == [("east", 1)]
+    assert asked(world, Asked.OVERDUE) == [("east", 5), ("east", 1)]
     assert asked(world, Asked.OVERDUE, gateway="west") == [("west", 1)]
 
 

@@ -17,6 +17,7 @@ from central.store.identity_tables import envelope
 from central.store.register_tables import site
 from central.store.tables import gateway, record
 from central.store.visitor_tables import visitor_pass
+from central.visitors.visits import seen_of
 from messages.model import Direction, Kind, Reason
 
 _WITHDRAWN = (Reason.LOST, Reason.BLOCKED)
@@ -81,11 +82,21 @@ def remote_releases(gateway_id: int, door: str | None, window: Window) -> Branch
 
 def overdue(connection: Connection, place: str, gateways: Sequence[int], window: Window) -> list[Branch]:
     """Visitors of a site who came in within the window, whose pass was over by its end, and whom no door let
-    out by then: of each the last time that they came in, where that was at one of these gateways."""
+    out by then: of each the last time that they came in, where that was at one of these gateways. Not those
+    whose pass was taken back by then or is used up: no door takes it as they leave (`visitors.words`)."""
     lasts: dict[str, dict[str, int]] = defaultdict(dict)
+    uses: dict[str, int | None] = {}
     asked = {"site": place, "from_us": window.from_us, "until_us": window.until_us}
     for row in connection.execute(_OVERDUE, asked):
         lasts[row.reference][row.direction] = row.at
+        uses[row.reference] = row.uses
+    inside = {
+        reference: last
+        for reference, last in lasts.items()
+        if Direction.IN in last and last.get(Direction.OUT, 0) < last[Direction.IN]
+    }
+    counted = {reference: uses[reference] for reference in inside if uses[reference] is not None}
+    used_up = {reference for reference, seen in seen_of(connection, counted).items() if seen.used_up}
     came_in = (
         record.c.kind == Kind.ACCESS_GRANTED,
         record.c.direction == Direction.IN,
@@ -93,8 +104,8 @@ def overdue(connection: Connection, place: str, gateways: Sequence[int], window:
     )
     return [
         of_holder(reference, Window(last[Direction.IN], last[Direction.IN] + 1), *came_in)
-        for reference, last in lasts.items()
-        if Direction.IN in last and last.get(Direction.OUT, 0) < last[Direction.IN]
+        for reference, last in inside.items()
+        if reference not in used_up
     ]
 
 
@@ -129,8 +140,9 @@ def _passes_over() -> Select[Any]:
     given = visitor_pass.c
     from_us: BindParameter[int] = bindparam("from_us")
     until_us: BindParameter[int] = bindparam("until_us")
-    over = or_(given.until_at <= until_us, given.revoked_at <= until_us)
-    here = (given.site == bindparam("site"), given.until_at > from_us, given.from_at < until_us, over)
+    good_until_then = or_(given.revoked_at.is_(None), given.revoked_at > until_us)
+    over = (given.until_at <= until_us, good_until_then)
+    here = (given.site == bindparam("site"), given.until_at > from_us, given.from_at < until_us, *over)
     seen = (
         record.c.holder == given.reference,
         record.c.kind == Kind.ACCESS_GRANTED,
@@ -138,8 +150,9 @@ def _passes_over() -> Select[Any]:
         record.c.at < until_us,
     )
     last = func.max(record.c.at).label("at")
-    query = select(given.reference, record.c.direction, last).join_from(visitor_pass, record, and_(*seen))
-    return query.where(*here).group_by(given.reference, record.c.direction).order_by(given.reference)
+    wanted = (given.reference, given.uses, record.c.direction)
+    query = select(*wanted, last).join_from(visitor_pass, record, and_(*seen))
+    return query.where(*here).group_by(*wanted).order_by(given.reference)
 
 
 _DOORS: Final = _all_doors()

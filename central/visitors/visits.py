@@ -21,7 +21,7 @@ _LOOKED_AT: Final = 2_000
 
 def states(connection: Connection, found: Sequence[Pass], now_us: int) -> Mapping[int, VisitState]:
     """By the numbers of the passes."""
-    seen = _seen(connection, found)
+    seen = seen_of(connection, {each.reference: each.uses for each in found})
     ended = [each.id for each in found if each.revoked_us is not None]
     stayed = who_stayed(connection, ended) if ended else set()
     told = {name: exits_are_told(connection, name) for name in {each.site for each in found}}
@@ -45,8 +45,8 @@ def states(connection: Connection, found: Sequence[Pass], now_us: int) -> Mappin
     return {each.id: state(each) for each in found}
 
 
-def _seen(connection: Connection, found: Sequence[Pass]) -> Mapping[str, Seen]:
-    uses = {each.reference: each.uses for each in found}
+def seen_of(connection: Connection, uses: Mapping[str, int | None]) -> Mapping[str, Seen]:
+    """By reference of a pass, of those with which somebody was let in or out; `uses`: how many it has."""
     here = (record.c.holder, record.c.direction, record.c.gateway_id)
     asked = (
         select(*here, func.max(record.c.at).label("at"), func.count().label("times"))
