@@ -226,10 +226,6 @@ def test_a_number_that_nobody_can_have_is_said_and_not_looked_up(
         assert page.locator("#number").get_attribute("aria-invalid") == "true"
         assert faults_of(page) == []
         assert refused_last(console) == "BadQuestion"
-        page.locator("#document").select_option("passport")
-        page.locator("#number").fill("E00000001")
-        page.keyboard.press("Enter")
-        page.wait_for_url(re.compile(r"/look-up/\d+$"))
 
 
 def test_a_card_typed_in_small_letters_is_the_one_that_doors_read(console: Console) -> None:

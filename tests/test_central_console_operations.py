@@ -185,7 +185,7 @@ def test_a_door_is_set_by_a_form_that_shows_what_would_change(filled: Filled, op
     assert "1 单元门" in operator.get(here).text
     previewed = operator.post(here, data=FORM).text
     assert "What would change" in previewed
-    assert "schedules.unit-1-free.windows[1].from" in previewed
+    assert "schedules › <code>unit-1-free</code> › hours › no. 2 › from" in previewed
     written = html.unescape(previewed.split('name="written" value="')[1].split('">')[0])
     operator.post(f"/operations/settings/send?site={SITE}", data={"written": written, "after": "0"})
     again = operator.get(here).text

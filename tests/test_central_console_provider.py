@@ -39,6 +39,7 @@ def opened(browser: Browser, place: Place, lang: str, complaints: list[str], wid
         base_url=place.town.served.address,
         viewport={"width": width, "height": 844},
         reduced_motion="reduce",
+        locale="zh-CN" if lang == "zh" else "en-US",
         color_scheme="dark" if lang == "en" else "light",
     )
     context.set_default_timeout(DEADLINE_S * 1_000)
