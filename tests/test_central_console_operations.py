@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -21,7 +22,7 @@ from central_web_support import (
     somebody,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from central.accounts.who import Role
 from central.alarms import book
@@ -29,6 +30,7 @@ from central.alarms.kinds import AlarmKind, Urgency
 from central.alarms.rules import EVERYWHERE
 from central.store.alarm_tables import alarm
 from central.store.engine import writing
+from central.store.tables import sent_command
 from messages.model import Kind
 
 GATEWAY = "east"
@@ -42,10 +44,10 @@ def filled(tmp_path: Path) -> Iterator[Filled]:
         yield made
 
 
-def browser_of(filled: Filled, role: Role) -> Iterator[httpx.Client]:
+def browser_of(filled: Filled, role: Role, *, fresh: bool = True) -> Iterator[httpx.Client]:
     signing = Ed25519PrivateKey.generate()
     with (
-        Served(filled, who=somebody(role, COMMUNITY), signing=signing) as served,
+        Served(filled, who=replace(somebody(role, COMMUNITY), fresh=fresh), signing=signing) as served,
         plain_http.Client(
             base_url=served.address,
             follow_redirects=True,
@@ -59,6 +61,12 @@ def browser_of(filled: Filled, role: Role) -> Iterator[httpx.Client]:
 @pytest.fixture
 def operator(filled: Filled) -> Iterator[httpx.Client]:
     yield from browser_of(filled, Role.OPERATOR)
+
+
+@pytest.fixture
+def long_ago(filled: Filled) -> Iterator[httpx.Client]:
+    """An operator who gave the second factor long ago."""
+    yield from browser_of(filled, Role.OPERATOR, fresh=False)
 
 
 @pytest.fixture
@@ -174,6 +182,22 @@ def test_settings_that_were_sent_lead_to_their_page(filled: Filled, operator: ht
     page = operator.get(answer.headers["location"]).text
     assert "Written. The gateways are sent it" in page
     assert "asks_pin" in page
+
+
+def test_a_command_that_came_too_late_after_the_code_was_not_sent_and_is_kept_in_the_form(
+    filled: Filled, long_ago: httpx.Client
+) -> None:
+    said = {"action": "lock_down", "door": "garage", "why": "emergency", "minutes": "45"}
+    answer = long_ago.post(f"/operations/{SITE}/{GATEWAY}/commands", data=said)
+    assert answer.status_code == 409
+    assert "Nothing was sent: a command takes a fresh second factor." in answer.text
+    assert "/sign-in/code" in answer.text
+    assert [
+        f'value="{chosen}" selected' in answer.text for chosen in ("lock_down", "garage", "emergency")
+    ] == [True] * 3
+    assert 'value="45"' in answer.text
+    with filled.reader.connect() as db:
+        assert db.execute(select(func.count()).select_from(sent_command)).scalar_one() == 0
 
 
 FORM = {"free-0-days": ["mon", "fri"], "free-0-from": "08:00", "free-0-to": "18:00", "asks_pin": "yes"}

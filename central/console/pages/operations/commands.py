@@ -14,11 +14,11 @@ from central.console.guard import page_for
 from central.console.pages.operations.given import USUAL_MINUTES, late_values, names
 from central.console.pages.operations.one_gateway import Name, shown
 from central.console.views import Language
-from central.errors import BadQuestion, BrokerUnavailable, Clash
+from central.errors import BadQuestion, BrokerUnavailable, Clash, ProveAgain
 from central.fleet.commanding import Order
 from messages.commands import AT_A_DOOR, UNTIL, Action, Why
 
-Operator = Annotated[Who, page_for(Role.OPERATOR, fresh=True)]
+Operator = Annotated[Who, page_for(Role.OPERATOR)]
 Reader = Annotated[Who, page_for(Role.OPERATOR, Role.SUPERVISOR)]
 
 
@@ -51,7 +51,12 @@ def router(centre: Centre) -> APIRouter:
         minutes: Text = USUAL_MINUTES,
         lang: Language = None,
     ) -> Response:
+        """Who proved themselves too long ago finds what they chose here again, and is told that it was not
+        sent: led away, they would come back to an empty form."""
         said = {"action": action, "why": why, "door": door, "minutes": minutes}
+        if not who.fresh:
+            stale = ProveAgain("give the second factor again: a command takes a fresh one")
+            return await shown(centre, who, site, name, lang, stale, said)
         try:
             await centre.commands.give(who, site, name, _order(action, why, door, minutes))
         except (BadQuestion, Clash, BrokerUnavailable) as error:

@@ -10,7 +10,7 @@ from central.accounts.book import sites_of, staff_names
 from central.accounts.who import Who
 from central.console.centre import Centre
 from central.console.words import N_
-from central.errors import BadQuestion, BrokerUnavailable, CentralError, Clash
+from central.errors import BadQuestion, BrokerUnavailable, CentralError, Clash, ProveAgain
 from central.fleet.commanding import Given
 from central.fleet.completeness import completeness
 from messages.commands import Action, Why
@@ -22,6 +22,9 @@ _TOLD: Final[dict[type[CentralError], str]] = {
         "The broker does not answer. Whether the command arrived stands below; it is good for eight seconds."
     ),
     Clash: N_("There is nothing to send: no record is awaited, or the centre has no keys to sign with."),
+    ProveAgain: N_(
+        "Nothing was sent: a command takes a fresh second factor. Give it in another tab, then send again."
+    ),
     BadQuestion: N_("Choose a door for what is done at one, and minutes from 1 to 44640."),
 }
 
@@ -39,6 +42,7 @@ def form_values(error: CentralError | None, said: dict[str, Any] | None) -> dict
     blank = {"action": Action.RELEASE, "why": Why.VISITOR, "door": "", "minutes": USUAL_MINUTES}
     return {
         "said": said or blank,
+        "stale": isinstance(error, ProveAgain),
         "told": None if error is None else _TOLD[type(error)],
         "actions": list(Action),
         "whys": list(Why),
