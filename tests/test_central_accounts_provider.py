@@ -250,7 +250,7 @@ def test_a_link_is_removed_by_its_owner_and_by_whoever_keeps_accounts(place: Pla
     assert place.events(1) == [("provider_unlinked", "2")]
     place.link()
     done = keeper.post("/administration/1/unlink")
-    assert done.headers["location"] == "/administration/1"
+    assert done.headers["location"] == "/administration/1?done=account"
     assert place.comes_back(place.pages()).status_code == 401
 
 
