@@ -131,6 +131,12 @@ async def sends_late(page: Page) -> None:
     await _sent(page, "form[action*='/send'] button")
 
 
+async def commands_late(page: Page) -> None:
+    """As `sends_late`, a command."""
+    await page.locator("#door").select_option(index=1)
+    await _sent(page, "form[action$='/commands'] button")
+
+
 async def makes_an_account(page: Page) -> None:
     await page.locator("#name").fill("新同事")
     await page.locator("#login").fill(f"new-{secrets.token_hex(3)}")
