@@ -457,20 +457,21 @@ def gateways_named(connection: Connection, names: Sequence[tuple[str, str]], par
     """Two statements for `answers`. The first: id, site, name, session, device key and `signed_acks` of the
     gateways of these sites and names, in the order of their ids. On PostgreSQL nobody else may change their
     rows until the caller's transaction is over. The second: `parts`, where its `{ids}` are theirs."""
-    wanted = "SELECT gateway.id, gateway.site, gateway.name, session, device_key, signed_acks FROM"
     if connection.dialect.name == "sqlite":
         is_asked = "site = json_extract(value, '$[0]') AND name = json_extract(value, '$[1]')"
         there = f"json_each(?) AS asked CROSS JOIN gateway ON {is_asked}"
         asked: tuple[Any, ...] = (json.dumps(names),)
         ids, locked = "IN (SELECT id FROM asked_for)", ""
     else:
-        there = "unnest(CAST(? AS text[]), CAST(? AS text[])) AS asked (site, name)"
-        there += " JOIN gateway ON gateway.site = asked.site AND gateway.name = asked.name"
+        # OFFSET 0: each is looked up by the index. A join reads all gateways to find a few.
+        there = "unnest(CAST(? AS text[]), CAST(? AS text[])) AS asked (site, name) CROSS JOIN LATERAL"
+        there += " (SELECT id FROM gateway WHERE site = asked.site AND name = asked.name OFFSET 0) AS gateway"
         asked = _array(site for site, _ in names), _array(name for _, name in names)
-        ids, locked = "= ANY(ARRAY(SELECT id FROM asked_for))", " FOR UPDATE OF gateway"
+        ids, locked = "= ANY(ARRAY(SELECT id FROM asked_for))", " FOR UPDATE"
     before = f"WITH asked_for AS MATERIALIZED (SELECT gateway.id FROM {there}) "  # noqa: S608  our own names
+    wanted = "SELECT id, site, name, session, device_key, signed_acks FROM gateway WHERE id"
     return [
-        (f"{wanted} {there} ORDER BY gateway.id{locked}", asked),
+        (f"{before}{wanted} {ids} ORDER BY id{locked}", asked),
         (before + parts.format(ids=ids), asked),
     ]
 
