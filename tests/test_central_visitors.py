@@ -218,8 +218,10 @@ def test_nobody_is_overdue_whose_pass_was_taken_back_or_is_used_up(gatehouse: Ga
     for each in (back, here):
         with writing(gatehouse.filled.writer) as connection:
             passes.revoke(connection, each.made.id, [SITE], by="test", now_us=NOW_US + 7)
-        assert gatehouse.state(each, NOW_US + 8) is VisitState.REVOKED
-        assert gatehouse.state(each, end_us) is VisitState.REVOKED
+        inside = VisitState.REVOKED_INSIDE if each is here else VisitState.REVOKED
+        assert gatehouse.state(each, NOW_US + 8) is inside
+        assert gatehouse.state(each, end_us) is inside, "somebody has to go and look all the same"
+        assert gatehouse.state(each, NOW_US + 7 + 24 * HOUR_US) is VisitState.REVOKED
 
 
 @pytest.mark.parametrize(
@@ -230,8 +232,9 @@ def test_nobody_is_overdue_whose_pass_was_taken_back_or_is_used_up(gatehouse: Ga
         (Seen(), True, False, True, VisitState.REVOKED),
         (Seen(5), False, False, True, VisitState.ARRIVED),
         (Seen(), True, True, True, VisitState.REVOKED),
-        (Seen(5), True, False, True, VisitState.REVOKED),
-        (Seen(5), True, True, True, VisitState.REVOKED),
+        (Seen(5), True, False, True, VisitState.REVOKED_INSIDE),
+        (Seen(5), True, True, True, VisitState.REVOKED_INSIDE),
+        (Seen(5), True, False, False, VisitState.REVOKED_INSIDE),
         (Seen(5, 6), True, True, True, VisitState.LEFT),
         (Seen(5), False, True, True, VisitState.OVERDUE),
         (Seen(5, used_up=True), False, False, True, VisitState.ARRIVED),
@@ -244,7 +247,12 @@ def test_nobody_is_overdue_whose_pass_was_taken_back_or_is_used_up(gatehouse: Ga
 )
 def test_each_state_of_a_visit(seen: Seen, revoked: bool, late: bool, told: bool, state: VisitState) -> None:
     now_us = 100 if late else 10
-    assert state_of(50, revoked=revoked, seen=seen, now_us=now_us, exits_are_told=told) is state
+    revoked_us = 8 if revoked else None
+    assert state_of(50, revoked_us=revoked_us, seen=seen, now_us=now_us, exits_are_told=told) is state
+    if state is VisitState.REVOKED_INSIDE:
+        later_us = 8 + 24 * HOUR_US
+        told_later = state_of(50, revoked_us=revoked_us, seen=seen, now_us=later_us, exits_are_told=told)
+        assert told_later is VisitState.REVOKED, "nobody looks for them for ever"
 
 
 def test_an_extended_pass_goes_on_and_says_so(gatehouse: Gatehouse) -> None:

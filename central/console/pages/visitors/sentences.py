@@ -39,6 +39,7 @@ STATES: Final[dict[str, str]] = {
     VisitState.OVERDUE: N_("overdue"),
     VisitState.MISSED: N_("did not come"),
     VisitState.ENDED: N_("came; time is over"),
+    VisitState.REVOKED_INSIDE: N_("taken back, still inside"),
     VisitState.REVOKED: N_("taken back"),
     VisitState.STAYED: N_("lives here now"),
     VisitState.NOT_KNOWN: N_("not known any more"),
