@@ -191,6 +191,7 @@ STANDS: dict[str, str] = {
 """How a door stands."""
 
 DONE: dict[str, str] = {
+    "undone": N_("Undone: it is as it was before. What was done and its undo both stay in the history."),
     "command": N_("The command was sent. What became of it stands under Commands of late."),
     "alarm-seen": N_("It is noted that you have seen to the alarm."),
     "alarm-unseen": N_("Taken back: nobody has seen to the alarm yet."),

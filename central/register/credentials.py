@@ -114,8 +114,10 @@ def change(
     *,
     valid_until_us: int | None = None,
     reason: str | None = None,
+    restores: bool = False,
 ) -> CredentialState:
     """延期、挂失、解挂、退卡. `valid_until_us` counts for an extension alone; None: without an end.
+    `restores`: an extension is taken back, so its end may be past, as it was.
 
     Raises NotThere, BadQuestion; Clash where its state does not allow it.
     """
@@ -124,7 +126,8 @@ def change(
     state = after(CredentialState(row.state), act)
     new: dict[str, Any] = {"state": state.value}
     if act is CredentialAct.EXTEND:
-        if valid_until_us is not None and valid_until_us <= max(desk.now_us, row.valid_from):
+        past = valid_until_us is not None and valid_until_us <= max(desk.now_us, row.valid_from)
+        if past and not restores:
             raise BadQuestion("valid_until", "an extension ends in the future")
         new["valid_until"] = valid_until_us
     if act is CredentialAct.RETURN:

@@ -253,16 +253,27 @@ def restore(connection: Connection, number: int, sites: Sequence[str], *, by: st
 
 
 def can_restore(connection: Connection, found: Pass, *, by: str, now_us: int) -> bool:
+    if not was_just_revoked(connection, found, by=by, now_us=now_us):
+        return False
+    passes_ = visitor_pass.c
+    later = (passes_.site == found.site) & (passes_.token == found.token) & (passes_.id > found.id)
+    return connection.execute(select(passes_.id).where(later).limit(1)).first() is None
+
+
+def was_just_revoked(connection: Connection, found: Pass, *, by: str, now_us: int) -> bool:
+    """By that account, as the last that became of it, and its time is not over."""
     columns = visitor_pass_event.c
     asked = select(visitor_pass_event).where(columns.pass_id == found.id).order_by(columns.id.desc()).limit(1)
     last = connection.execute(asked).first()
     if last is None or (last.event, last.by) != (PassEvent.REVOKED, by):
         return False
-    if not is_recent(last.at, now_us) or found.until_us <= now_us:
-        return False
-    passes_ = visitor_pass.c
-    later = (passes_.site == found.site) & (passes_.token == found.token) & (passes_.id > found.id)
-    return connection.execute(select(passes_.id).where(later).limit(1)).first() is None
+    return is_recent(last.at, now_us) and found.until_us > now_us
+
+
+def nothing_since(connection: Connection, found: Pass) -> bool:
+    """Whether that it was given is the last that became of it."""
+    asked = select(visitor_pass_event.c.id).where(visitor_pass_event.c.pass_id == found.id)
+    return len(connection.execute(asked.limit(2)).all()) == 1
 
 
 def end_for_a_home(connection: Connection, found: Pass, *, by: str, now_us: int) -> None:

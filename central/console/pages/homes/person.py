@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from central.accounts.residents import accounts_of, confirm, waiting_of
 from central.accounts.who import Who
 from central.console.centre import Centre
-from central.console.forms import RowId, Text, day_of, led_to, reason_of
+from central.console.forms import Done, RowId, Text, day_of, led_to, reason_of
 from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.pages.homes.undoing import told_of_deed, undoable_of_person
@@ -46,10 +46,11 @@ def router(centre: Centre) -> APIRouter:
         person: RowId,
         *,
         pin: Literal["", "set", "gone"] = "",
+        done: Done = None,
         lang: Language = None,
     ) -> HTMLResponse:
         """`pin`: what was done a moment ago and is confirmed."""
-        return await shown(who, community, person, lang, confirmed=pin)
+        return await shown(who, community, person, lang, confirmed=pin, done=done)
 
     @pages.post(address + "/cards", response_class=HTMLResponse, summary="Give somebody a card")
     async def given(  # noqa: PLR0917  FastAPI passes them by name
@@ -149,12 +150,13 @@ def router(centre: Centre) -> APIRouter:
         at: str = "",
         said: Mapping[str, str] = NOTHING_SAID,
         confirmed: str = "",
+        done: str | None = None,
     ) -> HTMLResponse:
         """`said`: what was typed where something was wrong."""
         found = await centre.office.ask_about(
             who, community, lambda db: _person(centre, db, who, community, person), lambda _: [person]
         )
-        found["confirmed"] = confirmed
+        found |= {"confirmed": confirmed, "just_done": done}
         deed = await centre.office.ask(
             who, community, lambda db: undoable_of_person(centre, db, who, community, person)
         )
