@@ -23,6 +23,7 @@ from central.errors import BadQuestion, Clash, NotThere, StoreUnavailable
 from central.identity.periods import day_of
 from central.identity.vault import Vault
 from central.receipts import new_receipt
+from central.register.credential_forms import form_fault
 from central.store.register_tables import place, site
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
 from central.undo import TOO_LATE, is_recent
@@ -46,7 +47,6 @@ _MAX_TEXT: Final = 80
 _REFERENCE_BYTES: Final = 8
 _NAME: Final = "[a-z0-9][a-z0-9-]{0,31}"
 _DOOR: Final = re.compile(rf"(\*|@{_NAME}|({_NAME}/)?{_NAME})")
-_NUMBER: Final = re.compile(r"[0-9A-Za-z]{4,32}")
 
 assert LONGEST_US <= LONGEST_PASS_MIN * _MINUTE_US
 
@@ -396,8 +396,10 @@ def _refuse_impossible(wanted: Wanted, visitor: Visitor, now_us: int) -> None:
     if wanted.uses is not None and not 1 <= wanted.uses <= MOST_USES:
         raise BadQuestion("uses", f"is 1 to {MOST_USES}, or left out")
     needs = wanted.kind in (PassKind.CARD, PassKind.ID_CARD)
-    if needs and (wanted.number is None or _NUMBER.fullmatch(wanted.number) is None):
+    if needs and wanted.number is None:
         raise BadQuestion("number", "is that of the card or document, as its reader writes it")
+    if needs and wanted.number is not None and (fault := form_fault(wanted.kind, wanted.number.upper())):
+        raise BadQuestion("number", fault)
     if not needs and wanted.number is not None:
         raise BadQuestion("number", "is for a card that is lent, or a document that will be shown")
     for field, text in (("name", visitor.name), ("phone", visitor.phone)):

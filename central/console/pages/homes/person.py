@@ -70,7 +70,8 @@ def router(centre: Centre) -> APIRouter:
                 lambda desk: issue(desk, person, kind, number.strip(), valid_until_us=last),
             )
         except (BadQuestion, Clash) as error:
-            return await shown(who, community, person, lang, error=error, at="card")
+            said = {"number": number, "kind": kind.value, "until": until}
+            return await shown(who, community, person, lang, error=error, at="card", said=said)
         return led_to(f"/homes/{community}/people/{person}")
 
     @pages.post(
