@@ -192,6 +192,7 @@ STANDS: dict[str, str] = {
 
 DONE: dict[str, str] = {
     "undone": N_("Undone: it is as it was before. What was done and its undo both stay in the history."),
+    "card-lost": N_("The card is reported lost. No door opens to it any more, within seconds."),
     "request-sent": N_("Your request was received. Its receipt and its date stand beside it."),
     "request-withdrawn": N_("Your request is withdrawn. It stays on record."),
     "command": N_("The command was sent. What became of it stands under Commands of late."),
