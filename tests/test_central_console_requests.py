@@ -43,7 +43,7 @@ def test_a_resident_asks_a_worker_answers_and_the_resident_reads_it_with_the_way
         assert page.url.endswith("/own/requests"), "and nothing was sent without"
         page.get_by_label("更正").check()
         page.get_by_role("button", name="提交").click()
-        page.wait_for_url("**/own/requests#request-2")
+        page.get_by_text("您的申请已收到").wait_for()
         assert "2026-11-19" in is_well(page)
     with console.as_role(Role.SUPERVISOR, "en") as page:
         told = is_well(page, "/oversight/requests")

@@ -214,7 +214,7 @@ def _pins(
             await centre.office.act(who, community, change_pin)
         except (BadQuestion, Clash) as error:
             return await shown(who, community, person, lang, error=error, at=f"pin-{card}")
-        return led_to(f"/homes/{community}/people/{person}#cards", "pin-gone" if take_away else "pin-set")
+        return led_to(f"/homes/{community}/people/{person}", "pin-gone" if take_away else "pin-set")
 
 
 def _dates(

@@ -138,4 +138,4 @@ def _page_of(db: Connection, community: int, deed: Deed) -> str:
         return f"/homes/leases?community={community}"
     if event.act is RegisterAct.PERSON_REGISTERED:
         return f"/homes/{community}/people/{event.subject}"
-    return f"/homes/{community}/people/{person_of(db, community, event.subject)}#cards"
+    return f"/homes/{community}/people/{person_of(db, community, event.subject)}"

@@ -40,10 +40,10 @@ def router(centre: Centre) -> APIRouter:
     @pages.post("/own/requests", response_class=HTMLResponse, summary="Ask for a correction, a deletion …")
     async def asked(who: Resident, asked: Annotated[Asked, Form()], lang: Language = None) -> Response:
         try:
-            made = await own.make(centre.office, who, kind_of(asked.kind), asked.text)
+            await own.make(centre.office, who, kind_of(asked.kind), asked.text)
         except (BadQuestion, Clash) as error:
             return await shown(who, lang, asked, error)
-        return led_to(f"/own/requests#request-{made.id}", "request-sent")
+        return led_to("/own/requests", "request-sent")  # where the newest stands first
 
     @pages.post("/own/requests/{number}/withdraw", response_class=HTMLResponse, summary="Withdraw a request")
     async def withdrawn(who: Resident, number: RowId, lang: Language = None) -> Response:
@@ -51,7 +51,7 @@ def router(centre: Centre) -> APIRouter:
             await own.withdraw(centre.office, who, number)
         except Clash as error:
             return await shown(who, lang, Asked(), error, at=number)
-        return led_to(f"/own/requests#request-{number}", "request-withdrawn")
+        return led_to("/own/requests", "request-withdrawn")
 
     async def shown(
         who: Who,
