@@ -518,7 +518,7 @@ def test_a_pin_is_set_by_keyboard_at_any_width(console: Console) -> None:
                 page.keyboard.press("Tab")
                 page.keyboard.type("471100")
             page.keyboard.press("Enter")
-            page.wait_for_url("**#cards")
+            page.locator("main > .notice.good").wait_for()
             badge = {"zh": "已设密码", "en": "with a PIN"}[language]
             assert page.locator("#cards").get_by_text(badge).is_visible()
 
