@@ -177,7 +177,7 @@ def test_a_number_is_judged_as_its_document_s_are_made(
             "0123456789ABCDEF",
             "2A00BC614E",
             "26:7BB26E",
-            "26:",
+            "34:",
             "1234",
         ),
         *("0042", "12AB", "anything at all", "04A1B2G3", "04A1B2C30", "1:0", "000:1"),

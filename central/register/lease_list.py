@@ -80,10 +80,8 @@ def lease_counts(
 ) -> Mapping[LeaseState, int]:
     """How many the list has of each state; one without any is left out."""
     rank = _rank(now_us)
-    asked = select(rank.label("rank"), func.count().label("count")).where(
-        *_there(community, now_us, building)
-    )
-    return {URGENT_FIRST[row.rank]: row.count for row in connection.execute(asked.group_by(rank))}
+    asked = select(rank, func.count()).where(*_there(community, now_us, building)).group_by(rank)
+    return {URGENT_FIRST[place]: count for place, count in connection.execute(asked).all()}
 
 
 def lease_buildings(connection: Connection, community: int, now_us: int) -> Sequence[int]:
