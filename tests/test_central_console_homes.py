@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Final, Literal
@@ -22,7 +23,7 @@ from central.accounts.who import Role
 from central.console import forms
 from central.console.pages.homes import common, moving, sentences
 from central.console.pages.homes import leases as leases_page
-from central.register.leases import leases, make_lease
+from central.register.leases import end_lease, get_lease, leases, make_lease
 from central.register.people_found import find_people
 from central.register.residencies import lived_in, lived_where, move_out
 from central.register.words import RegisterAct
@@ -172,11 +173,89 @@ def test_one_more_line_keeps_what_was_typed(worker: httpx.Client, estate: Estate
 
 def test_who_is_registered_already_moves_in_as_who_they_are(worker: httpx.Client, estate: Estate) -> None:
     person = estate.person("林秋月", number=HER_NUMBER)
-    again = line(0, name="写错了", number=HER_NUMBER, relation="lodger")
+    again = line(0, name=" 林秋月 ", number=HER_NUMBER, relation="lodger")
     answer = worker.post(f"{room(estate)}/move-in", data=again)
     assert f"/homes/{estate.community}/people/{person}" in answer.text
     assert "林**" in answer.text
     assert living(estate) == ["lodger"]
+
+
+def test_who_is_registered_under_another_name_moves_in_once_that_was_agreed_to(
+    worker: httpx.Client, estate: Estate
+) -> None:
+    person, other = estate.person("林秋月", number=HER_NUMBER), estate.person("赵强", number=HIS_NUMBER)
+    typed = line(0, name="李名错", number=HER_NUMBER, relation="lodger")
+    asked = worker.post(f"{room(estate)}/move-in", data=typed)
+    assert asked.status_code == 409
+    assert "registered under another name, 林**" in asked.text
+    assert "林秋月" not in asked.text, "no more of it is told than a worker may see"
+    assert 'value="李名错"' in asked.text
+    assert HER_NUMBER in asked.text
+    assert living(estate) == []
+    (tick,) = re.findall(r'name="registered-0" value="(\d+)"( checked)?>', asked.text)
+    assert tick == (str(person), ""), "nobody agrees by pressing twice"
+    agreed = typed | {"registered-0": tick[0]}
+    corrected = worker.post(f"{room(estate)}/move-in", data=agreed | {"number-0": HIS_NUMBER})
+    assert corrected.status_code == 409, "of another person one is asked again"
+    assert f'value="{other}"' in corrected.text
+    kept = worker.post(f"{room(estate)}/move-in", data=agreed | {"add": "yes"})
+    assert f'value="{person}" checked' in kept.text
+    done = worker.post(f"{room(estate)}/move-in", data=agreed)
+    assert done.status_code == 200
+    assert f"/homes/{estate.community}/people/{person}" in done.text
+    assert living(estate) == ["lodger"]
+
+
+def test_a_card_s_number_that_no_reader_gives_is_refused_at_its_field(
+    worker: httpx.Client, estate: Estate
+) -> None:
+    typed = line(0, name="林秋月", number=HER_NUMBER, card="XYZ")
+    answer = worker.post(f"{room(estate)}/move-in", data=typed)
+    assert answer.status_code == 422
+    told = "an access card's number has 8, 14 or 20 digits"
+    assert f'id="card-0-told">{told}' in answer.text
+    assert living(estate) == []
+    here = f"/homes/{estate.community}/people/{estate.person()}/cards"
+    wrong = worker.post(here, data={"number": "XYZ", "kind": "em_tag", "until": ""})
+    assert wrong.status_code == 422
+    assert "a key fob's number has 10 digits" in wrong.text.split('id="number-told"')[1]
+    assert 'value="XYZ"' in wrong.text
+    assert '<option value="em_tag" selected>' in wrong.text
+
+
+def test_a_lease_that_was_extended_after_its_end_goes_back_to_it_and_says_so(
+    worker: httpx.Client, estate: Estate
+) -> None:
+    with estate.desk(days=-40) as desk:
+        lease = make_lease(
+            desk, estate.places["101"], from_us=desk.now_us, until_us=estate.at(-2), grace_days=30
+        )
+    extend = f"/homes/{estate.community}/leases/{lease}/extend"
+    shown = worker.post(extend, data={"until": f"{day(estate.at(90))}"}).text
+    (path,) = re.findall(r'action="(/homes/\d+/undo/\d+)"', shown)
+    back = worker.post(path)
+    assert back.status_code == 200
+    assert "Undone: it is as it was before." in back.text
+    assert "A lease was extended a moment ago." not in back.text
+    with estate.reading() as db:
+        assert get_lease(db, estate.community, lease, estate.now_us).dates.until_us == estate.at(-2)
+    assert "it was undone already" in worker.post(path).text
+
+
+def test_an_extension_on_which_somebody_built_says_that_it_is_undone_no_more(
+    worker: httpx.Client, estate: Estate
+) -> None:
+    with estate.desk(days=-40) as desk:
+        lease = make_lease(desk, estate.places["101"], from_us=desk.now_us, until_us=estate.at(20))
+    extend = f"/homes/{estate.community}/leases/{lease}/extend"
+    shown = worker.post(extend, data={"until": f"{day(estate.at(90))}"}).text
+    (path,) = re.findall(r'action="(/homes/\d+/undo/\d+)"', shown)
+    with estate.desk() as desk:
+        end_lease(replace(desk, account=99), lease, at_us=estate.at(5), reason="提前退租")
+    late = worker.get("/homes/leases").text
+    assert "A lease was extended a moment ago. It cannot be undone any more: it was changed since." in late
+    assert path not in late
+    assert "it was changed since, and cannot be undone any more" in worker.post(path).text
 
 
 def test_a_tenant_brings_a_lease_which_is_asked_about_and_goes_on(
@@ -210,8 +289,11 @@ def test_leases_are_filtered_by_state_and_building_and_come_by_pages(
 
     east, west = "东湖小区 1 号楼 1 单元", "东湖小区 2 号楼"
     assert listed() == [f"{east} 101", f"{west} 201"], "what ends first"
-    assert listed("page=2") == [f"{east} 102"]
-    assert listed("page=9") == []
+    (further,) = re.findall(r'rel="next" href="/homes/leases\?([^"]+)"', worker.get("/homes/leases").text)
+    further = further.replace("&amp;", "&")
+    assert listed(further) == [f"{east} 102"]
+    assert "From the first on" in worker.get(f"/homes/leases?{further}").text
+    assert listed("after=typed") == [f"{east} 101", f"{west} 201"], "the first page is what was meant"
     assert listed("state=in_notice") == [f"{east} 101"]
     assert listed("state=running&building=") == [f"{west} 201", f"{east} 102"]
     building = estate.places["east"]
@@ -227,7 +309,6 @@ def test_leases_are_filtered_by_state_and_building_and_come_by_pages(
         "community": str(estate.community),
         "state": "in_notice",
         "building": str(building),
-        "page": "1",
     }
     assert longer in back.text
 
@@ -436,7 +517,7 @@ def test_a_pin_is_set_by_keyboard_at_any_width(console: Console) -> None:
                 page.keyboard.press("Tab")
                 page.keyboard.type("471100")
             page.keyboard.press("Enter")
-            page.wait_for_url("**#cards")
+            page.locator("main > .notice.good").wait_for()
             badge = {"zh": "已设密码", "en": "with a PIN"}[language]
             assert page.locator("#cards").get_by_text(badge).is_visible()
 

@@ -481,7 +481,12 @@ def test_a_wide_look_up_waits_and_is_taken_out_when_somebody_else_agrees(console
         assert any(
             name.endswith(".csv") for name in zipfile.ZipFile(io.BytesIO(path.read_bytes())).namelist()
         )
+        page.get_by_text("it was taken out is on the register of look-ups").wait_for()
         assert happened(console, number)[-1] is Happened.EXPORTED
+        assert "liuhen-file-made" not in {each["name"] for each in page.context.cookies()}
+        assert faults_of(page) == []
+        page.goto(here)
+        assert "CSV" in page.locator("[aria-labelledby=out-title] .known").inner_text()
 
 
 def test_a_file_of_many_entries_is_made_beside_the_page_and_a_small_one_as_before(

@@ -101,6 +101,6 @@ def test_a_resident_reports_a_card_lost_by_keyboard(
         page.keyboard.press("Enter")
         assert faults_of(page) == []
         page.locator(".own-cards form button").first.press("Enter")
-        page.locator(".toast").wait_for()
+        page.locator("main > .notice.good").wait_for()
         assert page.locator(".badge.bad").count() == 1
         assert faults_of(page) == []

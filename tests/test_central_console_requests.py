@@ -37,10 +37,13 @@ def test_a_resident_asks_a_worker_answers_and_the_resident_reads_it_with_the_way
 ) -> None:
     with console.as_role(Role.RESIDENT, "zh", 390) as page:
         assert {"删除", "已逾期"} <= set(is_well(page, "/own/requests").split("\n"))
-        page.get_by_label("更正").check()
         page.locator("#text").fill(TEXT)
         page.get_by_role("button", name="提交").click()
-        page.wait_for_url("**/own/requests#request-2")
+        assert page.locator("input[name=kind]:checked").count() == 0, "whoever asks chooses"
+        assert page.url.endswith("/own/requests"), "and nothing was sent without"
+        page.get_by_label("更正").check()
+        page.get_by_role("button", name="提交").click()
+        page.get_by_text("您的申请已收到").wait_for()
         assert "2026-11-19" in is_well(page)
     with console.as_role(Role.SUPERVISOR, "en") as page:
         told = is_well(page, "/oversight/requests")
@@ -60,6 +63,28 @@ def test_a_resident_asks_a_worker_answers_and_the_resident_reads_it_with_the_way
         assert {"not granted", "answered late", WHY} <= set(told.split("\n"))
         assert "go to court" in told
     assert console.complaints.said == []
+
+
+def test_a_resident_withdraws_a_request_and_the_office_sees_that(console: Console) -> None:
+    with console.as_role(Role.RESIDENT, "zh", 390) as page:
+        page.goto("/own/requests")
+        page.get_by_label("投诉").check()
+        page.locator("#text").fill(TEXT)
+        page.get_by_role("button", name="提交").click()
+        page.get_by_text("您的申请已收到").wait_for()
+        newest = page.locator(".request").first
+        newest.locator("summary").click()
+        is_well(page)
+        newest.get_by_role("button", name="确认撤回").click()
+        page.get_by_text("您的申请已撤回").wait_for()
+        assert "已撤回" in newest.inner_text()
+        assert newest.locator("summary").count() == 0
+        is_well(page)
+    with console.as_role(Role.WORKER, "en") as page:
+        page.goto("/requests?waiting=false")
+        page.get_by_role("link", name="complaint").click()
+        assert "nothing is to be answered" in is_well(page)
+        assert page.locator("textarea").count() == 0
 
 
 def test_the_desk_takes_one_down_prints_its_receipt_and_finds_it_by_that(console: Console) -> None:

@@ -142,6 +142,8 @@ def test_a_pass_is_taken_back_and_given_back(console: Console, role: Role, begin
             console.passes(1)
             page.locator(UNDO).click()
             page.wait_for_load_state()
+        page.get_by_text("Undone: it is as it was before.").wait_for()
+        assert page.locator(".undoable").count() == 0, "that it was given is long past"
         assert passes_on(console, page) == ["issued", "revoked", "restored"]
         assert page.locator(".code svg").is_visible()
         assert faults_of(page) == []
@@ -241,5 +243,8 @@ def test_a_card_that_was_given_with_a_lease_leads_to_whose_it_was(console: Conso
         assert "A card was given" in page.locator(".undoable").inner_text()
         console.passes(1)
         page.locator(UNDO).click()
-        page.wait_for_url(f"**/people/{person}#cards")
-        page.locator(".undoable").wait_for(state="detached")
+        page.get_by_text("Undone: it is as it was before.").wait_for()
+        assert page.url.endswith(f"/people/{person}")
+        assert page.locator(".undoable").count() == 0
+        page.reload()
+        assert page.get_by_text("Undone").count() == 0, "it is said once"

@@ -219,6 +219,38 @@ def test_a_visit_is_seen_coming_and_stays_overdue_until_somebody_looks(
     assert 'id="expected-title"' not in later
 
 
+def test_whoever_is_inside_when_the_pass_is_taken_back_stands_at_the_head_of_the_list(
+    desk: httpx.Client, estate: Estate
+) -> None:
+    chain = Chain(EAST)
+    given(desk, kind="pin", length="2h")
+    comes(estate, chain)
+    given(desk, kind="pin", length="2h")
+    shown = desk.post("/visitors/1/revoke").text
+    assert "taken back, still inside" in shown
+    assert "Go and look" in shown
+    listed = desk.get("/visitors").text
+    assert listed.index('id="revoked_inside-title"') < listed.index('id="expected-title"')
+    window = {"from": "2026-11-04T00:00:00+08:00", "until": "2026-11-05T00:00:00+08:00"}
+    found = desk.get("/api/v1/passes", params={**window, "state": "revoked_inside"}).json()["passes"]
+    assert [each["id"] for each in found] == [1]
+    back = desk.post("/visitors/1/restore").text
+    assert "Undone: it is as it was before." in back
+    assert "still inside" not in back
+
+
+def test_that_a_pass_is_taken_back_for_good_by_now_is_said(desk: httpx.Client) -> None:
+    """Its card was given to another visitor meanwhile."""
+    lent = {"kind": "card_uid", "number": "04A1B2D7"}
+    given(desk, **lent)
+    desk.post("/visitors/1/revoke")
+    assert "/visitors/1/restore" in desk.get("/visitors/1").text
+    given(desk, **lent)
+    late = desk.get("/visitors/1").text
+    assert "Taken back a moment ago. It cannot be undone any more: it was changed since." in late
+    assert "/visitors/1/restore" not in late
+
+
 def test_a_days_list_leaves_no_visit_out_however_many_there_are(
     desk: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -166,6 +166,16 @@ def test_a_number_that_nobody_can_have_is_no_look_up(world: World, number: str, 
     assert kinds(world) == [Happened.NOT_ASKED]
 
 
+@pytest.mark.parametrize("kind", ["card_uid", "em_tag", "id_card_chip", "card_number", "pin"])
+def test_a_card_s_number_that_no_reader_gives_is_no_look_up(world: World, kind: str) -> None:
+    body = {**ASKED, "question": "card", "card_kind": kind, "number": "XYZ"}
+    answer = call(world, "POST", "/look-ups", body=body)
+    assert (answer.status_code, answer.json()["detail"].partition(":")[0]) == (422, "number")
+    assert "XYZ" not in answer.text
+    assert call(world, "GET", "/look-ups").json() == []
+    assert kinds(world) == [Happened.NOT_ASKED]
+
+
 def test_a_number_of_a_document_that_cannot_be_judged_is_looked_up(world: World) -> None:
     passport = {**ASKED, "number": "12345", "document": "passport"}
     assert call(world, "POST", "/look-ups", body=passport).status_code == 200

@@ -19,6 +19,7 @@ from identity_support import COMMUNITY, NOON_US, VISITOR
 from lookup_support import APPROVER, HOUR_US, NUMBER, OFFICER, ZONE, World, run
 from sqlalchemy import Connection, select, update
 
+from central.accounts.book import staff_names
 from central.console.case_words import CaseWords
 from central.console.views import Views
 from central.errors import BadQuestion, Clash, NotAllowed, StoreUnavailable
@@ -144,7 +145,8 @@ def test_it_says_to_when_a_door_is_complete_whose_gateway_only_has_the_last_minu
 def test_it_calls_everything_as_pages_do_in_the_reader_s_language(
     world: World, language: str, wanted: Format
 ) -> None:
-    """No code, no number of an account and no name of a gateway is left in it; who it was stays masked."""
+    """No code and no name of a gateway is left in it; who it was stays masked. Who asked has the number of
+    the account behind the name: a colleague of the same name and unit is another."""
     named(world)
     number = approved(world, Act.EXPORT)
     wording = CaseWords(Views(ConsolePart(), lambda: NOON_US))
@@ -153,7 +155,7 @@ def test_it_calls_everything_as_pages_do_in_the_reader_s_language(
         text = archive.read(archive.namelist()[0])
     rows = cells(text) if wanted is Format.CSV else in_workbook(text)
     head = dict(row[:2] for row in rows[1 : rows.index(list(COLUMNS))])
-    assert head["查询人 asked by"] == head["导出人 exported by"] == "周警官 · 一号警务室"
+    assert head["查询人 asked by"] == head["导出人 exported by"] == f"周警官 · 一号警务室 #{OFFICER.account}"
     told = {
         "zh": ("走失、失踪人员", "人民警察法", "人员"),
         "en": ("Missing person", "People's Police Law", "Person"),
@@ -168,6 +170,18 @@ def test_it_calls_everything_as_pages_do_in_the_reader_s_language(
     }
     assert {tuple(row[2:9]) for row in table(rows)} == {("枫园", "枫园东门", "正门", *entry[language])}
     assert {tuple(row[-4:]) for row in table(rows)} == {(MASKED,) * 4}
+
+
+def test_two_colleagues_who_are_called_alike_are_told_apart_wherever_names_stand(world: World) -> None:
+    named(world)
+    values = {"role": "officer", "unit": "一号警务室", "second_step": 0, "made_at": 1}
+    for number, name in ((77, "周警官"), (78, "吴警官")):
+        world.put(account, id=number, login=f"officer-{number}", name=name, **values)
+        world.put(account_community, account_id=number, community_id=COMMUNITY)
+    with reading(world.reader) as connection:
+        called = staff_names(connection, [COMMUNITY])
+    alike = {number: f"周警官 · 一号警务室 #{number}" for number in (OFFICER.account, 77)}
+    assert called == {**alike, 78: "吴警官 · 一号警务室"}
 
 
 def named(world: World) -> None:

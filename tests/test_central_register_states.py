@@ -5,13 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from register_support import a_number
 
+import drivers.base
 from central.errors import Clash
+from central.register.credential_forms import form_fault
 from central.register.credential_life import TRANSITIONS, CredentialAct, CredentialState, after
 from central.register.grants import Grant, merge
 from central.register.lease_states import DAY_US, LeaseDates, LeaseState, lease_state
 from central.register.person_identity import NumberFault, masked_name, masked_number, number_fault
 from central.register.place_names import sort_key, spelt, tidy
 from central.register.words import Category, DocumentType, Relation, category_of
+from drivers.credential_forms import form_wanted
 
 START = 1_000 * DAY_US
 LEASE = LeaseDates(START, START + 365 * DAY_US, 30, 7)
@@ -162,6 +165,32 @@ def test_a_number_is_judged_as_its_document_s_are_made(
     document: DocumentType, number: str, fault: NumberFault | None
 ) -> None:
     assert number_fault(document, number) is fault
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *("000000199003070011", "00000019491231002X", "ABC", "XYZ", "04A1B2C3", "04A1B2C3D4E5F6", "04A1B2"),
+        *(
+            "04:A1:B2:C3",
+            "04A1B2C3D4E5F6A7B8C9",
+            "0123456789ABCDEF",
+            "2A00BC614E",
+            "26:7BB26E",
+            "34:",
+            "1234",
+        ),
+        *("0042", "12AB", "anything at all", "04A1B2G3", "04A1B2C30", "1:0", "000:1"),
+    ],
+)
+@pytest.mark.parametrize("kind", drivers.base.CredentialKind)
+def test_a_card_s_number_is_what_its_reader_can_give_and_nothing_else(
+    kind: drivers.base.CredentialKind, number: str
+) -> None:
+    """The register's forms are the drivers'."""
+    said = form_fault(kind, number)
+    assert (said is None) == (form_wanted(kind, number) is None)
+    assert said is None or number not in said
 
 
 def test_somebody_with_several_homes_is_what_weighs_most() -> None:

@@ -153,6 +153,36 @@ def test_a_neighbour_s_are_not_shown_and_ten_that_wait_are_enough(hall: Hall) ->
     assert (len(page["requests"]), len(rest["requests"]), rest["next_after"]) == (6, 4, None)
 
 
+def test_whose_it_is_withdraws_it_while_nobody_has_answered(hall: Hall) -> None:
+    made, answered = hall.asks(), hall.asks("deletion")
+    hall.answers(hall.colleague, answered["id"])
+    neighbour = hall.estate.resident("李芳", "102", "04A1B2C4")
+    other = somebody(Role.RESIDENT, hall.estate.community, account=10, person=neighbour)
+    path = f"/own/requests/{made['id']}/withdraw"
+    hall.ask(other, "POST", path, expect=404)
+    hall.ask(hall.clerk, "POST", path, expect=403)
+    hall.later(16)
+    back = hall.ask(hall.resident, "POST", path)
+    assert (back["state"], back["text"], back["answer"]) == ("withdrawn", TEXT, None)
+    assert (back["overdue"], back["answered_by"]) == (False, 9), "nothing is due any more"
+    assert "was withdrawn" in hall.ask(hall.resident, "POST", path, expect=409)["detail"]
+    assert "was withdrawn" in hall.answers(hall.clerk, made["id"], expect=409)["detail"]
+    already = f"/own/requests/{answered['id']}/withdraw"
+    assert "answered already" in hall.ask(hall.resident, "POST", already, expect=409)["detail"]
+    lines = hall.ask(hall.clerk, "GET", f"{hall.here}/requests?waiting=false")["requests"]
+    assert [each["state"] for each in lines] == ["done", "withdrawn"], "the office sees both"
+    assert hall.counts() == {"waiting": 0, "overdue": 0, "too_late": 0, "answered": 1, "answered_late": 0}
+    with hall.estate.reading() as db:
+        acts = list(db.execute(select(register_event.c.act)).scalars())
+    assert acts.count("request_withdrawn") == 1
+
+
+def test_who_was_taken_down_for_at_the_desk_withdraws_it_themselves(hall: Hall) -> None:
+    about = {"kind": "complaint", "text": TEXT, "person": hall.person}
+    made = hall.ask(hall.clerk, "POST", f"{hall.here}/requests", about, 201)
+    assert hall.ask(hall.resident, "POST", f"/own/requests/{made['id']}/withdraw")["state"] == "withdrawn"
+
+
 def test_what_was_said_lies_sealed_and_is_sealed_again_with_another_key(hall: Hall) -> None:
     number = hall.asks()["id"]
     hall.answers(hall.clerk, number)

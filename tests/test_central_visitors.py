@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from database_support import alter
 from identity_support import a_vault
 from msgspec.structs import replace
+from register_support import a_number
 from sqlalchemy import select, update
 
 from central.accounts.book import make_community
@@ -120,7 +121,7 @@ def test_a_qr_code_is_judged_by_the_gateway_itself(gatehouse: Gatehouse) -> None
 
 @pytest.mark.parametrize("kind", PassKind)
 def test_a_revoked_pass_is_blocked_at_the_gateways(gatehouse: Gatehouse, kind: PassKind) -> None:
-    number = "04A1B2C3" if kind in (PassKind.CARD, PassKind.ID_CARD) else None
+    number = {PassKind.CARD: "04A1B2C3", PassKind.ID_CARD: a_number(3)}.get(kind)
     issued = gatehouse.issues(changed(kind=kind, number=number))
     with writing(gatehouse.filled.writer) as connection:
         passes.revoke(connection, issued.made.id, [SITE], by="test", now_us=NOW_US)
@@ -164,11 +165,11 @@ def test_a_card_that_was_lent_again_since_is_not_good_for_the_visitor_before(gat
 
 def test_who_comes_is_kept_sealed_and_what_is_shown_is_kept_nowhere(gatehouse: Gatehouse) -> None:
     issued = gatehouse.issues(visitor=Visitor(NAME, "000-1234"))
-    gatehouse.issues(changed(kind=PassKind.ID_CARD, number="00000019900307123X"))
+    gatehouse.issues(changed(kind=PassKind.ID_CARD, number=a_number(4)))
     with gatehouse.filled.reader.connect() as connection:
         assert gatehouse.desk.visitor_of(connection, issued.made.id, [SITE]) == Visitor(NAME, "000-1234")
         dump = "\n".join(connection.connection.driver_connection.iterdump())  # type: ignore[union-attr]
-    for secret in (NAME, "000-1234", issued.shown, "00000019900307123X"):
+    for secret in (NAME, "000-1234", issued.shown, a_number(4)):
         assert secret is not None
         assert secret not in dump
         assert secret.encode().hex().upper() not in dump
@@ -218,8 +219,10 @@ def test_nobody_is_overdue_whose_pass_was_taken_back_or_is_used_up(gatehouse: Ga
     for each in (back, here):
         with writing(gatehouse.filled.writer) as connection:
             passes.revoke(connection, each.made.id, [SITE], by="test", now_us=NOW_US + 7)
-        assert gatehouse.state(each, NOW_US + 8) is VisitState.REVOKED
-        assert gatehouse.state(each, end_us) is VisitState.REVOKED
+        inside = VisitState.REVOKED_INSIDE if each is here else VisitState.REVOKED
+        assert gatehouse.state(each, NOW_US + 8) is inside
+        assert gatehouse.state(each, end_us) is inside, "somebody has to go and look all the same"
+        assert gatehouse.state(each, NOW_US + 7 + 24 * HOUR_US) is VisitState.REVOKED
 
 
 @pytest.mark.parametrize(
@@ -230,8 +233,9 @@ def test_nobody_is_overdue_whose_pass_was_taken_back_or_is_used_up(gatehouse: Ga
         (Seen(), True, False, True, VisitState.REVOKED),
         (Seen(5), False, False, True, VisitState.ARRIVED),
         (Seen(), True, True, True, VisitState.REVOKED),
-        (Seen(5), True, False, True, VisitState.REVOKED),
-        (Seen(5), True, True, True, VisitState.REVOKED),
+        (Seen(5), True, False, True, VisitState.REVOKED_INSIDE),
+        (Seen(5), True, True, True, VisitState.REVOKED_INSIDE),
+        (Seen(5), True, False, False, VisitState.REVOKED_INSIDE),
         (Seen(5, 6), True, True, True, VisitState.LEFT),
         (Seen(5), False, True, True, VisitState.OVERDUE),
         (Seen(5, used_up=True), False, False, True, VisitState.ARRIVED),
@@ -244,7 +248,12 @@ def test_nobody_is_overdue_whose_pass_was_taken_back_or_is_used_up(gatehouse: Ga
 )
 def test_each_state_of_a_visit(seen: Seen, revoked: bool, late: bool, told: bool, state: VisitState) -> None:
     now_us = 100 if late else 10
-    assert state_of(50, revoked=revoked, seen=seen, now_us=now_us, exits_are_told=told) is state
+    revoked_us = 8 if revoked else None
+    assert state_of(50, revoked_us=revoked_us, seen=seen, now_us=now_us, exits_are_told=told) is state
+    if state is VisitState.REVOKED_INSIDE:
+        later_us = 8 + 24 * HOUR_US
+        told_later = state_of(50, revoked_us=revoked_us, seen=seen, now_us=later_us, exits_are_told=told)
+        assert told_later is VisitState.REVOKED, "nobody looks for them for ever"
 
 
 def test_an_extended_pass_goes_on_and_says_so(gatehouse: Gatehouse) -> None:
@@ -280,6 +289,7 @@ def test_a_qr_code_is_not_extended_as_it_says_itself_when_it_ends(gatehouse: Gat
         ({"number": "04A1B2C3"}, "number"),
         ({"kind": PassKind.CARD}, "number"),
         ({"kind": PassKind.ID_CARD, "number": "1'; --"}, "number"),
+        ({"kind": PassKind.CARD, "number": "XYZW"}, "number"),
     ],
 )
 def test_a_pass_that_cannot_be_is_refused_by_the_field_at_fault(

@@ -235,9 +235,17 @@ def test_the_page_shows_the_name_masked_keeps_what_was_typed_and_leads_to_the_ho
 
 
 def test_the_page_says_that_the_number_was_registered_already(house: House, client: httpx.Client) -> None:
-    house.estate.person("王来访", number=a_number(81))
+    """Under another name: that is asked before anything is done."""
+    person = house.estate.person("王来访", number=a_number(81))
     said = {"relation": "owner", "number": a_number(81), "name": "王新名", "reason": "购房"}
-    done = client.post(f"/visitors/{house.gives().made.id}/move-in", data=said)
+    path = f"/visitors/{house.gives().made.id}/move-in"
+    asked = client.post(path, data=said)
+    assert asked.status_code == 409
+    assert "registered under another name, 王**" in asked.text
+    assert 'value="王新名"' in asked.text
+    assert "王来访" not in asked.text
+    assert f'name="registered" value="{person}">' in asked.text
+    done = client.post(path, data={**said, "registered": f"{person}"})
     assert done.status_code == 200
     assert "This number was registered already" in done.text
     assert "王新名" not in done.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
@@ -263,14 +264,22 @@ def one_account(connection: Connection, number: int) -> Account:
     return _account(row, frozenset(connection.execute(scope).scalars()))
 
 
-def staff_names(connection: Connection, communities: Collection[int]) -> dict[int, str]:
+def staff_names(
+    connection: Connection, communities: Collection[int], *, numbered: bool = False
+) -> dict[int, str]:
     """Names and units of whoever works for one of these communities, by the account's number; residents, who
-    read their own, stay numbers."""
+    read their own, stay numbers. Two who would be called alike have their number behind it; `numbered`:
+    everybody has, where it is read long after, or beside what says more of others."""
     mine = select(account_community.c.account_id).where(account_community.c.community_id.in_(communities))
     asked = select(account.c.id, account.c.name, account.c.unit).where(
         account.c.id.in_(mine), account.c.role != Role.RESIDENT
     )
-    return {row.id: f"{row.name} · {row.unit}" for row in connection.execute(asked)}
+    called = {row.id: f"{row.name} · {row.unit}" for row in connection.execute(asked)}
+    alike = Counter(called.values())
+    return {
+        number: f"{name} #{number}" if numbered or alike[name] > 1 else name
+        for number, name in called.items()
+    }
 
 
 def account_called(connection: Connection, login: str) -> Row[Any] | None:

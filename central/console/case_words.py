@@ -38,7 +38,8 @@ class CaseWords:
     def __call__(self, connection: Connection, community: int, language: str | None) -> Called:
         """`language` None: that of the settings."""
         say = self._views.said_in(language)
-        labels, names = labels_of(connection, [community]), staff_names(connection, [community])
+        labels = labels_of(connection, [community])
+        names = staff_names(connection, [community], numbered=True)
 
         def room(number: int) -> str:
             way = paths(connection, [number]).get(number) if is_room(connection, community, number) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Final
 
-from fastapi import Form, Query
+from fastapi import Form, Query, Request
 from fastapi import Path as InPath
 from fastapi.responses import RedirectResponse, Response
 
@@ -53,6 +53,23 @@ def led_to(path: str, done: str | None = None) -> Response:
         page, mark, place = path.partition("#")
         path = f"{page}{'&' if '?' in page else '?'}done={done}{mark}{place}"
     return RedirectResponse(path, _SEE_OTHER)
+
+
+FILE_MADE: Final = "liuhen-file-made"
+"""A cookie that a page's script waits for and forgets: it says that a file was made, and no more. What is
+answered with a file to keep leads nowhere, so that else nothing on the page would say so."""
+
+_TOLD_WITHIN_S: Final = 60
+
+
+def file_to_keep(request: Request, content: bytes, media_type: str, name: str) -> Response:
+    """An answer that the browser keeps as a file; the form or link that asked for it has `data-file`."""
+    made = Response(content, media_type=media_type)
+    made.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    made.set_cookie(
+        FILE_MADE, "1", _TOLD_WITHIN_S, path="/", secure=request.url.scheme == "https", samesite="strict"
+    )
+    return made
 
 
 def status_of(error: CentralError | None) -> int:

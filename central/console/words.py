@@ -191,6 +191,12 @@ STANDS: dict[str, str] = {
 """How a door stands."""
 
 DONE: dict[str, str] = {
+    "undone": N_("Undone: it is as it was before. What was done and its undo both stay in the history."),
+    "card-lost": N_("The card is reported lost. No door opens to it any more, within seconds."),
+    "pin-set": N_("The PIN is set. Doors that ask for one know it within seconds."),
+    "pin-gone": N_("The PIN is taken away. Doors that ask for one do not open to this card."),
+    "request-sent": N_("Your request was received. Its receipt and its date stand beside it."),
+    "request-withdrawn": N_("Your request is withdrawn. It stays on record."),
     "command": N_("The command was sent. What became of it stands under Commands of late."),
     "alarm-seen": N_("It is noted that you have seen to the alarm."),
     "alarm-unseen": N_("Taken back: nobody has seen to the alarm yet."),

@@ -114,7 +114,8 @@ def case_file(
 
 
 def by_whom(account: int, unit: str | None, called: Called) -> str:
-    """By the name of the account, which has its unit beside it; where it has none, by its number."""
+    """By the name of the account, which has its unit and number beside it; where it has none, by its
+    number."""
     name = called.person(account)
     return name if name != str(account) else f"{name} {unit or ''}".strip()
 

@@ -16,7 +16,8 @@ from central.identity.periods import DAY_US
 from central.identity.vault import normalised
 from central.lookup.paging import Window
 from central.lookup.words import Act, Asked, Basis, Purpose
-from central.register.credentials import CredentialKind
+from central.register.credential_forms import form_fault
+from central.register.credentials import as_drivers_write
 from central.register.person_identity import JUDGED, number_fault
 from central.register.words import DocumentType
 from central.times import micros
@@ -113,17 +114,15 @@ def _check_number(asking: Asking) -> None:
     """A number that cannot be is a slip; an empty answer to it would look like one about somebody."""
     if asking.document is DocumentType.NONE:
         raise BadQuestion("document", "a number belongs to a document")
-    if asking.number is None or (document := _document_of(asking)) not in JUDGED:
+    if asking.number is None:
         return
-    if fault := number_fault(document, normalised("id_number", asking.number)):
+    if asking.card_kind is not None:
+        if card_fault := form_fault(asking.card_kind, as_drivers_write(asking.card_kind, asking.number)):
+            raise BadQuestion("number", f"{card_fault}; write it as its reader does, or name its `card_kind`")
+    elif asking.document in JUDGED and (
+        fault := number_fault(asking.document, normalised("id_number", asking.number))
+    ):
         raise BadQuestion("number", f"{fault}; write it as it stands there, or name its `document`")
-
-
-def _document_of(asking: Asking) -> DocumentType | None:
-    if asking.asked is Asked.PERSON:
-        return asking.document
-    of_a_reader = asking.card_kind == CredentialKind.ID_CARD  # residents' cards, and permanent residents'
-    return DocumentType.PERMANENT_RESIDENCE if of_a_reader else None
 
 
 def checked_why(text: str, field: str = "why") -> None:

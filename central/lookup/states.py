@@ -25,6 +25,15 @@ _OF_AN_ACT: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One file that was taken out."""
+
+    at_us: int
+    format: str
+    records: int
+
+
 @dataclass(slots=True)
 class State:
     """`acts`: waits, approved or refused, of each that was asked for."""
@@ -35,6 +44,8 @@ class State:
     revealed: set[tuple[int, str]] = field(default_factory=set)
     """(record, what of it)."""
     reviewed: Happened | None = None
+    exported: list[Taken] = field(default_factory=list)
+    """Files that were made of it, oldest first."""
 
     def approved(self, act: Act) -> bool:
         return self.acts.get(act) == "approved"
@@ -129,6 +140,9 @@ def _follow(state: State, kind: Happened, row: Row[Any]) -> None:
     elif kind is Happened.REVEALED:
         facts = facts_of(row)
         state.revealed.add((facts["record"], facts["shown"]))
+    elif kind is Happened.EXPORTED:
+        facts = facts_of(row)
+        state.exported.append(Taken(row.at, facts["format"], facts["records"]))
     elif kind in (Happened.EXPLAINED, Happened.UNEXPLAINED):
         state.reviewed = kind
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from central.errors import BadQuestion, Clash
 from central.register.affected import gateways_of_person
+from central.register.credential_forms import form_fault
 from central.register.credential_life import CredentialAct, CredentialState, PinAct, after
 from central.register.desk import Desk, GatewayOf, row_of
 from central.register.people import same_person, the_person
@@ -27,7 +28,6 @@ from central.store.register_tables import (
 )
 
 _HINT: Final = 4
-_LONGEST: Final = 512
 _IN_ONE_STATEMENT: Final = 500
 _UNSEALED_YET = b""
 
@@ -114,8 +114,10 @@ def change(
     *,
     valid_until_us: int | None = None,
     reason: str | None = None,
+    restores: bool = False,
 ) -> CredentialState:
     """延期、挂失、解挂、退卡. `valid_until_us` counts for an extension alone; None: without an end.
+    `restores`: an extension is taken back, so its end may be past, as it was.
 
     Raises NotThere, BadQuestion; Clash where its state does not allow it.
     """
@@ -124,7 +126,8 @@ def change(
     state = after(CredentialState(row.state), act)
     new: dict[str, Any] = {"state": state.value}
     if act is CredentialAct.EXTEND:
-        if valid_until_us is not None and valid_until_us <= max(desk.now_us, row.valid_from):
+        past = valid_until_us is not None and valid_until_us <= max(desk.now_us, row.valid_from)
+        if past and not restores:
             raise BadQuestion("valid_until", "an extension ends in the future")
         new["valid_until"] = valid_until_us
     if act is CredentialAct.RETURN:
@@ -265,8 +268,8 @@ def good_number(kind: CredentialKind, number: str) -> str:
     number = as_drivers_write(kind, number.strip())
     if kind is CredentialKind.ID_CARD:
         number = number.replace(" ", "")
-    if not 1 <= len(number) <= _LONGEST or not number.isprintable():
-        raise BadQuestion("number", "a credential's number has 1 to 512 characters, as its reader writes it")
+    if fault := form_fault(kind, number):
+        raise BadQuestion("number", fault)
     return number
 
 

@@ -76,11 +76,13 @@ def extend_lease(
     until_us: int | None,
     reason: str | None = None,
     grace_days: int | None = None,
+    restores: bool = False,
 ) -> None:
     """Until when it is agreed now; its former end stands in the events. Also once it is over, as long as it
-    was not ended early. Raises NotThere, BadQuestion, Clash."""
+    was not ended early. `restores`: an extension is taken back, so its end may be past, as it was. Raises
+    NotThere, BadQuestion, Clash."""
     row = _lasting(desk, lease_id)
-    if until_us is not None and until_us <= max(row.from_at, desk.now_us):
+    if not restores and until_us is not None and until_us <= max(row.from_at, desk.now_us):
         raise BadQuestion("until", "an extension ends in the future; to end a lease is another act")
     grace = row.grace_days if grace_days is None else grace_days
     _refuse_days(row.notice_days, grace)
@@ -115,7 +117,7 @@ def void_lease(desk: Desk, lease_id: int, *, reason: str) -> None:
 
 def get_lease(connection: Connection, community: int, lease_id: int, now_us: int) -> Lease:
     """Raises NotThere."""
-    return _lease(row_of(connection, tenancy, community, lease_id, "lease"), now_us)
+    return lease_of(row_of(connection, tenancy, community, lease_id, "lease"), now_us)
 
 
 def leases(
@@ -141,7 +143,7 @@ def leases(
     rows = connection.execute(select(tenancy).where(*there).order_by(*order))
     found: list[Lease] = []
     for row in rows:
-        lease = _lease(row, now_us)
+        lease = lease_of(row, now_us)
         if state is None or lease.state is state:
             found.append(lease)
         if len(found) == limit:
@@ -153,7 +155,7 @@ def dates_of(row: Any) -> LeaseDates:
     return LeaseDates(row.from_at, row.until_at, row.notice_days, row.grace_days, row.ended_at)
 
 
-def _lease(row: Any, now_us: int) -> Lease:
+def lease_of(row: Any, now_us: int) -> Lease:
     dates = dates_of(row)
     return Lease(row.id, row.place_id, row.landlord_id, dates, lease_state(dates, now_us))
 

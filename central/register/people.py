@@ -101,6 +101,12 @@ def registered_as(desk: Desk, document: DocumentType, number: str | None) -> int
     return int(known.id) if known is not None and known.state == PersonState.REGISTERED else None
 
 
+def is_called(desk: Desk, person_id: int, name: str) -> bool:
+    """Whether they are registered under just that name. By blind indexes: no name is opened."""
+    index = desk.vault.register_index(desk.community, "name", " ".join(name.split()))
+    return bool(the_person(desk, person_id).name_index == index)
+
+
 def correct_person(
     desk: Desk,
     person_id: int,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, Table, select
@@ -33,7 +34,7 @@ from central.store.register_tables import (
     residency,
     tenancy,
 )
-from central.undo import TOO_LATE, is_recent
+from central.undo import CHANGED_SINCE, TOO_LATE, UNDONE_ALREADY, is_recent
 
 _MOST: Final = 400
 """Of the community's newest events so many are looked through, whoever made them."""
@@ -73,31 +74,52 @@ class Deed:
         return self.count(act) > 0
 
 
+class Standing(Enum):
+    """What an undo of a deed would meet."""
+
+    STANDS = auto()  # all of it as it was left: it can be taken back
+    CHANGED = auto()  # somebody changed it since, or built on it
+    UNDONE = auto()  # it was taken back already
+    NEVER = auto()  # no undo was ever offered: it has an act that has no reverse
+
+
 Concerns = Callable[[Event], bool]
+
+
+def newest_deed(
+    connection: Connection, community: int, *, account: int, now_us: int, concerns: Concerns
+) -> tuple[Deed, Standing] | None:
+    """The newest that concerns something, and how it stands; None: that account did nothing of the kind
+    of late."""
+    for deed in _deeds(connection, community, account, now_us):
+        if any(map(concerns, deed.events)):
+            return deed, _standing(connection, deed, now_us)
+    return None
 
 
 def last_deed(
     connection: Connection, community: int, *, account: int, now_us: int, concerns: Concerns
 ) -> Deed | None:
     """The newest that concerns something, if it can be taken back whole by who did it; else None."""
-    for deed in _deeds(connection, community, account, now_us):
-        if any(map(concerns, deed.events)):
-            return deed if _stands(connection, deed, now_us) else None
-    return None
+    found = newest_deed(connection, community, account=account, now_us=now_us, concerns=concerns)
+    return found[0] if found and found[1] is Standing.STANDS else None
 
 
 def deeds_to_take_back(connection: Connection, community: int, *, account: int, now_us: int) -> list[Deed]:
     """What that account did of late and can take back, the newest first."""
     deeds = _deeds(connection, community, account, now_us)
-    return [each for each in deeds if _stands(connection, each, now_us)]
+    return [each for each in deeds if _standing(connection, each, now_us) is Standing.STANDS]
 
 
 def take_back(desk: Desk, event_id: int) -> Deed:
     """All that was done with that event. Raises Clash where it is too late, or somebody built on it."""
     deeds = _deeds(desk.connection, desk.community, desk.account, desk.now_us)
     deed = next((each for each in deeds if each.id == event_id), None)
-    if deed is None or not _stands(desk.connection, deed, desk.now_us):
+    if deed is None:
         raise Clash(TOO_LATE)
+    standing = _standing(desk.connection, deed, desk.now_us)
+    if standing is not Standing.STANDS:
+        raise Clash(_WHY_NOT[standing])
     reason = f"undo of {event_id}"
     for event in reversed(deed.events):
         _WAYS[event.act].reverse(desk, event, reason)
@@ -121,7 +143,14 @@ def _deeds(connection: Connection, community: int, account: int, now_us: int) ->
     return [Deed(tuple(reversed(events))) for events in together.values()]
 
 
-def _stands(connection: Connection, deed: Deed, now_us: int) -> bool:
+_WHY_NOT: Final = {
+    Standing.CHANGED: CHANGED_SINCE,
+    Standing.UNDONE: UNDONE_ALREADY,
+    Standing.NEVER: TOO_LATE,
+}
+
+
+def _standing(connection: Connection, deed: Deed, now_us: int) -> Standing:
     """Whether it was not taken back yet, and each of its events has a reverse act and is the last word on its
     subject. An import is taken back on its own page."""
     columns = register_event.c
@@ -130,12 +159,14 @@ def _stands(connection: Connection, deed: Deed, now_us: int) -> bool:
         columns.subject == register_event.name,
         columns.subject_id == deed.id,
     )
-    return not _there_is(connection, undone) and all(
-        event.act in _WAYS
-        and _IMPORT not in event.body
-        and _WAYS[event.act].stands(connection, event, now_us)
-        for event in deed.events
-    )
+    if _there_is(connection, undone):
+        return Standing.UNDONE
+    for event in deed.events:
+        way = _WAYS.get(event.act)
+        if way is None or _IMPORT in event.body or not way.has_reverse(connection, event, now_us):
+            return Standing.NEVER
+    stands = all(_WAYS[event.act].stands(connection, event, now_us) for event in deed.events)
+    return Standing.STANDS if stands else Standing.CHANGED
 
 
 def _there_is(connection: Connection, asked: Select[Any]) -> bool:
@@ -158,8 +189,8 @@ def _never_moved_in(desk: Desk, event: Event, reason: str) -> None:
     correct_residency(desk, event.subject, reason=reason, instead=None)
 
 
-def _moved_out_stands(connection: Connection, event: Event, _now_us: int) -> bool:
-    return "former" in event.body and _moved_in_stands(connection, event, _now_us)
+def _says_former(_connection: Connection, event: Event, _now_us: int) -> bool:
+    return "former" in event.body
 
 
 def _lives_on(desk: Desk, event: Event, reason: str) -> None:
@@ -172,9 +203,12 @@ def _lives_on(desk: Desk, event: Event, reason: str) -> None:
 
 
 def _use_stands(connection: Connection, event: Event, _now_us: int) -> bool:
+    return bool(_row(connection, home_use, event.subject).until_at is None)
+
+
+def _was_used(_connection: Connection, event: Event, _now_us: int) -> bool:
     """What a home is used for has a word once it was said: the first one is changed, and not taken away."""
-    row = _row(connection, home_use, event.subject)
-    return row.until_at is None and event.body.get("former") is not None
+    return event.body.get("former") is not None
 
 
 def _used_as_before(desk: Desk, event: Event, _reason: str) -> None:
@@ -194,15 +228,16 @@ def _never_made(desk: Desk, event: Event, reason: str) -> None:
     void_lease(desk, event.subject, reason=reason)
 
 
-def _extension_stands(connection: Connection, event: Event, now_us: int) -> bool:
-    former = event.body["former"]["until"]
-    return _lease_stands(connection, event, now_us) and (former is None or former > now_us)
-
-
 def _not_extended(desk: Desk, event: Event, reason: str) -> None:
+    """Its former end may be past: it is over again, as it was."""
     former = event.body["former"]
     extend_lease(
-        desk, event.subject, until_us=former["until"], grace_days=former["grace_days"], reason=reason
+        desk,
+        event.subject,
+        until_us=former["until"],
+        grace_days=former["grace_days"],
+        reason=reason,
+        restores=True,
     )
 
 
@@ -255,9 +290,9 @@ def _built_on(event: Event, now_us: int) -> tuple[Select[Any], ...]:
 # --- cards -----------------------------------------------------------------------------------------------
 
 
-def _card_stands(connection: Connection, event: Event, now_us: int) -> bool:
-    """Nothing became of it since, and no other is in its place. One that was returned is given again: not
-    beyond its end, not to somebody who is gone, and not where it was lost, or is somebody else's by now."""
+def _card_stands(connection: Connection, event: Event, _now_us: int) -> bool:
+    """Nothing became of it since, and no other is in its place. One that was returned is given again: not to
+    somebody who is gone, and not where it is somebody else's by now."""
     columns = credential_event.c
     asked = select(columns.at).where(columns.credential_id == event.subject).order_by(columns.id.desc())
     last, *earlier = connection.execute(asked.limit(2)).scalars()
@@ -269,14 +304,18 @@ def _card_stands(connection: Connection, event: Event, now_us: int) -> bool:
         case CredentialAct.REPORT_LOST:
             return not replaced
         case CredentialAct.RETURN:
-            was_lost = _before(connection, event).state == CredentialState.LOST
-            can_be_given = not was_lost and not replaced and _is_free(connection, row)
-            return can_be_given and (row.valid_until is None or row.valid_until > now_us)
-        case CredentialAct.EXTEND:
-            until_us = _before(connection, event).valid_until
-            return until_us is None or until_us > now_us
+            return not replaced and _is_free(connection, row)
         case _:
             return True
+
+
+def _card_has_reverse(connection: Connection, event: Event, now_us: int) -> bool:
+    """One that was returned is given again: not beyond its end, and not where it was lost."""
+    if event.body.get("act") != CredentialAct.RETURN:
+        return True
+    row = _row(connection, credential, event.subject)
+    was_lost = _before(connection, event).state == CredentialState.LOST
+    return not was_lost and (row.valid_until is None or row.valid_until > now_us)
 
 
 def _is_free(connection: Connection, row: Any) -> bool:
@@ -309,7 +348,14 @@ def _card_as_before(desk: Desk, event: Event, reason: str) -> None:
             change(desk, event.subject, CredentialAct.REPORT_LOST, reason=reason)
         case CredentialAct.EXTEND:
             until_us = _before(desk.connection, event).valid_until
-            change(desk, event.subject, CredentialAct.EXTEND, valid_until_us=until_us, reason=reason)
+            change(
+                desk,
+                event.subject,
+                CredentialAct.EXTEND,
+                valid_until_us=until_us,
+                reason=reason,
+                restores=True,
+            )
         case _:
             _given_again(desk, event)
 
@@ -335,22 +381,30 @@ def _given_again(desk: Desk, event: Event) -> None:
 # --- which reverses which --------------------------------------------------------------------------------
 
 
+_Asked = Callable[[Connection, Event, int], bool]
+
+
+def _always(_connection: Connection, _event: Event, _now_us: int) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """`stands`: it is as the act left it, and can be reversed."""
+    """`has_reverse`: it could be reversed if nobody touched it; `stands`: nobody has."""
 
-    stands: Callable[[Connection, Event, int], bool]
+    stands: _Asked
     reverse: Callable[[Desk, Event, str], None]
+    has_reverse: _Asked = _always
 
 
 _WAYS: Final[Mapping[RegisterAct, _Way]] = {
     RegisterAct.MOVED_IN: _Way(_moved_in_stands, _never_moved_in),
-    RegisterAct.MOVED_OUT: _Way(_moved_out_stands, _lives_on),
-    RegisterAct.HOME_USE_SET: _Way(_use_stands, _used_as_before),
+    RegisterAct.MOVED_OUT: _Way(_moved_in_stands, _lives_on, _says_former),
+    RegisterAct.HOME_USE_SET: _Way(_use_stands, _used_as_before, _was_used),
     RegisterAct.LEASE_MADE: _Way(_lease_stands, _never_made),
-    RegisterAct.LEASE_EXTENDED: _Way(_extension_stands, _not_extended),
+    RegisterAct.LEASE_EXTENDED: _Way(_lease_stands, _not_extended),
     RegisterAct.PERSON_REGISTERED: _Way(_registered_stands, _not_registered),
     RegisterAct.CREDENTIAL_ISSUED: _Way(_card_stands, _not_given),
-    RegisterAct.CREDENTIAL_CHANGED: _Way(_card_stands, _card_as_before),
+    RegisterAct.CREDENTIAL_CHANGED: _Way(_card_stands, _card_as_before, _card_has_reverse),
 }
 """What is not here cannot be taken back: a correction, a merger, a deregistration, the end of a lease."""

@@ -154,6 +154,7 @@ class RegisterAct(StrEnum):
     TOUR_HOLIDAY_SET = "tour_holiday_set"
     REQUEST_RECEIVED = "request_received"
     REQUEST_ANSWERED = "request_answered"
+    REQUEST_WITHDRAWN = "request_withdrawn"  # by whose it is, before it was answered
     ASSESSMENT_WRITTEN = "assessment_written"
     WENT_LIVE = "went_live"
     NOTICE_HUNG = "notice_hung"

@@ -52,7 +52,7 @@ class LineOut(BaseModel):
     due: str = Field(description="UTC; 15 days after it was received")
     latest: str = Field(description="UTC; the law's own end, 30 days after it was received")
     overdue: bool = Field(description="not answered when it was due; of an answered one: answered late")
-    answered: str | None
+    answered: str | None = Field(description="UTC; of a withdrawn one: when it was withdrawn")
     answered_by: int | None = Field(description="account")
 
     @classmethod
@@ -128,6 +128,12 @@ def _own(api: APIRouter, office: Office) -> None:
         found = await own.make(office, who, wanted.kind, wanted.text.get_secret_value())
         return OwnRequestOut.whole(found, await _texts(office, who, found), office.now_us())
 
+    @api.post("/own/requests/{request}/withdraw", summary="Withdraw one that nobody has answered")
+    async def withdrawn(who: Resident, request: RowId) -> OwnRequestOut:
+        """It stays on record, as withdrawn; nothing is due any more. 409 once it was answered."""
+        found = await own.withdraw(office, who, request)
+        return OwnRequestOut.whole(found, await _texts(office, who, found), office.now_us())
+
 
 def _desk(api: APIRouter, office: Office) -> None:
     @api.post(_HERE, status_code=201, summary="Take a request down for somebody without an account")
@@ -159,7 +165,7 @@ def _desk(api: APIRouter, office: Office) -> None:
 
 
 def _oversight(api: APIRouter, office: Office) -> None:
-    @api.get(_HERE, summary="Requests that wait, what is due first at the head; or answered ones")
+    @api.get(_HERE, summary="Requests that wait, what is due first; or answered and withdrawn ones")
     async def listed(
         who: Sees,
         community: CommunityId,

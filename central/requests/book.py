@@ -43,7 +43,7 @@ NewReceipt = Callable[[], str]
 @dataclass(frozen=True, slots=True)
 class OwnRequest:
     """One as it is kept, without what it says. `person` or `given`, a visitor's pass, is whose data it is
-    about. Times are UTC microseconds."""
+    about. `decided_us`, `decided_by`: answered or withdrawn. Times are UTC microseconds."""
 
     id: int
     community: int
@@ -64,7 +64,7 @@ class OwnRequest:
         return self.received_us + LATEST_US
 
     def is_overdue(self, now_us: int) -> bool:
-        return is_overdue(self.due_us, self.decided_us, now_us)
+        return is_overdue(self.state, self.due_us, self.decided_us, now_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +135,7 @@ def answer(desk: Desk, number: int, decision: Decision, text: str) -> OwnRequest
     """`text`: what was done, or why it is refused. Raises NotThere, BadQuestion, and Clash for one that is
     answered, or that the same account took down."""
     found = one_request(desk.connection, desk.community, number)
-    if found.state is not RequestState.WAITING:
-        raise Clash("this request is answered already")
+    _refuse_decided(found)
     if found.received_by == desk.account:
         raise Clash("nobody answers what they took down themselves: a colleague has to")
     said = _said("text", text)
@@ -150,6 +149,25 @@ def answer(desk: Desk, number: int, decision: Decision, text: str) -> OwnRequest
         answer=sealed,
     )
     desk.note(RegisterAct.REQUEST_ANSWERED, own_request, number, body={"decision": decision})
+    return one_request(desk.connection, desk.community, number)
+
+
+def withdraw(desk: Desk, number: int, *, of_person: int) -> OwnRequest:
+    """By whose it is, while nobody has answered it: nothing is due any more, and what was asked stays on
+    record. Raises NotThere, also where it is not theirs; Clash for one that is answered or withdrawn."""
+    found = one_request(desk.connection, desk.community, number)
+    theirs = set(desk.connection.execute(same_person(of_person)).scalars())
+    if found.person not in theirs:
+        raise NotThere("no such request")
+    _refuse_decided(found)
+    _write(
+        desk,
+        number,
+        decision=RequestState.WITHDRAWN.value,
+        decided_at=desk.now_us,
+        decided_by=desk.account,
+    )
+    desk.note(RegisterAct.REQUEST_WITHDRAWN, own_request, number, body={"kind": found.kind})
     return one_request(desk.connection, desk.community, number)
 
 
@@ -180,8 +198,8 @@ def requests(
     after: int | None = None,
     limit: int = MAX_PAGE,
 ) -> list[OwnRequest]:
-    """Those that wait, what is due first at the head; or those that are answered, the newest first.
-    `after`: beyond that one alone. Raises NotThere."""
+    """Those that wait, what is due first at the head; or those that are answered or withdrawn, the newest
+    first. `after`: beyond that one alone. Raises NotThere."""
     columns = own_request.c
     here: list[ColumnElement[bool]] = [columns.community_id.in_(communities)]
     if after is not None:
@@ -218,12 +236,13 @@ def counts(connection: Connection, communities: Collection[int], since_us: int, 
     """All that wait, and those that were answered since a moment."""
     columns = own_request.c
     waits = columns.decision.is_(None)
+    answered = columns.decision.in_([each.value for each in Decision]) & (columns.decided_at >= since_us)
     conditions = (
         waits,
         waits & (columns.due_at < now_us),
         waits & (columns.received_at < now_us - LATEST_US),
-        columns.decided_at >= since_us,
-        (columns.decided_at >= since_us) & (columns.decided_at > columns.due_at),
+        answered,
+        answered & (columns.decided_at > columns.due_at),
     )
     query = select(*(func.sum(case((each, 1), else_=0)) for each in conditions))
     row = connection.execute(query.where(columns.community_id.in_(communities))).one()
@@ -236,6 +255,14 @@ def _refuse_too_many(connection: Connection, person_id: int | None, given: int |
     query = select(func.count()).select_from(own_request).where(whose, columns.decision.is_(None))
     if (connection.execute(query).scalar() or 0) >= MOST_WAITING:
         raise Clash("ten requests of theirs wait already: they are answered first")
+
+
+def _refuse_decided(found: OwnRequest) -> None:
+    """Raises Clash."""
+    if found.state is RequestState.WITHDRAWN:
+        raise Clash("this request was withdrawn")
+    if found.state is not RequestState.WAITING:
+        raise Clash("this request is answered already")
 
 
 def _said(field: str, text: str) -> str:

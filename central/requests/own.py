@@ -1,4 +1,4 @@
-"""A resident's own requests: made about themselves, and read with their answers."""
+"""A resident's own requests: made about themselves, read with their answers, withdrawn before them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ async def make(office: Office, who: Who, kind: RequestKind, text: str) -> OwnReq
 
     def change(desk: Desk) -> OwnRequest:
         return book.receive(desk, kind, text, person_id=counting(desk.connection, number), at_desk=False)
+
+    return await office.act(who, community, change)
+
+
+async def withdraw(office: Office, who: Who, number: int) -> OwnRequest:
+    """One that nobody has answered. Raises NotAllowed, NotThere, Clash."""
+    whose = person_of(who)
+    community = await office.questions.ask(lambda db: community_of(db, whose))
+
+    def change(desk: Desk) -> OwnRequest:
+        return book.withdraw(desk, number, of_person=counting(desk.connection, whose))
 
     return await office.act(who, community, change)
 

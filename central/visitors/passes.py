@@ -23,6 +23,7 @@ from central.errors import BadQuestion, Clash, NotThere, StoreUnavailable
 from central.identity.periods import day_of
 from central.identity.vault import Vault
 from central.receipts import new_receipt
+from central.register.credential_forms import form_fault
 from central.store.register_tables import place, site
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
 from central.undo import TOO_LATE, is_recent
@@ -46,7 +47,6 @@ _MAX_TEXT: Final = 80
 _REFERENCE_BYTES: Final = 8
 _NAME: Final = "[a-z0-9][a-z0-9-]{0,31}"
 _DOOR: Final = re.compile(rf"(\*|@{_NAME}|({_NAME}/)?{_NAME})")
-_NUMBER: Final = re.compile(r"[0-9A-Za-z]{4,32}")
 
 assert LONGEST_US <= LONGEST_PASS_MIN * _MINUTE_US
 
@@ -253,16 +253,27 @@ def restore(connection: Connection, number: int, sites: Sequence[str], *, by: st
 
 
 def can_restore(connection: Connection, found: Pass, *, by: str, now_us: int) -> bool:
+    if not was_just_revoked(connection, found, by=by, now_us=now_us):
+        return False
+    passes_ = visitor_pass.c
+    later = (passes_.site == found.site) & (passes_.token == found.token) & (passes_.id > found.id)
+    return connection.execute(select(passes_.id).where(later).limit(1)).first() is None
+
+
+def was_just_revoked(connection: Connection, found: Pass, *, by: str, now_us: int) -> bool:
+    """By that account, as the last that became of it, and its time is not over."""
     columns = visitor_pass_event.c
     asked = select(visitor_pass_event).where(columns.pass_id == found.id).order_by(columns.id.desc()).limit(1)
     last = connection.execute(asked).first()
     if last is None or (last.event, last.by) != (PassEvent.REVOKED, by):
         return False
-    if not is_recent(last.at, now_us) or found.until_us <= now_us:
-        return False
-    passes_ = visitor_pass.c
-    later = (passes_.site == found.site) & (passes_.token == found.token) & (passes_.id > found.id)
-    return connection.execute(select(passes_.id).where(later).limit(1)).first() is None
+    return is_recent(last.at, now_us) and found.until_us > now_us
+
+
+def nothing_since(connection: Connection, found: Pass) -> bool:
+    """Whether that it was given is the last that became of it."""
+    asked = select(visitor_pass_event.c.id).where(visitor_pass_event.c.pass_id == found.id)
+    return len(connection.execute(asked.limit(2)).all()) == 1
 
 
 def end_for_a_home(connection: Connection, found: Pass, *, by: str, now_us: int) -> None:
@@ -385,8 +396,10 @@ def _refuse_impossible(wanted: Wanted, visitor: Visitor, now_us: int) -> None:
     if wanted.uses is not None and not 1 <= wanted.uses <= MOST_USES:
         raise BadQuestion("uses", f"is 1 to {MOST_USES}, or left out")
     needs = wanted.kind in (PassKind.CARD, PassKind.ID_CARD)
-    if needs and (wanted.number is None or _NUMBER.fullmatch(wanted.number) is None):
+    if needs and wanted.number is None:
         raise BadQuestion("number", "is that of the card or document, as its reader writes it")
+    if needs and wanted.number is not None and (fault := form_fault(wanted.kind, wanted.number.upper())):
+        raise BadQuestion("number", fault)
     if not needs and wanted.number is not None:
         raise BadQuestion("number", "is for a card that is lent, or a document that will be shown")
     for field, text in (("name", visitor.name), ("phone", visitor.phone)):

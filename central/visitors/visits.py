@@ -36,7 +36,7 @@ def states(connection: Connection, found: Sequence[Pass], now_us: int) -> Mappin
             return VisitState.NOT_KNOWN
         return state_of(
             each.until_us,
-            revoked=each.revoked_us is not None,
+            revoked_us=each.revoked_us,
             seen=mine,
             now_us=now_us,
             exits_are_told=told[each.site],

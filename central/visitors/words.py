@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+LOOKED_FOR_US: Final = 24 * 60 * 60 * 1_000_000
+"""So long a visitor whose pass was taken back counts as inside, unless seen leaving: no door takes the pass
+as they leave, so that nothing else would end it."""
 
 
 class PassKind(StrEnum):
@@ -51,7 +56,8 @@ class VisitState(StrEnum):
     OVERDUE = "overdue"  # arrived, not seen leaving, and the time of a pass that is good is over
     MISSED = "missed"  # the time is over, and nobody came
     ENDED = "ended"  # arrived; the time is over, and no door can tell any more who leaves
-    REVOKED = "revoked"  # before anybody came, or was seen leaving
+    REVOKED_INSIDE = "revoked_inside"  # in the last day, of somebody who came in and was not seen leaving
+    REVOKED = "revoked"
     STAYED = "stayed"  # lives here now
     NOT_KNOWN = "not_known"  # over for so long that what doors told of it is deleted
 
@@ -66,14 +72,18 @@ class Seen:
     """A gateway has let it through as often as the pass says: there it lets nobody out with it either."""
 
 
-def state_of(until_us: int, *, revoked: bool, seen: Seen, now_us: int, exits_are_told: bool) -> VisitState:
+def state_of(
+    until_us: int, *, revoked_us: int | None, seen: Seen, now_us: int, exits_are_told: bool
+) -> VisitState:
     """`exits_are_told`: the site has doors where whoever leaves shows the pass again. Nobody is overdue whose
-    pass was taken back or used up: no door takes it as they leave."""
+    pass was taken back or used up: no door takes it as they leave. Of whom it was taken back while they were
+    inside that is said for a day, so that somebody goes and looks."""
     over = now_us >= until_us
     if seen.in_us is not None and seen.out_us is not None and seen.out_us >= seen.in_us:
         return VisitState.LEFT
-    if revoked:
-        return VisitState.REVOKED
+    if revoked_us is not None:
+        is_looked_for = seen.in_us is not None and now_us < revoked_us + LOOKED_FOR_US
+        return VisitState.REVOKED_INSIDE if is_looked_for else VisitState.REVOKED
     if seen.in_us is None:
         return VisitState.MISSED if over else VisitState.EXPECTED
     if not over:

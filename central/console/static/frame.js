@@ -180,6 +180,34 @@ document.body.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status !== 401) toast(toasts.dataset.broken);
 });
 
+// --- a file to keep: its answer leads nowhere, and brings a cookie that says no more than that it was made -----
+
+const MADE = "liuhen-file-made";
+const LOOK_MS = 250;
+const LONGEST_MS = 600000; // a case file of 100,000 entries takes some minutes
+
+function forgetMade() {
+  document.cookie = `${MADE}=; Max-Age=0; Path=/; SameSite=Strict`;
+}
+
+function saysWhenMade(told) {
+  forgetMade();
+  told.textContent = "";
+  const began = Date.now();
+  const looking = setInterval(() => {
+    const made = document.cookie.split("; ").includes(`${MADE}=1`);
+    if (made || Date.now() - began > LONGEST_MS) clearInterval(looking);
+    if (!made) return;
+    forgetMade();
+    told.textContent = told.dataset.made;
+  }, LOOK_MS);
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-file]");
+  if (link) saysWhenMade(document.getElementById(link.dataset.file));
+});
+
 // --- what is sent: once, and with a sign of life ---------------------------------------------------------
 
 const SLOW_MS = 300; // sooner answered, and nothing flickers
@@ -200,6 +228,7 @@ document.addEventListener("submit", (event) => {
   } else if (form.hasAttribute("aria-busy")) event.preventDefault();
   else {
     form.setAttribute("aria-busy", "true");
+    if (form.dataset.file) saysWhenMade(document.getElementById(form.dataset.file));
     setTimeout(() => form.hasAttribute("aria-busy") && document.documentElement.classList.add("waits"), SLOW_MS);
     // A file that opens a tab of its own takes long: it is not asked for twice.
     setTimeout(free, "file" in form.dataset && !form.target ? FILE_MS : STUCK_MS, form);

@@ -93,7 +93,9 @@ _SAYS: Final = {
     "card_kind_missing": Says("请填写卡类型：{choices}", "write the kind of card: {choices}"),
     "card_missing": Says("请填写卡号", "write the card's number"),
     "card_form": Says(
-        "卡号为 1 到 512 个字符，与读卡器所写一致", "1 to 512 characters, as the reader writes"
+        "不是这种卡的卡号：门禁卡为 8、14 或 20 位，钥匙扣 10 位，芯片 16 位（数字和字母 A–F）",
+        "no number of such a card: an access card's has 8, 14 or 20 digits and letters A to F, "
+        "a key fob's 10, a chip's 16",
     ),
     "card_taken": Says("这张卡已发给另一个人", "this card is somebody else's"),
     "card_lost": Says("这张卡已挂失：请先解挂", "this card is reported lost: lift the loss first"),

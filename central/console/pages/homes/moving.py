@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from central.accounts.who import Who
 from central.console.centre import Centre
 from central.console.forms import RowId, day_of, led_to
-from central.console.pages.homes.common import Worker, show
+from central.console.pages.homes.common import Worker, refuse_other_name, registered_as_whom, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash, NotThere
@@ -32,7 +32,8 @@ _BEGUN: Final = 2
 
 @dataclass(frozen=True)
 class Line:
-    """One of those who move in, as it was typed."""
+    """One of those who move in, as it was typed. `registered`: whom somebody agreed to take as registered,
+    though under another name."""
 
     name: str
     document: str
@@ -40,6 +41,7 @@ class Line:
     phone: str
     relation: str
     card: str
+    registered: str = ""
 
     @property
     def is_empty(self) -> bool:
@@ -104,6 +106,7 @@ def router(centre: Centre) -> APIRouter:
             return get_place(db, community, place), paths(db, [place]).get(place, ())
 
         found, way = await centre.office.ask(who, community, where)
+        other = await registered_as_whom(centre, who, community, error)
         values = {"community": community, "place": found, "way": way, "words": WORDS, "most": MOST}
         kept = {"since": said.get("since", ""), "until": said.get("until", "")}
         return show(
@@ -115,6 +118,7 @@ def router(centre: Centre) -> APIRouter:
             error=error,
             lines=lines,
             at=at,
+            other=other,
             kept=kept,
             **values,
         )
@@ -137,22 +141,34 @@ def _all_move_in(desk: Desk, room: int, lines: Sequence[Line], since_us: int, un
             by = lease if relation in RENTERS else None
             arrival = Arrival(person, room, relation, by, None if by else until_us)
             move_in(desk, arrival, since_us=since_us)
-            if line.card.strip():
-                issue(desk, person, CredentialKind.CARD_UID, line.card.strip())
+            _give(desk, person, line.card.strip())
         except (BadQuestion, Clash, NotThere, ValueError) as error:
             raise AtLine(number, _as_ours(error)) from None
 
 
 def _known_or_new(desk: Desk, line: Line) -> int:
-    """Who is registered already moves in as who they are."""
+    """Who is registered already moves in as who they are. Raises RegisteredOtherwise where that is another
+    name and nobody has agreed to it."""
+    document, number = DocumentType(line.document), line.number.strip() or None
+    refuse_other_name(desk, document, number, line.name, line.registered)
     return registered_or_new(
         desk,
         name=line.name,
-        document=DocumentType(line.document),
-        number=line.number.strip() or None,
+        document=document,
+        number=number,
         phone=line.phone.strip() or None,
         category=CATEGORY_OF.get(Relation(line.relation), Category.RESIDENT),
     )
+
+
+def _give(desk: Desk, person: int, card: str) -> None:
+    """The field of the card, not of the document, is at fault where its number is. Raises BadQuestion."""
+    if not card:
+        return
+    try:
+        issue(desk, person, CredentialKind.CARD_UID, card)
+    except BadQuestion as error:
+        raise BadQuestion("card", str(error)) from None
 
 
 def _as_ours(error: Exception) -> CentralError:
@@ -164,7 +180,7 @@ def _line(said: Mapping[str, str], number: int) -> Line:
         return said.get(f"{field}-{number}", "")
 
     document = of("document") or DocumentType.RESIDENT_ID.value
-    return Line(of("name"), document, of("number"), of("phone"), of("relation"), of("card"))
+    return Line(of("name"), document, of("number"), of("phone"), of("relation"), of("card"), of("registered"))
 
 
 def _blank(number: int) -> Line:

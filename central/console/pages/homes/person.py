@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import date
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse, Response
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from central.accounts.residents import accounts_of, confirm, waiting_of
 from central.accounts.who import Who
 from central.console.centre import Centre
-from central.console.forms import RowId, Text, day_of, led_to, reason_of
+from central.console.forms import Done, RowId, Text, day_of, led_to, reason_of
 from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.pages.homes.undoing import told_of_deed, undoable_of_person
@@ -45,11 +45,10 @@ def router(centre: Centre) -> APIRouter:
         community: RowId,
         person: RowId,
         *,
-        pin: Literal["", "set", "gone"] = "",
+        done: Done = None,
         lang: Language = None,
     ) -> HTMLResponse:
-        """`pin`: what was done a moment ago and is confirmed."""
-        return await shown(who, community, person, lang, confirmed=pin)
+        return await shown(who, community, person, lang, done=done)
 
     @pages.post(address + "/cards", response_class=HTMLResponse, summary="Give somebody a card")
     async def given(  # noqa: PLR0917  FastAPI passes them by name
@@ -69,7 +68,8 @@ def router(centre: Centre) -> APIRouter:
                 lambda desk: issue(desk, person, kind, number.strip(), valid_until_us=last),
             )
         except (BadQuestion, Clash) as error:
-            return await shown(who, community, person, lang, error=error, at="card")
+            said = {"number": number, "kind": kind.value, "until": until}
+            return await shown(who, community, person, lang, error=error, at="card", said=said)
         return led_to(f"/homes/{community}/people/{person}")
 
     @pages.post(
@@ -148,13 +148,13 @@ def router(centre: Centre) -> APIRouter:
         error: CentralError | None = None,
         at: str = "",
         said: Mapping[str, str] = NOTHING_SAID,
-        confirmed: str = "",
+        done: str | None = None,
     ) -> HTMLResponse:
         """`said`: what was typed where something was wrong."""
         found = await centre.office.ask_about(
             who, community, lambda db: _person(centre, db, who, community, person), lambda _: [person]
         )
-        found["confirmed"] = confirmed
+        found["just_done"] = done
         deed = await centre.office.ask(
             who, community, lambda db: undoable_of_person(centre, db, who, community, person)
         )
@@ -214,7 +214,7 @@ def _pins(
             await centre.office.act(who, community, change_pin)
         except (BadQuestion, Clash) as error:
             return await shown(who, community, person, lang, error=error, at=f"pin-{card}")
-        return led_to(f"/homes/{community}/people/{person}?pin={'gone' if take_away else 'set'}#cards")
+        return led_to(f"/homes/{community}/people/{person}", "pin-gone" if take_away else "pin-set")
 
 
 def _dates(

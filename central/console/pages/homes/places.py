@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from central.accounts.who import Who
 from central.console.centre import Centre
 from central.console.chosen import CommunityAsked, chosen
-from central.console.forms import RowId, day_of, today
+from central.console.forms import Done, RowId, day_of, today
 from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import WORDS
 from central.console.pages.homes.undoing import told_of_deed, undoable_at_home
@@ -63,10 +63,12 @@ def router(centre: Centre) -> APIRouter:
         community: RowId,
         place: RowId,
         on: Annotated[str, Query(max_length=10)] = "",
+        *,
+        done: Done = None,
         lang: Language = None,
     ) -> HTMLResponse:
         """`on`: a day on which somebody lived in that home; without one: now."""
-        return await shown(who, community, place, lang, on=on)
+        return await shown(who, community, place, lang, on=on, done=done)
 
     async def shown(
         who: Who,
@@ -75,6 +77,7 @@ def router(centre: Centre) -> APIRouter:
         lang: str | None,
         *,
         on: str = "",
+        done: str | None = None,
         all_mine: list[Any] | None = None,
     ) -> HTMLResponse:
         found = await centre.office.ask(who, community, lambda db: _place(centre, db, community, place))
@@ -90,7 +93,7 @@ def router(centre: Centre) -> APIRouter:
         home = await centre.office.ask(
             who, community, lambda db: home_of(centre, db, vault, community, room=place, day=day)
         )
-        home["told_of_deed"] = told_of_deed
+        home |= {"told_of_deed": told_of_deed, "just_done": done}
         home["deed"] = await centre.office.ask(
             who, community, lambda db: undoable_at_home(centre, db, who, community, place)
         )

@@ -13,7 +13,11 @@ from central.register.words import Category, DocumentType, HomeUse, PersonState,
 
 KNOWN: Final = frozenset(
     [
+        N_("a chip's number has 16 digits and letters A to F, without spaces"),
         N_("a credential's number has 1 to 512 characters, as its reader writes it"),
+        N_("a key fob's number has 10 digits and letters A to F, without spaces"),
+        N_("a printed number is written with its bits, such as 26:7BB26E"),
+        N_("an access card's number has 8, 14 or 20 digits and letters A to F, without spaces"),
         N_("a PIN has 4 to 8 digits"),
         N_("a PIN is not one digit again and again, nor does it count up or down"),
         N_("a card that was lost or returned gets no PIN"),
@@ -28,10 +32,12 @@ KNOWN: Final = frozenset(
         N_("choose a file"),
         N_("it ended already"),
         N_("it was corrected already"),
+        N_("it was changed since, and cannot be undone any more"),
         N_("it was changed since, or is too long ago"),
         N_("it was changed since: look at the days as they are now"),
         N_("it ends before it begins"),
         N_("it has no PIN"),
+        N_("it was undone already"),
         N_("nobody is on this page"),
         N_("say why"),
         N_("such a document's number has 17 digits and a check character"),
@@ -50,6 +56,7 @@ KNOWN: Final = frozenset(
         N_("this lease is over"),
         N_("this lease was ended early"),
         N_("this lease was voided"),
+        N_("this number is registered under another name"),
         N_("this person was deregistered"),
     ]
 )

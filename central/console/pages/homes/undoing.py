@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from fastapi import APIRouter
@@ -18,7 +19,7 @@ from central.errors import BadQuestion, Clash
 from central.register.credential_life import CredentialAct
 from central.register.credentials import credentials_of, person_of
 from central.register.desk import Desk
-from central.register.taking_back import Deed, Event, last_deed, take_back
+from central.register.taking_back import Concerns, Deed, Event, Standing, newest_deed, take_back
 from central.register.words import RegisterAct
 from central.undo import TOO_LATE
 
@@ -40,6 +41,14 @@ _OTHER: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """What one did a moment ago. `stands`: it can be undone; else somebody changed it since."""
+
+    deed: Deed
+    stands: bool
+
+
 def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
 
@@ -54,19 +63,21 @@ def router(centre: Centre) -> APIRouter:
         except (BadQuestion, Clash) as error:
             values = {"community": community, "place": None}
             return show(centre, who, lang, "refused.html", here="homes", error=error, **values)
-        return led_to(page)
+        return led_to(page, "undone")
 
     return pages
 
 
-def undoable_at_home(centre: Centre, db: Connection, who: Who, community: int, room: int) -> Deed | None:
+def undoable_at_home(centre: Centre, db: Connection, who: Who, community: int, room: int) -> Recent | None:
     def concerns(event: Event) -> bool:
         return event.act in _AT_A_HOME and event.body.get("room") == room
 
-    return last_deed(db, community, account=who.account, now_us=centre.now_us(), concerns=concerns)
+    return _recent(centre, db, who, community, concerns)
 
 
-def undoable_of_person(centre: Centre, db: Connection, who: Who, community: int, person: int) -> Deed | None:
+def undoable_of_person(
+    centre: Centre, db: Connection, who: Who, community: int, person: int
+) -> Recent | None:
     cards = {each.id for each in credentials_of(db, community, person)}
 
     def concerns(event: Event) -> bool:
@@ -75,14 +86,23 @@ def undoable_of_person(centre: Centre, db: Connection, who: Who, community: int,
         of_a_card = event.act in {RegisterAct.CREDENTIAL_ISSUED, RegisterAct.CREDENTIAL_CHANGED}
         return of_a_card and event.subject in cards
 
-    return last_deed(db, community, account=who.account, now_us=centre.now_us(), concerns=concerns)
+    return _recent(centre, db, who, community, concerns)
 
 
-def undoable_of_leases(centre: Centre, db: Connection, who: Who, community: int) -> Deed | None:
+def undoable_of_leases(centre: Centre, db: Connection, who: Who, community: int) -> Recent | None:
     def concerns(event: Event) -> bool:
         return event.act is RegisterAct.LEASE_EXTENDED
 
-    return last_deed(db, community, account=who.account, now_us=centre.now_us(), concerns=concerns)
+    return _recent(centre, db, who, community, concerns)
+
+
+def _recent(centre: Centre, db: Connection, who: Who, community: int, concerns: Concerns) -> Recent | None:
+    """None where nothing was done, or what was done has been undone."""
+    now_us = centre.now_us()
+    found = newest_deed(db, community, account=who.account, now_us=now_us, concerns=concerns)
+    if found is None or found[1] not in {Standing.STANDS, Standing.CHANGED}:
+        return None
+    return Recent(found[0], found[1] is Standing.STANDS)
 
 
 def told_of_deed(deed: Deed) -> str:
@@ -118,4 +138,4 @@ def _page_of(db: Connection, community: int, deed: Deed) -> str:
         return f"/homes/leases?community={community}"
     if event.act is RegisterAct.PERSON_REGISTERED:
         return f"/homes/{community}/people/{event.subject}"
-    return f"/homes/{community}/people/{person_of(db, community, event.subject)}#cards"
+    return f"/homes/{community}/people/{person_of(db, community, event.subject)}"

@@ -17,6 +17,7 @@ from central.errors import BadQuestion
 from central.lookup.rules import Asking, window_between
 from central.lookup.service import Named
 from central.lookup.words import Asked, Basis, Purpose
+from central.register.credential_forms import CardFault
 from central.register.person_identity import NumberFault
 from central.register.words import DocumentType
 from central.times import micros
@@ -67,7 +68,7 @@ FAULTS: Final[Mapping[str, str]] = {
 }
 """What is wrong, by the field at fault."""
 
-NUMBER_FAULTS: Final[Mapping[NumberFault, str]] = {
+NUMBER_FAULTS: Final[Mapping[NumberFault | CardFault, str]] = {
     NumberFault.EIGHTEEN: N_(
         "An ID card's number has 17 digits and a check character. Write it all, or choose another document."
     ),
@@ -79,6 +80,19 @@ NUMBER_FAULTS: Final[Mapping[NumberFault, str]] = {
     ),
     NumberFault.BIRTH: N_(
         "The number's birth date is no day of any calendar: a digit is mistyped. Compare it with the card."
+    ),
+    CardFault.UID: N_(
+        "An access card's number has 8, 14 or 20 digits and letters A to F. "
+        "Write it all, or choose another kind."
+    ),
+    CardFault.CHIP: N_(
+        "A chip's number has 16 digits and letters A to F. Write it all, or choose another kind."
+    ),
+    CardFault.EM_TAG: N_(
+        "A key fob's number has 10 digits and letters A to F. Write it all, or choose another kind."
+    ),
+    CardFault.CARD_NUMBER: N_(
+        "A printed number is written with its bits, such as 26:7BB26E. Write it so, or choose another kind."
     ),
 }
 """Of a number that nobody can have: what is wrong with it, and what to do."""

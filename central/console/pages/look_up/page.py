@@ -17,6 +17,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from central.accounts.who import Role, Who
 from central.console.case_words import CaseWords
 from central.console.centre import Centre
+from central.console.forms import file_to_keep
 from central.console.guard import page_for
 from central.console.pages.look_up import show
 from central.console.pages.look_up.form import Form as Typed
@@ -271,8 +272,7 @@ def _take_out(pages: APIRouter, own: _Own) -> None:
             )
         except (BadQuestion, Clash, NotAllowed) as error:
             return await own.answer(who, asker, number, lang, error=error)
-        headers = {"Content-Disposition": f'attachment; filename="{made.name}"'}
-        return Response(made.archive, media_type=_ZIP, headers=headers)
+        return file_to_keep(request, made.archive, _ZIP, made.name)
 
     @pages.post("/look-up/{number}/holds")
     async def held(

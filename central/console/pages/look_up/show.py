@@ -174,7 +174,7 @@ async def answer_values(
 
     gateways, room, sites = await centre.questions.ask(named)
     values = {"row": row, "acts": state.acts, "answer": answer, "withheld": withheld, "room": room}
-    values["sites"] = sites
+    values |= {"sites": sites, "exported": state.exported}
     values["where"] = {name: asked.get(name) for name in ("site", "gateway", "door")}
     places = sorted({(each.site, each.gateway) for each in answer.doors})
     values["blind_at"] = urlencode([("at", "/".join(each)) for each in places]) if len(places) > FEW else ""

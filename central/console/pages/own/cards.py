@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
 from central.accounts.residents import accounts_of
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
-from central.console.forms import RowId, led_to, status_of
+from central.console.forms import Done, RowId, led_to, status_of
 from central.console.guard import page_for
 from central.console.pages.homes.sentences import WORDS
 from central.console.views import Language
@@ -28,10 +28,7 @@ def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
 
     @pages.get("/own/cards", response_class=HTMLResponse, summary="One's own cards")
-    async def cards_page(
-        who: Resident, *, done: Annotated[Literal["", "lost"], Query()] = "", lang: Language = None
-    ) -> HTMLResponse:
-        """`done`: a moment ago, and confirmed."""
+    async def cards_page(who: Resident, *, done: Done = None, lang: Language = None) -> HTMLResponse:
         return await shown(who, lang, done=done)
 
     @pages.post("/own/cards/{card}/report-lost", response_class=HTMLResponse, summary="Report it lost")
@@ -41,14 +38,14 @@ def router(centre: Centre) -> APIRouter:
             await centre.office.act(who, community, lambda desk: report_own_lost(desk, who, card))
         except Clash as error:
             return await shown(who, lang, error=error)
-        return led_to("/own/cards?done=lost")
+        return led_to("/own/cards", "card-lost")
 
     async def shown(
-        who: Who, lang: str | None, *, done: str = "", error: CentralError | None = None
+        who: Who, lang: str | None, *, done: str | None = None, error: CentralError | None = None
     ) -> HTMLResponse:
         cards = await centre.questions.ask(lambda db: _cards(db, who))
-        values: dict[str, Any] = {"cards": cards, "words": WORDS, "done": done, "wrong": error is not None}
-        values["now_us"] = centre.now_us()
+        values: dict[str, Any] = {"cards": cards, "words": WORDS, "just_done": done}
+        values |= {"wrong": error is not None, "now_us": centre.now_us()}
         status = status_of(error)
         return centre.show(who, lang, "own/cards.html", "own-cards", status=status, **values)
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.chosen import CommunityAsked, chosen
-from central.console.forms import today
+from central.console.forms import file_to_keep, today
 from central.console.guard import page_for
 from central.console.pages.reports.words import ROUND_KEY, ROUNDS, TAKEN
 from central.console.pages.reports.workbook import sheets_of, written
@@ -67,16 +67,19 @@ def router(centre: Centre) -> APIRouter:
 
     @pages.get("/reports/workbook", summary="The same as a workbook")
     async def workbook(
-        who: Reader, month: Month = "", community: CommunityAsked = None, lang: Language = None
+        request: Request,
+        who: Reader,
+        month: Month = "",
+        community: CommunityAsked = None,
+        lang: Language = None,
     ) -> Response:
         here, _ = await chosen(centre, who, community)
         span = _span(centre, month)
         say = centre.views.said_in(lang)
         report = await _report(centre, who, here.id, span)
         said = say(N_("Numbers, never names. Small counts are kept back."))
-        name = f'attachment; filename="report-{span.first:%Y-%m}.xlsx"'
         made = written(sheets_of(report, say), [f"{here.name} {span.first:%Y-%m}", said])
-        return Response(made, media_type=_XLSX, headers={"content-disposition": name})
+        return file_to_keep(request, made, _XLSX, f"report-{span.first:%Y-%m}.xlsx")
 
     return pages
 

@@ -14,7 +14,7 @@ from central.console.centre import Centre
 from central.console.forms import RowId, Text, led_to, status_of
 from central.console.guard import page_for
 from central.console.pages.requests.listing import After, Waiting, listing
-from central.console.pages.requests.sentences import WORDS, told_of
+from central.console.pages.requests.sentences import WORDS, kind_of, told_of
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash, NotThere
 from central.register.people_found import get_person
@@ -30,7 +30,7 @@ class TakenDown(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    kind: RequestKind = RequestKind.CORRECTION
+    kind: RequestKind | None = None
     text: str = ""
     person: Annotated[int, Field(ge=1, le=2**53)] | None = None
     given: Annotated[int, Field(ge=1, le=2**53)] | None = None
@@ -86,11 +86,12 @@ def _new(pages: APIRouter, centre: Centre) -> None:
         who: Worker, community: RowId, asked: Annotated[TakenDown, Form()], lang: Language = None
     ) -> Response:
         try:
+            kind = kind_of(asked.kind)
             made = await centre.office.act(
                 who,
                 community,
                 lambda desk: book.receive(
-                    desk, asked.kind, asked.text, person_id=asked.person, given=asked.given, at_desk=True
+                    desk, kind, asked.text, person_id=asked.person, given=asked.given, at_desk=True
                 ),
             )
         except (BadQuestion, Clash) as error:

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
-from central.console.forms import led_to, status_of
+from central.console.forms import Done, RowId, led_to, status_of
 from central.console.guard import page_for
-from central.console.pages.requests.sentences import WORDS, told_of
+from central.console.pages.requests.sentences import WORDS, kind_of, told_of
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash
 from central.requests import own
@@ -26,7 +26,7 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    kind: RequestKind = RequestKind.CORRECTION
+    kind: RequestKind | None = None
     text: str = ""
 
 
@@ -34,23 +34,38 @@ def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
 
     @pages.get("/own/requests", response_class=HTMLResponse, summary="One's own requests, and their answers")
-    async def requests_page(who: Resident, lang: Language = None) -> HTMLResponse:
-        return await shown(who, lang, Asked())
+    async def requests_page(who: Resident, *, done: Done = None, lang: Language = None) -> HTMLResponse:
+        return await shown(who, lang, Asked(), done=done)
 
     @pages.post("/own/requests", response_class=HTMLResponse, summary="Ask for a correction, a deletion …")
     async def asked(who: Resident, asked: Annotated[Asked, Form()], lang: Language = None) -> Response:
         try:
-            made = await own.make(centre.office, who, asked.kind, asked.text)
+            await own.make(centre.office, who, kind_of(asked.kind), asked.text)
         except (BadQuestion, Clash) as error:
             return await shown(who, lang, asked, error)
-        return led_to(f"/own/requests#request-{made.id}")
+        return led_to("/own/requests", "request-sent")  # where the newest stands first
+
+    @pages.post("/own/requests/{number}/withdraw", response_class=HTMLResponse, summary="Withdraw a request")
+    async def withdrawn(who: Resident, number: RowId, lang: Language = None) -> Response:
+        try:
+            await own.withdraw(centre.office, who, number)
+        except Clash as error:
+            return await shown(who, lang, Asked(), error, at=number)
+        return led_to("/own/requests", "request-withdrawn")
 
     async def shown(
-        who: Who, lang: str | None, asked: Asked, error: CentralError | None = None
+        who: Who,
+        lang: str | None,
+        asked: Asked,
+        error: CentralError | None = None,
+        *,
+        at: int | None = None,
+        done: str | None = None,
     ) -> HTMLResponse:
+        """`at`: the request at which something was wrong; None: the new one."""
         made = await own.made(centre.office, who)
         values: dict[str, Any] = {"made": made, "asked": asked, "words": WORDS, "told": told_of(error)}
-        values["now_us"] = centre.now_us()
+        values |= {"now_us": centre.now_us(), "at": at, "just_done": done}
         return centre.show(who, lang, "requests/own.html", "own-requests", status=status_of(error), **values)
 
     return pages

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from central.console.words import N_
-from central.errors import CentralError
+from central.errors import BadQuestion, CentralError
 from central.requests.words import Decision, RequestKind, RequestState
 
 KINDS: Final[dict[str, str]] = {
@@ -19,6 +19,7 @@ STATES: Final[dict[str, str]] = {
     RequestState.WAITING: N_("waits for an answer"),
     RequestState.DONE: N_("granted"),
     RequestState.REFUSED: N_("not granted"),
+    RequestState.WITHDRAWN: N_("withdrawn"),
 }
 DECISIONS: Final[dict[str, str]] = {
     Decision.DONE: N_("It is done"),
@@ -30,13 +31,24 @@ WORDS: Final[dict[str, dict[str, str]]] = {"kind": KINDS, "state": STATES, "deci
 _KNOWN: Final[dict[str, str]] = {
     "has 1 to": N_("say what it is about, in a few sentences"),
     "ten requests": N_("ten requests wait already; they are answered first"),
+    "choose what is asked for": N_("choose what is asked for"),
     "this request is answered": N_("it is answered already"),
+    "this request was withdrawn": N_("it was withdrawn"),
     "nobody answers what they took down": N_("nobody answers what they took down themselves"),
     "no request has this receipt": N_("no request has this receipt"),
 }
 """Beginnings of what the centre says, and the sentence for it."""
 
+NO_KIND: Final = "choose what is asked for"
+
 _ELSE: Final = N_("what is there does not allow it")
+
+
+def kind_of(chosen: RequestKind | None) -> RequestKind:
+    """None stands beforehand: whoever asks chooses. Raises BadQuestion."""
+    if chosen is None:
+        raise BadQuestion("kind", NO_KIND)
+    return chosen
 
 
 def told_of(error: CentralError | None) -> str | None:

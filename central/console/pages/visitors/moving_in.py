@@ -14,6 +14,7 @@ from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import RowId, day_of, led_to, reason_of, status_of
 from central.console.guard import page_for
+from central.console.pages.homes.common import refuse_other_name, registered_as_whom
 from central.console.pages.homes.common import told as told_of_register
 from central.console.pages.homes.sentences import WORDS as REGISTER_WORDS
 from central.console.pages.visitors.giving import room_called
@@ -31,7 +32,8 @@ Said = Annotated[str, Field(max_length=200)]
 
 
 class Asked(BaseModel):
-    """The form as it was typed. `name` empty: that of the pass."""
+    """The form as it was typed. `name` empty: that of the pass. `registered`: whom somebody agreed to take as
+    registered, though under another name."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -44,6 +46,7 @@ class Asked(BaseModel):
     name: Said = ""
     phone: Said = ""
     reason: Said = ""
+    registered: Said = ""
 
 
 def router(centre: Centre) -> APIRouter:
@@ -77,9 +80,10 @@ def router(centre: Centre) -> APIRouter:
     ) -> HTMLResponse:
         given, name = await centre.questions.ask(lambda db: _given(centre, db, who, number))
         field = error.field if isinstance(error, BadQuestion) else None
+        other = await registered_as_whom(centre, who, given.community, error)
         told = None if error is None else told_of(error) or told_of_register(error)["sentence"]
         values: dict[str, Any] = {"given": given, "name": name, "asked": asked, "words": REGISTER_WORDS}
-        values |= {"wrong": error is not None, "told": told, "field": field}
+        values |= {"wrong": error is not None, "told": told, "field": field, "other": other}
         status = status_of(error)
         return centre.show(who, lang, "visitors/move_in.html", "visitors", status=status, **values)
 
@@ -88,6 +92,8 @@ def router(centre: Centre) -> APIRouter:
 
 def _stay(centre: Centre, desk: Desk, who: Who, given: Pass, asked: Asked) -> Moved:
     """Raises BadQuestion, NotThere, Clash."""
+    name = asked.name.strip() or name_of(centre, desk.connection, given.id, [given.site])
+    refuse_other_name(desk, asked.document, asked.number.strip() or None, name, asked.registered)
     wanted = Stay(
         relation=asked.relation,
         document=asked.document,

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from central.accounts.book import sites_of
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
-from central.console.forms import RowId, Text, led_to, status_of
+from central.console.forms import Done, RowId, Text, led_to, status_of
 from central.console.guard import page_for
 from central.console.labels import labels_of
 from central.console.pages.notice.page import notice_in
@@ -30,9 +30,11 @@ from central.visitors.passes import (
     can_restore,
     extend,
     forget_visitor,
+    nothing_since,
     one_pass,
     restore,
     revoke,
+    was_just_revoked,
 )
 from central.visitors.visits import states
 from central.visitors.words import VisitState
@@ -53,8 +55,10 @@ def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
 
     @pages.get("/visitors/{number}", response_class=HTMLResponse, summary="One pass")
-    async def pass_page(who: Worker, number: RowId, lang: Language = None) -> HTMLResponse:
-        return await shown(centre, who, number, lang)
+    async def pass_page(
+        who: Worker, number: RowId, *, done: Done = None, lang: Language = None
+    ) -> HTMLResponse:
+        return await shown(centre, who, number, lang, done=done)
 
     @pages.post("/visitors/{number}/extend", response_class=HTMLResponse, summary="A pass ends later")
     async def extended(who: Worker, number: RowId, length: Text = "", lang: Language = None) -> Response:
@@ -110,7 +114,7 @@ def _taking_back(pages: APIRouter, centre: Centre) -> None:
             await centre.changes.make(change)
         except Clash as error:
             return await shown(centre, who, number, lang, error=error)
-        return led_to(f"/visitors/{number}")
+        return led_to(f"/visitors/{number}", "undone")
 
 
 async def shown(
@@ -120,6 +124,7 @@ async def shown(
     lang: str | None,
     *,
     pin: str | None = None,
+    done: str | None = None,
     error: CentralError | None = None,
 ) -> HTMLResponse:
     """`pin`: of a pass that was issued just now. Raises NotThere."""
@@ -129,7 +134,7 @@ async def shown(
     now_us = centre.now_us()
     good = visit.made.revoked_us is None and visit.made.until_us > now_us
     values: dict[str, Any] = {"visit": visit, "name": name, "good": good, "pin": pin, "words": WORDS}
-    values |= {"doors": doors, "address": "/visitors"}
+    values |= {"doors": doors, "address": "/visitors", "just_done": done}
     values["undo"] = await centre.questions.ask(lambda db: undo_of(centre, db, who, visit.made))
     values |= {"picture": picture_of(centre, visit.made) if good else None, "lengths": LENGTHS}
     values["code"] = code_of(centre, visit.made) if good else None
@@ -150,7 +155,8 @@ def _one(centre: Centre, db: Connection, who: Who, number: int) -> tuple[Visit, 
 
 
 def undo_of(centre: Centre, db: Connection, who: Who, made: Pass) -> str | None:
-    """What undoes the last that this account did with it a moment ago."""
+    """What undoes the last that this account did with it a moment ago; "late": it cannot be undone any
+    more."""
     now_us = centre.now_us()
     if who.role is Role.RESIDENT:
         restorable = own_passes.can_restore(db, who, made, now_us)
@@ -158,9 +164,11 @@ def undo_of(centre: Centre, db: Connection, who: Who, made: Pass) -> str | None:
         restorable = can_restore(db, made, by=who.by, now_us=now_us)
     if restorable:
         return "restore"
+    if was_just_revoked(db, made, by=who.by, now_us=now_us):
+        return "late"
     good = made.revoked_us is None and made.until_us > now_us
     given = made.issued_by == who.by and is_recent(made.issued_us, now_us)
-    return "revoke" if good and given else None
+    return "revoke" if good and given and nothing_since(db, made) else None
 
 
 def name_of(centre: Centre, db: Connection, number: int, sites: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
-from central.console.forms import RowId, led_to, status_of
+from central.console.forms import Done, RowId, led_to, status_of
 from central.console.guard import page_for
 from central.console.pages.notice.page import notice_in
 from central.console.pages.visitors.giving import Said, begins_us, code_of, picture_of, until_of
@@ -60,8 +60,10 @@ def router(centre: Centre) -> APIRouter:
         return led_to(f"/own/visitors/{made.made.id}")
 
     @pages.get("/own/visitors/{number}", response_class=HTMLResponse, summary="A pass that one gave")
-    async def pass_page(who: Resident, number: RowId, lang: Language = None) -> HTMLResponse:
-        return await _shown(centre, who, lang, number)
+    async def pass_page(
+        who: Resident, number: RowId, *, done: Done = None, lang: Language = None
+    ) -> HTMLResponse:
+        return await _shown(centre, who, lang, number, done=done)
 
     async def listed(
         who: Who, lang: str | None, asked: Asked, error: CentralError | None = None
@@ -92,7 +94,7 @@ def _taking_back(pages: APIRouter, centre: Centre) -> None:
             await centre.changes.make(lambda db: own.restore(db, who, number, centre.now_us()))
         except Clash as error:
             return await _shown(centre, who, lang, number, error=error)
-        return led_to(f"/own/visitors/{number}")
+        return led_to(f"/own/visitors/{number}", "undone")
 
 
 async def _shown(
@@ -102,6 +104,7 @@ async def _shown(
     number: int,
     *,
     pin: str | None = None,
+    done: str | None = None,
     error: CentralError | None = None,
 ) -> HTMLResponse:
     def ask(db: Connection) -> Visit:
@@ -112,7 +115,7 @@ async def _shown(
     doors = await centre.questions.ask(lambda db: doors_of(db, who, visit.made))
     good = visit.made.revoked_us is None and visit.made.until_us > centre.now_us()
     values: dict[str, Any] = {"visit": visit, "good": good, "pin": pin, "words": WORDS}
-    values |= {"doors": doors, "address": "/own/visitors"}
+    values |= {"doors": doors, "address": "/own/visitors", "just_done": done}
     values["undo"] = await centre.questions.ask(lambda db: undo_of(centre, db, who, visit.made))
     values["picture"] = picture_of(centre, visit.made) if good else None
     values["code"] = code_of(centre, visit.made) if good else None

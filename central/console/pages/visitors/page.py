@@ -32,6 +32,9 @@ _WORKER = frozenset({Role.WORKER})
 _BACK: Final = timedelta(days=7)
 """So far back visits are shown that are overdue still."""
 
+_LOOKED_FOR: Final = (VisitState.REVOKED_INSIDE, VisitState.OVERDUE)
+"""Somebody has to go and look."""
+
 PAGES = [
     Page("visitors", "/visitors", N_("Visitors"), Section.VISITORS, _WORKER, pictures=("/visitors/new",)),
     Page("own-visitors", "/own/visitors", N_("My visitors"), Section.OWN, frozenset({Role.RESIDENT}), 15),
@@ -99,7 +102,7 @@ def _without_assessment(db: Connection, who: Who) -> int | None:
 
 
 def _visits(centre: Centre, db: Connection, who: Who, day: date) -> list[Visit]:
-    """Those of that day; of today also whoever should have left in the days before."""
+    """Those of that day; of today also whoever should have left before, or is inside without a pass."""
     sites = sites_of(db, who.communities)
     from_us, until_us = centre.office.begins(day), centre.office.begins(day + timedelta(days=1))
     found = _every_pass(db, sites, from_us, until_us)
@@ -109,7 +112,7 @@ def _visits(centre: Centre, db: Connection, who: Who, day: date) -> list[Visit]:
         mine = {each.id for each in found}
         earlier = [each for each in _every_pass(db, sites, since_us, from_us) if each.id not in mine]
     by_number = states(db, [*found, *earlier], centre.now_us())
-    kept = [*found, *(each for each in earlier if by_number[each.id] is VisitState.OVERDUE)]
+    kept = [*found, *(each for each in earlier if by_number[each.id] in _LOOKED_FOR)]
     where = where_of(db, [each.room for each in kept if each.room is not None])
     return [Visit(each, by_number[each.id], where.get(each.room or 0, "")) for each in kept]
 
@@ -126,7 +129,7 @@ def _every_pass(db: Connection, sites: Sequence[str], from_us: int, until_us: in
 
 def _grouped(visits: list[Visit]) -> list[tuple[VisitState, list[Visit]]]:
     """What has to be looked at stands first."""
-    order = [VisitState.OVERDUE, VisitState.ARRIVED, VisitState.EXPECTED]
+    order = [*_LOOKED_FOR, VisitState.ARRIVED, VisitState.EXPECTED]
     order += [each for each in VisitState if each not in order]
     groups = [(state, [each for each in visits if each.state is state]) for state in order]
     return [(state, sorted(found, key=lambda each: each.made.from_us)) for state, found in groups if found]
