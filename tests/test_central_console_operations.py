@@ -346,3 +346,51 @@ def test_a_long_list_of_gateways_comes_in_pages_and_is_narrowed(
     one = operator.get(f"/operations/coverage?of={SITE}/b007").text
     assert one.count('aria-labelledby="gateway-') == 1
     assert "7 号楼" in one
+
+
+@pytest.mark.parametrize(
+    ("lang", "door", "minutes"),
+    [
+        pytest.param("zh", "请选择要执行该指令的门。", "请填写分钟数：1 至 44640", id="Chinese"),
+        pytest.param("en", "Choose the door", "a whole number from 1 to 44640", id="English"),
+    ],
+)
+def test_a_command_that_lacks_a_door_and_minutes_is_told_so_at_each_field(
+    filled: Filled, operator: httpx.Client, lang: str, door: str, minutes: str
+) -> None:
+    said = {"action": "free", "door": "", "why": "emergency", "minutes": "0"}
+    here = f"/operations/{SITE}/{GATEWAY}/commands?lang={lang}"
+    operator.cookies.clear()
+    answer = operator.post(here, data=said)
+    assert answer.status_code == 422
+    for field, told in (("door", door), ("minutes", minutes)):
+        assert re.search(
+            rf'id="{field}"[^>]* aria-invalid="true" aria-describedby="{field}-told"', answer.text
+        )
+        assert re.search(rf'class="error" id="{field}-told">[^<]*{told}', answer.text)
+    assert all(kept in answer.text for kept in ('value="free" selected', 'value="emergency" selected'))
+    assert 'name="minutes" type="text" value="0"' in answer.text
+    only = operator.post(here, data=said | {"minutes": "12", "door": ""}).text
+    assert ('id="door-told"' in only, 'class="error" id="minutes-told"' in only) == (True, False)
+    assert operator.post(here, data=said | {"minutes": "١٢", "door": "garage"}).status_code == 422
+    with filled.reader.connect() as db:
+        assert db.execute(select(func.count()).select_from(sent_command)).scalar_one() == 0
+
+
+def test_that_a_command_was_sent_is_said_at_the_list_that_one_is_led_to(operator: httpx.Client) -> None:
+    page = operator.get(f"/operations/{SITE}/{GATEWAY}?done=command").text
+    assert page.count("The command was sent.") == 1
+    assert page.index('id="commands"') < page.index("The command was sent.")
+
+
+def test_doors_are_refreshed_together_with_the_commands(filled: Filled, operator: httpx.Client) -> None:
+    chain = Chain(GATEWAY)
+    chain.grow(kind=Kind.DOOR_LOCKED_DOWN, door="garage", reason=None, credential=None, holder=None)
+    filled.take(chain.block(), online(chain.head()), gateway=GATEWAY)
+    part = operator.get(f"/parts/operations/{SITE}/{GATEWAY}").text
+    doors = part[part.index('<div id="doors-now" hx-swap-oob="true">') :]
+    assert "None was given yet." in part
+    assert "locked down" in doors
+    page = operator.get(f"/operations/{SITE}/{GATEWAY}").text
+    assert page.count('id="doors-now"') == 1
+    assert "hx-swap-oob" not in page

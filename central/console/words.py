@@ -191,7 +191,7 @@ STANDS: dict[str, str] = {
 """How a door stands."""
 
 DONE: dict[str, str] = {
-    "command": N_("The command was sent. What became of it stands under Commands of late."),
+    "command": N_("The command was sent. Below stands what became of it."),
     "alarm-seen": N_("It is noted that you have seen to the alarm."),
     "alarm-unseen": N_("Taken back: nobody has seen to the alarm yet."),
     "alarm-declared": N_("Your declaration is on record, and the alarm is over."),
