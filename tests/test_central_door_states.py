@@ -254,6 +254,17 @@ def test_a_tamper_that_lasts_goes_before_a_later_one_that_is_over(filled: Filled
         assert (mark.word, mark.tone) == ("tampered", "bad")
 
 
+def test_beside_a_gateway_s_line_and_readers_a_door_is_marked_for_itself_alone(
+    filled: Filled, east: East
+) -> None:
+    east.says(Kind.DOOR_LOCKED_DOWN, Reason.COMMAND)
+    filled.take(gone(), gateway=GATEWAY)
+    with filled.reader.connect() as db:
+        found = marks_of(db, completeness(db), NOW_US)
+    assert [each.word for each in found[SITE, GATEWAY, DOOR].unusual] == ["locked_down"]
+    assert found[SITE, GATEWAY, GARAGE].unusual == ()
+
+
 def known_gateways(filled: Filled) -> list[Completeness]:
     with filled.reader.connect() as db:
         return completeness(db)
@@ -408,8 +419,9 @@ def test_pages_say_the_state_its_end_and_what_a_command_led_to(
             return " ".join(found.text.split())
 
         one = page(f"/operations/{SITE}/{GATEWAY}")
+        lists = [page("/operations"), page("/operations/coverage")]
         commands = page("/operations/commands")
         told = served.get("/api/v1/commands").json()["commands"][0]
-    assert door in one
+    assert [door in each for each in (one, *lists)] == [True] * 3
     assert all(ordered in each for each in (one, commands))
     assert (told["led_to"], told["until_at"] is not None) == ("door_locked_down", True)

@@ -17,7 +17,7 @@ from central.console.guard import page_for
 from central.console.paging import Cut, PageNumber, cut
 from central.console.views import Language
 from central.console.words import N_
-from central.fleet.completeness import completeness
+from central.fleet.completeness import completeness_of
 from central.fleet.coverage import DoorCoverage, coverage
 from central.store.tables import gateway
 
@@ -48,9 +48,7 @@ def router(centre: Centre) -> APIRouter:
             every = _gateways(db, who)
             wanted = [row for row in every if of in {"", f"{row.site}/{row.name}"}]
             here = cut(wanted, page, weight=lambda row: len(json.loads(row.doors or "[]")))
-            shown = {(row.site, row.name) for row in here.things}
-            known = completeness(db, sites={site for site, _ in shown})
-            stands = marks_of(db, [each for each in known if (each.site, each.name) in shown], now_us)
+            stands = marks_of(db, completeness_of(db, here.things), now_us)
             return every, here, coverage(db, here.things, from_us, now_us, now_us), stands
 
         every, here, found, stands = await centre.questions.ask(asked)
