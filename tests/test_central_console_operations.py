@@ -1,6 +1,7 @@
 """Operations in the console: gateways and what is missing, alarms, rules tried on the past."""
 
 import html
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -219,20 +220,36 @@ def test_a_door_is_set_by_a_form_that_shows_what_would_change(filled: Filled, op
     assert operator.get("/operations/settings/door?site=elsewhere&door=unit-1").status_code == 404
 
 
-def test_a_form_that_was_opened_before_others_wrote_settings_takes_nothing_back(
+def test_a_form_that_was_opened_before_a_colleague_changed_that_door_keeps_what_was_typed(
     operator: httpx.Client,
 ) -> None:
+    """And shows beside it what changed: to go on is a decision."""
     here = f"/operations/settings/door?site={SITE}&door=unit-1"
     assert 'name="after" value="0"' in operator.get(here).text
-    written = {"written": '{"doors": {"unit-1": {"mode": "locked_down"}}}', "after": "0"}
-    operator.post(f"/operations/settings/send?site={SITE}", data=written)
+    colleague = {"doors": {"unit-1": {"mode": "locked_down"}}}
+    operator.post(
+        f"/operations/settings/send?site={SITE}", data={"written": json.dumps(colleague), "after": "0"}
+    )
     late = operator.post(here, data={**FORM, "after": "0"})
     assert late.status_code == 409
-    assert "somebody wrote other settings meanwhile" in late.text
-    assert re.search(r'value="locked_down" selected', late.text), "as it is now"
+    assert "Changed while this form was open" in late.text
+    told = late.text[late.text.index('id="differences"') :]
+    assert "doors › <code>unit-1</code> › mode" in told
+    assert "<ins>locked_down</ins>" in told
+    assert 'value="locked_down" selected' not in late.text
+    assert (re.search(r'value="yes" selected', late.text), 'value="08:00"' in late.text) != (None, False)
     assert "What would change" not in late.text
     number = late.text.split('name="after" value="')[1].split('"')[0]
-    assert "What would change" in operator.post(here, data={**FORM, "after": number}).text
+    decided = operator.post(here, data={**FORM, "after": number}).text
+    assert "What would change" in decided
+    assert "<del>locked_down</del>" in decided
+    assert "<del>" not in operator.post(here, data={**FORM, "after": "no number"}).text
+    other = colleague | {"doors": colleague["doors"] | {"garage": {"mode": "free"}}}
+    operator.post(
+        f"/operations/settings/send?site={SITE}", data={"written": json.dumps(other), "after": number}
+    )
+    gone_on = operator.post(here, data={**FORM, "after": number})
+    assert (gone_on.status_code, "What would change" in gone_on.text) == (200, True), "of another door"
 
 
 @pytest.mark.parametrize(
