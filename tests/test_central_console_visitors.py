@@ -237,7 +237,7 @@ def test_where_no_address_is_named_a_pass_makes_none_up(desk: httpx.Client) -> N
     """This machine's own would lead a visitor's telephone to itself."""
     page = given(desk, kind="pin").text
     assert "Typed at" not in page
-    assert "Whoever brings it to the community&#39;s desk is told what was recorded" in page
+    assert "Whoever brings it to the community's desk is told what was recorded" in page
     assert re.search(r"data-screen><br>[^<]*\[listen\] address", page), (
         "for whoever gives it, and not on paper"
     )

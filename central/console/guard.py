@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from fastapi import Depends, FastAPI, Request
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from central.accounts.guard import EVERY_ROLE, RoleGuard, guards_of
+from central.accounts.guard import EVERY_ROLE, RoleGuard
 from central.accounts.who import Role, Who
 from central.console.views import asked_language
 from central.errors import NotSignedIn, ProveAgain, SessionOver
@@ -34,16 +33,6 @@ class PageGuard(RoleGuard):
             raise _led_to("/sign-in", request, error) from None
         except ProveAgain as error:
             raise _led_to(f"/sign-in/code?then={quote(_page_of(request))}", request, error) from None
-
-
-def may_see(app: FastAPI, path: str, role: Role) -> bool:
-    """Whether a page is there that somebody of that role is shown. `path`: without a query."""
-    for context in iter_route_contexts(app.routes):
-        route = context.original_route
-        if isinstance(route, APIRoute) and "GET" in route.methods and route.path_regex.match(path):
-            guards = [guard for guard in guards_of(route.dependant) if isinstance(guard, RoleGuard)]
-            return all(role in guard.roles for guard in guards)
-    return False
 
 
 def _page_of(request: Request) -> str:

@@ -18,7 +18,7 @@ from central.accounts.identify import Identify, address_of, forget, keep, refuse
 from central.accounts.sessions import IDLE_US, LONGEST_US, Session
 from central.accounts.sign_in import Enrolment
 from central.console.demo_accounts import DemoAccount
-from central.console.guard import may_see
+from central.console.frame import leads_to
 from central.console.provider_pages import ProviderPages
 from central.console.views import Language, Views
 from central.errors import BadQuestion, CentralError, CodeUsed, NotAllowed, NotSignedIn, TooOften
@@ -86,13 +86,13 @@ class _Pages:
             return None
 
     async def on(self, request: Request, token: str, lang: str | None, then: str = "/") -> Response:
-        """To the next step, or in: to the page `then`, where somebody of that role may see it."""
+        """To the next step, or in: to the page `then`, where it is one for their role."""
         found = await self.sign_in.session(token)
         step, then = next_step(found), _here(then)
         if step is not None:
             to = _STEPS[step] if then == "/" or step == "enrol" else f"{_STEPS[step]}?then={quote(then)}"
         else:
-            to = then if may_see(request.app, then.partition("?")[0], found.role) else "/"
+            to = then if leads_to(found.role, then.partition("?")[0]) else "/"
         answer = RedirectResponse(_asked(to, lang), _SEE_OTHER)
         keep(answer, request, token)
         return answer
