@@ -87,6 +87,15 @@ class CodeUsed(NotSignedIn):
         self.wait_s = wait_s
 
 
+class SessionOver(NotSignedIn):
+    """Somebody was signed in here, and is no longer: `idle`: nothing was done for too long; else it lasted as
+    long as one does."""
+
+    def __init__(self, *, idle: bool) -> None:
+        super().__init__("sign in again: this session is over")
+        self.idle = idle
+
+
 class ProveAgain(CentralError):
     """Both factors were given too long ago for what is asked."""
 

@@ -31,6 +31,7 @@ OPEN = frozenset(
         "POST /api/v1/sign-in/passkey",
         "POST /api/v1/sign-in/passkey/options",
         "POST /api/v1/sign-out",
+        "GET /public-report",
         "GET /receipt",
         "POST /receipt",
         "GET /sign-in",

@@ -1,5 +1,6 @@
 """Signing in over the real web application: two factors, limits, sessions, and what ends them."""
 
+import html
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -306,6 +307,71 @@ def test_whoever_has_not_signed_in_is_led_to_the_page_where_one_does(town: Town)
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
     part = plain_http.get(f"{town.served.address}/parts/gateways", headers={"HX-Request": "true"})
     assert (part.status_code, part.headers["hx-redirect"]) == (401, "/sign-in")
+
+
+@pytest.mark.parametrize(
+    ("after_s", "said"),
+    [
+        pytest.param(15 * 60, "You were signed out after 15 minutes without use.", id="idle"),
+        pytest.param(12 * 3_600, "You were signed out: a session lasts 12 hours.", id="too old"),
+    ],
+)
+def test_whoever_was_signed_out_is_told_why_and_led_back_to_where_they_were(
+    town: Town, after_s: int, said: str
+) -> None:
+    secret = town.account()
+    place = "/look-up/mine?days=7"
+    with plain_http.Client(base_url=town.served.address, headers={"Origin": town.served.address}) as browser:
+        browser.cookies.update(town.signed_in("zhou", secret).cookies)
+        town.passes(after_s)
+        led = browser.get(f"{place}&lang=en&done=rule").headers["location"]
+        page = browser.get(led)
+        assert said in page.text
+        first = browser.post(action_of(page.text), data={"login": "zhou", "password": PASSWORD})
+        second = browser.get(first.headers["location"])
+        answer = browser.post(action_of(second.text), data={"code": town.code(secret)})
+        assert answer.headers["location"] == f"{place}&lang=en"
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        pytest.param("//evil.example", id="another place"),
+        pytest.param("/\\evil.example", id="another place for a browser"),
+        pytest.param("/operations/rules", id="a page of another role"),
+        pytest.param("/nowhere", id="no page"),
+        pytest.param("/parts/\nSet-Cookie:a=b", id="no address"),
+    ],
+)
+def test_nobody_is_led_back_to_what_is_no_page_of_theirs(town: Town, then: str) -> None:
+    secret = town.account()
+    with plain_http.Client(base_url=town.served.address, headers={"Origin": town.served.address}) as browser:
+        asked = {"then": then, "lang": "en"}
+        browser.post("/sign-in", params=asked, data={"login": "zhou", "password": PASSWORD})
+        answer = browser.post("/sign-in/code", params=asked, data={"code": town.code(secret)})
+        assert answer.headers["location"] == "/?lang=en"
+
+
+def test_a_part_that_is_asked_for_too_late_leads_the_page_around_it(town: Town) -> None:
+    secret = town.account()
+    browser = town.signed_in("zhou", secret)
+    town.passes(15 * 60)
+    page = f"{town.served.address}/?at=east"
+    headers = {"HX-Request": "true", "HX-Current-URL": page}
+    with plain_http.Client(base_url=town.served.address, cookies=browser.cookies) as late:
+        part = late.get("/parts/alarms", headers=headers)
+        foreign = late.get(
+            "/parts/alarms", headers=headers | {"HX-Current-URL": "https://evil.example/x?y=1"}
+        )
+    assert part.headers["hx-redirect"] == "/sign-in?why=idle&then=/%3Fat%3Deast"
+    assert "evil" not in foreign.headers["hx-redirect"]
+
+
+def action_of(page: str) -> str:
+    """Where its first form goes."""
+    found = re.search(r'<form method="post" action="([^"]+)"', page)
+    assert found is not None
+    return html.unescape(found[1])
 
 
 def test_the_forms_lead_through_both_factors_without_scripts(town: Town) -> None:

@@ -328,7 +328,7 @@ def test_on_the_page_a_command_takes_a_fresh_factor(town: Town) -> None:
         served.is_asked_by(OPERATOR)
         wrong = browser.post(f"{page}/commands", data=form | {"action": "free", "minutes": "long"})
         assert wrong.status_code == 422
-        assert "minutes from 1 to 44640" in wrong.text
+        assert "a whole number from 1 to 44640" in wrong.text
         assert browser.post(f"{page}/commands", data=form).status_code == 303
         until(lambda: "carried out" in browser.get(f"/parts{page}").text, "the answer on the page")
         assert "a visitor" in browser.get("/operations/commands").text

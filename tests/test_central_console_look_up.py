@@ -189,6 +189,7 @@ def test_an_answer_is_masked_until_a_field_is_revealed_with_a_reason(console: Co
         number = ask(page, "card", number=CARDS["王小明"])
         assert page.locator(".timeline li").count() == 4
         assert not IDENTITY.search(page.content())
+        assert "until it is left or loaded again" in page.locator("main").inner_text()
         first = page.locator(".timeline li").first
         first.locator("summary").click()
         first.get_by_label("Reason").fill("identify the missing person")

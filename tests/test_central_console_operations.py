@@ -1,6 +1,7 @@
 """Operations in the console: gateways and what is missing, alarms, rules tried on the past."""
 
 import html
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -219,20 +220,36 @@ def test_a_door_is_set_by_a_form_that_shows_what_would_change(filled: Filled, op
     assert operator.get("/operations/settings/door?site=elsewhere&door=unit-1").status_code == 404
 
 
-def test_a_form_that_was_opened_before_others_wrote_settings_takes_nothing_back(
+def test_a_form_that_was_opened_before_a_colleague_changed_that_door_keeps_what_was_typed(
     operator: httpx.Client,
 ) -> None:
+    """And shows beside it what changed: to go on is a decision."""
     here = f"/operations/settings/door?site={SITE}&door=unit-1"
     assert 'name="after" value="0"' in operator.get(here).text
-    written = {"written": '{"doors": {"unit-1": {"mode": "locked_down"}}}', "after": "0"}
-    operator.post(f"/operations/settings/send?site={SITE}", data=written)
+    colleague = {"doors": {"unit-1": {"mode": "locked_down"}}}
+    operator.post(
+        f"/operations/settings/send?site={SITE}", data={"written": json.dumps(colleague), "after": "0"}
+    )
     late = operator.post(here, data={**FORM, "after": "0"})
     assert late.status_code == 409
-    assert "somebody wrote other settings meanwhile" in late.text
-    assert re.search(r'value="locked_down" selected', late.text), "as it is now"
+    assert "Changed while this form was open" in late.text
+    told = late.text[late.text.index('id="differences"') :]
+    assert "doors › <code>unit-1</code> › mode" in told
+    assert "<ins>locked_down</ins>" in told
+    assert 'value="locked_down" selected' not in late.text
+    assert (re.search(r'value="yes" selected', late.text), 'value="08:00"' in late.text) != (None, False)
     assert "What would change" not in late.text
     number = late.text.split('name="after" value="')[1].split('"')[0]
-    assert "What would change" in operator.post(here, data={**FORM, "after": number}).text
+    decided = operator.post(here, data={**FORM, "after": number}).text
+    assert "What would change" in decided
+    assert "<del>locked_down</del>" in decided
+    assert "<del>" not in operator.post(here, data={**FORM, "after": "no number"}).text
+    other = colleague | {"doors": colleague["doors"] | {"garage": {"mode": "free"}}}
+    operator.post(
+        f"/operations/settings/send?site={SITE}", data={"written": json.dumps(other), "after": number}
+    )
+    gone_on = operator.post(here, data={**FORM, "after": number})
+    assert (gone_on.status_code, "What would change" in gone_on.text) == (200, True), "of another door"
 
 
 @pytest.mark.parametrize(
@@ -346,3 +363,51 @@ def test_a_long_list_of_gateways_comes_in_pages_and_is_narrowed(
     one = operator.get(f"/operations/coverage?of={SITE}/b007").text
     assert one.count('aria-labelledby="gateway-') == 1
     assert "7 号楼" in one
+
+
+@pytest.mark.parametrize(
+    ("lang", "door", "minutes"),
+    [
+        pytest.param("zh", "请选择要执行该指令的门。", "请填写分钟数：1 至 44640", id="Chinese"),
+        pytest.param("en", "Choose the door", "a whole number from 1 to 44640", id="English"),
+    ],
+)
+def test_a_command_that_lacks_a_door_and_minutes_is_told_so_at_each_field(
+    filled: Filled, operator: httpx.Client, lang: str, door: str, minutes: str
+) -> None:
+    said = {"action": "free", "door": "", "why": "emergency", "minutes": "0"}
+    here = f"/operations/{SITE}/{GATEWAY}/commands?lang={lang}"
+    operator.cookies.clear()
+    answer = operator.post(here, data=said)
+    assert answer.status_code == 422
+    for field, told in (("door", door), ("minutes", minutes)):
+        assert re.search(
+            rf'id="{field}"[^>]* aria-invalid="true" aria-describedby="{field}-told"', answer.text
+        )
+        assert re.search(rf'class="error" id="{field}-told">[^<]*{told}', answer.text)
+    assert all(kept in answer.text for kept in ('value="free" selected', 'value="emergency" selected'))
+    assert 'name="minutes" type="text" value="0"' in answer.text
+    only = operator.post(here, data=said | {"minutes": "12", "door": ""}).text
+    assert ('id="door-told"' in only, 'class="error" id="minutes-told"' in only) == (True, False)
+    assert operator.post(here, data=said | {"minutes": "١٢", "door": "garage"}).status_code == 422
+    with filled.reader.connect() as db:
+        assert db.execute(select(func.count()).select_from(sent_command)).scalar_one() == 0
+
+
+def test_that_a_command_was_sent_is_said_at_the_list_that_one_is_led_to(operator: httpx.Client) -> None:
+    page = operator.get(f"/operations/{SITE}/{GATEWAY}?done=command").text
+    assert page.count("The command was sent.") == 1
+    assert page.index('id="commands"') < page.index("The command was sent.")
+
+
+def test_doors_are_refreshed_together_with_the_commands(filled: Filled, operator: httpx.Client) -> None:
+    chain = Chain(GATEWAY)
+    chain.grow(kind=Kind.DOOR_LOCKED_DOWN, door="garage", reason=None, credential=None, holder=None)
+    filled.take(chain.block(), online(chain.head()), gateway=GATEWAY)
+    part = operator.get(f"/parts/operations/{SITE}/{GATEWAY}").text
+    doors = part[part.index('<div id="doors-now" hx-swap-oob="true">') :]
+    assert "None was given yet." in part
+    assert "locked down" in doors
+    page = operator.get(f"/operations/{SITE}/{GATEWAY}").text
+    assert page.count('id="doors-now"') == 1
+    assert "hx-swap-oob" not in page

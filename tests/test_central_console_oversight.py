@@ -188,12 +188,21 @@ def test_emergencies_and_wide_ones_are_reviewed_and_the_register_tells_all(distr
     after = supervisor.post(f"/oversight/reviews/{urgent}", data=data).text
     assert f"Look-up {urgent}</a>" not in after
     assert "1 reviewed" in after
+    doubted = {"explained": "false", "why": "与报案记录不符", "sure": "true"}
+    assert counts_of(after) == ["1 to review", "1 reviewed"]
+    after = supervisor.post(f"/oversight/reviews/{wide}", data=doubted).text
+    assert counts_of(after) == ["0 to review", "1 not explained so far", "1 reviewed"], "it waits for another"
     told = supervisor.get("/oversight/register").text
     for sentence in ("asked for a second person", "was answered", "reviewed: explained"):
         assert sentence in told
     assert "测试1 · 一号警务室" in told
     of_one = supervisor.get("/oversight/register", params={"look_up": wide}).text
     assert f">{urgent}</a>" not in of_one
+
+
+def counts_of(page: str) -> list[str]:
+    """What the page of reviews says on top."""
+    return re.findall(r'class="badge[^"]*">(\d+ (?:to review|not explained so far|reviewed))<', page)
 
 
 def test_the_register_calls_nobody_what_they_are_not(district: District) -> None:
@@ -292,6 +301,28 @@ def test_the_public_report_tells_a_quarter_that_is_over_and_no_small_count(distr
     assert "2027-Q1, is told from 2027-04-01 on" in page, "that one is not over"
     assert "?quarter=2027-Q1" not in page
     assert officer.get(f"{path}?community={district.estate.community + 1}").status_code == 404
+
+
+def test_the_public_report_is_read_without_an_account(district: District) -> None:
+    """R-108: what is hung up in the stairwell is no secret here either."""
+    district.asks()
+    community = district.estate.community
+    with Served(district.estate.engine, who=None, now_us=lambda: district.estate.now_us) as served:
+
+        def told(**asked: Any) -> httpx.Response:
+            return plain_http.get(f"{served.address}/public-report", params={"lang": "en", **asked})
+
+        assert told(quarter="2026-Q4").status_code == 422, "it is not over"
+        district.estate.now_us += 100 * DAY_US
+        first = told().text
+        assert "2026-Q4" in first
+        assert re.search(r"<strong>(<span[^>]*>)?&lt;10", first)
+        assert "?quarter=2027-Q1" not in first
+        assert told(community=community).text == first, "from memory"
+        assert told(community=community + 1).status_code == 404
+        assert "/public-report?lang=en" in plain_http.get(f"{served.address}/sign-in?lang=en").text
+        often = [told().status_code for _ in range(30)]
+        assert (often[0], often[-1]) == (200, 429)
 
 
 def test_the_public_report_opens_on_the_last_quarter_with_look_ups_and_says_so(

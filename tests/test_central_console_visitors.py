@@ -267,7 +267,12 @@ def test_a_pass_says_the_whole_address_at_which_its_receipt_is_typed(estate: Est
 
 def test_where_no_address_is_named_a_pass_makes_none_up(desk: httpx.Client) -> None:
     """This machine's own would lead a visitor's telephone to itself."""
-    assert "Typed at /receipt it says" in given(desk, kind="pin").text
+    page = given(desk, kind="pin").text
+    assert "Typed at" not in page
+    assert "Whoever brings it to the community's desk is told what was recorded" in page
+    assert re.search(r"data-screen><br>[^<]*\[listen\] address", page), (
+        "for whoever gives it, and not on paper"
+    )
 
 
 def test_a_pass_goes_on_longer_or_is_taken_back(desk: httpx.Client) -> None:

@@ -34,7 +34,7 @@ from central.fleet.door_states import DoorState, Leaf, Mode, door_states
 from central.fleet.orders import make_command, note_command
 from central.ingest.intake import examine, take_in
 from central.store.engine import reading, writing
-from central.store.tables import sent_command
+from central.store.tables import OF_LEAVES, OF_TURNS, record, sent_command
 from messages import topics
 from messages.commands import Action, Outcome, Why
 from messages.model import Kind, Reason
@@ -143,6 +143,17 @@ def test_a_lockdown_is_shown_beside_the_leaf_until_the_door_is_secured(filled: F
     assert words(filled) == ["closed"]
 
 
+@pytest.mark.parametrize("leaf", [Kind.DOOR_HELD, Kind.DOOR_FORCED, Kind.DOOR_CLOSED])
+def test_a_busy_door_does_not_bury_what_its_contact_said(filled: Filled, east: East, leaf: Kind) -> None:
+    """However many records follow."""
+    east.says(Kind.DOOR_OPENED)
+    east.says(leaf)
+    east.says(Kind.ACCESS_DENIED, Reason.NO_RIGHT, 300)
+    assert words(filled) == [leaf.removeprefix("door_")]
+    east.says(Kind.DOOR_OPENED)
+    assert words(filled) == ["open"]
+
+
 def test_a_busy_door_does_not_bury_its_lockdown(filled: Filled, east: East) -> None:
     east.says(Kind.DOOR_LOCKED_DOWN, Reason.SCHEDULE)
     east.says(Kind.ACCESS_DENIED, Reason.LOCKED_DOWN, 100)
@@ -243,6 +254,17 @@ def test_a_tamper_that_lasts_goes_before_a_later_one_that_is_over(filled: Filled
         assert (mark.word, mark.tone) == ("tampered", "bad")
 
 
+def test_beside_a_gateway_s_line_and_readers_a_door_is_marked_for_itself_alone(
+    filled: Filled, east: East
+) -> None:
+    east.says(Kind.DOOR_LOCKED_DOWN, Reason.COMMAND)
+    filled.take(gone(), gateway=GATEWAY)
+    with filled.reader.connect() as db:
+        found = marks_of(db, completeness(db), NOW_US)
+    assert [each.word for each in found[SITE, GATEWAY, DOOR].unusual] == ["locked_down"]
+    assert found[SITE, GATEWAY, GARAGE].unusual == ()
+
+
 def known_gateways(filled: Filled) -> list[Completeness]:
     with filled.reader.connect() as db:
         return completeness(db)
@@ -268,26 +290,41 @@ def test_either_database_says_how_a_door_stands(engine: Engine) -> None:
     chain = Chain(GATEWAY)
     chain.grow(**{**OF_DOOR, "kind": Kind.GATEWAY_STARTED, "door": None})
     chain.grow(**{**OF_DOOR, "kind": Kind.DOOR_LOCKED_DOWN, "reason": Reason.COMMAND})
-    for kind in (Kind.DOOR_OPENED, Kind.DOOR_HELD):
+    for kind in (Kind.DOOR_OPENED, Kind.DOOR_HELD, *[Kind.ACCESS_DENIED] * 100):
         chain.grow(**{**OF_DOOR, "kind": kind})
+    command = make_command(
+        "1" * 32, Action.LOCK_DOWN, "account-7", Why.TEST, NOW_US, door=DOOR, until_us=UNTIL_US
+    )
+    answer = {"outcome": Outcome.DONE, "answered_at": NOW_US, "epoch": 1, "seq": 1}
     told = [(topics.Leaf.ABOUT, encode(about("东楼", [(DOOR, "1 单元门", [DOOR])]))), chain.block(1)]
     with writing(engine) as db:
         make_community(db, "310101001001", "枫园社区", [SITE], NOW_US)
         take_in(
             db, [examine(str(topics.GatewayTopic(SITE, GATEWAY, leaf)), body) for leaf, body in told], NOW_US
         )
+        note_command(db, SITE, GATEWAY, command)
+        db.execute(sent_command.update().values(answer))
     with reading(engine) as db:
         found = door_states(db, completeness(db), NOW_US)[SITE, GATEWAY, DOOR]
+        led = effects_of(db, db.execute(select(sent_command)).all())
     assert (found.mode, found.leaf) == (Mode.LOCKED_DOWN, Leaf.HELD)
+    assert led == {command.id: Kind.DOOR_LOCKED_DOWN}
 
 
-def test_modes_are_found_by_their_index(filled: Filled) -> None:
-    asked = "EXPLAIN QUERY PLAN SELECT kind FROM record WHERE gateway_id = 1 AND door = 'unit-1' AND"
-    asked += " kind IN ('door_freed', 'door_locked_down', 'door_secured')"
-    asked += " ORDER BY at DESC, epoch DESC, seq DESC LIMIT 1"
+@pytest.mark.parametrize(
+    ("kinds", "index"),
+    [
+        pytest.param(OF_TURNS, "record_of_turns", id="modes"),
+        pytest.param(OF_LEAVES, "record_of_leaves", id="leaves"),
+    ],
+)
+def test_what_was_said_last_is_found_by_its_index(filled: Filled, kinds: str, index: str) -> None:
+    here = select(record.c.kind).where(record.c.gateway_id == 1, record.c.door == DOOR, text(kinds))
+    newest = here.order_by(record.c.at.desc(), record.c.epoch.desc(), record.c.seq.desc()).limit(1)
+    asked = newest.compile(filled.reader, compile_kwargs={"literal_binds": True})
     with filled.reader.connect() as db:
-        plan = [row.detail for row in db.execute(text(asked))]
-    assert any("record_of_turns" in each for each in plan)
+        plan = [row.detail for row in db.execute(text(f"EXPLAIN QUERY PLAN {asked}"))]
+    assert any(index in each for each in plan)
 
 
 # --- what commands led to ---------------------------------------------------------------------------------
@@ -336,6 +373,28 @@ def test_a_command_that_was_refused_led_to_nothing(filled: Filled, east: East) -
     assert led_to(filled, command) is None
 
 
+def test_however_many_commands_there_are_it_takes_as_many_statements(filled: Filled, east: East) -> None:
+    """Three a page; each is told of its own all the same."""
+    wanted: dict[str, Kind] = {}
+    for number in range(12):
+        turned = Kind.DOOR_LOCKED_DOWN if number % 2 else Kind.DOOR_FREED
+        action = Action.LOCK_DOWN if number % 2 else Action.FREE
+        if number % 3:
+            seq = east.says(Kind.COMMAND_DONE)
+            east.says(turned, Reason.COMMAND)
+            wanted[a_command(filled, action, seq=seq, until_us=UNTIL_US, number=number)] = turned
+        else:
+            seq = east.says(Kind.REMOTE_RELEASE)
+            east.says(Kind.ACCESS_TAKEN, links=seq)
+            wanted[a_command(filled, Action.RELEASE, seq=seq, number=number)] = Kind.ACCESS_TAKEN
+    asked: list[str] = []
+    with filled.reader.connect() as db:
+        rows = db.execute(select(sent_command)).all()
+        event.listen(db, "before_cursor_execute", lambda *told: asked.append(told[2]))
+        assert effects_of(db, rows) == wanted
+    assert len(asked) == 3
+
+
 # --- on the pages -----------------------------------------------------------------------------------------
 
 
@@ -360,8 +419,9 @@ def test_pages_say_the_state_its_end_and_what_a_command_led_to(
             return " ".join(found.text.split())
 
         one = page(f"/operations/{SITE}/{GATEWAY}")
+        lists = [page("/operations"), page("/operations/coverage")]
         commands = page("/operations/commands")
         told = served.get("/api/v1/commands").json()["commands"][0]
-    assert door in one
+    assert [door in each for each in (one, *lists)] == [True] * 3
     assert all(ordered in each for each in (one, commands))
     assert (told["led_to"], told["until_at"] is not None) == ("door_locked_down", True)

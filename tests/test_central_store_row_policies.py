@@ -6,6 +6,7 @@ Every table gets a row of either community, made from its columns alone: a table
 import asyncio
 import threading
 from collections.abc import Iterator
+from datetime import UTC, date
 from itertools import count
 
 import httpx
@@ -35,13 +36,14 @@ from central.accounts.guard import NoGuard
 from central.accounts.rates import Rates
 from central.accounts.who import Role, Who
 from central.app import create_app
-from central.errors import StoreRefused, StoreUnavailable
+from central.errors import NotThere, StoreRefused, StoreUnavailable
 from central.ingest.intake import examine, take_in
+from central.lookup.public_reports import PublicReports
 from central.store.engine import migrate, open_reader, open_writer, reading, writing
 from central.store.questions import Questions
 from central.store.row_policies import FREE, admit_receipt, apply_policies, bind, condition_of, undeclared
 from central.store.schema import metadata
-from central.store.scope import ask_within
+from central.store.scope import ask_within, asked_within
 from central.store.tables import gateway, record
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
 from messages.topics import GatewayTopic, Leaf
@@ -208,6 +210,22 @@ def test_whoever_holds_a_receipt_sees_that_pass_and_nothing_else(
         assert rows == dict.fromkeys(rows, 0)
         assert len(connection.execute(select(visitor_pass_event)).all()) == 1, "of that pass"
     assert seen(reader, visitor_pass) == 0, "the next question holds none"
+
+
+def test_the_public_report_names_communities_to_whoever_has_no_scope(reader: Engine) -> None:
+    """And counts within the one that it is about."""
+    seen_by: list[int] = []
+
+    async def told() -> None:
+        reports = PublicReports(Questions(reader), UTC, lambda: START_US)
+        seen_by.extend(each.id for each in await reports.communities("127.0.0.1"))
+        assert (await reports.told(OURS, date(2023, 1, 1))).community == OURS
+        assert asked_within() == {OURS}
+        with pytest.raises(NotThere):
+            await reports.told(99, date(2023, 1, 1))
+
+    asyncio.run(told())
+    assert seen_by == [OURS, THEIRS]
 
 
 @pytest.mark.usefixtures("with_receipts")

@@ -196,6 +196,7 @@ _SINGLE: Final = (
     Picture("sign-in", "/sign-in", None),
     Picture("activate", "/sign-in/activate", None),
     Picture("receipt", "/receipt", None),
+    Picture("public-report-for-everybody", "/public-report", None),
     Picture("code", "/sign-in/code", Role.OPERATOR),
     Picture("enrol", "/sign-in/enrol", Role.WORKER, session="half"),
     Picture(

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select
 from central.accounts.events import AccountEvent, note
 from central.accounts.tokens import hash_of, new_token
 from central.accounts.who import Role, Who
-from central.errors import NotSignedIn
+from central.errors import NotSignedIn, SessionOver
 from central.store.account_tables import account, account_community, account_person, passkey, session
 
 _US: Final = 1_000_000
@@ -65,7 +65,8 @@ def begin_session(connection: Connection, number: int, now_us: int) -> str:
 
 
 def find_session(connection: Connection, token: str, now_us: int) -> Session:
-    """Raises NotSignedIn for one that is unknown, ended, too old or idle for too long."""
+    """Raises NotSignedIn for one that is unknown or ended, SessionOver for one that is too old or was idle
+    for too long."""
     here = account.c
     has_passkey = exists().where(passkey.c.account_id == here.id).label("has_passkey")
     query = (
@@ -74,8 +75,10 @@ def find_session(connection: Connection, token: str, now_us: int) -> Session:
         .where(session.c.token == hash_of(token), session.c.ended_at.is_(None), here.disabled_at.is_(None))
     )
     row = connection.execute(query).first()
-    if row is None or now_us - row.used_at >= IDLE_US or now_us - row.begun_at >= LONGEST_US:
+    if row is None:
         raise NotSignedIn("sign in again: this session is over")
+    if now_us - row.used_at >= IDLE_US or now_us - row.begun_at >= LONGEST_US:
+        raise SessionOver(idle=now_us - row.begun_at < LONGEST_US)
     return Session(
         token_hash=row.token,
         account=row.account_id,

@@ -22,6 +22,7 @@ _READERS: Final[Mapping[str, str]] = {
 _WORST: Final = ("bad", "warn", "open", "good")
 
 OFFLINE: Final = "offline"
+_OF_DEVICES: Final = frozenset({*_READERS.values(), OFFLINE})
 TAMPERED: Final = "tampered"
 WAS_TAMPERED: Final = "was_tampered"
 
@@ -53,8 +54,19 @@ class DoorMarks:
     as_of_us: int | None = None
 
     @property
+    def unusual(self) -> tuple[Mark, ...]:
+        """Of the door itself, where it stands out of the ordinary. Without what is said of its gateway or its
+        readers beside it."""
+        return tuple(each for each in self.marks if not each.is_usual and each.word not in _OF_DEVICES)
+
+    @property
     def tone(self) -> str:
         return min((each.tone for each in self.marks), key=_WORST.index, default="")
+
+    @property
+    def badness(self) -> int:
+        """The smaller the worse."""
+        return min((_WORST.index(each.tone) for each in self.marks), default=len(_WORST))
 
 
 Places = Mapping[tuple[str, str, str], DoorMarks]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from central.accounts.who import Role
-from central.console.registry import TITLES, Page, Section, pages_of
+from central.console.registry import TITLES, Page, Section, all_pages, pages_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +51,13 @@ def frame_of(role: Role, here: str) -> Frame:
 def first_path(role: Role) -> str | None:
     """Where somebody of that role begins; None: nowhere yet."""
     return next((page.path for page in pages_of(role) if page.section is not Section.ACCOUNT), None)
+
+
+def leads_to(role: Role, path: str) -> bool:
+    """Whether that address lies at or below a page of that role. `path`: without a query."""
+    above = [
+        each for each in all_pages() if path == each.path or path.startswith(f"{each.path.rstrip('/')}/")
+    ]
+    below = [each for each in above if each.path != "/" or path == "/"]
+    page = max(below, key=lambda each: len(each.path), default=None)
+    return page is not None and role in page.roles

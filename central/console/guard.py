@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import Annotated, Any, Final
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
@@ -12,9 +12,12 @@ from starlette.routing import Match
 from central.accounts.guard import EVERY_ROLE, RoleGuard
 from central.accounts.who import Role, Who
 from central.console.views import asked_language
-from central.errors import NotSignedIn, ProveAgain
+from central.errors import NotSignedIn, ProveAgain, SessionOver
 
 _SEE_OTHER, _UNAUTHORISED = 303, 401
+_SAID_ONCE: Final = frozenset({"lang", "done"})
+_LONGEST: Final = 400
+"""Of an address to come back to: of a longer one the page alone."""
 
 
 class PageGuard(RoleGuard):
@@ -23,6 +26,9 @@ class PageGuard(RoleGuard):
     async def __call__(self, request: Request) -> Who:
         try:
             return await super().__call__(request)
+        except SessionOver as error:
+            why = "idle" if error.idle else "long"
+            raise _led_to(f"/sign-in?why={why}&then={quote(_page_of(request))}", request, error) from None
         except NotSignedIn as error:
             raise _led_to("/sign-in", request, error) from None
         except ProveAgain as error:
@@ -30,14 +36,26 @@ class PageGuard(RoleGuard):
 
 
 def _page_of(request: Request) -> str:
-    """Where to come back to: the address itself or, where only a form goes, the page that it lies under."""
-    path = request.url.path
+    """Where to come back to: the address itself or, where only a form goes, the page that it lies under. For
+    a part of a page it is the page, as the script says that asks for it."""
+    path, query = request.url.path, request.url.query if request.method == "GET" else ""
+    if "hx-request" in request.headers:
+        shown = urlsplit(request.headers.get("hx-current-url", ""))
+        if shown.netloc == request.headers.get("host"):
+            path, query = shown.path, shown.query
     while path.strip("/"):
         scope = {**request.scope, "path": path, "method": "GET"}
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
-            return path
-        path = path.rpartition("/")[0]
-    return "/"
+            return _with(path, query)
+        path, query = path.rpartition("/")[0], ""
+    return _with("/", query)
+
+
+def _with(path: str, query: str) -> str:
+    """What was asked on the page, without the language and what was done, which are said once."""
+    kept = urlencode([each for each in parse_qsl(query) if each[0] not in _SAID_ONCE])
+    whole = f"{path}?{kept}" if kept else path
+    return whole if len(whole) <= _LONGEST else path
 
 
 def _led_to(path: str, request: Request, error: Exception) -> HTTPException:

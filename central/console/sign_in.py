@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import segno
 from fastapi import APIRouter, Form, Query, Request
@@ -14,16 +15,18 @@ from central.accounts import second_factor
 from central.accounts.api import next_step
 from central.accounts.guard import open_to_all
 from central.accounts.identify import Identify, address_of, forget, keep, refuse_foreign
-from central.accounts.sessions import Session
+from central.accounts.sessions import IDLE_US, LONGEST_US, Session
 from central.accounts.sign_in import Enrolment
 from central.console.demo_accounts import DemoAccount
+from central.console.frame import leads_to
 from central.console.provider_pages import ProviderPages
 from central.console.views import Language, Views
 from central.errors import BadQuestion, CentralError, CodeUsed, NotAllowed, NotSignedIn, TooOften
 
 _Text = Annotated[str, Form(max_length=512)]
 _Then = Annotated[str, Query(max_length=512)]
-_HERE: Final = re.compile(r"/([a-z0-9][A-Za-z0-9_./-]*)?")
+_Why = Annotated[str, Query(max_length=16)]
+_HERE: Final = re.compile(r"/([a-z0-9][A-Za-z0-9_./-]*)?(\?[A-Za-z0-9_.~=&%+-]*)?")
 """A page of ours, and nothing that a browser takes for another place."""
 
 _STEPS: Final[Mapping[str, str]] = {
@@ -32,6 +35,8 @@ _STEPS: Final[Mapping[str, str]] = {
     "enrol": "/sign-in/enrol",
 }
 _SEE_OTHER: Final = 303
+_MINUTE_US: Final = 60_000_000
+_HOUR_US: Final = 60 * _MINUTE_US
 
 
 class _Pages:
@@ -48,7 +53,8 @@ class _Pages:
 
     def shown(self, lang: str | None, error: CentralError | None = None, **values: Any) -> HTMLResponse:
         told: dict[str, Any] = {"step": "password", "code": None, "login": "", "enrolment": None, "qr": None}
-        told |= {"then": "/", "provider": self._provider.name}
+        told |= {"then": "/", "why": "", "provider": self._provider.name}
+        told |= {"idle_min": IDLE_US // _MINUTE_US, "longest_h": LONGEST_US // _HOUR_US}
         told |= {"has_code": True, **values, "error": _told(error), "demo": self._demo}
         return HTMLResponse(self._views.render(lang, "sign_in.html", told), _status(error))
 
@@ -80,11 +86,14 @@ class _Pages:
             return None
 
     async def on(self, request: Request, token: str, lang: str | None, then: str = "/") -> Response:
-        """To the next step, or in: to the page `then`."""
-        step = next_step(await self.sign_in.session(token))
-        answer = RedirectResponse(
-            f"{_here(then) if step is None else _STEPS[step]}{_asked(lang)}", _SEE_OTHER
-        )
+        """To the next step, or in: to the page `then`, where it is one for their role."""
+        found = await self.sign_in.session(token)
+        step, then = next_step(found), _here(then)
+        if step is not None:
+            to = _STEPS[step] if then == "/" or step == "enrol" else f"{_STEPS[step]}?then={quote(then)}"
+        else:
+            to = then if leads_to(found.role, then.partition("?")[0]) else "/"
+        answer = RedirectResponse(_asked(to, lang), _SEE_OTHER)
         keep(answer, request, token)
         return answer
 
@@ -103,17 +112,20 @@ def router(
 
 def _first_factor(pages: APIRouter, shared: _Pages) -> None:
     @pages.get("/sign-in")
-    async def password_page(lang: Language = None) -> HTMLResponse:
-        return shared.shown(lang)
+    async def password_page(lang: Language = None, why: _Why = "", then: _Then = "/") -> HTMLResponse:
+        """`why`: somebody was signed in, and is no longer."""
+        return shared.shown(lang, why=why, then=_here(then))
 
     @pages.post("/sign-in")
-    async def password(request: Request, login: _Text, password: _Text, lang: Language = None) -> Response:
+    async def password(
+        request: Request, login: _Text, password: _Text, lang: Language = None, then: _Then = "/"
+    ) -> Response:
         refuse_foreign(request)
         try:
             token = await shared.sign_in.password(login, password, address_of(request))
         except (NotSignedIn, TooOften) as error:
-            return shared.shown(lang, error, login=login)
-        return await shared.on(request, token, lang)
+            return shared.shown(lang, error, login=login, then=_here(then))
+        return await shared.on(request, token, lang, then)
 
     @pages.get("/sign-in/activate")
     async def activate_page(lang: Language = None) -> HTMLResponse:
@@ -179,15 +191,16 @@ def _enrolment(pages: APIRouter, shared: _Pages) -> None:
 
 
 def _back(lang: str | None) -> Response:
-    return RedirectResponse(f"/sign-in{_asked(lang)}", _SEE_OTHER)
+    return RedirectResponse(_asked("/sign-in", lang), _SEE_OTHER)
 
 
 def _here(then: str) -> str:
     return then if _HERE.fullmatch(then) else "/"
 
 
-def _asked(lang: str | None) -> str:
-    return f"?lang={lang}" if lang else ""
+def _asked(path: str, lang: str | None) -> str:
+    """In the language that was asked for."""
+    return f"{path}{'&' if '?' in path else '?'}lang={lang}" if lang else path
 
 
 def _told(error: CentralError | None) -> tuple[str, int] | None:

@@ -197,7 +197,7 @@ DONE: dict[str, str] = {
     "pin-gone": N_("The PIN is taken away. Doors that ask for one do not open to this card."),
     "request-sent": N_("Your request was received. Its receipt and its date stand beside it."),
     "request-withdrawn": N_("Your request is withdrawn. It stays on record."),
-    "command": N_("The command was sent. What became of it stands under Commands of late."),
+    "command": N_("The command was sent. Below stands what became of it."),
     "alarm-seen": N_("It is noted that you have seen to the alarm."),
     "alarm-unseen": N_("Taken back: nobody has seen to the alarm yet."),
     "alarm-declared": N_("Your declaration is on record, and the alarm is over."),

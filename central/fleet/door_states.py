@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Select, Text, column, func, select, text, values
 
 from central.fleet.completeness import Completeness
-from central.store.tables import OF_COVERAGE, OF_TURNS, Whole, gateway, record, sent_command
+from central.store.tables import OF_COVERAGE, OF_LEAVES, OF_TURNS, Whole, gateway, record, sent_command
 from messages.commands import Action, Outcome
 from messages.model import Kind, Reason
 
@@ -51,10 +51,6 @@ BY_ACTION: Final[Mapping[str, Mode | None]] = {
     Action.BACK_TO_SCHEDULE: None,
 }
 """What a command that turns a door asks for."""
-
-_LOOKED_BACK: Final = 60
-"""Records of a door among which its contact's word is looked for: a door without a contact says nothing,
-however far one looks back."""
 
 _DOORS_TOGETHER: Final = 200
 """In a statement."""
@@ -162,11 +158,10 @@ def _last_of(doors: Sequence[tuple[int, str]]) -> Select[Any]:
     columns = record.c
     here = (columns.gateway_id == asked.c.gateway_id, columns.door == asked.c.door)
     newest = (columns.at.desc(), columns.epoch.desc(), columns.seq.desc())
-    mode = select(columns.id).where(*here, text(OF_TURNS)).order_by(*newest).limit(1).correlate(asked)
-    shown = (columns.id, columns.kind, columns.at, columns.epoch, columns.seq)
-    recent = select(*shown).where(*here).order_by(*newest).limit(_LOOKED_BACK).correlate(asked).subquery()
-    by_time = (recent.c.at.desc(), recent.c.epoch.desc(), recent.c.seq.desc())
-    leaf = select(recent.c.id).where(recent.c.kind.in_(list(LEAVES))).order_by(*by_time).limit(1)
+    mode, leaf = (
+        select(columns.id).where(*here, text(kinds)).order_by(*newest).limit(1).correlate(asked)
+        for kinds in (OF_TURNS, OF_LEAVES)
+    )
     return select(mode.scalar_subquery(), leaf.scalar_subquery()).select_from(asked)
 
 

@@ -166,6 +166,24 @@ class SettingsOffice:
         """Of all revisions of the site the one with this number of order (`Noted.id`). Raises NotThere."""
         return await self._questions.ask(lambda db: self._former(db, who, site, number))
 
+    async def written_in(self, who: Who, site: str, number: int) -> dict[str, Any] | None:
+        """What people wrote in that revision of the whole site; 0: before the first. None: there is none, or
+        it cannot be read here. Raises NotThere for a site of others."""
+
+        def asked(db: Connection) -> dict[str, Any] | None:
+            _see(db, who, site)
+            columns = sent_settings.c
+            here = (columns.site == site, columns.gateway == EVERY_GATEWAY, columns.revision == number)
+            body = db.execute(select(columns.body).where(*here)).scalar()
+            if body is None:
+                return None if number else {}
+            try:
+                return written(decode_site_settings(body))
+            except MessageError:
+                return None
+
+        return await self._questions.ask(asked)
+
     async def put_back(self, who: Who, site: str, number: int, after: int) -> Revision:
         """What a former revision of the whole site said, as a new one, which goes out as `write` has it. What
         was written since stays as it is. Raises NotThere, BadQuestion, Clash."""

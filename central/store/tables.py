@@ -38,6 +38,9 @@ the index known to hold all of them."""
 OF_TURNS: Final = "kind IN ('door_freed', 'door_locked_down', 'door_secured')"
 """Records that say of a door whether it is free or locked down, to be asked for in these words as well."""
 
+OF_LEAVES: Final = "kind IN ('door_closed', 'door_opened', 'door_held', 'door_forced')"
+"""Records of a door's contact, likewise."""
+
 metadata = MetaData()
 
 gateway = Table(
@@ -110,6 +113,7 @@ def _for_look_ups() -> list[Index]:
         "record_released": (("gateway_id", "at"), "kind = 'remote_release'"),
         "record_of_coverage": (("gateway_id", "at"), OF_COVERAGE),
         "record_of_turns": (("gateway_id", "door", "at"), OF_TURNS),
+        "record_of_leaves": (("gateway_id", "door", "at"), OF_LEAVES),
     }
     return [
         Index(name, *columns, sqlite_where=text(rows), postgresql_where=text(rows))

@@ -11,12 +11,11 @@ from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import Text, led_to
 from central.console.guard import page_for
-from central.console.pages.operations.given import USUAL_MINUTES, late_values, names
-from central.console.pages.operations.one_gateway import Name, shown
+from central.console.pages.operations.given import USUAL_MINUTES, late_values, names, order_of
+from central.console.pages.operations.one_gateway import SENT, Name, seen, shown
 from central.console.views import Language
 from central.errors import BadQuestion, BrokerUnavailable, Clash, ProveAgain
-from central.fleet.commanding import Order
-from messages.commands import AT_A_DOOR, UNTIL, Action, Why
+from messages.commands import Action, Why
 
 Operator = Annotated[Who, page_for(Role.OPERATOR)]
 Reader = Annotated[Who, page_for(Role.OPERATOR, Role.SUPERVISOR)]
@@ -36,8 +35,9 @@ def router(centre: Centre) -> APIRouter:
 
     @pages.get("/parts/operations/{site}/{name}", response_class=HTMLResponse, summary="Commands of late")
     async def of_late(who: Reader, site: Name, name: Name, lang: Language = None) -> Response:
-        """A part of the gateway's page, while one is not answered."""
-        values = await late_values(centre, who, site, name)
+        """Parts of the gateway's page, while one is not answered: these, and how its doors stand."""
+        values = await seen(centre, who, site, name)
+        values |= await late_values(centre, who, values["gateway"]) | {"part": True}
         return centre.part(lang, "operations/of_late.html", who=who, **values)
 
     @pages.post("/operations/{site}/{name}/commands", summary="Give a command")
@@ -58,21 +58,9 @@ def router(centre: Centre) -> APIRouter:
             stale = ProveAgain("give the second factor again: a command takes a fresh one")
             return await shown(centre, who, site, name, lang, stale, said)
         try:
-            await centre.commands.give(who, site, name, _order(action, why, door, minutes))
+            await centre.commands.give(who, site, name, order_of(action, why, door, minutes))
         except (BadQuestion, Clash, BrokerUnavailable) as error:
             return await shown(centre, who, site, name, lang, error, said)
-        return led_to(f"/operations/{site}/{name}#commands", "command")
+        return led_to(f"/operations/{site}/{name}#commands", SENT)
 
     return pages
-
-
-def _order(action: Action, why: Why, door: str, minutes: str) -> Order:
-    """Only what the action takes, whatever else the form holds. Raises BadQuestion."""
-    if action in UNTIL and not (minutes.isascii() and minutes.strip().isdigit()):
-        raise BadQuestion("minutes", "is a whole number")
-    return Order(
-        action,
-        why,
-        (door or None) if action in AT_A_DOOR else None,
-        int(minutes.strip()[:12]) if action in UNTIL else None,
-    )

@@ -12,10 +12,12 @@ from sqlalchemy import Connection, Row, select
 from central.accounts.book import sites_of
 from central.accounts.who import Role, Who
 from central.console.centre import Centre
+from central.console.door_marks import Places, marks_of
 from central.console.guard import page_for
 from central.console.paging import Cut, PageNumber, cut
 from central.console.views import Language
 from central.console.words import N_
+from central.fleet.completeness import completeness_of
 from central.fleet.coverage import DoorCoverage, coverage
 from central.store.tables import gateway
 
@@ -42,13 +44,14 @@ def router(centre: Centre) -> APIRouter:
         now_us = centre.now_us()
         from_us = now_us - days * _DAY_US
 
-        def asked(db: Connection) -> tuple[list[Row[Any]], Cut[Row[Any]], list[DoorCoverage]]:
+        def asked(db: Connection) -> tuple[list[Row[Any]], Cut[Row[Any]], list[DoorCoverage], Places]:
             every = _gateways(db, who)
             wanted = [row for row in every if of in {"", f"{row.site}/{row.name}"}]
             here = cut(wanted, page, weight=lambda row: len(json.loads(row.doors or "[]")))
-            return every, here, coverage(db, here.things, from_us, now_us, now_us)
+            stands = marks_of(db, completeness_of(db, here.things), now_us)
+            return every, here, coverage(db, here.things, from_us, now_us, now_us), stands
 
-        every, here, found = await centre.questions.ask(asked)
+        every, here, found, stands = await centre.questions.ask(asked)
         gateways: dict[tuple[str, str], list[DoorCoverage]] = {}
         for each in found:
             gateways.setdefault((each.site, each.gateway), []).append(each)
@@ -57,7 +60,7 @@ def router(centre: Centre) -> APIRouter:
         values |= {"from_us": from_us, "until_us": now_us, "known": len(known)}
         every_one = [("", centre.views.said_in(lang)(_ALL))]
         every_one += [(f"{row.site}/{row.name}", row.label or row.name) for row in every]
-        values |= {"every_one": every_one, "of": of, "shown": here}
+        values |= {"every_one": every_one, "of": of, "shown": here, "stands": stands}
         values["whole"] = sum(each == 1.0 for each in known)
         return centre.show(who, lang, "operations/coverage.html", "coverage", **values)
 

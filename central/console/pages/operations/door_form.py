@@ -146,6 +146,15 @@ def changed(
     return said
 
 
+def of_door(written: Mapping[str, Any], door: str) -> dict[str, Any]:
+    """The part of the settings that is about that door: its rules, and the schedules that they name."""
+    rules = written.get("doors", {}).get(door, {})
+    named = {each["schedule"] for each in rules.get("windows", ())}
+    schedules = {name: each for name, each in written.get("schedules", {}).items() if name in named}
+    parts = {"doors": {door: rules} if rules else {}, "schedules": schedules}
+    return {name: part for name, part in parts.items() if part}
+
+
 def _own(written: Mapping[str, Any], door: str, of_rights: Collection[str]) -> Iterator[tuple[str, DoorMode]]:
     """Schedules that the form shows as rows: of this door alone, one of each mode, the same all year."""
     doors, schedules = written.get("doors", {}), written.get("schedules", {})

@@ -14,6 +14,7 @@ from central.accounts.who import Role, Who
 from central.alarms import book
 from central.alarms.book import Alarm
 from central.console.centre import Centre
+from central.console.door_marks import DoorMarks, Places, marks_of
 from central.console.guard import page_for
 from central.console.labels import sites_called
 from central.console.paging import PageNumber, cut
@@ -26,6 +27,8 @@ from messages.signing import EVERY_GATEWAY
 SiteAsked = Annotated[str, Query(pattern=r"^([a-z0-9][a-z0-9-]{0,31})?$")]
 Looking = Annotated[Who, page_for(Role.OPERATOR, Role.INSTALLER, Role.SUPERVISOR)]
 _MOST_ALARMS = 500
+MOST_DOORS: Final = 4
+"""Of a gateway, of those that stand out of the ordinary."""
 ALL_SITES: Final = N_("All sites")
 
 
@@ -82,10 +85,22 @@ def router(centre: Centre) -> APIRouter:
         values["called"] = await centre.questions.ask(lambda db: sites_called(db, who.communities))
         values["site_choices"] = [("", centre.views.said_in(lang)(ALL_SITES))]
         values["site_choices"] += [(each, values["called"].get(each, each)) for each in values["all_sites"]]
+        here = [each.gateway for each in shown.things]
+        stands = await centre.questions.ask(lambda db: marks_of(db, here, centre.now_us()))
+        values |= {
+            "marked": {(each.site, each.name): _marked(each, stands) for each in here},
+            "most": MOST_DOORS,
+        }
         values["doors"] = sum(len(each.gateway.doors) for each in found)
         return centre.show(who, lang, "operations/fleet.html", "gateways", **values)
 
     return pages
+
+
+def _marked(of: Completeness, stands: Places) -> list[tuple[str, DoorMarks]]:
+    """What those doors are called that stand out of the ordinary, the worst first."""
+    found = [(each.label, stands[of.site, of.name, each.name]) for each in of.doors]
+    return sorted((each for each in found if each[1].unusual), key=lambda each: each[1].badness)
 
 
 def standing_of(

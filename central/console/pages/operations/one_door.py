@@ -3,7 +3,8 @@ sent."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
@@ -12,20 +13,31 @@ from fastapi.responses import HTMLResponse, Response
 from central.accounts.who import Who
 from central.console.centre import Centre
 from central.console.forms import status_of
-from central.console.pages.operations.door_form import LISTS, SPARE, DoorForm, changed, form_of, typed
-from central.console.pages.operations.faults import PLACES, told
+from central.console.pages.operations.door_form import (
+    LISTS,
+    SPARE,
+    DoorForm,
+    changed,
+    form_of,
+    of_door,
+    typed,
+)
+from central.console.pages.operations.faults import PLACES, steps_of, told
 from central.console.pages.operations.settings import shown
-from central.console.pages.operations.written import Site, Writer, as_text
+from central.console.pages.operations.written import NOBODY, Site, Writer, as_text, writers
 from central.console.views import Language
 from central.console.words import N_
 from central.errors import BadQuestion, CentralError, NotThere
 from central.fleet.completeness import Completeness, completeness
-from central.fleet.site_settings import NotSent, Unsent
+from central.fleet.site_settings import Difference, Revision, differences
 from central.register.groups import schedules_of_rights
 from messages.model import AssuranceLevel
 from messages.site_settings import Admission, Day, DoorMode
 
 Door = Annotated[str, Query(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+_CHANGED: Final = 409
+_REVISION: Final = re.compile(r"\d{1,15}", re.ASCII)
 
 AS_INSTALLED: Final = N_("as the gateway's own file says")
 MODES: Final = {
@@ -76,12 +88,11 @@ def router(centre: Centre) -> APIRouter:
         of_rights = await centre.questions.ask(lambda db: schedules_of_rights(db, site, centre.now_us()))
         now = form_of(looked_at.written, door, of_rights)
         form, number = typed(fields, now.others), looked_at.number
-        if fields.get("after", [str(number)]) != [str(number)]:
-            # What somebody else wrote of this door since it was opened would be taken back unnoticed.
-            changed_meanwhile = NotSent(
-                Unsent.CHANGED_MEANWHILE, "somebody wrote other settings meanwhile: look at those first"
-            )
-            return await form_shown(who, site, door, lang, now, number, changed_meanwhile)
+        opened = fields.get("after", [str(number)])[0]
+        meanwhile = [] if opened == str(number) else await changed_since(who, site, door, opened, looked_at)
+        if meanwhile:
+            # Else what a colleague wrote of this door since it was opened would be taken back unnoticed.
+            return await form_shown(who, site, door, lang, form, number, meanwhile=meanwhile)
         try:
             await known(site, door)
             said = changed(looked_at.written, door, form, of_rights)
@@ -89,6 +100,14 @@ def router(centre: Centre) -> APIRouter:
         except BadQuestion as error:
             return await form_shown(who, site, door, lang, form, number, error)
         return await shown(centre, who, site, lang, written=as_text(said), differences=found, after=number)
+
+    async def changed_since(who: Who, site: str, door: str, opened: str, now: Revision) -> list[Difference]:
+        """Of the door, since the revision that the form was made from; of one that is not known, all that
+        holds now."""
+        number = int(opened) if _REVISION.fullmatch(opened) else -1
+        was = await centre.site_settings.written_in(who, site, number)
+        before = of_door({} if was is None else was, door)
+        return differences(before, of_door(now.written, door))
 
     async def known(site: str, door: str) -> Completeness:
         """The gateway of the door. Raises NotThere."""
@@ -106,8 +125,10 @@ def router(centre: Centre) -> APIRouter:
         form: DoorForm,
         after: int,
         error: CentralError | None = None,
+        meanwhile: Sequence[Difference] = (),
     ) -> HTMLResponse:
-        """`after`: the revision that the form was made from."""
+        """`after`: the revision that the form was made from. `meanwhile`: what somebody else changed of the
+        door while it was open; what was typed stays, and to go on is to decide."""
         gateway = await known(site, door)
         values: dict[str, Any] = {
             "site": site,
@@ -116,6 +137,10 @@ def router(centre: Centre) -> APIRouter:
             "form": form,
             "after": after,
         }
+        values |= {"meanwhile": meanwhile, "steps_of": steps_of, "changed_by": None, **NOBODY}
+        if meanwhile:
+            newest, _ = await centre.site_settings.revisions(who, site, limit=1)
+            values |= {"changed_by": newest[0] if newest else None, **await writers(centre, who)}
         values |= {"spare": SPARE, "lists": LISTS, "place_names": {**PLACES, **LISTS}, "told": told(error)}
         said = centre.views.said_in(lang)
 
@@ -124,7 +149,7 @@ def router(centre: Centre) -> APIRouter:
 
         values |= {"modes": options(MODES), "levels": options(LEVELS), "pins": options(PINS)}
         values |= {"admits": ADMITS, "days": DAYS}
-        status = status_of(error)
+        status = _CHANGED if meanwhile else status_of(error)
         return centre.show(who, lang, "operations/door.html", "settings", status=status, **values)
 
     return pages

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
 from fastapi import Path as InPath
@@ -18,9 +18,12 @@ from central.console.pages.operations.fleet import Looking, Standing, lasting_at
 from central.console.pages.operations.given import form_values, late_values
 from central.console.views import Language
 from central.errors import BrokerUnavailable, CentralError, NotThere
+from central.fleet.completeness import Completeness
 
 Name = Annotated[str, InPath(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 _UNAVAILABLE = 503
+SENT: Final = "command"
+"""A word of `words.DONE`."""
 
 
 def router(centre: Centre) -> APIRouter:
@@ -46,6 +49,19 @@ async def shown(  # noqa: PLR0917  as the routes take them
     done: str | None = None,
 ) -> HTMLResponse:
     """`error`, `said`: of a command that was not sent. Raises NotThere."""
+    values = await seen(centre, who, site, name)
+    gateway: Completeness = values["gateway"]
+    # Of a command it is said above the list that one is led to, not above the window.
+    values |= {"just_done": None if done == SENT else done, "sent": done == SENT}
+    values |= form_values(error, said) | await late_values(centre, who, gateway)
+    values["doors"] = [("", "–"), *((each.name, each.label) for each in gateway.doors)]
+    values["commands_seen"] = who.role in {Role.OPERATOR, Role.SUPERVISOR}
+    status = _UNAVAILABLE if isinstance(error, BrokerUnavailable) else status_of(error)
+    return centre.show(who, lang, "operations/gateway.html", "gateways", status=status, **values)
+
+
+async def seen(centre: Centre, who: Who, site: str, name: str) -> dict[str, Any]:
+    """How a gateway and its doors stand. Raises NotThere."""
 
     def asked(db: Connection) -> tuple[Standing, list[Alarm], Places]:
         found = standing_of(centre, db, who, site, name)
@@ -55,10 +71,4 @@ async def shown(  # noqa: PLR0917  as the routes take them
         return found[0], lasting_at(centre, db, [site], name), stands
 
     standing, alarms, stands = await centre.questions.ask(asked)
-    values: dict[str, Any] = {"standing": standing, "gateway": standing.gateway, "alarms": alarms}
-    values |= {"stands": stands, "just_done": done}
-    values |= form_values(error, said) | await late_values(centre, who, site, name)
-    values["doors"] = [("", "–"), *((each.name, each.label) for each in standing.gateway.doors)]
-    values["commands_seen"] = who.role in {Role.OPERATOR, Role.SUPERVISOR}
-    status = _UNAVAILABLE if isinstance(error, BrokerUnavailable) else status_of(error)
-    return centre.show(who, lang, "operations/gateway.html", "gateways", status=status, **values)
+    return {"standing": standing, "gateway": standing.gateway, "alarms": alarms, "stands": stands}

@@ -104,7 +104,9 @@ def router(centre: Centre) -> APIRouter:
         touched = await centre.questions.ask(lambda db: touches.unseen(db, who.communities))
         labels = await centre.questions.ask(lambda db: labels_of(db, who.communities))
         due = _due(every)
+        unexplained = sum(each.reviewed is not None for each in due)
         values: dict[str, Any] = {"due": due, "done": len(every) - len(due), "days": days, "choices": DAYS}
+        values |= {"waiting": len(due) - unexplained, "unexplained": unexplained}
         values |= {
             "names": names,
             "where_of": partial(where_of, labels),

@@ -1,0 +1,1 @@
+"""The public report 公开报告, for whoever asks."""
