@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from bench.community.people import Member
+from bench.community.people import OF_AGE, Member
 from bench.community.places import GATES
 from bench.community.times import DAY_US, HOUR_US, MINUTE_US, ZONE, Days
 from bench.community.trial import TRIAL_DAYS, taking_part
@@ -103,7 +103,7 @@ class _Asking:
         self._members = [
             each
             for each in world.population.members()
-            if each.room is not None and each.left is None and each.came is None
+            if each.room is not None and each.left is None and each.came is None and each.age >= OF_AGE
         ]
         self._taking_part = [each for some in taking_part(world.population).values() for each in some]
         changes, questions = Changes(world.writer), Questions(world.reader, bound=False)
