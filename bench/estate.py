@@ -198,38 +198,38 @@ class Estate:
         scene = scene_text(self.plan, self._osdp_key, self.journal)
         self._scene().write_text(scene)
         self._wiring = Wiring(parse_scene(scene), self.ports)
-        tokens = {person.ref: self._tokens_of(person) for person in self.people()}
+        access_list = self._access_list()
         for building in self.plan.buildings:
             settings = self.gateway_settings(building.name)
             settings.write_text(self._gateway_text(building))
-            (settings.parent / "access-list.json").write_text(self._access_list(building, tokens))
+            (settings.parent / "access-list.json").write_text(access_list)
 
     def _osdp_key(self, building: Building, key_file: str) -> str:
         """A key of this device's own, where its gateway looks for it."""
         path = self.gateway_settings(building.name).parent / key_file
         return _secret(path, OSDP_KEY_BYTES)
 
-    def _access_list(self, building: Building, tokens: Mapping[str, list[str]]) -> str:
-        """One entry for each credential that a person carries and some reader reads, with its PIN.
-        `tokens`: by person."""
+    def _access_list(self) -> str:
+        """One entry for each credential that a person carries and some reader reads, with its PIN. The
+        same for all gateways: each looks for the names of its own doors."""
         entries = [
             {
                 "token": token,
                 "holder": f"h-{number:05d}",
                 "category": "resident",
-                "doors": self._doors_of(person, building),
+                "doors": self._doors_of(person),
                 "pin": self._tokenise(CredentialKind.PIN, pin_number(token, person.card.pin)),
             }
             for number, person in enumerate(self.people(), start=1)
-            for token in tokens[person.ref]
+            for token in self._tokens_of(person)
         ]
         issued_us = time.time_ns() // 1_000
         return json.dumps({"v": 1, "version": 1, "issued_us": issued_us, "entries": entries})
 
-    def _doors_of(self, person: Person, building: Building) -> list[str]:
+    def _doors_of(self, person: Person) -> list[str]:
         if not self.plan.used_by:
             return ["*"]
-        doors = [door.name for door in building.doors]
+        doors = [door.name for building in self.plan.buildings for door in building.doors]
         return [door for door in doors if person.ref in self.plan.used_by.get(door, (person.ref,))]
 
     def _tokens_of(self, person: Person) -> list[str]:
