@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _LET_IN = "access_granted"
 _REFUSED = "access_denied"
@@ -40,7 +41,7 @@ class Journal:
                 return Decision(record["kind"] == _LET_IN, record["reason"])
         return None
 
-    def _asked(self, question: str, *values: int) -> list[tuple[int]]:
+    def _asked(self, question: str, *values: int) -> list[tuple[Any]]:
         """No rows where there is no journal, or another program's file."""
         try:
             with closing(sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)) as opened:

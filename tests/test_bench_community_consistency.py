@@ -29,7 +29,7 @@ _SIZE = Size(houses=(9, 10, 8), floors=2, residents=700, days=9)
 _NOON_US = 1_795_752_000_000_000
 _ZONE = ZoneInfo("Asia/Shanghai")
 _WANTED = Wanted(
-    seed=2,
+    seed=6,
     now_us=_NOON_US,
     site_keys={},
     simulated=BUILDINGS,
