@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.community.opening import estate_of_community, other_gateways
+from bench.community.register import is_guessed_first
 from bench.estate import Estate
 from bench.judge import judge, settle
 from bench.plan import Plan, mixed_buildings
@@ -78,21 +79,23 @@ def _look(estate: Estate, ending: threading.Event, *, browser: bool) -> bool:
         d.name for building in estate.plan.buildings for d in building.doors if d.reader == "osdp"
     )
     asking = next(d.name for building in estate.plan.buildings for d in building.doors if d.asks_pin)
+    stranger = f"P{estate.plan.people + 1:04d}"
+    first, typist = _comes_to(estate, reader), _comes_to(estate, asking, good_pin=True)
     _say(f"""
   the page      {estate.address}  (its sign-in page shows an account for each role 登录页列有各角色的演示账号)
   the broker    {estate.broker.name} on 127.0.0.1:{estate.broker.port}
   everything    {estate.folder}
 
-  Lay a card on a reader by hand, in another terminal; if somebody stands there, once more
-  另开一个终端，手动刷卡；有人正在刷卡时请再试一次:
-      ./liuhen sim lay {reader} P0007 --dir {estate.ports}
+  Lay a card on a reader by hand, in another terminal; it stands behind whoever is there, and says what the
+  door decided 另开一个终端，手动刷卡；有人在前会自动排队，并显示门的判定:
+      ./liuhen sim lay {reader} {first} --dir {estate.ports}
   And one that is refused, a stranger at a residents' door 再刷一张会被拒绝的:
-      ./liuhen sim lay {residents_only} P0201 --dir {estate.ports}
+      ./liuhen sim lay {residents_only} {stranger} --dir {estate.ports}
   At a door that asks for the PIN after the card 刷卡后还要输入密码的门:
-      ./liuhen sim lay {asking} P0007 --pin --dir {estate.ports}
+      ./liuhen sim lay {asking} {typist} --pin --dir {estate.ports}
   A visitor with a pass: give one in the console (worker-1: Visitors, for a home of 东楼), take its text
   访客凭证：以 worker-1 登录，在“访客”为东楼某户开出二维码，取其文本:
-      ./liuhen sim lay {residents_only} P0201 --code TEXT --dir {estate.ports}
+      ./liuhen sim lay {residents_only} {stranger} --code TEXT --dir {estate.ports}
   Pull a reader's plug and put it back; tamper with another 拔掉、插回读卡器；拆动另一个:
       ./liuhen sim unplug {asking} --dir {estate.ports}
       ./liuhen sim replug {asking} --dir {estate.ports}
@@ -114,6 +117,13 @@ def _look(estate: Estate, ending: threading.Event, *, browser: bool) -> bool:
     ending.wait()
     _say("\nending ...")
     return True
+
+
+def _comes_to(estate: Estate, door: str, *, good_pin: bool = False) -> str:
+    """Somebody whose door it is, and who has a PIN that the register takes, if that is asked."""
+    used_by = estate.plan.used_by[door]
+    theirs = (each for each in estate.people() if each.ref in used_by)
+    return next(each.ref for each in theirs if not good_pin or not is_guessed_first(each.card.pin))
 
 
 def _check(estate: Estate, seconds: float, ending: threading.Event) -> bool:

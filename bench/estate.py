@@ -132,6 +132,9 @@ class Estate:
     def gateway_settings(self, building: str) -> Path:
         return self.folder / "gateways" / building / "gateway.toml"
 
+    def journal(self, building: Building) -> Path:
+        return self.gateway_settings(building.name).parent / "journal.db"
+
     def people(self) -> tuple[Person, ...]:
         """Everyone who is on the access lists."""
         return make_people(self.plan.people, self.plan.seed)
@@ -192,7 +195,7 @@ class Estate:
         self.centre_settings().write_text(centre)
         for building in self.plan.buildings:
             self.gateway_settings(building.name).parent.mkdir(exist_ok=True)
-        scene = scene_text(self.plan, self._osdp_key)
+        scene = scene_text(self.plan, self._osdp_key, self.journal)
         self._scene().write_text(scene)
         self._wiring = Wiring(parse_scene(scene), self.ports)
         access_list = self._access_list()
@@ -207,13 +210,14 @@ class Estate:
         return _secret(path, OSDP_KEY_BYTES)
 
     def _access_list(self) -> str:
-        """One entry for each credential that a person carries and some reader reads, with its PIN."""
+        """One entry for each credential that a person carries and some reader reads, with its PIN. The
+        same for all gateways: each looks for the names of its own doors."""
         entries = [
             {
                 "token": token,
                 "holder": f"h-{number:05d}",
                 "category": "resident",
-                "doors": ["*"],
+                "doors": self._doors_of(person),
                 "pin": self._tokenise(CredentialKind.PIN, pin_number(token, person.card.pin)),
             }
             for number, person in enumerate(self.people(), start=1)
@@ -221,6 +225,12 @@ class Estate:
         ]
         issued_us = time.time_ns() // 1_000
         return json.dumps({"v": 1, "version": 1, "issued_us": issued_us, "entries": entries})
+
+    def _doors_of(self, person: Person) -> list[str]:
+        if not self.plan.used_by:
+            return ["*"]
+        doors = [door.name for building in self.plan.buildings for door in building.doors]
+        return [door for door in doors if person.ref in self.plan.used_by.get(door, (person.ref,))]
 
     def _tokens_of(self, person: Person) -> list[str]:
         return [self._tokenise(*credential) for credential in self.credentials_of(person)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +101,5 @@ class Plan:
     state_every_s: float = 10.0
     gateway_program: tuple[str, ...] = ()  # instead of liuhen-gateway: the campaigns' saboteurs
     centre_program: tuple[str, ...] = ()
+    used_by: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By door: references of who comes to it; one that is not named is everybody's."""

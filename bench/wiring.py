@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
@@ -26,16 +27,22 @@ KeyOf = Callable[[Building, str], str]
 """A building and the name of a key file of its gateway -> the OSDP key in it, made on the way."""
 
 
-def scene_text(plan: Plan, key_of: KeyOf) -> str:
+JournalOf = Callable[[Building], Path]
+"""Where the gateway of a building keeps its journal."""
+
+
+def scene_text(plan: Plan, key_of: KeyOf, journal_of: JournalOf) -> str:
     """The scene in TOML: the boards of each building, a reader for each door."""
     parts = [_SCENE.format(plan=plan)]
     for building in plan.buildings:
         for board in building.boards:
-            parts += _board(building, board, key_of)
+            parts += _board(plan, building, board, key_of, journal_of)
     return "".join(parts)
 
 
-def _board(building: Building, board: Board, key_of: KeyOf) -> Iterator[str]:
+def _board(
+    plan: Plan, building: Building, board: Board, key_of: KeyOf, journal_of: JournalOf
+) -> Iterator[str]:
     """A lock board and what is at each of its channels."""
     key = _key(building, board.name, board.kind, key_of)
     yield _BOARD.format(board=board, channels=len(board.doors), key=key)
@@ -44,6 +51,9 @@ def _board(building: Building, board: Board, key_of: KeyOf) -> Iterator[str]:
     for channel, door in enumerate(board.doors, start=1):
         yield _READER.format(door=door, key=_key(building, door.name, door.reader, key_of))
         yield _DOOR.format(door=door, board=board.name, channel=channel)
+        yield f"journal = {json.dumps(str(journal_of(building)))}\n"
+        if theirs := plan.used_by.get(door.name):
+            yield f"used_by = {json.dumps(sorted(theirs))}\n"
         if door.asks_pin:
             yield "pin = true\n"
         if building.contacts:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from firmware_sim.community import CommunityRunner, Crowd, Hands, visits
+from firmware_sim.community import CommunityRunner, Crowd, Hands, doors_by_person, visits
 from firmware_sim.device import Notice
 from firmware_sim.events import EventLog
 from firmware_sim.fault_table import LISTENED_TO
@@ -109,6 +109,7 @@ def make_community(
 ) -> CommunityRunner:
     """The people of the scene, by reference, not yet walking."""
     rng = Random(f"community:{scene.seed}")
+    theirs = doors_by_person(scene.doors, enrolled)
     return CommunityRunner(
         Crowd(scene.doors),
         events,
@@ -120,6 +121,7 @@ def make_community(
             enrolled=enrolled,
             strangers=strangers,
             doors=[door.name for door in scene.doors],
+            doors_of=theirs,
         ),
         hands=hands,
     )

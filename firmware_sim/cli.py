@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from firmware_sim.catalogue import kinds, settings_text
 from firmware_sim.control import MAX_WAIT_S, Control
@@ -191,16 +192,20 @@ def _lay(options: argparse.Namespace) -> int:
             enter_s=options.enter,
             code=options.code,
         )
+    let_in = swipe["opened"] if swipe["let_in"] is None else swipe["let_in"]
+    decided = "" if swipe["let_in"] is None else f"{'let in' if let_in else 'refused'} ({swipe['reason']}); "
+    print(decided + _what_the_door_did(swipe))
+    return 0 if let_in else 1
+
+
+def _what_the_door_did(swipe: Mapping[str, Any]) -> str:
     if swipe["opened"]:
-        print(f"door opened after {(swipe['relay_on_ns'] - swipe['presented_ns']) / 1e9:.1f} s")
-        return 0
+        return f"door opened after {(swipe['relay_on_ns'] - swipe['presented_ns']) / 1e9:.1f} s"
     if swipe["was_open"]:
-        print("the door was open already, and its relay was not told again")
-    elif swipe["read_sent_ns"] is None:
-        print("the door stayed shut: nobody read the card")
-    else:
-        print("the door stayed shut")
-    return 1
+        return "the door was open already, for somebody before, and its relay was not told again"
+    if swipe["read_sent_ns"] is None:
+        return "the door stayed shut: nobody read the card"
+    return "the door stayed shut"
 
 
 def _press(options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ The plan and the crowd are pure: chance and time are arguments. `CommunityRunner
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
@@ -34,6 +34,14 @@ HOUR_WEIGHTS = (
     *(2.4, 1.2, 0.8, 0.6, 0.3, 0.15),
 )
 _PEAK = max(HOUR_WEIGHTS)
+_ANY_DOOR: Mapping[str, Sequence[str]] = {}
+
+
+def doors_by_person(doors: Sequence[DoorPlan], people: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """To which doors each of these people comes; nobody is named where every door is everybody's."""
+    if not any(door.used_by for door in doors):
+        return {}
+    return {ref: tuple(d.name for d in doors if not d.used_by or ref in d.used_by) for ref in people}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +84,10 @@ def visits(
     enrolled: Sequence[str],
     strangers: Sequence[str],
     doors: Sequence[str],
+    doors_of: Mapping[str, Sequence[str]] = _ANY_DOOR,
 ) -> Iterator[Visit]:
-    """Endless visits from `from_s` on: a Poisson process thinned by the hour, the same for the same seed."""
+    """Endless visits from `from_s` on: a Poisson process thinned by the hour, the same for the same seed.
+    `doors_of`: of those who do not come to any of `doors`; whoever has none there stays at home."""
     clock = CommunityClock(plan)
     rate_per_s = rate_per_minute / 60.0
     at_s = from_s
@@ -86,10 +96,14 @@ def visits(
         if rng.random() * clock.highest > clock.weight(at_s):
             continue
         crowd = strangers if strangers and rng.random() < plan.unknown_share else enrolled
+        card = rng.choice(crowd)
+        theirs = doors_of.get(card, doors)
+        if not theirs:
+            continue
         yield Visit(
             at_s=at_s,
-            card=rng.choice(crowd),
-            door=rng.choice(doors),
+            card=card,
+            door=rng.choice(theirs),
             patience_s=plan.patience_s * rng.uniform(*_SPREAD),
             linger_s=plan.linger_s * rng.uniform(*_SPREAD),
             stays_out=plan.stays_out_share > 0 and rng.random() < plan.stays_out_share,
@@ -129,6 +143,7 @@ class _Place:
 
     door: str
     reader: str
+    used_by: frozenset[str]  # empty: everybody
     walks: bool  # the door has a contact that feels who walks through
     asks_pin: bool
     queue: deque[Visit] = field(default_factory=deque)
@@ -146,7 +161,8 @@ class Crowd:
 
     def __init__(self, doors: Sequence[DoorPlan]) -> None:
         self._places = {
-            door.name: _Place(door.name, door.reader, door.contact is not None, door.pin) for door in doors
+            door.name: _Place(door.name, door.reader, door.used_by, door.contact is not None, door.pin)
+            for door in doors
         }
         self._away_until_s: dict[str, float] = {}
         self.turned_away = 0
@@ -161,11 +177,16 @@ class Crowd:
         return sum((place.visit is not None) + len(place.queue) for place in self._places.values())
 
     def arrive(self, visit: Visit, now: float) -> None:
-        """Queue at the door, or where nobody stands, or where fewest do; go home if that is full as well."""
+        """Queue at the door, or where nobody stands, or where fewest do; go home if that is full as well.
+        Elsewhere than at the door they came to only where their own doors are."""
         place = self._places[visit.door]
         if place.visit is not None or place.queue:
-            free = [each for each in self._places.values() if each.visit is None and not each.queue]
-            place = free[0] if free else min(self._places.values(), key=lambda each: len(each.queue))
+            others = [
+                each for each in self._places.values() if not each.used_by or visit.card in each.used_by
+            ]
+            there = others or [place]
+            free = [each for each in there if each.visit is None and not each.queue]
+            place = free[0] if free else min(there, key=lambda each: len(each.queue))
         if len(place.queue) >= MAX_QUEUE or self._away_until_s.get(visit.card, 0.0) > now:
             self.turned_away += 1
             return

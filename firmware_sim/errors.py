@@ -3,6 +3,7 @@
 SimulatorError            catch this, nothing wider
 ├── SceneError            the scene or its directory is wrong: its author acts; the simulator does not start
 ├── RequestError          a request cannot be met: whoever asked acts; the simulator goes on
+│   └── CardThere         a card lies on the reader already: whoever asked waits, or takes it away
 ├── RecordingError        a recording cannot be made or read: whoever asked acts
 └── SimulatorGone         nobody answers in that directory: start the simulator, or name the right directory
 """
@@ -22,6 +23,10 @@ class RequestError(SimulatorError):
 
 class SimulatorGone(SimulatorError):
     """The simulator does not run, or stopped during the request."""
+
+
+class CardThere(RequestError):
+    """A card lies on the reader already."""
 
 
 class RecordingError(SimulatorError):

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from firmware_sim.assembly import Sockets
 from firmware_sim.cards import Card
 from firmware_sim.device import CardReader, Describing, InputDevice, KeyPad, RelayBoard, Tunable
-from firmware_sim.errors import RequestError, SceneError
+from firmware_sim.errors import CardThere, RequestError, SceneError
 from firmware_sim.events import EventLog
 from firmware_sim.fault_table import RATES
 from firmware_sim.faults import FaultSet
@@ -138,7 +138,7 @@ class LinePlace:
 
         def lay() -> None:
             if reader.card is not None:
-                raise RequestError(f"{reader.card.ref} lies on {self._station.name}; remove it first")
+                raise CardThere(f"{reader.card.ref} lies on {self._station.name}; remove it first")
             reader.present(card, time.monotonic())
             self._refresh()
 

@@ -70,6 +70,8 @@ class DoorPlan:
     contact: Terminal | None = None
     rex: Terminal | None = None
     pin: bool = False  # people of the community type their PIN after the card
+    used_by: frozenset[str] = frozenset()  # references of who comes here by themselves; empty: everybody
+    journal: Path | None = None  # of the gateway that decides here, which calls the reader as the scene does
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +171,11 @@ def check_scene(scene: Scene) -> None:
     _no_doubles("door", [door.name for door in scene.doors])
     _no_doubles("door, key reader:", [door.reader for door in scene.doors])
     _check_buses(scene)
+    enrolled = {person.ref for person in scene.enrolled()} if any(d.used_by for d in scene.doors) else set()
     for door in scene.doors:
         _check_door(scene, door)
+        if unknown := sorted(door.used_by - enrolled):
+            raise SceneError(f"door {door.name!r}, key used_by: no person {unknown[0]!r} of `people`")
     if scene.community.swipes_per_minute and not (scene.doors and scene.people):
         raise SceneError("community swipes need people and at least one door: set `people` and a [[door]]")
 
@@ -249,6 +254,8 @@ def _door(table: Table) -> DoorPlan:
         contact=_terminal(table, "contact", "closed"),
         rex=_terminal(table, "rex", "open"),
         pin=table.flag("pin", default=False),
+        used_by=frozenset(table.texts("used_by")),
+        journal=Path(table.text("journal", None)) if table.has("journal") else None,
     )
     table.done()
     return plan

@@ -62,6 +62,13 @@ class Table:
         value: str = self._pop(key, default, str, "text")
         return value
 
+    def texts(self, key: str) -> list[str]:
+        """None where the key is not there."""
+        values: list[object] = self._pop(key, [], list, "a list of texts")
+        if not all(isinstance(value, str) for value in values):
+            raise SceneError(f"key {self._where(key)}: expects a list of texts, not {values!r}")
+        return [str(value) for value in values]
+
     def name(self, key: str, default: str | None = None) -> str:
         value: str = self._pop(key, default, str, "text")
         if not NAME.fullmatch(value) or value in TAKEN_NAMES:

@@ -16,7 +16,7 @@ from firmware_sim.cards import Card
 from firmware_sim.catalogue import number_at, settings_of
 from firmware_sim.control_server import ControlServer
 from firmware_sim.doors import Doors, Sensed
-from firmware_sim.errors import RequestError, SceneError
+from firmware_sim.errors import CardThere, RequestError, SceneError
 from firmware_sim.events import Event, EventLog
 from firmware_sim.fault_table import CATALOGUE
 from firmware_sim.faults import check_fault
@@ -27,10 +27,13 @@ from firmware_sim.scene import MAX_SWIPES_PER_MINUTE, DoorPlan, Scene, check_sce
 from firmware_sim.scene_table import NAME, TAKEN_NAMES
 from firmware_sim.slots import FOLDER_NAME as SLOTS_FOLDER
 from firmware_sim.slots import SlotService
+from firmware_sim.told import Journal
 
 EVENTS_FILE = "events.jsonl"
 PATIENCE_S = 3.0  # how long a person waits for the door
 REX_S = 0.5  # how long a finger stays on an exit button
+_IN_LINE = 2.0  # patiences that a person stands behind whoever lays a card there: others are patient, too
+_LOOK_AGAIN_S = 0.5  # how long nobody is told that a card was taken away, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class Swipe:
     read_sent_ns: int | None  # right after the write of the read reply's last byte
     relay_on_ns: int | None  # right after the relay's frame was read
     was_open: bool  # the relay was on already when the card was laid
+    let_in: bool | None = None  # by the gateway's journal; None: the scene names none, or it says nothing
+    reason: str | None = None  # of that decision, the journal's word
 
 
 class Simulator:
@@ -198,10 +203,11 @@ class Simulator:
         enter_s: float | None = None,
         code: str | None = None,
     ) -> Swipe:
-        """Lay a card, type `keys` or the person's own PIN once it is read, wait for the door's relay or until
-        patience ends, take the card away, not before hold_s. With `enter_s` whoever is let in goes in, and
-        the door stands open for so long. `code`: the text of the QR code that they hold up instead of their
-        own. RequestError: among others, it was locked again too soon for that.
+        """Lay a card once no other lies there, type `keys` or the person's own PIN once it is read, wait for
+        the door's relay or until patience ends, take the card away, not before hold_s. With `enter_s` whoever
+        is let in goes in, and the door stands open for so long. `code`: the text of the QR code that they
+        hold up instead of their own. RequestError: among others, it was locked again too soon for that.
+        CardThere: another card stays.
         """
         door = self._door_of_reader.get(reader)
         place = self._place(reader, Role.READER)
@@ -209,13 +215,11 @@ class Simulator:
             keys = f"{self._card(card).pin}#"
         if door is None:
             raise RequestError(f"no [[door]] of the scene names reader {reader}")
-        before = self._events.last
-        was_open = self._released(door)
-        presented_ns = time.monotonic_ns()
         laid = self._card(card)
         if code is not None:
             laid = self._holding_up(reader, laid, code)
-        place.present(laid)
+        journal = None if door.journal is None else Journal(door.journal)
+        before, told, was_open, presented_ns = self._laid_in_turn(place, laid, door, journal, patience_s)
         try:
             read, relay = self._await_door(reader, card, door.name, before, patience_s=patience_s, keys=keys)
             self._stopped.wait(max(0.0, hold_s - (time.monotonic_ns() - presented_ns) / 1e9))
@@ -225,12 +229,15 @@ class Simulator:
             self.swing_door(door.name, is_open=True)
             self._stopped.wait(enter_s)
             self.swing_door(door.name, is_open=False)
+        decision = None if journal is None else journal.decided(reader, told)
         return Swipe(
             opened=relay is not None,
             presented_ns=presented_ns,
             read_sent_ns=None if read is None else read.t_ns,
             relay_on_ns=None if relay is None else relay.t_ns,
             was_open=was_open,
+            let_in=None if decision is None else decision.let_in,
+            reason=None if decision is None else decision.reason,
         )
 
     def fault(
@@ -322,10 +329,35 @@ class Simulator:
             "community": self._runner.status(),
             "devices": devices,
             "doors": {
-                door.name: asdict(door) | {"open": self._doors.is_open(door.name)}
+                door.name: _described(door) | {"open": self._doors.is_open(door.name)}
                 for door in self.scene.doors
             },
         }
+
+    def _laid_in_turn(
+        self, place: Place, card: Card, door: DoorPlan, journal: Journal | None, patience_s: float
+    ) -> tuple[int, int, bool, int]:
+        """The newest event and record before, whether the door was open then, and when that was."""
+        until_s = time.monotonic() + _IN_LINE * patience_s
+        while True:
+            before, told = self._events.last, 0 if journal is None else journal.newest()
+            was_open, presented_ns = self._released(door), time.monotonic_ns()
+            try:
+                place.present(card)
+            except CardThere as there:
+                left_s = until_s - time.monotonic()
+                if left_s <= 0 or self._stopped.is_set():
+                    raise CardThere(
+                        f"{there}: it stayed for {_IN_LINE * patience_s:g} s. Take it away with `remove"
+                        f" {door.reader}`, or lay the card once more with a longer --patience"
+                    ) from None
+                self._events.wait_for(
+                    lambda each: (each.event, each.device) == ("removed", door.reader),
+                    before,
+                    min(left_s, _LOOK_AGAIN_S),
+                )
+            else:
+                return before, told, was_open, presented_ns
 
     def _await_door(
         self, reader: str, card: str, door: str, before: int, *, patience_s: float, keys: str | None
@@ -402,6 +434,12 @@ class Simulator:
             if line.port is not None:
                 self._hub.unplug(line)
         self._slots.stop()
+
+
+def _described(door: DoorPlan) -> dict[str, Any]:
+    """Its wiring, without who comes here and where its gateway keeps what."""
+    said = asdict(door)
+    return {key: value for key, value in said.items() if key not in {"used_by", "journal"}}
 
 
 def _good_code(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from firmware_sim.cards import Card
 from firmware_sim.device import Notice
-from firmware_sim.errors import RequestError
+from firmware_sim.errors import CardThere, RequestError
 from firmware_sim.events import EventLog
 from firmware_sim.faults import FaultSet
 from firmware_sim.kinds import PCSC, Credential, Kind, Role
@@ -104,7 +104,7 @@ class SlotPlace:
     def present(self, card: Card) -> None:
         lain = self._lain()
         if lain is not None:
-            raise RequestError(f"{lain} lies on {self._plan.name}; remove it first")
+            raise CardThere(f"{lain} lies on {self._plan.name}; remove it first")
         carried = _contactless(self._plan.options, card)
         if carried is None:
             self._events.append(self._plan.name, "unseen", card=card.ref, door=self._plan.door)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,14 @@ from sqlalchemy import Engine, func, select
 
 from bench.community.fill import LAST, Wanted, fill
 from bench.community.gateways import greet
+from bench.community.opening import at_their_doors
+from bench.community.people import Member, populate
+from bench.community.places import House, estates_of
 from bench.community.size import Size
 from bench.community.times import DAY_US, ZONE
+from bench.estate import Estate
 from bench.key_exchange import CENTRE_KEYS, DEVICE_KEY, exchange_keys
-from bench.plan import BUILDINGS
+from bench.plan import BUILDINGS, Plan
 from central.accounts.who import Role
 from central.console.demo_accounts import load_demo_accounts
 from central.fleet.completeness import completeness
@@ -40,10 +45,12 @@ from central.store.register_tables import credential, person, tenancy
 from central.store.tables import record
 from central.store.tour_tables import tour_plan
 from central.store.visitor_tables import visitor_pass
+from central.times import local
 from gateway.keys import load_keys
 
 _SMALL = Size(houses=(9, 10, 8), floors=1, residents=360, days=4)
 _NOON_US = 1_795_752_000_000_000
+_TODAY = local(_NOON_US, ZONE).date()
 
 
 @pytest.fixture(scope="module")
@@ -100,15 +107,55 @@ def test_one_gateway_is_silent_and_the_others_are_complete(filled: Path, reader:
     }
 
 
-def test_by_the_register_the_crowd_passes_all_simulated_doors_as_by_the_lists_in_files(
-    reader: Engine,
+@pytest.fixture(scope="module")
+def crowd() -> dict[str, Member]:
+    """Whose cards are laid at simulated doors, by what records call them."""
+    population = populate(estates_of(BUILDINGS, _SMALL), _WANTED.seed, _WANTED.listed, _SMALL, _TODAY)
+    found = {each.reference: each for each in population.members() if each.number <= _WANTED.listed}
+    assert len(found) == _WANTED.listed
+    return found
+
+
+def _passes(member: Member, house: House) -> set[str]:
+    """At a simulated building: the door of one's own unit, and the garage, which is one with the other's."""
+    return {door.name for door in house.doors if door.unit is None or member.lives_behind(house, door)}
+
+
+def test_by_the_register_the_crowd_passes_its_own_doors_and_the_garages(
+    reader: Engine, crowd: dict[str, Member]
 ) -> None:
-    crowd = {f"h-{number:05d}" for number in range(1, _WANTED.listed + 1)}
+    simulated = [each for each in estates_of(BUILDINGS, _SMALL)[0].houses if each.simulated]
+    assert len(simulated) == len(BUILDINGS)
     with reading(reader) as connection:
-        for building in BUILDINGS:
-            rights = rights_of(connection, "riverside", building.name, _NOON_US)
+        for house in simulated:
+            rights = rights_of(connection, "riverside", house.gateway, _NOON_US)
             doors = {entry.holder: set(entry.doors) for entry in rights.entries if entry.holder in crowd}
-            assert doors == {holder: {door.name for door in building.doors} for holder in crowd}
+            assert doors == {holder: _passes(member, house) for holder, member in crowd.items()}
+
+
+def test_the_crowd_comes_to_doors_that_it_passes_and_each_of_it_to_some(crowd: dict[str, Member]) -> None:
+    plan = Plan(people=_WANTED.listed, seed=_WANTED.seed)
+    used_by = at_their_doors(plan, _TODAY, _SMALL)
+    simulated = [each for each in estates_of(BUILDINGS, _SMALL)[0].houses if each.simulated]
+    passes = {
+        each.person.ref: {d for house in simulated for d in _passes(each, house)} for each in crowd.values()
+    }
+    assert {(door, ref) for door, refs in used_by.items() for ref in refs if door not in passes[ref]} == set()
+    assert {ref for refs in used_by.values() for ref in refs} == set(passes)
+
+
+def test_the_lists_in_files_let_the_crowd_pass_the_doors_that_it_comes_to_and_no_others(
+    tmp_path: Path,
+) -> None:
+    used_by = at_their_doors(Plan(people=_WANTED.listed), _TODAY, _SMALL)
+    estate = Estate(tmp_path, Plan(people=_WANTED.listed, used_by=used_by))
+    for building in BUILDINGS:
+        file = tmp_path / "gateways" / building.name / "access-list.json"
+        doors = {each["holder"]: set(each["doors"]) for each in json.loads(file.read_text())["entries"]}
+        assert doors == {
+            f"h-{number:05d}": {door for door, refs in used_by.items() if person.ref in refs}
+            for number, person in enumerate(estate.people(), 1)
+        }
 
 
 def test_gateways_and_centre_know_each_other_also_when_they_are_opened_again(tmp_path: Path) -> None:

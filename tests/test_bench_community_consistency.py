@@ -12,13 +12,15 @@ import pytest
 from sqlalchemy import Engine, text
 
 from bench.community.fill import Wanted, fill
-from bench.community.people import Habit, populate
+from bench.community.people import Habit, Population, populate
 from bench.community.places import estates_of
-from bench.community.size import Size
+from bench.community.size import WHOLE, Size
 from bench.community.standing import SILENT
+from bench.community.trial import TRIAL_DAYS
 from bench.plan import BUILDINGS
+from central.identity.retention_rules import RetentionRules
 from central.lookup.transparency import quarter_of, report
-from central.register.words import Relation
+from central.register.words import DocumentType, Relation
 from central.small_counts import SMALLEST
 from central.store.engine import open_reader, reading
 from central.times import local
@@ -27,7 +29,7 @@ _SIZE = Size(houses=(9, 10, 8), floors=2, residents=700, days=9)
 _NOON_US = 1_795_752_000_000_000
 _ZONE = ZoneInfo("Asia/Shanghai")
 _WANTED = Wanted(
-    seed=2,
+    seed=6,
     now_us=_NOON_US,
     site_keys={},
     simulated=BUILDINGS,
@@ -65,9 +67,13 @@ _ENTRIES_OF_RESIDENTS = """
 # --- who lives there
 
 
-def test_whoever_works_in_the_community_is_of_an_age_to_work() -> None:
-    estates = estates_of(BUILDINGS, _SIZE)
-    population = populate(estates, _WANTED.seed, _WANTED.listed, _SIZE)
+@pytest.fixture(scope="module")
+def population() -> Population:
+    today = local(_NOON_US, _ZONE).date()
+    return populate(estates_of(BUILDINGS, _SIZE), _WANTED.seed, _WANTED.listed, _SIZE, today)
+
+
+def test_whoever_works_in_the_community_is_of_an_age_to_work(population: Population) -> None:
     working = [each for each in population.members() if each.relation in _WORKING]
     assert working
     assert [each.number for each in working if not 1964 <= each.born < 2003] == []
@@ -76,9 +82,7 @@ def test_whoever_works_in_the_community_is_of_an_age_to_work() -> None:
 _WORKING = {None, Relation.STAFF, Relation.HOUSEHOLD_HELPER}
 
 
-def test_nobody_is_a_child_where_a_child_has_no_lease_and_no_home_of_its_own() -> None:
-    estates = estates_of(BUILDINGS, _SIZE)
-    population = populate(estates, _WANTED.seed, _WANTED.listed, _SIZE)
+def test_nobody_is_a_child_where_a_child_has_no_lease_and_no_home_of_its_own(population: Population) -> None:
     year = local(_NOON_US, _ZONE).year
     own = {Relation.OWNER, Relation.TENANT, Relation.LODGER}
     assert [
@@ -86,8 +90,44 @@ def test_nobody_is_a_child_where_a_child_has_no_lease_and_no_home_of_its_own() -
     ] == []
 
 
-def test_guards_of_the_rounds_live_in_no_home() -> None:
-    population = populate(estates_of(BUILDINGS, _SIZE), _WANTED.seed, _WANTED.listed, _SIZE)
+def test_children_and_youths_grow_up_with_somebody_who_can_be_their_parent(population: Population) -> None:
+    """In the homes of simulated buildings, too; about every fifth of all who live there is under 21."""
+    young = [each for each in population.members() if each.age < 21]
+    living = [each for each in population.members() if each.room is not None]
+    assert 0.1 < len(young) / len(living) < 0.3
+    assert {"east", "west"} & {each.room.house.gateway for each in young if each.room is not None}
+    for household in population.households:
+        grown = [each for each in household.members if each.age >= 21]
+        for child in (each for each in household.members if each.age < 21):
+            assert child.relation in {Relation.FAMILY, Relation.TENANT_FAMILY}
+            assert child.habit is Habit.SCHOOL
+            assert [each for each in grown if 22 <= child.born - each.born <= 38], child.number
+
+
+def test_some_of_the_young_have_cards_and_the_register_has_numbers_of_those_alone_who_need_a_document(
+    population: Population, reader: Engine
+) -> None:
+    """trust.md R-86: nobody under 14 is known by a number; at 16 everybody has an identity card."""
+    young = [each for each in population.members() if each.age < 21]
+    assert [each.number for each in young if each.age < 7 and each.kind is not None] == []
+    assert [each.number for each in young if each.age >= 16 and each.kind is None] == []
+    assert {each.kind is None for each in young if 7 <= each.age < 16} == {True, False}
+    assert {each.document for each in young if each.age < 16} == {DocumentType.NONE}
+    assert {each.document for each in young if each.age >= 16} == {DocumentType.RESIDENT_ID}
+    unnumbered = "SELECT count(*) FROM person WHERE document_type = 'none' AND number_index IS NULL"
+    assert count(reader, unnumbered) == sum(each.age < 16 for each in population.members())
+
+
+def test_no_child_asks_at_the_desk_for_itself(reader: Engine) -> None:
+    asked = """
+        SELECT own_request.id FROM own_request JOIN person ON person.id = own_request.person_id
+        WHERE person.document_type = 'none'
+    """
+    assert count(reader, "SELECT count(*) FROM own_request") > 0
+    assert found(reader, asked) == []
+
+
+def test_guards_of_the_rounds_live_in_no_home(population: Population) -> None:
     assert [each.number for each in population.members() if each.habit is Habit.GUARD and each.room] == []
 
 
@@ -164,6 +204,51 @@ def test_nobody_comes_in_before_they_moved_in_or_after_they_moved_out(reader: En
     """  # noqa: S608  our own words
     assert count(reader, f"SELECT count(*) FROM ({_ENTRIES_OF_RESIDENTS})") > 1_000  # noqa: S608  our own words
     assert found(reader, query) == []
+
+
+_RIGHTS = """
+    WITH RECURSIVE above (room, place) AS (
+        SELECT id, id FROM place WHERE kind = 'room'
+        UNION ALL SELECT above.room, place.parent_id FROM above JOIN place ON place.id = above.place
+        WHERE place.parent_id IS NOT NULL),
+    lives AS (SELECT residency.person_id, above.place, residency.from_at, residency.until_at
+        FROM residency JOIN above ON above.room = residency.place_id WHERE residency.voided_at IS NULL),
+    opens (person_id, site, gateway, door, from_at, until_at) AS (
+        SELECT lives.person_id, door_place.site, door_place.gateway, door_place.door, lives.from_at,
+            lives.until_at FROM lives JOIN door_place ON door_place.place_id = lives.place
+        UNION ALL SELECT coalesce(access_right.person_id, lives.person_id), door_group_door.site,
+            door_group_door.gateway, door_group_door.door, access_right.from_at, access_right.until_at
+        FROM access_right JOIN door_group_door ON door_group_door.group_id = access_right.group_id
+        LEFT JOIN lives ON lives.place = access_right.place_id)
+    SELECT record.id, record.door FROM record JOIN gateway ON gateway.id = record.gateway_id
+    JOIN holder ON holder.reference = record.holder
+    WHERE record.kind = :kind AND (record.reason = 'no_right') = :refused AND EXISTS (
+        SELECT 1 FROM opens WHERE opens.person_id = holder.person_id AND opens.site = gateway.site
+        AND opens.gateway = gateway.name AND opens.door = record.door AND opens.from_at <= record.at
+        AND (opens.until_at IS NULL OR record.at < opens.until_at)) = :by_right
+"""
+"""Of people whom the register knows; by the doors behind which they live, and those of their groups."""
+
+
+def rightly(reader: Engine, kind: str, *, refused: bool, by_right: bool) -> list[Any]:
+    asked = {"kind": kind, "refused": refused, "by_right": by_right}
+    with reading(reader) as connection:
+        return [tuple(row) for row in connection.execute(text(_RIGHTS), asked).all()]
+
+
+def test_nobody_is_let_in_at_a_door_that_the_register_does_not_let_them_pass(reader: Engine) -> None:
+    assert len(rightly(reader, "access_granted", refused=False, by_right=True)) > 1_000
+    assert rightly(reader, "access_granted", refused=False, by_right=False) == []
+
+
+def test_nobody_is_refused_for_want_of_a_right_where_they_have_one(reader: Engine) -> None:
+    assert len(rightly(reader, "access_denied", refused=True, by_right=False)) > 10
+    assert rightly(reader, "access_denied", refused=True, by_right=True) == []
+
+
+def test_nobody_is_refused_for_the_hour_as_no_right_has_hours(reader: Engine) -> None:
+    assert count(reader, "SELECT count(*) FROM access_right WHERE schedule IS NOT NULL") == 0
+    assert count(reader, "SELECT count(*) FROM record WHERE reason = 'outside_hours'") == 0
 
 
 def test_every_card_that_lets_somebody_in_is_one_that_was_issued_to_them_by_then(reader: Engine) -> None:
@@ -292,6 +377,11 @@ def test_a_request_is_answered_later_and_by_somebody_else_than_who_took_it_down(
     assert found(reader, query) == []
     states = found(reader, "SELECT coalesce(decision, 'waits'), count(*) FROM own_request GROUP BY 1")
     assert {state for state, _ in states} == {"waits", "done", "refused"}
+
+
+def test_no_entry_ends_within_a_week_from_now() -> None:
+    """A demo that is left open loses nothing of what it shows."""
+    assert TRIAL_DAYS + WHOLE.days + 7 < RetentionRules().entry_days
 
 
 @pytest.mark.parametrize("table", ["look_up_event", "account_event", "record_mark"])

@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,123 @@ def test_who_is_not_let_in_does_not_go_in(sim: Simulator) -> None:
 def test_lay_says_that_the_door_stayed_shut(sim: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lay", "east-1", "P0007", "--patience", "0.05"]) == 1
     assert capsys.readouterr().out == "the door stayed shut: nobody read the card\n"
+
+
+def journal_with(path: Path, *kinds: tuple[str, str]) -> Path:
+    """As a gateway keeps it, with a decision at the reader for each."""
+    with closing(sqlite3.connect(path)) as opened, opened:
+        opened.execute("CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")
+        for kind, reason in kinds:
+            record = {"kind": kind, "reason": reason, "door": "east", "reader": "east-1"}
+            opened.execute("INSERT INTO records (body) VALUES (?)", [json.dumps(record).encode()])
+    return path
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Simulator, Path]]:
+    """A simulator that knows the journal of the gateway of its door, in which somebody came before."""
+    journal = journal_with(tmp_path / "journal.db", ("access_granted", "listed"))
+    scene = SCENE + f"journal = {json.dumps(str(journal))}\n"
+    monkeypatch.setenv("LIUHEN_SIM_DIR", str(tmp_path / "run"))
+    with Simulator(parse_scene(scene), tmp_path / "run") as simulator:
+        yield simulator, journal
+
+
+def decide_once(sim: Simulator, journal: Path, kind: str, reason: str, *, opens: bool) -> None:
+    """A program that reads the card, writes what it decides, and opens the door or does not."""
+    with cable(sim.address("east-1")) as reader, cable(sim.address("east-locks"), 9600) as locks:
+        until(lambda: reader.answer("request_find") == frame("reply_found") or None, "a card")
+        reader.answer("request_select")
+        reader.answer("request_read")
+        journal_with(journal, (kind, reason))
+        if opens:
+            locks.send(relay("channel_1_on"))
+        until(lambda: sim.status()["devices"]["east-1"]["card"] is None or None, "the card taken away")
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "opens", "code", "said"),
+    [
+        ("access_granted", "listed", True, 0, "let in (listed); door opened after 0."),
+        ("access_denied", "no_right", False, 1, "refused (no_right); the door stayed shut\n"),
+        ("access_granted", "listed", False, 0, "let in (listed); the door stayed shut\n"),
+    ],
+)
+def test_lay_says_what_the_door_decided_and_what_the_lock_did(  # noqa: PLR0917  one of a table
+    told: tuple[Simulator, Path],
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    reason: str,
+    opens: bool,
+    code: int,
+    said: str,
+) -> None:
+    keeper = threading.Thread(target=decide_once, args=(*told, kind, reason), kwargs={"opens": opens})
+    keeper.start()
+    patience = str(DEADLINE_S) if opens else "1"
+    assert main(["lay", "east-1", "P0007", "--patience", patience]) == code
+    keeper.join(DEADLINE_S)
+    assert capsys.readouterr().out.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "code", "said"),
+    [
+        ("access_denied", "pass_used_up", 1, "refused (pass_used_up); the door was open already"),
+        ("access_granted", "listed", 0, "let in (listed); the door was open already"),
+    ],
+)
+def test_lay_says_what_was_decided_also_where_the_door_is_open_already(  # noqa: PLR0917  one of a table
+    told: tuple[Simulator, Path],
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    reason: str,
+    code: int,
+    said: str,
+) -> None:
+    sim, _ = told
+    with cable(sim.address("east-locks"), 9600) as locks:
+        locks.send(relay("channel_1_on"))
+        until(lambda: sim.status()["devices"]["east-locks"]["relays"][0] or None, "the door open")
+    keeper = threading.Thread(target=decide_once, args=(*told, kind, reason), kwargs={"opens": False})
+    keeper.start()
+    assert main(["lay", "east-1", "P0007", "--patience", "1"]) == code
+    keeper.join(DEADLINE_S)
+    assert capsys.readouterr().out.startswith(said)
+
+
+def test_a_journal_that_is_not_there_or_says_nothing_of_the_card_leaves_the_words_as_they_are(
+    told: tuple[Simulator, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, journal = told
+    for _ in range(2):
+        assert main(["lay", "east-1", "P0007", "--patience", "0.05"]) == 1
+        assert capsys.readouterr().out == "the door stayed shut: nobody read the card\n"
+        journal.unlink(missing_ok=True)
+
+
+def test_lay_stands_behind_whoever_is_at_the_reader(
+    sim: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sim.present("east-1", "P0001")
+    leaves = threading.Timer(0.2, sim.remove, ["east-1"])
+    leaves.start()
+    assert main(["lay", "east-1", "P0007", "--patience", "2"]) == 1
+    leaves.join()
+    assert capsys.readouterr().out == "the door stayed shut: nobody read the card\n"
+    laid = [each.card for each in sim.events() if each.event == "presented"]
+    assert laid == ["P0001", "P0007"]
+
+
+def test_lay_says_what_to_do_where_another_card_stays(
+    sim: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sim.present("east-1", "P0001")
+    assert main(["lay", "east-1", "P0007", "--pin", "--patience", "0.05"]) == 1
+    said = capsys.readouterr().err
+    assert "P0001 lies on east-1" in said
+    assert "Take it away with `remove east-1`, or lay the card once more with a longer --patience" in said
+    assert sim.status()["devices"]["east-1"]["card"] == "P0001"
 
 
 def test_faults_are_switched_and_cleared_by_hand(sim: Simulator, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from firmware_sim.community import (
     Swing,
     Typing,
     Visit,
+    doors_by_person,
     visits,
 )
 from firmware_sim.errors import RequestError
@@ -110,6 +111,62 @@ def test_a_second_person_takes_the_free_door_and_a_third_queues() -> None:
     assert crowd.tick(3.0) == [Act("reader-a", None), Act("reader-b", None)]
     assert crowd.tick(3.2) == []
     assert crowd.tick(3.3) == [Act("reader-a", "P0003")]
+
+
+OWN = (
+    DoorPlan("a", "reader-a", "locks", 1, used_by=frozenset({"P0001", "P0002"})),
+    DoorPlan("b", "reader-b", "locks", 2, used_by=frozenset({"P0003"})),
+    DoorPlan("c", "reader-c", "locks", 3),
+)
+
+
+def test_people_come_to_their_own_doors_and_to_everybodys() -> None:
+    people = ["P0001", "P0002", "P0003", "P0004"]
+    theirs = doors_by_person(OWN, people)
+    assert theirs == {"P0001": ("a", "c"), "P0002": ("a", "c"), "P0003": ("b", "c"), "P0004": ("c",)}
+    stream = visits(
+        CommunityPlan(unknown_share=0.1),
+        Random(3),
+        rate_per_minute=60.0,
+        from_s=0.0,
+        enrolled=people,
+        strangers=["P0005"],
+        doors=["a", "b", "c"],
+        doors_of=theirs,
+    )
+    came = {(each.card, each.door) for each in islice(stream, 500)}
+    assert came == {(card, door) for card, doors in theirs.items() for door in doors} | {
+        ("P0005", door) for door in "abc"
+    }
+
+
+def test_whoever_has_no_door_stays_at_home() -> None:
+    alone = [DoorPlan("a", "reader-a", "locks", 1, used_by=frozenset({"P0001"}))]
+    theirs = doors_by_person(alone, ["P0001", "P0002"])
+    stream = visits(
+        CommunityPlan(),
+        Random(3),
+        rate_per_minute=60.0,
+        from_s=0.0,
+        enrolled=["P0001", "P0002"],
+        strangers=[],
+        doors=["a"],
+        doors_of=theirs,
+    )
+    assert {each.card for each in islice(stream, 50)} == {"P0001"}
+
+
+def test_where_nobody_is_named_every_door_is_everybodys() -> None:
+    assert doors_by_person(DOORS, ENROLLED) == {}
+
+
+def test_a_second_person_takes_no_free_door_of_others() -> None:
+    crowd = Crowd(OWN[:2])
+    crowd.arrive(visit("P0001", "a"), 0.0)
+    crowd.arrive(visit("P0002", "a"), 0.0)
+    assert crowd.tick(0.0) == [Act("reader-a", "P0001")]
+    crowd.tick(3.0)
+    assert crowd.tick(3.3) == [Act("reader-a", "P0002")]
 
 
 def test_too_many_go_home_and_are_counted() -> None:

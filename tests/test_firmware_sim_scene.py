@@ -122,6 +122,26 @@ def test_a_door_that_names_what_is_not_there_is_refused(good: str, bad: str, mes
         parse_scene(SCENE.replace(good, bad))
 
 
+def test_a_door_names_who_comes_to_it_and_where_its_journal_is() -> None:
+    text = SCENE + 'used_by = ["P0001", "P0020"]\njournal = "/var/lib/liuhen/journal.db"\n'
+    [door] = parse_scene(text).doors
+    assert door.used_by == {"P0001", "P0020"}
+    assert door.journal == Path("/var/lib/liuhen/journal.db")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ('["P0021"]', "door 'east', key used_by: no person 'P0021' of `people`"),
+        ('"P0001"', "key door\\[0\\].used_by: expects a list of texts"),
+        ("[1]", "key door\\[0\\].used_by: expects a list of texts"),
+    ],
+)
+def test_whoever_is_not_there_cannot_come_to_a_door(said: str, message: str) -> None:
+    with pytest.raises(SceneError, match=message):
+        parse_scene(SCENE + f"used_by = {said}\n")
+
+
 def test_two_doors_cannot_share_a_reader() -> None:
     second = '[[door]]\nname = "b"\nreader = "east-1"\nlock_board = "east-locks"\nchannel = 2\n'
     with pytest.raises(SceneError, match="key reader: 'east-1' is there twice"):

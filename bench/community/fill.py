@@ -25,7 +25,7 @@ from bench.community.honey import Honeys
 from bench.community.look_ups import People, looked_up
 from bench.community.own import did_about_their_own, resident_of
 from bench.community.past import Past
-from bench.community.people import Habit, Member, populate
+from bench.community.people import OF_AGE, Habit, Member, populate
 from bench.community.places import COMMUNITY, estates_of
 from bench.community.register import MoreCards, Registered, Registering
 from bench.community.size import WHOLE, Size
@@ -79,7 +79,7 @@ def fill(folder: Path, wanted: Wanted, say: Say) -> None:
     signing = make_centre_keys(folder / "centre.key").signing[0]
     vault = Vault(make_ring(folder / "key-ring", INTERNATIONAL), INTERNATIONAL, ZONE)
     estates, days = estates_of(wanted.simulated, wanted.size), Days(wanted.now_us, wanted.size.days)
-    population = populate(estates, wanted.seed, wanted.listed, wanted.size)
+    population = populate(estates, wanted.seed, wanted.listed, wanted.size, days.today)
     for estate in estates:
         vault.keep_site_key(
             estate.site, wanted.site_keys.get(estate.site) or secrets.token_bytes(SITE_KEY_BYTES)
@@ -206,8 +206,9 @@ def _to_look_up(world: World) -> DemoSubject:
 
 
 def _others(members: Iterable[Member], registered: Registered, resident: Member) -> list[int]:
-    """Rows in the register of some more who live there."""
-    theirs = [each for each in members if each.room is not None and each.left is None and each.came is None]
+    """Rows in the register of some more who live there, and ask for themselves."""
+    grown = (each for each in members if each.room is not None and each.age >= OF_AGE)
+    theirs = [each for each in grown if each.left is None and each.came is None]
     return [registered.people[each.number] for each in theirs if each.number != resident.number][::97][:7]
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from bench.community.people import Member
+from bench.community.people import OF_AGE, Member
 from bench.community.places import GATES
 from bench.community.times import DAY_US, HOUR_US, MINUTE_US, ZONE, Days
 from bench.community.trial import TRIAL_DAYS, taking_part
@@ -103,7 +103,7 @@ class _Asking:
         self._members = [
             each
             for each in world.population.members()
-            if each.room is not None and each.left is None and each.came is None
+            if each.room is not None and each.left is None and each.came is None and each.age >= OF_AGE
         ]
         self._taking_part = [each for some in taking_part(world.population).values() for each in some]
         changes, questions = Changes(world.writer), Questions(world.reader, bound=False)
@@ -144,6 +144,11 @@ class _Asking:
     def _shown_us(self) -> int:
         """When something was looked up in which there is most to see."""
         return self._days.now_us - 85 * MINUTE_US
+
+    @property
+    def _decided_by_us(self) -> int:
+        """Nobody has decided anything since."""
+        return self._days.now_us - HOUR_US
 
     def _moments(self, day: int) -> Iterator[int]:
         wanted = self._drawn.choice(_A_DAY)
@@ -233,29 +238,32 @@ class _Asking:
     # --- what others do about it
 
     async def _decided(self, officer: Asker, answer: Answer) -> Answer:
-        """Some hours later, mostly with a yes."""
-        self._now_us += int(self._drawn.uniform(0.3, 3) * HOUR_US)
+        """Some hours later, mostly with a yes; what was asked for lately nobody has decided yet."""
+        decided_us = self._now_us + int(self._drawn.uniform(0.3, 3) * HOUR_US)
+        if decided_us > self._decided_by_us:
+            return answer
+        self._now_us = decided_us
         agreed = self._drawn.random() < _AGREED
         why = "与案情相符，同意。" if agreed else "时段过长，请缩小范围。"
         await self._decide(answer.look_up, Act.WHOLE, why, agreed=agreed)
         return await self._service.page(officer, answer.look_up) if agreed else answer
 
     async def _decide(self, number: int, act: Act, why: str, *, agreed: bool) -> None:
-        self._now_us = min(self._now_us, self._days.now_us - HOUR_US)
         at_us, approver = self._now_us, self._people.approver
         await self._service.record(
             lambda db: acts.decide(db, approver, number, act=act, agreed=agreed, why=why, now_us=at_us)
         )
 
     async def _taken_out(self, officer: Asker, number: int, act: Act, day: int) -> None:
-        """For the case's file, or kept for it; what is asked for today nobody has decided yet."""
+        """For the case's file, or kept for it; what was asked for lately nobody has decided yet."""
         why, asked_us = _WHY_HELD if act is Act.HOLD else _WHY_OUT, self._now_us + 4 * MINUTE_US
         await self._service.record(
             lambda db: acts.ask_for(db, officer, number, act=act, why=why, now_us=asked_us)
         )
-        if day == self._days.last:
+        decided_us = asked_us + int(self._drawn.uniform(0.3, 2) * HOUR_US)
+        if day == self._days.last or decided_us > self._decided_by_us:
             return
-        self._now_us = asked_us + int(self._drawn.uniform(0.3, 2) * HOUR_US)
+        self._now_us = decided_us
         agreed = act is Act.HOLD or self._drawn.random() < _AGREED
         why = "同意，限本案使用。" if agreed else "未说明为何需要附卷。"
         await self._decide(number, act, why, agreed=agreed)

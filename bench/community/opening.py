@@ -5,12 +5,17 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 
 from bench.community.fill import LAST, Wanted, fill
 from bench.community.gateways import Gateways, greet
 from bench.community.kept import Shelf
-from bench.community.people import Member
+from bench.community.people import Member, populate
+from bench.community.places import estates_of
+from bench.community.size import WHOLE, Size
+from bench.community.times import ZONE
 from bench.estate import SITE, Estate
 from bench.plan import Plan
 from central.register.credentials import CredentialKind
@@ -20,6 +25,7 @@ Say = Callable[[str], None]
 
 def estate_of_community(folder: Path, plan: Plan, say: Say) -> Estate:
     """`folder` is empty, or one that was opened before. Not started yet."""
+    plan = replace(plan, used_by=at_their_doors(plan, datetime.now(ZONE).date()))
     shutil.rmtree(
         folder / "broker", ignore_errors=True
     )  # what it kept for who is gone was said since by others
@@ -38,6 +44,20 @@ def estate_of_community(folder: Path, plan: Plan, say: Say) -> Estate:
             shelf.keep(folder)
     greet(estate.database)
     return estate
+
+
+def at_their_doors(plan: Plan, today: date, size: Size = WHOLE) -> dict[str, frozenset[str]]:
+    """Of the simulated doors, who of the crowd comes there: whoever lives behind it, and to a garage whoever
+    of the buildings linked with it has none of their own."""
+    estate = estates_of(plan.buildings, size)[0]
+    population = populate([estate], plan.seed, plan.people, size, today)
+    crowd = [each for each in population.members() if each.number <= plan.people]
+    used_by = {}
+    for house in (each for each in estate.houses if each.simulated):
+        for door in house.doors:
+            theirs = [each for each in crowd if each.comes_by(house, door)]
+            used_by[door.name] = frozenset(each.person.ref for each in theirs)
+    return used_by
 
 
 def other_gateways(estate: Estate) -> Gateways:

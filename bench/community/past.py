@@ -71,7 +71,11 @@ class Past:
         self._watch = Watch(world.writer, world.reader, lambda: self._clock_us, ZONE)
         self._retention = Retention(world.writer, world.vault, world.signing, RetentionRules())
         self._drawn = Random(f"past:{world.seed}")
-        self._carried = [self._carries(member) for member in world.population.members()]
+        self._carried = [
+            self._carries(member, member.kind)
+            for member in world.population.members()
+            if member.kind is not None
+        ]
         self._of_estate: dict[str, list[Carried]] = defaultdict(list)
         for each in self._carried:
             self._of_estate[each.member.estate.site].append(each)
@@ -113,11 +117,11 @@ class Past:
 
     # --- who is there
 
-    def _carries(self, member: Member) -> Carried:
+    def _carries(self, member: Member, kind: CredentialKind) -> Carried:
         number = member.credential
-        token = self._world.vault.token(member.estate.site, member.kind.value, number)
+        token = self._world.vault.token(member.estate.site, kind.value, number)
         reference = self._world.registered.references[member.number]
-        return Carried(member, credential_of(member.kind, number, token), reference)
+        return Carried(member, credential_of(kind, number, token), reference)
 
     def _carries_on(self, each: Carried, day: int) -> Carried:
         """The card that replaced a lost one, where there is one by then."""

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from enum import StrEnum
 from itertools import islice
 from random import Random
 from typing import Final
 
-from bench.community.places import Estate, House, Room, rooms_of
+from bench.community.places import Door, Estate, House, Room, rooms_of
 from bench.community.size import Size
 from central.register.credentials import CredentialKind
 from central.register.words import CATEGORY_OF, Category, DocumentType, Relation
 from firmware_sim.cards import Layout
-from firmware_sim.people import Person, make_people
+from firmware_sim.people import Person, check_character, make_people
 
 VISITORS: Final = 300
 GUARDS: Final = 4
@@ -34,6 +35,26 @@ _SIZES: Final = (1, 2, 2, 3, 3, 3, 3, 4, 4, 5)
 _FIRST_BORN: Final = 50
 _OLD_BEFORE, _YOUNG_FROM = 1964, 2003
 """Born before: they no longer work; from then on: they still learn."""
+
+OF_AGE: Final = 18
+_YOUNGEST, _ELDEST = 2, 20
+"""Years since the birth of whoever grows up there; nobody of the crowd itself is as young. The youngest were
+born before the register was begun."""
+
+_PARENTS: Final = (22, 38)
+"""How old a parent was then."""
+
+_IS_A_CHILD, _HAS_A_CHILD = 0.75, 0.45
+"""Of whoever lives with two others as their family; and of homes of the crowd, whose cards are laid: to these
+a child without a card comes, as everybody in them is of the simulator's making."""
+
+_MORE: Final = 100
+_GOES_ALONE, _HAS_A_DOCUMENT = 7, 16
+"""Years of age. Younger ones have no card: somebody takes them along. Until then nobody need have a document,
+and the register has no number of theirs."""
+
+_CARDED: Final = 0.7
+"""Of those who go alone and have no document."""
 
 _DOCUMENTS: Final = {
     Layout.RESIDENT: DocumentType.RESIDENT_ID,
@@ -55,8 +76,8 @@ class Habit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Somebody of the community. `room` None: works there. `came`, `left`: days since the first one; None:
-    before it, and not yet."""
+    """Somebody of the community. `room` None: works there. `age`: in years, today. `kind`: of their card,
+    None: they have none. `came`, `left`: days since the first one; None: before it, and not yet."""
 
     number: int
     person: Person
@@ -64,7 +85,8 @@ class Member:
     room: Room | None
     relation: Relation | None
     habit: Habit
-    kind: CredentialKind
+    age: int
+    kind: CredentialKind | None
     came: int | None = None
     left: int | None = None
 
@@ -79,11 +101,12 @@ class Member:
 
     @property
     def document(self) -> DocumentType:
-        return _DOCUMENTS[self.person.card.layout]
+        return DocumentType.NONE if self.age < _HAS_A_DOCUMENT else _DOCUMENTS[self.person.card.layout]
 
     @property
     def credential(self) -> str:
-        """Its number, as the reader writes it."""
+        """The number of their card, as the reader writes it."""
+        assert self.kind is not None
         is_document = self.kind is CredentialKind.ID_CARD
         return self.person.id_number if is_document else self.person.card.uid.hex().upper()
 
@@ -91,6 +114,16 @@ class Member:
     def born(self) -> int:
         """The year."""
         return _born(self.person)
+
+    def lives_behind(self, house: House, door: Door) -> bool:
+        room = self.room
+        return room is not None and room.house == house and door.unit in (None, room.unit)
+
+    def comes_by(self, house: House, door: Door) -> bool:
+        """Whether that door of a simulated building is one of those by which they come home. Who lives in
+        another building, linked with it below ground, has the garage alone."""
+        linked = self.room is not None and not self.room.house.simulated and door.unit is None
+        return linked or self.lives_behind(house, door)
 
     def is_there(self, day: int) -> bool:
         """All of that day: neither on the one on which they move in, nor on that on which they leave."""
@@ -103,6 +136,14 @@ def _born(person: Person) -> int:
         return int(person.id_number[6:10])
     short = int(person.id_number[7:9])
     return short + (1900 if short >= _FIRST_BORN else 2000)
+
+
+def _age(person: Person, today: date) -> int:
+    """Of whom the number tells the year alone: as of its end."""
+    if person.card.layout is not Layout.RESIDENT:
+        return today.year - _born(person)
+    month, day = int(person.id_number[10:12]), int(person.id_number[12:14])
+    return today.year - _born(person) - ((today.month, today.day) < (month, day))
 
 
 def _works(person: Person) -> bool:
@@ -144,24 +185,28 @@ class Population:
         yield from self.workers
 
 
-def populate(estates: Sequence[Estate], seed: int, listed: int, size: Size) -> Population:
-    """`listed`: so many of the crowd are on the lists of simulated gateways; strangers follow them."""
-    return _Peopling(estates, seed, listed, size).run()
+def populate(estates: Sequence[Estate], seed: int, listed: int, size: Size, today: date) -> Population:
+    """`listed`: so many of the crowd are on the lists of simulated gateways; strangers follow them. The first
+    estates alone: with the same people in the same rooms as among all."""
+    return _Peopling(estates, seed, listed, size, today).run()
 
 
 class _Peopling:
-    def __init__(self, estates: Sequence[Estate], seed: int, listed: int, size: Size) -> None:
-        self._estates, self._listed, self._size = estates, listed, size
+    def __init__(self, estates: Sequence[Estate], seed: int, listed: int, size: Size, today: date) -> None:
+        self._estates, self._seed, self._listed, self._size = estates, seed, listed, size
+        self._today = today
+        self._numbers: set[str] = set()  # of whoever grows up there
         self._drawn = Random(f"households:{seed}")
         workers = len(estates) * (GUARDS + _CLEANERS)
         strangers = max(_STRANGERS, listed)
-        sizes = (listed, strangers, size.residents - listed, _FORMER, 3 * workers, 2 * VISITORS)
+        sizes = (listed, strangers, size.residents - listed, _FORMER, 3 * workers, 2 * VISITORS, _MORE)
         crowd = enumerate(make_people(sum(sizes), seed), 1)
-        first, _, others, former, working, visitors = (list(islice(crowd, size)) for size in sizes)
+        first, _, others, former, working, visitors, more = (list(islice(crowd, size)) for size in sizes)
         self._people = iter([*first, *others])
         self._former, self._working = iter(former), iter(working)
         papers = [each for _, each in visitors if each.card.layout is Layout.RESIDENT]
         self._visitors = tuple(papers[:VISITORS])
+        self._more = iter([each for each in more if each[1].card.layout is Layout.RESIDENT])
 
     def run(self) -> Population:
         households: list[Household] = []
@@ -209,6 +254,7 @@ class _Peopling:
             return None
         shop = shop and all(_works(person) for _, person in found)
         relations = self._relations(found, let=let, shop=shop)
+        self._grow_up(found, relations)
         members = tuple(
             self._member(number, person, estate, room, relation, came, left)
             for relation, (number, person) in zip(relations, found, strict=True)
@@ -228,6 +274,49 @@ class _Peopling:
             relations[-1] = Relation.HOUSEHOLD_HELPER
         return relations
 
+    def _grow_up(self, found: list[tuple[int, Person]], relations: list[Relation]) -> None:
+        """Makes children of some of a family, or adds one to it: of the first or the second in it."""
+        drawn = Random(f"children:{self._seed}:{found[0][0]}")
+        family = {Relation.OWNER: Relation.FAMILY, Relation.TENANT: Relation.TENANT_FAMILY}.get(relations[0])
+        parents = [
+            person
+            for (_, person), relation in zip(found[:2], relations, strict=False)
+            if relation in (relations[0], family) and self._births(person, _ELDEST)
+        ]
+        if family is None or not parents or Relation.LODGER in relations:
+            return
+        if found[0][0] > self._listed:
+            for at in range(2, len(found)):
+                number, person = found[at]
+                is_child = drawn.random() < _IS_A_CHILD and relations[at] is family
+                if is_child and person.card.layout is Layout.RESIDENT:
+                    found[at] = number, self._child(person, drawn.choice(parents), _ELDEST, drawn)
+        elif len(found) > 1 and drawn.random() < _HAS_A_CHILD:
+            young = [each for each in parents if self._births(each, _GOES_ALONE - 1)]
+            more = next(self._more, None)
+            if young and more is not None:
+                found.append((more[0], self._child(more[1], drawn.choice(young), _GOES_ALONE - 1, drawn)))
+                relations.append(family)
+
+    def _births(self, parent: Person, eldest: int) -> range:
+        """Years in which a child of theirs can have been born that is so many years old at most."""
+        if parent.card.layout is not Layout.RESIDENT:
+            return range(0)
+        born, year = _born(parent), self._today.year
+        return range(max(year - eldest, born + _PARENTS[0]), min(year - _YOUNGEST, born + _PARENTS[1]) + 1)
+
+    def _child(self, person: Person, parent: Person, eldest: int, drawn: Random) -> Person:
+        """Of that parent's name, with a number that nobody else has."""
+        born = date(
+            drawn.choice(self._births(parent, eldest)), drawn.randrange(1, 13), drawn.randrange(1, 29)
+        )
+        number = ""
+        while not number or number in self._numbers:
+            first = f"{person.id_number[:6]}{born:%Y%m%d}{drawn.randrange(1, 1_000):03d}"
+            number = first + check_character(first)
+        self._numbers.add(number)
+        return replace(person, name=parent.name[0] + person.name[1:], id_number=number)
+
     def _member(  # noqa: PLR0917  one call
         self,
         number: int,
@@ -239,9 +328,15 @@ class _Peopling:
         left: int | None = None,
     ) -> Member:
         documented = person.card.layout is Layout.RESIDENT and self._drawn.random() < _BY_DOCUMENT
-        kind = CredentialKind.ID_CARD if documented else CredentialKind.CARD_UID
+        kind: CredentialKind | None = CredentialKind.ID_CARD if documented else CredentialKind.CARD_UID
         habit = Habit.GUARD if relation is None else self._habit(person)
-        return Member(number, person, estate, room, relation, habit, kind, came, left)
+        age = _age(person, self._today)
+        if age < _HAS_A_DOCUMENT:
+            kind = CredentialKind.CARD_UID if self._has_a_card(number, age) else None
+        return Member(number, person, estate, room, relation, habit, age, kind, came, left)
+
+    def _has_a_card(self, number: int, age: int) -> bool:
+        return age >= _GOES_ALONE and Random(f"card:{self._seed}:{number}").random() < _CARDED
 
     def _habit(self, person: Person) -> Habit:
         if person.card.layout is not Layout.RESIDENT:

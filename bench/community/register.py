@@ -27,7 +27,7 @@ from central.register.people import register_person
 from central.register.pins import good_pin, set_pin
 from central.register.places import place_door, set_use
 from central.register.residencies import Arrival, move_in, move_out
-from central.register.words import HomeUse, PlaceKind, Relation
+from central.register.words import DocumentType, HomeUse, PlaceKind, Relation
 from central.store.engine import writing
 from central.store.register_tables import credential, holder, person, place, residency, tenancy
 
@@ -100,6 +100,7 @@ class Registering:
         with writing(self._writer) as connection:
             self._find_places(connection, estates)
             self._find_people(connection, population)
+            self._children(self._desk(connection, -BEGAN_DAYS, 14.5), population.households)
             self._place_doors(self._desk(connection, -BEGAN_DAYS, 15), estates)
             self._groups(self._desk(connection, -BEGAN_DAYS, 16), estates, population.workers)
             self._shared(self._desk(connection, -BEGAN_DAYS, 16), estates[0], population.households)
@@ -146,12 +147,28 @@ class Registering:
         )
         found = {row.number_index: row for row in rows}
         for household in population.households:
-            for member in () if household.by_hand else household.members:
+            for member in household.members:
+                if household.by_hand or member.document is DocumentType.NONE:
+                    continue
                 number = self._vault.register_index(self._community, "id_number", member.person.id_number)
                 row = found[number]
                 self.done.people[member.number] = row.id
                 self.done.references[member.number] = row.reference
                 self.done.cards[member.number] = row.card
+
+    def _children(self, desk: Desk, households: Sequence[Household]) -> None:
+        """Whom the list cannot name, written down at the desk beside the family that it brought."""
+        lasting = select(tenancy.c.place_id, tenancy.c.id).where(tenancy.c.ended_at.is_(None))
+        leases = {row.place_id: row.id for row in desk.connection.execute(lasting)}
+        for household in households:
+            room = self.done.places[household.room]
+            for member in () if household.by_hand else household.members:
+                if member.document is DocumentType.NONE:
+                    assert member.relation is not None
+                    self._register(desk, member)
+                    person_id = self.done.people[member.number]
+                    arrival = Arrival(person_id, room, member.relation, leases.get(room))
+                    move_in(desk, arrival, since_us=desk.now_us)
 
     def _place_doors(self, desk: Desk, estates: Sequence[Estate]) -> None:
         parents = select(place.c.parent_id).where(place.c.kind == PlaceKind.ROOM)
@@ -179,10 +196,12 @@ class Registering:
                 grant(desk, group, Whose(person=self.done.people[worker.number]), reason=why)
 
     def _shared(self, desk: Desk, estate: Estate, households: Sequence[Household]) -> None:
-        """Who is on the lists of the simulated gateways, and their neighbours, pass all of those doors."""
+        """Who is on the lists of the simulated gateways, and their neighbours, pass the garages of all those
+        buildings, which are one below ground."""
         group = create_group(desk, "车库相连各楼")
         simulated = [each for each in estate.houses if each.simulated]
-        doors = {Door(each.site, each.gateway, one.name) for each in simulated for one in each.doors}
+        garages = [(each, one) for each in simulated for one in each.doors if one.unit is None]
+        doors = {Door(house.site, house.gateway, one.name) for house, one in garages}
         set_doors(desk, group, frozenset(doors))
         listed = {each.room.house for each in households if each.by_hand and each.came is None}
         for house in sorted(listed, key=lambda each: each.gateway):
@@ -223,7 +242,8 @@ class Registering:
             mine = residency.c.person_id == self.done.people[member.number]
             home = desk.connection.execute(select(residency.c.id).where(mine)).scalar_one()
             move_out(desk, home, at_us=desk.now_us, reason=reason)
-            change(desk, self.done.cards[member.number], CredentialAct.RETURN, reason="搬离退卡")
+            if member.kind is not None:
+                change(desk, self.done.cards[member.number], CredentialAct.RETURN, reason="搬离退卡")
         room = self.done.places[household.room]
         set_use(desk, room, HomeUse.EMPTY)
         here = (tenancy.c.place_id == room) & tenancy.c.ended_at.is_(None)
@@ -232,24 +252,27 @@ class Registering:
                 end_lease(desk, lease.id, at_us=desk.now_us, reason=reason)
 
     def _register(self, desk: Desk, member: Member) -> None:
+        documented = member.document is not DocumentType.NONE
         made = register_person(
             desk,
             name=member.person.name,
             document=member.document,
-            number=member.person.id_number,
-            phone=phone(self._drawn),
+            number=member.person.id_number if documented else None,
+            phone=phone(self._drawn) if documented else None,
             category=member.category,
             reference=lambda: member.reference,
         )
         self.done.people[member.number] = made
         self.done.references[member.number] = member.reference
+        if member.kind is None:
+            return
         self.done.cards[member.number] = issue(desk, made, member.kind, member.credential)
         more = self._more_cards(member)
         cards = [self.done.cards[member.number]]
         for kind, number in more:
             if (kind, number) != (member.kind, member.credential):
                 cards.append(issue(desk, made, kind, number))
-        if more and not _is_guessed_first(member.person.card.pin):
+        if more and not is_guessed_first(member.person.card.pin):
             for card in cards:
                 set_pin(desk, card, member.person.card.pin)
 
@@ -313,7 +336,7 @@ def _extend(desk: Desk, lease: int, until_us: int) -> None:
     extend_lease(desk, lease, until_us=until_us + _LEASE_DAYS * DAY_US, reason="续租一年")
 
 
-def _is_guessed_first(pin: str) -> bool:
+def is_guessed_first(pin: str) -> bool:
     """Whoever carries such a one was told at the desk to choose another, and has not yet."""
     try:
         good_pin(pin, "pin")

@@ -16,8 +16,9 @@ from bench.community.times import HOUR_US, MINUTE_US, Days
 from bench.community.troubles import released
 from messages.model import Direction
 
-TRIAL_DAYS: Final = 120
-"""With the days themselves as long as entries are kept: the last quarter that is over began within."""
+TRIAL_DAYS: Final = 110
+"""With the days themselves ten fewer than entries are kept: of a demo that is left open for a week none ends
+on the way, and most of the last quarter that is over lies within."""
 
 TAKE_PART: Final = 40
 """Of each estate."""

@@ -19,8 +19,9 @@ _REASONS: Final = (
     *(Reason.UNKNOWN_CREDENTIAL,) * 5,
     *(Reason.NO_RIGHT,) * 6,
     *(Reason.UNREADABLE,) * 2,
-    Reason.OUTSIDE_HOURS,
 )
+"""Nobody's right has hours: nobody is refused for them."""
+
 _OF_HOUSES: Final = (
     (0.45, Kind.DOOR_HELD, Reason.OPEN_TOO_LONG, Kind.DOOR_CLOSED, (2, 25)),
     (0.06, Kind.DOOR_FORCED, Reason.NO_RELEASE, Kind.DOOR_CLOSED, (1, 4)),
@@ -96,8 +97,9 @@ def _refusals(
         door = drawn.choice([each for each in house.doors if each.unit is not None])
         at_us = days.at(day, min(max(drawn.gauss(15, 4.5), 0.1), 23.9))
         refused = {"kind": Kind.ACCESS_DENIED, "reason": reason}
-        if reason in (Reason.NO_RIGHT, Reason.OUTSIDE_HOURS):
-            yield drawn.choice(there).at(at_us, house.gateway, door, **refused)
+        if reason is Reason.NO_RIGHT:
+            strangers = [each for each in there if not each.member.lives_behind(house, door)]
+            yield drawn.choice(strangers).at(at_us, house.gateway, door, **refused)
             continue
         unknown = Credential("card_uid", drawn.randbytes(16).hex(), AssuranceLevel.L1)
         told = {"credential": unknown} if reason is Reason.UNKNOWN_CREDENTIAL else {}

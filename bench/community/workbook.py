@@ -13,7 +13,7 @@ from typing import Final
 from bench.community.people import Household, Member, Population
 from bench.community.places import Estate, Room, rooms_of
 from central.register.imports.columns import CARD_KINDS, DOCUMENTS, HEADINGS, RELATIONS, Field
-from central.register.words import Relation
+from central.register.words import DocumentType, Relation
 
 BEGAN_DAYS: Final = 300
 """So long before the first of the days the register was begun."""
@@ -27,7 +27,8 @@ _LEASE_DAYS: Final = (365, 730, 730, 1_095)
 
 
 def workbook(estates: Sequence[Estate], population: Population, first: date) -> bytes:
-    """CSV, without whoever is written by hand. `first`: of the days."""
+    """CSV, without whoever is written by hand, such as children who have no document: the list is held
+    against the register by numbers. `first`: of the days."""
     text = io.StringIO()
     rows = csv.DictWriter(text, FIELDS)
     rows.writerow({each: HEADINGS[each].zh for each in FIELDS})
@@ -64,12 +65,13 @@ def _of_home(
         home[Field.LEASE_FROM] = since.isoformat()
         home[Field.LEASE_UNTIL] = (since + timedelta(days=drawn.choice(_LEASE_DAYS))).isoformat()
     home |= {Field.USE: _use(household), Field.SINCE: since.isoformat()}
-    for member in household.members:
+    for member in (each for each in household.members if each.document is not DocumentType.NONE):
         yield {**home, **_of_member(member, drawn)}
 
 
 def _of_member(member: Member, drawn: Random) -> dict[Field, str]:
     assert member.relation is not None
+    assert member.kind is not None
     return {
         Field.NAME: member.person.name,
         Field.DOCUMENT: _word(DOCUMENTS, member.document),

@@ -57,12 +57,15 @@ def _signs_in(connection: Connection, world: World, staff: Mapping[Role, int], d
     people += world.colleagues.values()
     for day in range(days.count):
         share = _AT_WORK if days.date(day).isoweekday() < _SATURDAY else _ON_FREE_DAYS
-        moments = [(days.at(day, drawn.uniform(8, 9.4)), each) for each in people if drawn.random() < share]
-        for at_us, each in sorted(moments):
+        moments = []
+        for each in (each for each in people if drawn.random() < share):
+            at_us = days.at(day, drawn.uniform(8, 9.4))
+            if drawn.random() < _MISTYPED:
+                moments.append((at_us - MINUTE_US, each, AccountEvent.REFUSED))
+            moments.append((at_us, each, AccountEvent.SIGNED_IN))
+        for at_us, each, happened in sorted(moments):
             if at_us < days.now_us:
-                if drawn.random() < _MISTYPED:
-                    note(connection, each, AccountEvent.REFUSED, str(each), at_us - MINUTE_US)
-                note(connection, each, AccountEvent.SIGNED_IN, str(each), at_us)
+                note(connection, each, happened, str(each), at_us)
         for name, role, on, good in _MACHINES:
             if on == day:
                 by, at_us = str(staff[Role.ADMINISTRATOR]), min(days.at(day, 10), days.now_us)
