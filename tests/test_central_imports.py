@@ -131,8 +131,8 @@ NO_HOME = dict.fromkeys(("小区", "楼栋", "室", "与房屋关系", "入住�
 @pytest.mark.parametrize(
     "second",
     [
-        pytest.param({"电话": None, "卡类型": "EM卡"}, id="by the home"),
-        pytest.param({**NO_HOME, "卡类型": "EM卡"}, id="by the phone"),
+        pytest.param({"电话": None, "卡类型": "EM卡", "卡号": "2A00BC614E"}, id="by the home"),
+        pytest.param({**NO_HOME, "卡类型": "EM卡", "卡号": "2A00BC614E"}, id="by the phone"),
         pytest.param({"楼栋": "4号楼", "电话": None}, id="by the card"),
     ],
 )
