@@ -80,6 +80,17 @@ def test_a_page_has_no_fault_in_either_language_width_or_scheme(console: Console
     assert console.complaints.elsewhere == []
 
 
+@pytest.mark.parametrize("path", ["/public-report", "/sign-in?why=idle&then=/operations"])
+def test_a_page_for_everybody_has_no_fault_either(console: Console, path: str) -> None:
+    found = []
+    for lang, width, scheme in (("zh", 390, "light"), ("en", 1280, "dark")):
+        shown = console.kept(Role.SUPERVISOR, lang, width, scheme)  # type: ignore[arg-type]
+        shown.goto(path)
+        assert shown.locator("h1").count() == 1
+        found += [f"{lang} {width} {scheme}: {fault}" for fault in faults_of(shown)]
+    assert found == []
+
+
 # --- the frame -------------------------------------------------------------------------------------------
 
 
