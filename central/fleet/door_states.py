@@ -2,7 +2,7 @@
 
 Two things are told apart, as the gateway does: the leaf (shut, open, held, forced), by its contact; and the
 mode (free, locked down), by a timetable or a command. A gateway that starts says both anew, so what was said
-of a mode before its last start counts no more.
+before its last start counts no more. What came last is told by epoch and number, never by a clock (R-18).
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ def state_of(
     what a command made, and no hours of a timetable that came after it."""
     leaf = next((row for row in rows if row.kind in LEAVES), None)
     mode = next((row for row in rows if row.kind in MODES), None)
-    if mode is not None and (MODES[mode.kind] is None or (started or (0, 0)) > (mode.epoch, mode.seq)):
+    if leaf is not None and _is_before(leaf, started):
+        leaf = None
+    if mode is not None and (MODES[mode.kind] is None or _is_before(mode, started)):
         mode = None
     until_us = None
     if mode is not None and mode.reason == Reason.COMMAND and end is not None and end[0] is MODES[mode.kind]:
@@ -122,6 +124,10 @@ def state_of(
         until_us=until_us,
         as_of_us=None if current else max([*known, of.complete_until_us or 0], default=0) or None,
     )
+
+
+def _is_before(row: Any, started: tuple[int, int] | None) -> bool:
+    return started is not None and (row.epoch, row.seq) < started
 
 
 def _numbers(connection: Connection, gateways: Sequence[Completeness]) -> dict[tuple[str, str], int]:
@@ -157,7 +163,7 @@ def _last_of(doors: Sequence[tuple[int, str]]) -> Select[Any]:
     asked = values(column("gateway_id", Whole), column("door", Text), name="asked").data(list(doors)).cte()
     columns = record.c
     here = (columns.gateway_id == asked.c.gateway_id, columns.door == asked.c.door)
-    newest = (columns.at.desc(), columns.epoch.desc(), columns.seq.desc())
+    newest = (columns.epoch.desc(), columns.seq.desc())
     mode, leaf = (
         select(columns.id).where(*here, text(kinds)).order_by(*newest).limit(1).correlate(asked)
         for kinds in (OF_TURNS, OF_LEAVES)

@@ -112,8 +112,8 @@ def _for_look_ups() -> list[Index]:
         "record_denied": (("gateway_id", "at"), "kind = 'access_denied'"),
         "record_released": (("gateway_id", "at"), "kind = 'remote_release'"),
         "record_of_coverage": (("gateway_id", "at"), OF_COVERAGE),
-        "record_of_turns": (("gateway_id", "door", "at"), OF_TURNS),
-        "record_of_leaves": (("gateway_id", "door", "at"), OF_LEAVES),
+        "record_of_turns": (("gateway_id", "door", "epoch", "seq"), OF_TURNS),
+        "record_of_leaves": (("gateway_id", "door", "epoch", "seq"), OF_LEAVES),
     }
     return [
         Index(name, *columns, sqlite_where=text(rows), postgresql_where=text(rows))
