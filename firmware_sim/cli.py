@@ -193,9 +193,16 @@ def _lay(options: argparse.Namespace) -> int:
             code=options.code,
         )
     let_in = swipe["opened"] if swipe["let_in"] is None else swipe["let_in"]
-    decided = "" if swipe["let_in"] is None else f"{'let in' if let_in else 'refused'} ({swipe['reason']}); "
-    print(decided + _what_the_door_did(swipe))
+    print(_what_was_decided(swipe) + _what_the_door_did(swipe))
     return 0 if let_in else 1
+
+
+def _what_was_decided(swipe: Mapping[str, Any]) -> str:
+    if swipe["let_in"] is not None:
+        return f"{'let in' if swipe['let_in'] else 'refused'} ({swipe['reason']}); "
+    if swipe["journalled"] and swipe["read_sent_ns"] is not None:
+        return "nothing was decided: within seconds the same card is the same swipe, or a PIN is waited for; "
+    return ""
 
 
 def _what_the_door_did(swipe: Mapping[str, Any]) -> str:

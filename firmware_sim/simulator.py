@@ -45,8 +45,9 @@ class Swipe:
     read_sent_ns: int | None  # right after the write of the read reply's last byte
     relay_on_ns: int | None  # right after the relay's frame was read
     was_open: bool  # the relay was on already when the card was laid
-    let_in: bool | None = None  # by the gateway's journal; None: the scene names none, or it says nothing
+    let_in: bool | None = None  # by the gateway's journal; None: the scene names none, or nothing was decided
     reason: str | None = None  # of that decision, the journal's word
+    journalled: bool = False  # the scene names a journal, and it could be read
 
 
 class Simulator:
@@ -229,7 +230,7 @@ class Simulator:
             self.swing_door(door.name, is_open=True)
             self._stopped.wait(enter_s)
             self.swing_door(door.name, is_open=False)
-        decision = None if journal is None else journal.decided(reader, told)
+        decision = None if journal is None or told is None else journal.decided(reader, told)
         return Swipe(
             opened=relay is not None,
             presented_ns=presented_ns,
@@ -238,6 +239,7 @@ class Simulator:
             was_open=was_open,
             let_in=None if decision is None else decision.let_in,
             reason=None if decision is None else decision.reason,
+            journalled=told is not None,
         )
 
     def fault(
@@ -336,11 +338,12 @@ class Simulator:
 
     def _laid_in_turn(
         self, place: Place, card: Card, door: DoorPlan, journal: Journal | None, patience_s: float
-    ) -> tuple[int, int, bool, int]:
-        """The newest event and record before, whether the door was open then, and when that was."""
+    ) -> tuple[int, int | None, bool, int]:
+        """The newest event and record before (None: no journal can be read), whether the door was open then,
+        and when that was."""
         until_s = time.monotonic() + _IN_LINE * patience_s
         while True:
-            before, told = self._events.last, 0 if journal is None else journal.newest()
+            before, told = self._events.last, None if journal is None else journal.newest()
             was_open, presented_ns = self._released(door), time.monotonic_ns()
             try:
                 place.present(card)

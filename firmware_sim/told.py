@@ -28,10 +28,10 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def newest(self) -> int:
-        """The place of the newest record; 0: none, or the journal cannot be read."""
+    def newest(self) -> int | None:
+        """The place of the newest record; 0: there is none; None: the journal cannot be read."""
         found = self._asked("SELECT coalesce(max(id), 0) FROM records")
-        return found[0][0] if found else 0
+        return found[0][0] if found else None
 
     def decided(self, reader: str, after: int) -> Decision | None:
         """The last decision at a reader behind that place; None: none, or the journal cannot be read."""

@@ -8,6 +8,7 @@ What the centre does with its database is tested on both engines: `database_url`
 are copies of one that was migrated, because migrating takes longer than most tests.
 """
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,19 @@ TOGETHER = tuple(name for name in DEAR if name != "tests/test_bench_")
 
 WAITING = ("tests/test_drivers_", "tests/test_gateway_", "tests/test_conformance_")
 """They wait for devices and brokers more than they compute: they run beside those that compute."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is collected are some hundred thousand objects that stay: the collector of memory is not to look
+    at them again and again, neither meanwhile nor as the tests run."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()  # what was only passed through
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

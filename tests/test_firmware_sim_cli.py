@@ -183,6 +183,27 @@ def test_lay_says_what_was_decided_also_where_the_door_is_open_already(  # noqa:
     assert capsys.readouterr().out.startswith(said)
 
 
+def test_lay_says_that_nothing_was_decided_about_a_card_that_was_read(
+    told: tuple[Simulator, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sim, _ = told
+
+    def read_once() -> None:
+        with cable(sim.address("east-1")) as reader:
+            until(lambda: reader.answer("request_find") == frame("reply_found") or None, "a card")
+            reader.answer("request_select")
+            reader.answer("request_read")
+            until(lambda: sim.status()["devices"]["east-1"]["card"] is None or None, "the card taken away")
+
+    keeper = threading.Thread(target=read_once)
+    keeper.start()
+    assert main(["lay", "east-1", "P0007", "--patience", "1"]) == 1
+    keeper.join(DEADLINE_S)
+    said = capsys.readouterr().out
+    assert said.startswith("nothing was decided: within seconds the same card is the same swipe")
+    assert said.endswith("the door stayed shut\n")
+
+
 def test_a_journal_that_is_not_there_or_says_nothing_of_the_card_leaves_the_words_as_they_are(
     told: tuple[Simulator, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
