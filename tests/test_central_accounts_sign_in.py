@@ -360,11 +360,29 @@ def test_a_part_that_is_asked_for_too_late_leads_the_page_around_it(town: Town) 
     headers = {"HX-Request": "true", "HX-Current-URL": page}
     with plain_http.Client(base_url=town.served.address, cookies=browser.cookies) as late:
         part = late.get("/parts/alarms", headers=headers)
-        foreign = late.get(
-            "/parts/alarms", headers=headers | {"HX-Current-URL": "https://evil.example/x?y=1"}
-        )
+        elsewhere = [
+            late.get("/parts/alarms", headers=headers | {"HX-Current-URL": said})
+            for said in ("https://evil.example/x?y=1", "http://[", "")
+        ]
     assert part.headers["hx-redirect"] == "/sign-in?why=idle&then=/%3Fat%3Deast"
-    assert "evil" not in foreign.headers["hx-redirect"]
+    assert {each.headers["hx-redirect"] for each in elsewhere} == {"/sign-in?why=idle&then=/parts/alarms"}
+
+
+@pytest.mark.parametrize(
+    ("then", "leads"),
+    [
+        pytest.param("/look-up?purpose=criminal", "/look-up?purpose=criminal&lang=en", id="a page of theirs"),
+        pytest.param("/operations/rules", "/?lang=en", id="a page of another role"),
+        pytest.param("//evil.example", "/?lang=en", id="another place"),
+    ],
+)
+def test_whoever_proved_a_passkey_is_led_on_as_with_a_code(town: Town, then: str, leads: str) -> None:
+    browser = town.signed_in("zhou", town.account())
+    on = {"then": then, "lang": "en"}
+    with plain_http.Client(base_url=town.served.address, cookies=browser.cookies) as proved:
+        assert proved.get("/sign-in/on", params=on).headers["location"] == leads
+    with plain_http.Client(base_url=town.served.address) as nobody:
+        assert nobody.get("/sign-in/on", params=on).headers["location"] == "/sign-in?lang=en"
 
 
 def action_of(page: str) -> str:

@@ -94,8 +94,11 @@ def test_a_supervisor_reads_a_month_on_one_page_and_small_counts_are_in_none_of_
 
 
 def test_the_workbook_says_the_same_and_its_name_nobody(asked: httpx.Client, console: Console) -> None:
-    answer = asked.get("/reports/workbook?month=2026-11")
-    assert answer.headers["set-cookie"].startswith("liuhen-file-made=1;"), "the page says that it was made"
+    answer = asked.get("/reports/workbook?month=2026-11&file=0123abcd")
+    assert answer.headers["set-cookie"].startswith("liuhen-file-0123abcd=1;"), (
+        "the page says that it was made"
+    )
+    assert "set-cookie" not in asked.get("/reports/workbook?month=2026-11&file=;%20a=b").headers
     assert answer.headers["content-disposition"] == 'attachment; filename="report-2026-11.xlsx"'
     book_ = openpyxl.load_workbook(io.BytesIO(answer.content))
     assert book_.sheetnames == ["准入次数", "人口统计", "各门覆盖", "报警", "巡更"]

@@ -109,7 +109,9 @@ def test_whoever_extends_the_last_of_a_page_misses_none_on_the_next(estate: Esta
     assert [each.id for each in following] == [all_of_it[5], *all_of_it[7:9]]
 
 
-@pytest.mark.parametrize("typed", ["", "1", "1.2", "1.2.x", "1.2.3.4", "-1.2.3", "1.2.٣", f"1.2.{10**18}"])
+@pytest.mark.parametrize(
+    "typed", ["", "1", "1.2", "1.2.x", "1.2.3.4", "-1.2.3", "1.2.٣", f"1.2.{10**18}", "4.2.3"]
+)
 def test_a_mark_that_somebody_typed_is_none(typed: str) -> None:
     with pytest.raises(BadQuestion):
         mark_of(typed)

@@ -213,7 +213,7 @@ def test_whoever_holds_a_receipt_sees_that_pass_and_nothing_else(
 
 
 def test_the_public_report_names_communities_to_whoever_has_no_scope(reader: Engine) -> None:
-    """And counts within the one that it is about."""
+    """And asks within the one alone that it is about."""
     seen_by: list[int] = []
 
     async def told() -> None:

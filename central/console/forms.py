@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Final
 
@@ -55,20 +56,22 @@ def led_to(path: str, done: str | None = None) -> Response:
     return RedirectResponse(path, _SEE_OTHER)
 
 
-FILE_MADE: Final = "liuhen-file-made"
-"""A cookie that a page's script waits for and forgets: it says that a file was made, and no more. What is
-answered with a file to keep leads nowhere, so that else nothing on the page would say so."""
+FILE_MADE: Final = "liuhen-file-"
+"""Before the number that a page's script asked for a file with: a cookie of that name says that it was made,
+and no more. What is answered with a file to keep leads nowhere, so that else nothing on the page would say
+so."""
 
 _TOLD_WITHIN_S: Final = 60
+_ASKED_WITH: Final = re.compile(r"[0-9a-f]{8}")
 
 
 def file_to_keep(request: Request, content: bytes, media_type: str, name: str) -> Response:
     """An answer that the browser keeps as a file; the form or link that asked for it has `data-file`."""
     made = Response(content, media_type=media_type)
     made.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    made.set_cookie(
-        FILE_MADE, "1", _TOLD_WITHIN_S, path="/", secure=request.url.scheme == "https", samesite="strict"
-    )
+    number, safe = request.query_params.get("file", ""), request.url.scheme == "https"
+    if _ASKED_WITH.fullmatch(number):
+        made.set_cookie(f"{FILE_MADE}{number}", "1", _TOLD_WITHIN_S, path="/", secure=safe, samesite="strict")
     return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Final
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
@@ -40,8 +40,8 @@ def _page_of(request: Request) -> str:
     a part of a page it is the page, as the script says that asks for it."""
     path, query = request.url.path, request.url.query if request.method == "GET" else ""
     if "hx-request" in request.headers:
-        shown = urlsplit(request.headers.get("hx-current-url", ""))
-        if shown.netloc == request.headers.get("host"):
+        shown = _split(request.headers.get("hx-current-url", ""))
+        if shown is not None and shown.netloc == request.headers.get("host"):
             path, query = shown.path, shown.query
     while path.strip("/"):
         scope = {**request.scope, "path": path, "method": "GET"}
@@ -49,6 +49,14 @@ def _page_of(request: Request) -> str:
             return _with(path, query)
         path, query = path.rpartition("/")[0], ""
     return _with("/", query)
+
+
+def _split(address: str) -> SplitResult | None:
+    """None for what is no address."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return None
 
 
 def _with(path: str, query: str) -> str:

@@ -87,15 +87,18 @@ class _Pages:
 
     async def on(self, request: Request, token: str, lang: str | None, then: str = "/") -> Response:
         """To the next step, or in: to the page `then`, where it is one for their role."""
-        found = await self.sign_in.session(token)
+        answer = self.led_on(await self.sign_in.session(token), lang, then)
+        keep(answer, request, token)
+        return answer
+
+    @staticmethod
+    def led_on(found: Session, lang: str | None, then: str) -> Response:
         step, then = next_step(found), _here(then)
         if step is not None:
             to = _STEPS[step] if then == "/" or step == "enrol" else f"{_STEPS[step]}?then={quote(then)}"
         else:
             to = then if leads_to(found.role, then.partition("?")[0]) else "/"
-        answer = RedirectResponse(_asked(to, lang), _SEE_OTHER)
-        keep(answer, request, token)
-        return answer
+        return RedirectResponse(_asked(to, lang), _SEE_OTHER)
 
 
 def router(
@@ -157,6 +160,12 @@ def _second_factor(pages: APIRouter, shared: _Pages) -> None:
         except (NotSignedIn, TooOften) as error:
             return await shared.code(found, lang, then, error)
         return await shared.on(request, token, lang, then)
+
+    @pages.get("/sign-in/on")
+    async def on(request: Request, lang: Language = None, then: _Then = "/") -> Response:
+        """Where a script goes that has proved a passkey."""
+        found = await shared.half(request)
+        return shared.led_on(found, lang, then) if found else _back(lang)
 
     @pages.post("/sign-out")
     async def sign_out(request: Request, lang: Language = None) -> Response:

@@ -40,9 +40,11 @@ class Mark:
 def mark_of(text: str) -> Mark:
     """Raises BadQuestion for what is none of ours."""
     parts = text.split(".")
-    if len(parts) != len(Mark.__slots__) or not all(map(_is_number, parts)):
-        raise BadQuestion("after", "is none of ours; begin again without it")
-    return Mark(*map(int, parts))
+    if len(parts) == len(Mark.__slots__) and all(map(_is_number, parts)):
+        mark = Mark(*map(int, parts))
+        if mark.rank < len(URGENT_FIRST):
+            return mark
+    raise BadQuestion("after", "is none of ours; begin again without it")
 
 
 def _is_number(text: str) -> bool:

@@ -182,30 +182,31 @@ document.body.addEventListener("htmx:responseError", (event) => {
 
 // --- a file to keep: its answer leads nowhere, and brings a cookie that says no more than that it was made -----
 
-const MADE = "liuhen-file-made";
+const MADE = "liuhen-file-"; // and the number it was asked for with: several may be made at a time
 const LOOK_MS = 250;
 const LONGEST_MS = 600000; // a case file of 100,000 entries takes some minutes
 
-function forgetMade() {
-  document.cookie = `${MADE}=; Max-Age=0; Path=/; SameSite=Strict`;
-}
-
-function saysWhenMade(told) {
-  forgetMade();
+function saysWhenMade(asks, attribute) {
+  const told = document.getElementById(asks.dataset.file);
+  const bytes = crypto.getRandomValues(new Uint8Array(4));
+  const number = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const address = new URL(asks.getAttribute(attribute), location.href);
+  address.searchParams.set("file", number);
+  asks.setAttribute(attribute, address.pathname + address.search);
   told.textContent = "";
   const began = Date.now();
   const looking = setInterval(() => {
-    const made = document.cookie.split("; ").includes(`${MADE}=1`);
+    const made = document.cookie.split("; ").includes(`${MADE}${number}=1`);
     if (made || Date.now() - began > LONGEST_MS) clearInterval(looking);
     if (!made) return;
-    forgetMade();
+    document.cookie = `${MADE}${number}=; Max-Age=0; Path=/; SameSite=Strict`;
     told.textContent = told.dataset.made;
   }, LOOK_MS);
 }
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-file]");
-  if (link) saysWhenMade(document.getElementById(link.dataset.file));
+  if (link) saysWhenMade(link, "href");
 });
 
 // --- what is sent: once, and with a sign of life ---------------------------------------------------------
@@ -228,7 +229,7 @@ document.addEventListener("submit", (event) => {
   } else if (form.hasAttribute("aria-busy")) event.preventDefault();
   else {
     form.setAttribute("aria-busy", "true");
-    if (form.dataset.file) saysWhenMade(document.getElementById(form.dataset.file));
+    if (form.dataset.file) saysWhenMade(form, "action");
     setTimeout(() => form.hasAttribute("aria-busy") && document.documentElement.classList.add("waits"), SLOW_MS);
     // A file that opens a tab of its own takes long: it is not asked for twice.
     setTimeout(free, "file" in form.dataset && !form.target ? FILE_MS : STUCK_MS, form);
