@@ -200,6 +200,14 @@ def test_a_home_that_is_none_or_several_is_asked_again(desk: httpx.Client, where
     assert re.search(r'value="repair" checked', refused.text)
 
 
+def test_of_several_homes_one_is_chosen_by_its_whole_name(desk: httpx.Client) -> None:
+    offered = re.findall(r'name="chosen" value="([^"]+)"', given(desk, where="10").text)
+    assert len(offered) > 1
+    chosen = {"where": "10", "chosen": offered[1], "chosen_for": "10"}
+    assert offered[1] in given(desk, **chosen).text
+    assert given(desk, **chosen | {"where": "999"}).status_code == 422, "it was chosen for another name"
+
+
 def test_a_visit_is_seen_coming_and_stays_overdue_until_somebody_looks(
     desk: httpx.Client, estate: Estate
 ) -> None:
@@ -270,9 +278,7 @@ def test_where_no_address_is_named_a_pass_makes_none_up(desk: httpx.Client) -> N
     page = given(desk, kind="pin").text
     assert "Typed at" not in page
     assert "Whoever brings it to the community's desk is told what was recorded" in page
-    assert re.search(r"data-screen><br>[^<]*\[listen\] address", page), (
-        "for whoever gives it, and not on paper"
-    )
+    assert re.search(r'data-screen><br><a href="/receipt">', page), "for whoever gives it, and not on paper"
 
 
 def test_a_pass_goes_on_longer_or_is_taken_back(desk: httpx.Client) -> None:

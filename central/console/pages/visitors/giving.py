@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import segno
@@ -25,21 +26,37 @@ _MINUTE_US: Final = 60_000_000
 _HOUR_US: Final = 60 * _MINUTE_US
 _DAY_US: Final = 24 * _HOUR_US
 _TODAY: Final = "today"
+_MOST_HOMES: Final = 12
 
 Said = Annotated[str, Field(max_length=80)]
 
 
+class SeveralHomes(BadQuestion):
+    """Are called as somebody wrote: they choose. `homes`: numbers, of so many as one can look through."""
+
+    def __init__(self, homes: Sequence[int]) -> None:
+        super().__init__("where", "several homes are called so; choose one, or write more of its name")
+        self.homes = homes[:_MOST_HOMES]
+
+
 class Asked(BaseModel):
-    """The form as it was typed. `where`: a home by the beginnings of its names, as places are searched."""
+    """The form as it was typed. `where`: a home by the beginnings of its names, as places are searched.
+    `chosen`: by its whole name, of those that were shown for `chosen_for`."""
 
     model_config = ConfigDict(extra="ignore")
 
     where: Said = ""
+    chosen: Annotated[str, Field(max_length=240)] = ""
+    chosen_for: Said = ""
     reason: VisitReason = VisitReason.FRIENDS
     kind: PassKind = PassKind.QR
     length: Said = "4h"
     number: Said = ""
     name: Said = ""
+
+    @property
+    def home(self) -> str:
+        return self.chosen if self.chosen and self.chosen_for == self.where else self.where
 
 
 async def issued(centre: Centre, who: Who, asked: Asked) -> Issued:
@@ -48,7 +65,7 @@ async def issued(centre: Centre, who: Who, asked: Asked) -> Issued:
     until_us = until_of(centre, from_us, asked.length)
 
     def change(db: Connection) -> Issued:
-        room, site, doors = _target(db, who, asked.where)
+        room, site, doors = _target(db, who, asked.home)
         wanted = Wanted(
             kind=asked.kind,
             site=site,
@@ -113,7 +130,7 @@ def _target(db: Connection, who: Who, where: str) -> tuple[int | None, str, tupl
 
 
 def room_called(db: Connection, who: Who, where: str) -> int:
-    """Raises BadQuestion for none, and for more than one."""
+    """Raises BadQuestion for none, SeveralHomes for more than one."""
     whole = [room for each in sorted(who.communities) for room in rooms_written(db, each, where)]
     if len(whole) == 1:
         return whole[0]
@@ -126,5 +143,5 @@ def room_called(db: Connection, who: Who, where: str) -> int:
     if not found:
         raise BadQuestion("where", "no home is called so")
     if len(found) > 1:
-        raise BadQuestion("where", "several homes are called so; write the building before it")
+        raise SeveralHomes([each.id for each in exact or found])
     return int(found[0].id)

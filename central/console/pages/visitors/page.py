@@ -17,13 +17,15 @@ from central.console.centre import Centre
 from central.console.forms import day_of, led_to, status_of, today
 from central.console.guard import page_for
 from central.console.pages.visitors import moving_in, one, own
-from central.console.pages.visitors.giving import Asked, issued
+from central.console.pages.visitors.giving import Asked, SeveralHomes, issued
 from central.console.pages.visitors.one import Visit, told_of, where_of
 from central.console.pages.visitors.sentences import LENGTHS, WORDS
 from central.console.registry import Page, Section
 from central.console.views import Language
 from central.console.words import N_
 from central.errors import BadQuestion, CentralError, Clash, NotThere
+from central.register.place_names import sort_key
+from central.register.place_tree import path_text, paths
 from central.visitors.passes import MAX_PAGE, Pass, passes
 from central.visitors.visits import states
 from central.visitors.words import PassKind, VisitState
@@ -85,6 +87,10 @@ def router(centre: Centre) -> APIRouter:
         values: dict[str, Any] = {"asked": asked, "words": WORDS, "lengths": LENGTHS}
         values |= {"told": None if error is None else told_of(error)}
         values["field"] = error.field if isinstance(error, BadQuestion) else None
+        if isinstance(error, SeveralHomes):
+            homes = error.homes
+            ways = await centre.questions.ask(lambda db: paths(db, homes))
+            values["homes"] = [(name, name) for name in sorted(map(path_text, ways.values()), key=sort_key)]
         sites = await centre.questions.ask(lambda db: sites_of(db, who.communities))
         values["one_site"] = len(sites) == 1
         status = status_of(error)

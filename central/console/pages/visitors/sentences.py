@@ -54,7 +54,7 @@ KNOWN: Final = frozenset(
         N_("name the home that the visit is for"),
         N_("no door leads to this home yet"),
         N_("no home is called so"),
-        N_("several homes are called so; write the building before it"),
+        N_("several homes are called so; choose one, or write more of its name"),
         N_("is that of the card or document, as its reader writes it"),
         N_("an access card's number has 8, 14 or 20 digits and letters A to F, without spaces"),
         N_("such a document's number has 18 digits, or 3 letters and 12 digits"),
