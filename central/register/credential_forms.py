@@ -41,7 +41,7 @@ _QR_CODE: Final = "qr_code"
 
 def as_drivers_write(kind: str, number: str) -> str:
     """What somebody typed. Tokens are made of the exact text, and drivers write large letters; a QR code says
-    what it says. An ID card's number is typed with blanks, hyphens, wide digits too, which no driver gives."""
+    what it says. An ID card's number is typed with blanks, hyphens, wide digits: no driver gives these."""
     number = number.strip()
     if kind == _QR_CODE:
         return number
