@@ -248,6 +248,8 @@ _VALUES: Final[Mapping[str, tuple[Any, ...]]] = {
     "webhook": (1,),
     "why": ("家属报案，最后一次见到是今天早上", ["wide"]),
     "window_s": (900,),
+    "withdrawn": (2,),
+    "withdrawn_late": (1,),
     "within_s": (3_600,),
     "wrong": (0,),
     "year": (2026,),

@@ -23,6 +23,9 @@ CATALOGUE = "\n\n".join(FILES.values())
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 PUNCTUATION = re.compile(r"[.,;:!?]")
+JOINED_BY_A_BLANK = re.compile(
+    r"""[.!?]"[^{}]*\)\s*(\}\}[ ](\{%[^%]*%\})?(<span[^>]*>)?\{\{|~\s*"[ ]"\s*~)\s*(_|ngettext)\("""
+)
 
 
 def of_templates(folder: Path) -> Iterator[tuple[str, ...]]:
@@ -83,6 +86,14 @@ def test_what_a_page_says_stands_in_its_own_catalogue_or_the_frame_s(page: Path)
     said, own = said_by(page / "templates", page), set(said_of(FILES.get(page / "zh.po", "")))
     assert said - own - set(said_of(COMMON)) == set()
     assert own - said == set(), "translated, and said nowhere on this page"
+
+
+def test_no_template_puts_a_blank_between_two_sentences_which_chinese_does_not_have() -> None:
+    """`ui.between()` does."""
+    assert JOINED_BY_A_BLANK.search('{{ _("One.") }} {{ _("Two.") }}')
+    for template in CONSOLE.rglob("templates/**/*.html"):
+        found = JOINED_BY_A_BLANK.search(template.read_text(encoding="utf-8"))
+        assert found is None, (template.name, found)
 
 
 def test_every_sentence_of_the_word_lists_is_marked() -> None:

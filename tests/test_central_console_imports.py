@@ -13,6 +13,9 @@ from imports_support import Importing, a_csv, a_row
 from register_support import a_number, copied_estate
 
 from central.accounts.who import Role
+from central.console.forms import FILE_MADE
+from central.register.imports.reading import Format, read
+from central.store.register_tables import register_event
 
 NAME = "王小明"
 
@@ -74,6 +77,23 @@ def test_what_would_change_is_seen_masked_and_the_good_rows_are_imported(
     worker.post(f"{here}/undo", data={"reason": "错了"})
     importing.worker.work(1)
     assert "was taken back" in worker.get(here).text
+
+
+def test_wrong_rows_go_out_as_a_file_and_the_page_says_that_it_was_made(
+    worker: httpx.Client, importing: Importing
+) -> None:
+    here = bring(worker, importing, a_csv([a_row(1), a_row(3, 与房屋关系="朋友")]))
+    page = worker.get(here).text
+    assert f'action="{here}/wrong-rows"' in page
+    assert 'data-file="wrong-rows-made"' in page
+    assert 'id="wrong-rows-made"' in page
+    sent = worker.post(f"{here}/wrong-rows")
+    assert sent.headers["content-disposition"] == 'attachment; filename="liuhen-import-1-wrong.xlsx"'
+    assert a_number(3) in [
+        cell for row in read(sent.content, Format.XLSX).rows for cell in row.cells.values()
+    ]
+    assert FILE_MADE in sent.headers["set-cookie"]
+    assert importing.all_of(register_event)[-1].act == "wrong_rows_taken"
 
 
 def test_the_progress_renews_the_page_when_it_is_over(worker: httpx.Client, importing: Importing) -> None:

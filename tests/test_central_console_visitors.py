@@ -232,17 +232,19 @@ def test_whoever_is_inside_when_the_pass_is_taken_back_stands_at_the_head_of_the
 ) -> None:
     chain = Chain(EAST)
     given(desk, kind="pin", length="2h")
+    comes(estate, chain, Direction.OUT)  # this site has doors that tell who leaves
+    given(desk, kind="pin", length="2h")
     comes(estate, chain)
     given(desk, kind="pin", length="2h")
-    shown = desk.post("/visitors/1/revoke").text
+    shown = desk.post("/visitors/2/revoke").text
     assert "taken back, still inside" in shown
     assert "Go and look" in shown
     listed = desk.get("/visitors").text
     assert listed.index('id="revoked_inside-title"') < listed.index('id="expected-title"')
     window = {"from": "2026-11-04T00:00:00+08:00", "until": "2026-11-05T00:00:00+08:00"}
     found = desk.get("/api/v1/passes", params={**window, "state": "revoked_inside"}).json()["passes"]
-    assert [each["id"] for each in found] == [1]
-    back = desk.post("/visitors/1/restore").text
+    assert [each["id"] for each in found] == [2]
+    back = desk.post("/visitors/2/restore").text
     assert "Undone: it is as it was before." in back
     assert "still inside" not in back
 

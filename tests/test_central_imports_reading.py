@@ -12,7 +12,7 @@ from register_support import a_number
 
 from central.errors import BadQuestion
 from central.register.imports import files, reading
-from central.register.imports.columns import HEADINGS, Field, plain, recognised
+from central.register.imports.columns import CARD_KINDS, HEADINGS, Field, plain, recognised
 from central.register.imports.faults import CODES, Fault, says
 from central.register.imports.jobs import RowKept, RowShown
 from central.register.imports.reading import Format, RawRow, format_of, read
@@ -266,6 +266,14 @@ def test_wrong_rows_go_out_with_what_to_write_and_can_be_brought_again() -> None
         ({"电话": "12"}, "phone", "phone_form"),
         ({"卡号": None}, "card", "card_missing"),
         ({"卡类型": None}, "card_kind", "card_kind_missing"),
+        ({"卡类型": "IC卡", "卡号": "04A1"}, "card", "card_form_uid"),
+        ({"卡类型": "EM卡", "卡号": "04A1B2C3"}, "card", "card_form_em"),
+        ({"卡类型": "卡号", "卡号": "04A1B2C3"}, "card", "card_form_printed"),
+        ({"卡类型": "身份证", "卡号": "12345"}, "card", "number_form_permanent"),
+        ({"卡类型": "身份证", "卡号": "000000199001010000"}, "card", "number_check"),
+        ({"卡类型": "身份证", "卡号": "000000199002300017"}, "card", "number_birth"),
+        ({"卡类型": "身份证芯片", "卡号": "04A1B2C3"}, "card", "card_form_chip"),
+        ({"卡类型": "二维码", "卡号": "a\u200bb"}, "card", "card_form"),
         ({"卡有效期起": "2026-02-01", "卡有效期止": "2026-01-01"}, "card_until", "ends_before"),
         ({"迁出日期": "2026-01-05"}, "until", "ends_before"),
         ({"租期止": "2026-01-05"}, "lease_from", "lease_from_missing"),
@@ -289,6 +297,23 @@ def test_every_fault_says_what_to_write_in_both_languages_and_repeats_no_cell() 
         assert said.en
         assert "{" not in said.zh + said.en
     assert "业主、家人" in says(Fault(Field.RELATION, "word")).zh
+
+
+def test_a_card_of_every_kind_is_read_as_its_reader_gives_it() -> None:
+    number = a_number(2)
+    typed = {
+        "IC卡": ("04a1b2c3", "04A1B2C3"),
+        "EM卡": ("2a00bc614e", "2A00BC614E"),
+        "卡号": ("26:7bb26e", "26:7BB26E"),
+        "身份证": (f"{number[:6]}-{number[6:14]}-{number[14:]}", number),
+        "身份证芯片": ("0123456789abcdef", "0123456789ABCDEF"),
+        "二维码": ("aB-c", "aB-c"),
+    }
+    assert typed.keys() == CARD_KINDS.keys()
+    for kind, (cell, kept) in typed.items():
+        found = parsed(only(a_csv([a_row(1, 卡类型=kind, 卡号=cell)])), begins)
+        assert isinstance(found, Wanted), kind
+        assert found.card == kept
 
 
 def test_a_good_row_is_read_in_full_and_shows_nothing_of_itself() -> None:

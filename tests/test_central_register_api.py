@@ -269,6 +269,21 @@ def test_what_one_did_a_moment_ago_is_undone_whole_by_oneself_alone(desk: Desk) 
     desk.here("POST", f"/undo/{registration['id']}", expect=409)
 
 
+def test_one_id_card_is_issued_once_however_its_number_is_typed(desk: Desk) -> None:
+    number = a_number(1)
+    first = registered(desk)
+    other = desk.here("POST", "/people", {"name": "另一人", "document": "none"})["id"]
+    hyphens = f"{number[:6]}-{number[6:14]}-{number[14:]}"
+    desk.here("POST", f"/people/{first}/credentials", {"kind": "id_card", "number": hyphens})
+    for again in (number, hyphens, f"{number[:6]} {number[6:]}"):
+        said = desk.here(
+            "POST", f"/people/{other}/credentials", {"kind": "id_card", "number": again}, expect=409
+        )
+        assert "issued already" in said
+        (found,) = desk.here("POST", "/people/search", {"card": again})
+        assert found["id"] == first
+
+
 def test_nobodys_name_or_number_is_ever_answered_or_stands_in_an_address(desk: Desk) -> None:
     person = registered(desk, phone=PHONE)
     lives(desk, person, "101")

@@ -1,5 +1,7 @@
 """What follows from dates and states alone: leases, credentials, rights of one person, names of places."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ import drivers.base
 from central.errors import Clash
 from central.register.credential_forms import form_fault
 from central.register.credential_life import TRANSITIONS, CredentialAct, CredentialState, after
+from central.register.credentials import CredentialKind, good_number
 from central.register.grants import Grant, merge
 from central.register.lease_states import DAY_US, LeaseDates, LeaseState, lease_state
 from central.register.person_identity import NumberFault, masked_name, masked_number, number_fault
@@ -136,6 +139,7 @@ def test_a_number_shows_its_last_four_and_a_short_one_less() -> None:
 
 
 PERMANENT_2017 = "ZZZ000090010115"
+WITH_LETTER = "00000019900308001X"
 
 
 def test_a_mistyped_number_is_noticed() -> None:
@@ -191,6 +195,28 @@ def test_a_card_s_number_is_what_its_reader_can_give_and_nothing_else(
     said = form_fault(kind, number)
     assert (said is None) == (form_wanted(kind, number) is None)
     assert said is None or number not in said
+
+
+def hyphened(number: str) -> str:
+    return f"{number[:6]}-{number[6:14]}-{number[14:]}"
+
+
+def blanked(number: str) -> str:
+    return f" {number[:6]} {number[6:14]}\u3000{number[14:]} "
+
+
+def widened(number: str) -> str:
+    return "".join(chr(ord(each) + 0xFEE0) for each in number)
+
+
+@pytest.mark.parametrize("spelt_so", [hyphened, blanked, widened, str.lower])
+def test_an_id_card_is_kept_as_its_reader_gives_it_however_it_was_typed(
+    spelt_so: Callable[[str], str],
+) -> None:
+    for number in (a_number(7), WITH_LETTER, PERMANENT_2017):
+        typed = spelt_so(number)
+        assert good_number(CredentialKind.ID_CARD, typed) == number
+        assert typed == number or form_fault("id_card", typed) is not None, "no reader gives that"
 
 
 def test_somebody_with_several_homes_is_what_weighs_most() -> None:

@@ -26,6 +26,12 @@ TEXT = "姓名写错了一个字，应为王晓明"
 ANSWER = "已更正登记姓名"
 
 
+def counted(**some: int) -> dict[str, int]:
+    """The rest is none."""
+    kinds = ("waiting", "overdue", "too_late", "answered", "answered_late", "withdrawn", "withdrawn_late")
+    return dict.fromkeys(kinds, 0) | some
+
+
 class Hall:
     """A community's office over the API. `who`: whoever asks next; `days` after the community began."""
 
@@ -99,9 +105,9 @@ def test_what_is_overdue_is_seen_by_supervisors_who_see_neither_whose_it_is_nor_
     lines = hall.ask(hall.supervisor, "GET", f"{hall.here}/requests")["requests"]
     assert [(each["id"], each["overdue"]) for each in lines] == [(first["id"], True), (second["id"], False)]
     hall.later(15)
-    assert hall.counts() == {"waiting": 2, "overdue": 2, "too_late": 1, "answered": 0, "answered_late": 0}
+    assert hall.counts() == counted(waiting=2, overdue=2, too_late=1)
     hall.answers(hall.clerk, first["id"])
-    assert hall.counts() == {"waiting": 1, "overdue": 1, "too_late": 0, "answered": 1, "answered_late": 1}
+    assert hall.counts() == counted(waiting=1, overdue=1, answered=1, answered_late=1)
     hall.ask(hall.supervisor, "GET", f"{hall.here}/requests/{first['id']}", expect=403)
     (late,) = hall.ask(hall.supervisor, "GET", f"{hall.here}/requests?waiting=false")["requests"]
     assert late["overdue"]
@@ -145,7 +151,7 @@ def test_a_neighbour_s_are_not_shown_and_ten_that_wait_are_enough(hall: Hall) ->
     neighbour = hall.estate.resident("李芳", "102", "04A1B2C4")
     for _ in range(10):
         hall.asks()
-    assert "answered first" in hall.asks(expect=409)["detail"]
+    assert "once they are answered" in hall.asks(expect=409)["detail"]
     who = somebody(Role.RESIDENT, hall.estate.community, account=10, person=neighbour)
     assert hall.ask(who, "GET", "/own/requests") == []
     page = hall.ask(hall.clerk, "GET", f"{hall.here}/requests?limit=6")
@@ -164,17 +170,37 @@ def test_whose_it_is_withdraws_it_while_nobody_has_answered(hall: Hall) -> None:
     hall.later(16)
     back = hall.ask(hall.resident, "POST", path)
     assert (back["state"], back["text"], back["answer"]) == ("withdrawn", TEXT, None)
-    assert (back["overdue"], back["answered_by"]) == (False, 9), "nothing is due any more"
+    assert (back["overdue"], back["answered_by"]) == (True, None), "nobody answered it in time"
     assert "was withdrawn" in hall.ask(hall.resident, "POST", path, expect=409)["detail"]
     assert "was withdrawn" in hall.answers(hall.clerk, made["id"], expect=409)["detail"]
     already = f"/own/requests/{answered['id']}/withdraw"
     assert "answered already" in hall.ask(hall.resident, "POST", already, expect=409)["detail"]
     lines = hall.ask(hall.clerk, "GET", f"{hall.here}/requests?waiting=false")["requests"]
     assert [each["state"] for each in lines] == ["done", "withdrawn"], "the office sees both"
-    assert hall.counts() == {"waiting": 0, "overdue": 0, "too_late": 0, "answered": 1, "answered_late": 0}
+    assert hall.counts() == counted(answered=1, withdrawn=1, withdrawn_late=1)
     with hall.estate.reading() as db:
         acts = list(db.execute(select(register_event.c.act)).scalars())
     assert acts.count("request_withdrawn") == 1
+
+
+def test_a_withdrawn_one_does_not_tell_supervisors_whose_it_was(hall: Hall) -> None:
+    made = hall.asks()
+    hall.ask(hall.resident, "POST", f"/own/requests/{made['id']}/withdraw")
+    (line,) = hall.ask(hall.supervisor, "GET", f"{hall.here}/requests?waiting=false")["requests"]
+    assert (line["state"], line["overdue"], line["answered_by"]) == ("withdrawn", False, None)
+    assert hall.resident.account not in line.values()
+    assert not {"text", "person", "receipt"} & line.keys()
+    assert hall.counts() == counted(withdrawn=1), "in time"
+
+
+def test_whoever_withdraws_asks_no_more_than_ten_times_a_day_all_the_same(hall: Hall) -> None:
+    hall.answers(hall.clerk, hall.asks()["id"])
+    for _ in range(10):
+        made = hall.asks()
+        hall.ask(hall.resident, "POST", f"/own/requests/{made['id']}/withdraw")
+    assert "within a day" in hall.asks(expect=409)["detail"]
+    hall.later(1)
+    hall.asks()
 
 
 def test_who_was_taken_down_for_at_the_desk_withdraws_it_themselves(hall: Hall) -> None:

@@ -133,6 +133,17 @@ def test_a_revoked_pass_is_blocked_at_the_gateways(gatehouse: Gatehouse, kind: P
     assert gatehouse.state(issued, NOW_US) is VisitState.REVOKED
 
 
+def test_an_id_card_opens_however_its_number_was_typed_and_is_one_card(gatehouse: Gatehouse) -> None:
+    number = a_number(3)
+    hyphens = changed(kind=PassKind.ID_CARD, number=f"{number[:6]}-{number[6:14]}-{number[14:].lower()}")
+    issued = gatehouse.issues(hyphens)
+    token = gatehouse.vault.token(SITE, PassKind.ID_CARD, number).hex()
+    assert gatehouse.entries() == {token: (issued.made.reference, False)}, "what the reader gives"
+    for again in (number, f" {number[:6]} {number[6:]} "):
+        with pytest.raises(Clash, match="another visitor"):
+            gatehouse.issues(changed(kind=PassKind.ID_CARD, number=again))
+
+
 def test_a_card_is_good_for_one_visitor_at_a_time(gatehouse: Gatehouse) -> None:
     lent = changed(kind=PassKind.CARD, number="04A1B2C3")
     first = gatehouse.issues(lent)
@@ -235,7 +246,8 @@ def test_nobody_is_overdue_whose_pass_was_taken_back_or_is_used_up(gatehouse: Ga
         (Seen(), True, True, True, VisitState.REVOKED),
         (Seen(5), True, False, True, VisitState.REVOKED_INSIDE),
         (Seen(5), True, True, True, VisitState.REVOKED_INSIDE),
-        (Seen(5), True, False, False, VisitState.REVOKED_INSIDE),
+        (Seen(5), True, False, False, VisitState.REVOKED),
+        (Seen(5, used_up=True), True, False, True, VisitState.REVOKED),
         (Seen(5, 6), True, True, True, VisitState.LEFT),
         (Seen(5), False, True, True, VisitState.OVERDUE),
         (Seen(5, used_up=True), False, False, True, VisitState.ARRIVED),
@@ -403,6 +415,14 @@ def test_the_desk_issues_a_pass_sees_it_and_takes_it_back(served: Served) -> Non
     again = sent(served, "POST", f"/passes/{listed['id']}/restore")
     assert (again.status_code, again.json()["state"]) == (200, "expected"), again.text
     assert sent(served, "POST", f"/passes/{listed['id']}/restore").status_code == 409
+
+
+def test_an_id_card_that_is_typed_with_hyphens_is_the_same_card_to_the_api(served: Served) -> None:
+    number = a_number(3)
+    asked = {**ASKED, "kind": "id_card", "number": number}
+    assert sent(served, "POST", "/passes", asked).status_code == 201
+    again = sent(served, "POST", "/passes", {**asked, "number": f"{number[:6]}-{number[6:14]}-{number[14:]}"})
+    assert again.status_code == 409, again.text
 
 
 def test_passes_of_another_community_are_as_if_they_were_not(gatehouse: Gatehouse, served: Served) -> None:

@@ -16,8 +16,7 @@ from central.identity.periods import DAY_US
 from central.identity.vault import normalised
 from central.lookup.paging import Window
 from central.lookup.words import Act, Asked, Basis, Purpose
-from central.register.credential_forms import form_fault
-from central.register.credentials import as_drivers_write
+from central.register.credential_forms import as_drivers_write, form_fault
 from central.register.person_identity import JUDGED, number_fault
 from central.register.words import DocumentType
 from central.times import micros

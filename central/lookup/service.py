@@ -33,7 +33,7 @@ from central.lookup.rules import ALONE_RECORDS, OF_SOMEBODY, Asker, Asking
 from central.lookup.states import State, check_limits, own_row, state_of, why_resting
 from central.lookup.subjects import ENTRIES_ENDED, index_of, sealed_subject, subject_of
 from central.lookup.words import Act, Asked, Happened
-from central.register.credentials import CredentialKind, as_drivers_write
+from central.register.credential_forms import as_drivers_write
 from central.register.place_tree import is_room
 from central.store.changes import Changes
 from central.store.lookup_tables import look_up_subject
@@ -213,7 +213,7 @@ class LookUps:
         row |= {"from_at": window.from_us, "until_at": window.until_us}
         number = named.number
         if number is not None and named.card_kind is not None:
-            number = _as_read(named.card_kind, number)
+            number = as_drivers_write(named.card_kind, number)
         by = toucher_of(asker)
         touches.note_look_up(connection, self.vault, row, by, look_up=None, number=number, room=named.room)
 
@@ -269,7 +269,7 @@ class LookUps:
             return None
         if asking.card_kind is None:
             return {"number": normalised("id_number", asking.number)}
-        return {"number": _as_read(asking.card_kind, asking.number), "kind": asking.card_kind}
+        return {"number": as_drivers_write(asking.card_kind, asking.number), "kind": asking.card_kind}
 
     def _vault(self) -> Vault:
         if self.vault is None:
@@ -308,13 +308,6 @@ class LookUps:
         found, more = page(connection, subject.branches, limit, after)
         ended = (ENTRIES_ENDED,) if any(door.ended_us is not None for door in doors) else ()
         return found, more, doors, (*subject.notes, *ended)
-
-
-def _as_read(kind: str, number: str) -> str:
-    """Of an ID card as of a person: blanks between its digits are nobody's."""
-    return (
-        normalised("id_number", number) if kind == CredentialKind.ID_CARD else as_drivers_write(kind, number)
-    )
 
 
 def may(state: State, row: Any, act: Act) -> bool:

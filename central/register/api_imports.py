@@ -12,11 +12,10 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from central.errors import BadQuestion, NotAllowed
+from central.errors import BadQuestion
 from central.given import In
 from central.problems import documented
 from central.register.api_words import ANSWERS, MAX_ID, CommunityId, Made, Reason, RowId, Worker, text_of
-from central.register.desk import Desk
 from central.register.imports import files, jobs
 from central.register.imports.columns import DAYS, HEADINGS
 from central.register.imports.columns import Field as Column
@@ -27,26 +26,26 @@ from central.register.imports.reading import MAX_BYTES, MAX_ROWS, Format
 from central.register.imports.rows import shown
 from central.register.imports.states import ImportState, Outcome
 from central.register.office import Office
-from central.register.words import RegisterAct
-from central.store.import_tables import register_import
 
-_TYPES: Final = {
-    Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    Format.CSV: "text/csv; charset=utf-8",
-}
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "description": f"the file itself: XLSX or CSV, at most {MAX_BYTES // 2**20} MB and {MAX_ROWS} rows",
         "content": {
             kind: {"schema": {"type": "string", "format": "binary"}}
-            for kind in ("application/octet-stream", *(kind.partition(";")[0] for kind in _TYPES.values()))
+            for kind in (
+                "application/octet-stream",
+                *(kind.partition(";")[0] for kind in files.MEDIA_TYPES.values()),
+            )
         },
     }
 }
 _FILE: Final[dict[int | str, dict[str, Any]]] = {
     **ANSWERS,
-    200: {"description": "the file", "content": {kind.partition(";")[0]: {} for kind in _TYPES.values()}},
+    200: {
+        "description": "the file",
+        "content": {kind.partition(";")[0]: {} for kind in files.MEDIA_TYPES.values()},
+    },
 }
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     **ANSWERS,
@@ -204,7 +203,7 @@ def _for_files(api: APIRouter, office: Office) -> None:
         format: Annotated[Format, Query()] = Format.XLSX,  # noqa: A002
     ) -> Response:
         account = who.account  # below 0: a machine's token
-        rows = await office.act(who, community, lambda desk: _taken(desk, brought, account))
+        rows = await office.act(who, community, lambda desk: jobs.take_wrong_rows(desk, brought, account))
         return _sent(files.wrong_rows(rows, format), f"liuhen-import-{brought}-wrong.{format}", format)
 
 
@@ -292,21 +291,9 @@ async def _body(request: Request) -> bytes:
     return bytes(found)
 
 
-def _taken(desk: Desk, number: int, account: int) -> list[jobs.RowShown]:
-    """On the record, as they go out in clear."""
-    row = jobs.the_import(desk, number)
-    if row.account != account:
-        raise NotAllowed("only whoever brought the file fetches its rows as they were written")
-    found = jobs.rows_of(
-        desk.connection, desk.vault, desk.community, number, outcomes=[Outcome.WRONG], limit=MAX_ROWS
-    )
-    desk.note(RegisterAct.WRONG_ROWS_TAKEN, register_import, number, body={"rows": len(found)})
-    return found
-
-
 def _sent(data: bytes, name: str, form: Format) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(data, media_type=_TYPES[form], headers=headers)
+    return Response(data, media_type=files.MEDIA_TYPES[form], headers=headers)
 
 
 def _row(office: Office, row: jobs.RowShown) -> RowOut:

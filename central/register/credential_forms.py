@@ -36,13 +36,23 @@ _FORMS: Final = {
     "pin": (r"[0-9]{1,16}", CardFault.PIN),
 }
 _ID_CARD: Final = "id_card"
+_QR_CODE: Final = "qr_code"
+
+
+def as_drivers_write(kind: str, number: str) -> str:
+    """What somebody typed. Tokens are made of the exact text, and drivers write large letters; a QR code says
+    what it says. An ID card's number is typed with blanks, hyphens, wide digits: no driver gives these."""
+    number = number.strip()
+    if kind == _QR_CODE:
+        return number
+    return normalised("id_number", number) if kind == _ID_CARD else number.upper()
 
 
 def form_fault(kind: str, number: str) -> CardFault | NumberFault | None:
-    """What is wrong with a number of that kind, in capitals as drivers write it; None: a reader can give it.
+    """What is wrong with a number of that kind, written `as_drivers_write` it; None: a reader can give it.
     The text of a QR code, and of a kind that is not known here, may be any that can be printed."""
     if kind == _ID_CARD:  # residents' cards, and those of permanent residents
-        return number_fault(DocumentType.PERMANENT_RESIDENCE, normalised("id_number", number))
+        return number_fault(DocumentType.PERMANENT_RESIDENCE, number)
     if kind in _FORMS:
         pattern, fault = _FORMS[kind]
         return None if re.fullmatch(pattern, number) else fault

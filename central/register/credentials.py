@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from central.errors import BadQuestion, Clash
 from central.register.affected import gateways_of_person
-from central.register.credential_forms import form_fault
+from central.register.credential_forms import as_drivers_write, form_fault
 from central.register.credential_life import CredentialAct, CredentialState, PinAct, after
 from central.register.desk import Desk, GatewayOf, row_of
 from central.register.people import same_person, the_person
@@ -41,9 +41,6 @@ class CredentialKind(StrEnum):
     EM_TAG = "em_tag"
     CARD_NUMBER = "card_number"
     QR_CODE = "qr_code"
-
-
-_LARGE: Final = frozenset(CredentialKind) - {CredentialKind.QR_CODE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,16 +255,9 @@ def history_of(connection: Connection, community_id: int, credential_id: int) ->
     return found
 
 
-def as_drivers_write(kind: str, number: str) -> str:
-    """Tokens are made of the exact text, and drivers write large letters; a QR code says what it says."""
-    return number.upper() if kind in _LARGE else number
-
-
-def good_number(kind: CredentialKind, number: str) -> str:
-    """As it is kept. Raises BadQuestion."""
-    number = as_drivers_write(kind, number.strip())
-    if kind is CredentialKind.ID_CARD:
-        number = number.replace(" ", "")
+def good_number(kind: str, number: str) -> str:
+    """As it is kept and as tokens are made of it: exactly what readers give. Raises BadQuestion."""
+    number = as_drivers_write(kind, number)
     if fault := form_fault(kind, number):
         raise BadQuestion("number", fault)
     return number

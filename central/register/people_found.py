@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from central.errors import BadQuestion
 from central.identity.vault import Vault
+from central.register.credential_forms import as_drivers_write
 from central.register.desk import row_of
 from central.register.person_identity import masked_name, masked_number, unseal
 from central.register.words import PersonState
@@ -67,7 +68,8 @@ def find_by_card(connection: Connection, vault: Vault, community: int, number: s
     """Whose card it is, and whose it was; `number` as the reader writes it, be its letters large or small."""
     if not vault.has_register(community):
         return []
-    indexes = [vault.register_index(community, "card", text) for text in {number, number.upper()}]
+    spellings = {number, number.upper(), as_drivers_write("id_card", number)}
+    indexes = [vault.register_index(community, "card", text) for text in spellings]
     cards = (credential.c.community_id == community) & credential.c.number_index.in_(indexes)
     owners = select(credential.c.person_id).where(cards)
     return _masked_all(connection, vault, community, [person.c.id.in_(owners)], MAX_FOUND)

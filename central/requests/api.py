@@ -51,9 +51,13 @@ class LineOut(BaseModel):
     received: str = Field(description="UTC")
     due: str = Field(description="UTC; 15 days after it was received")
     latest: str = Field(description="UTC; the law's own end, 30 days after it was received")
-    overdue: bool = Field(description="not answered when it was due; of an answered one: answered late")
+    overdue: bool = Field(
+        description="not answered when it was due; of an answered or withdrawn one: that came late"
+    )
     answered: str | None = Field(description="UTC; of a withdrawn one: when it was withdrawn")
-    answered_by: int | None = Field(description="account")
+    answered_by: int | None = Field(
+        description="account; null for a withdrawn one, which nobody answered: whose it is withdrew it"
+    )
 
     @classmethod
     def of(cls, found: OwnRequest, now_us: int) -> LineOut:
@@ -97,6 +101,8 @@ class CountsOut(BaseModel):
     too_late: int = Field(description="of those that wait: beyond the law's own end")
     answered: int = Field(description="in the last year")
     answered_late: int = Field(description="of these")
+    withdrawn: int = Field(description="in the last year")
+    withdrawn_late: int = Field(description="of these: after the day the answer was due")
 
     @classmethod
     def of(cls, found: Counts) -> CountsOut:
@@ -106,6 +112,8 @@ class CountsOut(BaseModel):
             too_late=found.too_late,
             answered=found.answered,
             answered_late=found.answered_late,
+            withdrawn=found.withdrawn,
+            withdrawn_late=found.withdrawn_late,
         )
 
 
@@ -210,5 +218,5 @@ def _line(found: OwnRequest, now_us: int) -> dict[str, Any]:
         "latest": utc_text(found.latest_us),
         "overdue": found.is_overdue(now_us),
         "answered": text_of(found.decided_us),
-        "answered_by": found.decided_by,
+        "answered_by": None if found.state is RequestState.WITHDRAWN else found.decided_by,
     }

@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, case, func, select, update
 
 from central.errors import BadQuestion, Clash, NotThere
+from central.identity.periods import DAY_US
 from central.identity.vault import Vault
 from central.receipts import as_made, new_receipt
 from central.register.desk import Desk, row_of
@@ -31,7 +32,7 @@ from central.store.request_tables import own_request
 from central.store.visitor_tables import visitor_pass
 
 MOST_WAITING: Final = 10
-"""Of one person at a time."""
+"""Of one person at a time. What was withdrawn within a day of its coming counts too: else there is no end."""
 
 MAX_TEXT: Final = 500
 MAX_PAGE: Final = 200
@@ -43,7 +44,8 @@ NewReceipt = Callable[[], str]
 @dataclass(frozen=True, slots=True)
 class OwnRequest:
     """One as it is kept, without what it says. `person` or `given`, a visitor's pass, is whose data it is
-    about. `decided_us`, `decided_by`: answered or withdrawn. Times are UTC microseconds."""
+    about. `decided_us`, `decided_by`: answered or withdrawn; of a withdrawn one that is whose
+    it is. Times are UTC microseconds."""
 
     id: int
     community: int
@@ -64,7 +66,7 @@ class OwnRequest:
         return self.received_us + LATEST_US
 
     def is_overdue(self, now_us: int) -> bool:
-        return is_overdue(self.state, self.due_us, self.decided_us, now_us)
+        return is_overdue(self.due_us, self.decided_us, now_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +83,15 @@ class Texts:
 @dataclass(frozen=True, slots=True)
 class Counts:
     """`overdue` of those that wait; `too_late` of these beyond the law's own end; `answered_late` of those
-    that were `answered`."""
+    that were `answered`, `withdrawn_late` of those that were `withdrawn`: after their date."""
 
     waiting: int
     overdue: int
     too_late: int
     answered: int
     answered_late: int
+    withdrawn: int
+    withdrawn_late: int
 
 
 def receive(
@@ -111,7 +115,7 @@ def receive(
         desk.met.add(person_id)
     if given is not None:
         desk.row(visitor_pass, given, "pass")
-    _refuse_too_many(desk.connection, person_id, given)
+    _refuse_too_many(desk, person_id, given)
     said = _said("text", text)
     made = desk.add(
         own_request,
@@ -233,28 +237,36 @@ def texts_of(connection: Connection, vault: Vault, found: OwnRequest) -> Texts:
 
 
 def counts(connection: Connection, communities: Collection[int], since_us: int, now_us: int) -> Counts:
-    """All that wait, and those that were answered since a moment."""
+    """All that wait, and those that were answered or withdrawn since a moment."""
     columns = own_request.c
     waits = columns.decision.is_(None)
+    late = columns.decided_at > columns.due_at
     answered = columns.decision.in_([each.value for each in Decision]) & (columns.decided_at >= since_us)
+    withdrawn = (columns.decision == RequestState.WITHDRAWN.value) & (columns.decided_at >= since_us)
     conditions = (
         waits,
         waits & (columns.due_at < now_us),
         waits & (columns.received_at < now_us - LATEST_US),
         answered,
-        answered & (columns.decided_at > columns.due_at),
+        answered & late,
+        withdrawn,
+        withdrawn & late,
     )
     query = select(*(func.sum(case((each, 1), else_=0)) for each in conditions))
     row = connection.execute(query.where(columns.community_id.in_(communities))).one()
     return Counts(*(int(each or 0) for each in row))
 
 
-def _refuse_too_many(connection: Connection, person_id: int | None, given: int | None) -> None:
+def _refuse_too_many(desk: Desk, person_id: int | None, given: int | None) -> None:
     columns = own_request.c
     whose = columns.pass_id == given if person_id is None else columns.person_id == person_id
-    query = select(func.count()).select_from(own_request).where(whose, columns.decision.is_(None))
-    if (connection.execute(query).scalar() or 0) >= MOST_WAITING:
-        raise Clash("ten requests of theirs wait already: they are answered first")
+    withdrawn = columns.decision == RequestState.WITHDRAWN.value
+    counts_still = columns.decision.is_(None) | (withdrawn & (columns.received_at > desk.now_us - DAY_US))
+    query = select(func.count()).select_from(own_request).where(whose, counts_still)
+    if (desk.connection.execute(query).scalar() or 0) >= MOST_WAITING:
+        raise Clash(
+            "ten requests of theirs wait, or were withdrawn within a day: another one once they are answered"
+        )
 
 
 def _refuse_decided(found: OwnRequest) -> None:

@@ -43,8 +43,6 @@ def state_of(decision: str | None) -> RequestState:
     return RequestState.WAITING if decision is None else RequestState(decision)
 
 
-def is_overdue(state: RequestState, due_us: int, decided_us: int | None, now_us: int) -> bool:
-    """Not answered in time; of an answered one, whether its answer came late."""
-    if state is RequestState.WITHDRAWN:
-        return False
+def is_overdue(due_us: int, decided_us: int | None, now_us: int) -> bool:
+    """Not answered in time; of an answered or withdrawn one, whether that came after its date."""
     return (now_us if decided_us is None else decided_us) > due_us

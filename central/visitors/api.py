@@ -65,7 +65,8 @@ class UntilIn(In):
 
 class PassOut(BaseModel):
     """`state` follows from what doors have recorded. `revoked_inside`: whoever came in with it was not seen
-    leaving, and it was taken back within the last day; somebody should go and look."""
+    leaving though doors of the site tell that, and it was taken back within the last day; somebody should go
+    and look."""
 
     id: int
     site: str

@@ -23,7 +23,7 @@ from central.errors import BadQuestion, Clash, NotThere, StoreUnavailable
 from central.identity.periods import day_of
 from central.identity.vault import Vault
 from central.receipts import new_receipt
-from central.register.credential_forms import form_fault
+from central.register.credentials import good_number
 from central.store.register_tables import place, site
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
 from central.undo import TOO_LATE, is_recent
@@ -188,7 +188,8 @@ class Desk:
                 return f"guest-{chance}", self._vault.token(wanted.site, wanted.kind, pin), pin
             case _:
                 assert wanted.number is not None
-                token = self._vault.token(wanted.site, wanted.kind, wanted.number.upper())
+                number = good_number(wanted.kind, wanted.number)
+                token = self._vault.token(wanted.site, wanted.kind, number)
                 _refuse_taken(connection, wanted.site, (wanted.from_us, wanted.until_us), token)
                 return f"guest-{chance}", token, None
 
@@ -398,8 +399,8 @@ def _refuse_impossible(wanted: Wanted, visitor: Visitor, now_us: int) -> None:
     needs = wanted.kind in (PassKind.CARD, PassKind.ID_CARD)
     if needs and wanted.number is None:
         raise BadQuestion("number", "is that of the card or document, as its reader writes it")
-    if needs and wanted.number is not None and (fault := form_fault(wanted.kind, wanted.number.upper())):
-        raise BadQuestion("number", fault)
+    if needs and wanted.number is not None:
+        good_number(wanted.kind, wanted.number)
     if not needs and wanted.number is not None:
         raise BadQuestion("number", "is for a card that is lent, or a document that will be shown")
     for field, text in (("name", visitor.name), ("phone", visitor.phone)):

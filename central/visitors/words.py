@@ -76,16 +76,18 @@ def state_of(
     until_us: int, *, revoked_us: int | None, seen: Seen, now_us: int, exits_are_told: bool
 ) -> VisitState:
     """`exits_are_told`: the site has doors where whoever leaves shows the pass again. Nobody is overdue whose
-    pass was taken back or used up: no door takes it as they leave. Of whom it was taken back while they were
-    inside that is said for a day, so that somebody goes and looks."""
+    pass was taken back or used up: no door takes it as they leave. Who came in with one
+    that was then taken back, and whose leaving doors would have told, is said to be inside for a day, so that
+    somebody goes and looks."""
     over = now_us >= until_us
     if seen.in_us is not None and seen.out_us is not None and seen.out_us >= seen.in_us:
         return VisitState.LEFT
+    leaving_is_told = exits_are_told and not seen.used_up
     if revoked_us is not None:
-        is_looked_for = seen.in_us is not None and now_us < revoked_us + LOOKED_FOR_US
+        is_looked_for = seen.in_us is not None and leaving_is_told and now_us < revoked_us + LOOKED_FOR_US
         return VisitState.REVOKED_INSIDE if is_looked_for else VisitState.REVOKED
     if seen.in_us is None:
         return VisitState.MISSED if over else VisitState.EXPECTED
     if not over:
         return VisitState.ARRIVED
-    return VisitState.OVERDUE if exits_are_told and not seen.used_up else VisitState.ENDED
+    return VisitState.OVERDUE if leaving_is_told else VisitState.ENDED

@@ -93,9 +93,24 @@ _SAYS: Final = {
     "card_kind_missing": Says("请填写卡类型：{choices}", "write the kind of card: {choices}"),
     "card_missing": Says("请填写卡号", "write the card's number"),
     "card_form": Says(
-        "不是这种卡的卡号：门禁卡为 8、14 或 20 位，钥匙扣 10 位，芯片 16 位（数字和字母 A–F）",
-        "no number of such a card: an access card's has 8, 14 or 20 digits and letters A to F, "
-        "a key fob's 10, a chip's 16",
+        "请按读卡器的写法填写卡号，1 到 512 个字符",
+        "write the number as its reader does, in 1 to 512 characters",
+    ),
+    "card_form_uid": Says(
+        "IC 卡号为 8、14 或 20 位数字和字母 A–F，不带空格",
+        "an access card's number has 8, 14 or 20 digits and letters A to F, without spaces",
+    ),
+    "card_form_em": Says(
+        "EM 卡号为 10 位数字和字母 A–F，不带空格",
+        "a key fob's number has 10 digits and letters A to F, without spaces",
+    ),
+    "card_form_chip": Says(
+        "身份证芯片号为 16 位数字和字母 A–F，不带空格",
+        "a chip's number has 16 digits and letters A to F, without spaces",
+    ),
+    "card_form_printed": Says(
+        "印刷卡号要连同位数填写，例如 26:7BB26E",
+        "a printed number is written with its bits, such as 26:7BB26E",
     ),
     "card_taken": Says("这张卡已发给另一个人", "this card is somebody else's"),
     "card_lost": Says("这张卡已挂失：请先解挂", "this card is reported lost: lift the loss first"),

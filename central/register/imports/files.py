@@ -15,6 +15,11 @@ from central.register.imports.faults import column_of, says
 from central.register.imports.jobs import RowShown
 from central.register.imports.reading import MAX_BYTES, MAX_ROWS, Format
 
+MEDIA_TYPES: Final = {
+    Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    Format.CSV: "text/csv; charset=utf-8",
+}
+
 _SHEET: Final = "登记"
 _EXPLAINED: Final = "说明"
 _WRONG: Final = "有误的行"

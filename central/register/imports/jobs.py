@@ -14,14 +14,14 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select, update
 
-from central.errors import Clash, IdentityDamaged, NotThere
+from central.errors import Clash, IdentityDamaged, NotAllowed, NotThere
 from central.identity.vault import Vault
 from central.register.desk import Desk, GatewayOf
 from central.register.imports.columns import Field
 from central.register.imports.faults import Fault
 from central.register.imports.known import Indexed
 from central.register.imports.plan_row import Difference
-from central.register.imports.reading import format_of
+from central.register.imports.reading import MAX_ROWS, format_of
 from central.register.imports.states import WORKING, ImportState, Outcome
 from central.register.lease_states import DAY_US
 from central.register.words import RegisterAct
@@ -226,6 +226,18 @@ def rows_of(
         there.append(import_row.c.kept_because.is_not(None))
     rows = connection.execute(select(import_row).where(*there).order_by(import_row.c.number).limit(limit))
     return [row_shown(vault, row) for row in rows]
+
+
+def take_wrong_rows(desk: Desk, number: int, account: int) -> list[RowShown]:
+    """As they were written, for a file to be mended: on the record, as they go out in clear. Raises NotThere,
+    and NotAllowed for everybody but whoever brought the file."""
+    if the_import(desk, number).account != account:
+        raise NotAllowed("only whoever brought the file fetches its rows as they were written")
+    found = rows_of(
+        desk.connection, desk.vault, desk.community, number, outcomes=[Outcome.WRONG], limit=MAX_ROWS
+    )
+    desk.note(RegisterAct.WRONG_ROWS_TAKEN, register_import, number, body={"rows": len(found)})
+    return found
 
 
 def row_shown(vault: Vault, row: Any) -> RowShown:

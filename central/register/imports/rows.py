@@ -9,9 +9,9 @@ from datetime import date
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from central.errors import BadQuestion
 from central.identity.vault import normalised
-from central.register.credentials import CredentialKind, good_number
+from central.register.credential_forms import CardFault, as_drivers_write, form_fault
+from central.register.credentials import CredentialKind
 from central.register.imports import columns
 from central.register.imports.columns import LEVELS, SECRET, Field
 from central.register.imports.faults import Fault
@@ -31,6 +31,17 @@ _NUMBER_CODES: Final = {
     NumberFault.BIRTH: "number_birth",
     NumberFault.FORM: "number_form",
 }
+_CARD_CODES: Final = {
+    CardFault.UID: "card_form_uid",
+    CardFault.CHIP: "card_form_chip",
+    CardFault.EM_TAG: "card_form_em",
+    CardFault.CARD_NUMBER: "card_form_printed",
+    CardFault.TEXT: "card_form",
+    NumberFault.PERMANENT: "number_form_permanent",
+    NumberFault.CHECK: "number_check",
+    NumberFault.BIRTH: "number_birth",
+}
+"""Of what `form_fault` says of the kinds that a file can have."""
 _PERSON: Final = (
     Field.DOCUMENT,
     Field.NUMBER,
@@ -242,11 +253,11 @@ def _card(row: _Parsing) -> tuple[CredentialKind | None, str | None]:
         if not row.has(Field.CARD_KIND):
             row.fail(Field.CARD_KIND, "card_kind_missing")
         return None, text
-    try:
-        return kind, good_number(kind, text)
-    except BadQuestion:
-        row.fail(Field.CARD, "card_form")
+    number = as_drivers_write(kind, text)
+    if fault := form_fault(kind, number):
+        row.fail(Field.CARD, _CARD_CODES[fault])
         return kind, None
+    return kind, number
 
 
 def _together(row: _Parsing) -> None:

@@ -14,17 +14,17 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from central.accounts.who import Who
 from central.console.centre import Centre
 from central.console.chosen import CommunityAsked, chosen
-from central.console.forms import RowId, Text, led_to, reason_of
+from central.console.forms import RowId, Text, file_to_keep, led_to, reason_of
 from central.console.pages.homes.common import Worker, show
 from central.console.pages.homes.sentences import IMPORT_STATES, OUTCOMES, WORDS
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash
-from central.register.imports import jobs
+from central.register.imports import files, jobs
 from central.register.imports.columns import DAYS, HEADINGS
 from central.register.imports.columns import Field as Column
 from central.register.imports.faults import column_of, says
 from central.register.imports.kept import KEPT
-from central.register.imports.reading import MAX_BYTES
+from central.register.imports.reading import MAX_BYTES, Format
 from central.register.imports.rows import shown as masked
 from central.register.imports.states import WORKING, Outcome
 
@@ -108,6 +108,15 @@ def _acting(pages: APIRouter, centre: Centre) -> None:
             jobs.undo(desk, number, reason=reason_of(reason))
 
         return await done(who, lang, (community, number), change)
+
+    @pages.post(address + "/wrong-rows", summary="The wrong rows as a file, to be mended")
+    async def wrong_rows(request: Request, who: Worker, community: RowId, number: RowId) -> Response:
+        account = who.account
+        rows = await centre.office.act(
+            who, community, lambda desk: jobs.take_wrong_rows(desk, number, account)
+        )
+        made, name = files.wrong_rows(rows, Format.XLSX), f"liuhen-import-{number}-wrong.{Format.XLSX}"
+        return file_to_keep(request, made, files.MEDIA_TYPES[Format.XLSX], name)
 
     async def done(who: Who, lang: str | None, which: tuple[int, int], change: Any) -> Response:
         community, number = which

@@ -30,7 +30,9 @@ WORDS: Final[dict[str, dict[str, str]]] = {"kind": KINDS, "state": STATES, "deci
 
 _KNOWN: Final[dict[str, str]] = {
     "has 1 to": N_("say what it is about, in a few sentences"),
-    "ten requests": N_("ten requests wait already; they are answered first"),
+    "ten requests": N_(
+        "ten requests wait, or were withdrawn within a day; ask again once they are answered, or tomorrow"
+    ),
     "choose what is asked for": N_("choose what is asked for"),
     "this request is answered": N_("it is answered already"),
     "this request was withdrawn": N_("it was withdrawn"),
