@@ -411,6 +411,10 @@ def test_each_door_shows_when_it_could_not_record_and_why(filled: Filled, operat
     assert "75.0 %" in page
     assert "1 gap" in page
     assert "reader lost 5 h" in " ".join(page.split())
+    gaps = operator.get("/operations/coverage?days=1&gaps=true").text
+    assert gaps.count('class="marked"') == 1
+    assert ("1 gap" in gaps, "1 / 2" in gaps) == (True, True), "the share is still that of all doors"
+    assert "days=7&amp;of=&amp;gaps=true" in gaps
     assert operator.get("/operations/coverage?days=99").status_code == 422
 
 
