@@ -20,7 +20,7 @@ from central.fleet.commanding import Line
 from central.fleet.keys import CentreKeys, make_centre_keys, trust_gateway
 from central.fleet.order_service import OrderService
 from central.fleet.orders import BY_CENTRE, BY_COMMAND_LINE, note_settings
-from central.fleet.site_settings import Difference, differences
+from central.fleet.settings_differences import Difference, differences
 from central.settings import KeysPart, MqttPart
 from central.store.engine import writing
 from gateway.events import CommandGiven, NewSettings
@@ -350,7 +350,8 @@ def test_settings_are_changed_on_the_page(town: Town) -> None:
         assert (unknown.status_code, "There is no field “gates” here" in unknown.text) == (422, True)
         written = '{"doors": {"lobby": {"mode": "free"}}}'
         shown = browser.post(page, data={"written": written}).text
-        assert "single doors › <code>lobby</code> › mode" in shown
+        assert " › The door<br><code>doors.lobby.mode</code>" in shown
+        assert "<ins>stands free at all hours</ins> <code>free</code>" in shown
         send = f"/operations/settings/send?site={SITE}"
         sent = browser.post(send, data={"written": written, "after": "0"}, follow_redirects=True)
         assert "Written." in sent.text
@@ -361,7 +362,8 @@ def test_settings_are_changed_on_the_page(town: Town) -> None:
         assert stale.count("locked_down") >= 2
         served.is_asked_by(OPERATOR)
         late = browser.post(send, data={"written": "{}", "after": "0"})
-        assert (late.status_code, "somebody wrote other settings meanwhile" in late.text) == (409, True)
+        assert (late.status_code, "Others wrote settings meanwhile." in late.text) == (409, True)
+        assert "Nothing: these are the settings that hold now." in late.text, "nothing of others is undone"
 
 
 def test_a_former_revision_is_looked_at_and_put_back_on_its_page(town: Town) -> None:
@@ -380,7 +382,8 @@ def test_a_former_revision_is_looked_at_and_put_back_on_its_page(town: Town) -> 
         assert "1 place differs from the one before" in listed
         (path,) = set(re.findall(r"/operations/settings/revisions/[a-z-]+/1", listed))
         page = browser.get(path).text
-        assert re.search(r"<del>locked_down</del>.*<ins>free</ins>", page, re.DOTALL)
+        told = r"<del>locked down at all hours</del>.*<ins>stands free at all hours</ins>"
+        assert re.search(told, page, re.DOTALL)
         put_back = f"{path}/put-back"
         served.is_asked_by(Who(7, Role.OPERATOR, frozenset({COMMUNITY})))
         stale = browser.post(put_back, data={"after": "2"})

@@ -210,8 +210,10 @@ def test_a_door_is_set_by_a_form_that_shows_what_would_change(filled: Filled, op
     assert "1 单元门" in operator.get(here).text
     previewed = operator.post(here, data=FORM).text
     assert "What would change" in previewed
-    assert "schedules › <code>unit-1-free</code> › hours › no. 2 › from" in previewed
-    written = html.unescape(previewed.split('name="written" value="')[1].split('">')[0])
+    assert "东楼 · 1 单元门 › Hours in which it stands free › Row 1 › from" in previewed
+    assert "<code>schedules.unit-1-free.windows[1].from</code>" in previewed
+    assert "东楼 · 1 单元门 › PIN after the card" in previewed
+    written = html.unescape(previewed.split('name="written" value="')[1].partition('">')[0])
     operator.post(f"/operations/settings/send?site={SITE}", data={"written": written, "after": "0"})
     again = operator.get(here).text
     assert 'value="08:00"' in again
@@ -220,37 +222,104 @@ def test_a_door_is_set_by_a_form_that_shows_what_would_change(filled: Filled, op
     assert operator.get("/operations/settings/door?site=elsewhere&door=unit-1").status_code == 404
 
 
-def test_a_form_that_was_opened_before_a_colleague_changed_that_door_keeps_what_was_typed(
-    operator: httpx.Client,
+def sends(browser: httpx.Client, settings: object, after: int, **more: str) -> httpx.Response:
+    said = {"written": json.dumps(settings), "after": str(after), **more}
+    return browser.post(f"/operations/settings/send?site={SITE}", data=said)
+
+
+def hidden(page: str, name: str) -> str:
+    return html.unescape(page.split(f'name="{name}" value="')[1].partition('">')[0])
+
+
+L1, L2 = {"minimum_assurance": "L1"}, {"minimum_assurance": "L2"}
+
+
+def test_a_change_is_put_on_top_of_what_a_colleague_sent_meanwhile(operator: httpx.Client) -> None:
+    sends(operator, {"doors": {"garage": L1}}, 0)
+    late = sends(operator, {"doors": {"unit-1": L2}}, 0, door="unit-1")
+    assert late.status_code == 409
+    told = late.text[late.text.index('id="differences-title"') :]
+    assert "Others wrote settings meanwhile." in told
+    assert re.search(r'revisions/[a-z-]+/1">Revision 1</a>.*: 东楼 · 车库门</li>', told)
+    assert "<del>" not in told, "nothing of the colleague's is undone"
+    assert "<ins>L2: cards that are hard to copy</ins> <code>L2</code>" in told
+    assert "Something changes at:</p>" not in told
+    assert "<strong>东楼 · 1 单元门</strong>" in told
+    assert json.loads(hidden(told, "written")) == {"doors": {"garage": L1, "unit-1": L2}}
+    assert 'value="unit-1" selected' in late.text
+    again = sends(operator, json.loads(hidden(told, "written")), int(hidden(told, "after")))
+    assert "Written." in again.text
+    assert ("L1" in again.text, "L2" in again.text) == (True, True)
+
+
+def test_what_is_looked_at_is_a_change_of_what_the_page_showed(operator: httpx.Client) -> None:
+    page = operator.get(f"/operations/settings?site={SITE}").text
+    sends(operator, {"doors": {"garage": L1}}, 0)
+    said = {"written": json.dumps({"doors": {"unit-1": L2}}), "after": hidden(page, "after")}
+    shown = operator.post(f"/operations/settings?site={SITE}", data=said).text
+    assert "<del>" not in shown
+    assert json.loads(hidden(shown, "written")) == {"doors": {"garage": L1, "unit-1": L2}}
+
+
+@pytest.mark.parametrize(
+    ("prefer", "holds"), [pytest.param("own", L2, id="one's own"), pytest.param("theirs", L1, id="theirs")]
+)
+def test_what_two_changed_is_decided_before_anything_is_sent(
+    operator: httpx.Client, prefer: str, holds: dict[str, str]
 ) -> None:
+    sends(operator, {"doors": {"unit-1": L1}}, 0)
+    late = sends(operator, {"doors": {"unit-1": L2, "garage": L2}}, 0)
+    assert (late.status_code, "Changed by two" in late.text) == (409, True)
+    assert "What would change" not in late.text
+    row = late.text[late.text.index('id="differences"') :].split("</tbody>")[0]
+    assert ("L1: any card" in row, "L2: cards" in row, "Revision 1" in row) == (True, True, True)
+    assert "车库门" not in row
+    said = {name: hidden(late.text, name) for name in ("written", "after", "seen")} | {"prefer": prefer}
+    decided = operator.post(f"/operations/settings?site={SITE}", data=said).text
+    assert json.loads(hidden(decided, "written")) == {"doors": {"unit-1": holds, "garage": L2}}
+    assert ("<del>L1: any card" in decided) == (prefer == "own")
+    sends(operator, {"doors": {"unit-1": {"minimum_assurance": "L3"}}}, 1)
+    later = operator.post(f"/operations/settings?site={SITE}", data=said)
+    assert (later.status_code, "Changed by two" in later.text) == (409, True), "more was written since"
+
+
+def test_a_form_in_which_a_colleague_changed_the_same_keeps_what_was_typed(operator: httpx.Client) -> None:
     """And shows beside it what changed: to go on is a decision."""
     here = f"/operations/settings/door?site={SITE}&door=unit-1"
     assert 'name="after" value="0"' in operator.get(here).text
-    colleague = {"doors": {"unit-1": {"mode": "locked_down"}}}
-    operator.post(
-        f"/operations/settings/send?site={SITE}", data={"written": json.dumps(colleague), "after": "0"}
-    )
-    late = operator.post(here, data={**FORM, "after": "0"})
-    assert late.status_code == 409
-    assert "Changed while this form was open" in late.text
-    told = late.text[late.text.index('id="differences"') :]
-    assert "doors › <code>unit-1</code> › mode" in told
-    assert "<ins>locked_down</ins>" in told
-    assert 'value="locked_down" selected' not in late.text
-    assert re.search(r'value="yes" selected', late.text)
-    assert 'value="08:00"' in late.text
-    assert "What would change" not in late.text
-    number = late.text.split('name="after" value="')[1].split('"')[0]
-    decided = operator.post(here, data={**FORM, "after": number}).text
+    sends(operator, {"doors": {"unit-1": {"mode": "locked_down", "asks_pin": False}}}, 0)
+    for late in (
+        operator.post(here, data={**FORM, "after": "0"}),
+        sends(operator, {"doors": {"unit-1": {"asks_pin": True}}}, 0, door="unit-1"),
+    ):
+        assert late.status_code == 409
+        assert "Changed while this form was open" in late.text
+        told = late.text[late.text.index('id="differences"') :].split("</tbody>")[0]
+        assert "东楼 · 1 单元门 › PIN after the card" in told
+        assert ("not asked for" in told, "<ins>asked for</ins>" in told) == (True, True)
+        assert "locked_down" not in told
+        assert 'value="locked_down" selected' in late.text, "what the colleague alone changed stays"
+        assert 'value="yes" selected' in late.text
+        assert "What would change" not in late.text
+    assert hidden(late.text, "after") == "1"
+    decided = operator.post(here, data={**FORM, "after": "1", "mode": "locked_down"}).text
     assert "What would change" in decided
-    assert "<del>locked_down</del>" in decided
-    assert "<del>" not in operator.post(here, data={**FORM, "after": "no number"}).text
-    other = colleague | {"doors": colleague["doors"] | {"garage": {"mode": "free"}}}
-    operator.post(
-        f"/operations/settings/send?site={SITE}", data={"written": json.dumps(other), "after": number}
-    )
-    gone_on = operator.post(here, data={**FORM, "after": number})
-    assert (gone_on.status_code, "What would change" in gone_on.text) == (200, True), "of another door"
+    assert "<del>not asked for</del>" in decided
+    assert 'value="08:00"' in operator.post(here, data={**FORM, "after": "0"}).text
+
+
+def test_a_form_goes_on_where_a_colleague_changed_something_else(operator: httpx.Client) -> None:
+    here = f"/operations/settings/door?site={SITE}&door=unit-1"
+    sends(operator, {"doors": {"unit-1": {"mode": "locked_down"}, "garage": {"mode": "free"}}}, 0)
+    for shown in (operator.post(here, data={**FORM, "after": opened}) for opened in ("no number", "0")):
+        assert (shown.status_code, "What would change" in shown.text) == (200, True)
+        assert "Others wrote settings meanwhile." in shown.text
+        assert "<del>" not in shown.text
+    shown = operator.post(here, data={**FORM, "after": "0"})
+    back = sends(operator, json.loads(hidden(shown.text, "written")), 1, door="unit-1", back="yes").text
+    assert 'value="yes" selected' in back
+    assert 'value="locked_down" selected' in back
+    assert 'value="08:00"' in back
 
 
 @pytest.mark.parametrize(
@@ -342,6 +411,10 @@ def test_each_door_shows_when_it_could_not_record_and_why(filled: Filled, operat
     assert "75.0 %" in page
     assert "1 gap" in page
     assert "reader lost 5 h" in " ".join(page.split())
+    gaps = operator.get("/operations/coverage?days=1&gaps=true").text
+    assert gaps.count('class="marked"') == 1
+    assert ("1 gap" in gaps, "1 / 2" in gaps) == (True, True), "the share is still that of all doors"
+    assert "days=7&amp;of=&amp;gaps=true" in gaps
     assert operator.get("/operations/coverage?days=99").status_code == 422
 
 

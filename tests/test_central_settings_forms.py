@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from central.console.pages.operations.door_form import DoorForm, Row, changed, form_of, typed
+from central.console.pages.operations.door_form import DoorForm, Row, changed, form_of, together, typed
 from central.console.pages.operations.faults import NotAForm, told_of
+from central.fleet.settings_differences import Clashing, put_on_top
 from central.fleet.settings_faults import Broken, fault_of
 
 NIGHT = {"from": "22:00", "to": "06:00", "days": ["mon", "sun"]}
@@ -204,3 +205,91 @@ def test_what_was_typed_is_read_as_far_as_it_can_be() -> None:
         free=(Row(frozenset({"mon"}), "08:00", "18:00"),),
         others=("night",),
     )
+
+
+# --- changes of two ---------------------------------------------------------------------------------------
+
+
+def doors(**rules: dict[str, Any]) -> dict[str, Any]:
+    return {"doors": rules}
+
+
+ONE, TWO = {"minimum_assurance": "L1"}, {"minimum_assurance": "L2"}
+FREE, SHUT = {"mode": "free"}, {"mode": "locked_down"}
+DAY = {"from": "08:00", "to": "18:00", "days": ["mon"]}
+HOURS = {"schedules": {"day": {"windows": [DAY]}}}
+LONGER = {"schedules": {"day": {"windows": [{**DAY, "to": "20:00"}]}}}
+
+
+@pytest.mark.parametrize(
+    ("before", "theirs", "own", "together_"),
+    [
+        pytest.param({}, doors(a=ONE), doors(b=TWO), doors(a=ONE, b=TWO), id="of different doors"),
+        pytest.param(
+            doors(a=FREE), doors(a=FREE | ONE), doors(a=SHUT), doors(a=SHUT | ONE), id="of one door"
+        ),
+        pytest.param(doors(a=FREE), doors(a=FREE | ONE), {}, doors(a=ONE), id="taken out, and added to"),
+        pytest.param(doors(a=FREE, b=ONE), doors(b=ONE), doors(a=FREE, b=TWO), doors(b=TWO), id="taken out"),
+        pytest.param(doors(a=FREE), {}, {}, {}, id="taken out by both"),
+        pytest.param(doors(a=FREE), doors(a=SHUT), doors(a=SHUT), doors(a=SHUT), id="the same by both"),
+        pytest.param(HOURS, LONGER, HOURS | doors(a=ONE), LONGER | doors(a=ONE), id="a list"),
+    ],
+)
+def test_changes_of_two_stand_together(
+    before: dict[str, Any], theirs: dict[str, Any], own: dict[str, Any], together_: dict[str, Any]
+) -> None:
+    for one, other in ((theirs, own), (own, theirs)):
+        found = put_on_top(before, one, other)
+        assert (found.own_first, found.theirs_first, found.clashing) == (together_, together_, [])
+
+
+@pytest.mark.parametrize(
+    ("before", "theirs", "own", "clashing"),
+    [
+        pytest.param(
+            doors(a=FREE),
+            doors(a=SHUT),
+            {},
+            Clashing("doors.a.mode", "free", "locked_down", None),
+            id="a word",
+        ),
+        pytest.param(
+            {}, doors(a=ONE), doors(a=TWO), Clashing("doors.a.minimum_assurance", None, "L1", "L2"), id="new"
+        ),
+        pytest.param(
+            {"groups": {"g": ["a"]}},
+            {"groups": {"g": ["a", "b"]}},
+            {"groups": {"g": ["a", "c"]}},
+            Clashing("groups.g", "a", "a, b", "a, c"),
+            id="a list is whole",
+        ),
+        pytest.param(
+            HOURS,
+            LONGER,
+            {"schedules": {"day": {"windows": [{**DAY, "to": "19:00"}]}}},
+            Clashing("schedules.day.windows[1].to", "18:00", "20:00", "19:00"),
+            id="hours",
+        ),
+    ],
+)
+def test_where_two_changed_the_same_each_stands_beside_the_other(
+    before: dict[str, Any], theirs: dict[str, Any], own: dict[str, Any], clashing: Clashing
+) -> None:
+    found = put_on_top(before, theirs, own)
+    assert (found.own_first, found.theirs_first, found.clashing) == (own, theirs, [clashing])
+
+
+def test_hours_that_one_took_out_and_the_other_changed_are_never_half_there() -> None:
+    found = put_on_top(HOURS, {}, LONGER)
+    assert (found.own_first, found.theirs_first) == (LONGER, {})
+    assert {each.place for each in found.clashing} == {
+        "schedules.day.windows[1].from",
+        "schedules.day.windows[1].to",
+        "schedules.day.windows[1].days",
+    }
+
+
+def test_a_form_keeps_what_was_typed_and_takes_what_others_changed() -> None:
+    before, theirs = DoorForm(mode="free", minimum="L1"), DoorForm(mode="locked_down", minimum="L3")
+    own = DoorForm(mode="free", minimum="L2", free=(OFFICE,))
+    assert together(before, theirs, own) == DoorForm(mode="locked_down", minimum="L2", free=(OFFICE,))

@@ -75,6 +75,11 @@ class DoorCoverage:
         return self.long_us(None) / self.known_us if self.known_us else None
 
     @property
+    def has_gaps(self) -> bool:
+        """At some time it could not record, or that is not known."""
+        return any(each.why is not None for each in self.spans)
+
+    @property
     def blind_us(self) -> int:
         return self.long_us(*(why for why in Gap if why not in UNKNOWN))
 

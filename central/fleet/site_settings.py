@@ -6,10 +6,10 @@ trusts the passes of this centre.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,6 +20,7 @@ from central.accounts.book import sites_of
 from central.accounts.who import Who
 from central.errors import BadQuestion, Clash, NotThere
 from central.fleet.orders import note_settings
+from central.fleet.settings_differences import Difference, OnTop, differences, put_on_top
 from central.fleet.settings_faults import OWN, Fault, fault_of
 from central.store.changes import Changes
 from central.store.questions import Questions
@@ -32,6 +33,8 @@ from messages.site_settings import (
     decode_site_settings,
     encode_site_settings,
 )
+
+_MOST_NEWER: Final = 50
 
 
 class Unsent(StrEnum):
@@ -82,15 +85,6 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """`place` such as doors.lobby.mode; None: it does not stand there."""
-
-    place: str
-    before: str | None
-    after: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Noted:
     """A revision as it was noted: of the whole site (`gateway` is EVERY_GATEWAY) or of one gateway. `by`: an
     account, BY_CENTRE or BY_COMMAND_LINE; None: of a time when that was not noted. `settings` None: another
@@ -110,6 +104,29 @@ class Noted:
     @property
     def of_all(self) -> bool:
         return self.gateway == EVERY_GATEWAY
+
+
+History = Sequence[tuple[Noted, list[Difference]]]
+"""Revisions, the oldest first, each with what it changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meanwhile:
+    """What one's own change comes to beside those of others. `before`: what it was made from, `own`: what it
+    makes of that, `now`: what holds now. `changes`: those of the revisions since; where people wrote nothing
+    new, none."""
+
+    before: dict[str, Any]
+    own: dict[str, Any]
+    now: Revision
+    on_top: OnTop
+    changes: History
+
+
+def wrote_last(changes: History, place: str) -> Noted | None:
+    """Of these, the revision that changed that place last."""
+    of_place = (noted for noted, found in reversed(changes) if any(each.place == place for each in found))
+    return next(of_place, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +189,31 @@ class SettingsOffice:
 
         def asked(db: Connection) -> dict[str, Any] | None:
             _see(db, who, site)
-            columns = sent_settings.c
-            here = (columns.site == site, columns.gateway == EVERY_GATEWAY, columns.revision == number)
-            body = db.execute(select(columns.body).where(*here)).scalar()
-            if body is None:
-                return None if number else {}
-            try:
-                return written(decode_site_settings(body))
-            except MessageError:
-                return None
+            return _written_in(db, site, number)
+
+        return await self._questions.ask(asked)
+
+    async def of_late(self, who: Who, site: str) -> History:
+        """What the newest revisions of the whole site changed, the oldest first. Raises NotThere."""
+
+        def asked(db: Connection) -> History:
+            _see(db, who, site)
+            return _changes_since(db, site, 0, {})
+
+        return await self._questions.ask(asked)
+
+    async def meanwhile(self, who: Who, site: str, said: dict[str, Any], after: int) -> Meanwhile:
+        """`said` is what somebody made of the revision `after` (0: before the first): what they changed of
+        it, put on top of what holds now. Of a revision that is not there or cannot be read here, everything
+        counts as written meanwhile. Raises NotThere, Clash; BadQuestion for what are no settings."""
+
+        def asked(db: Connection) -> Meanwhile:
+            now = _in_force(db, who, site)
+            own = written(_next(now, said, self._signing, self._now_us()))
+            known = _written_in(db, site, after)
+            before = known or {}
+            newer = _changes_since(db, site, 0 if known is None else after, before)
+            return Meanwhile(before, own, now, put_on_top(before, now.written, own), newer)
 
         return await self._questions.ask(asked)
 
@@ -269,37 +302,6 @@ def written(settings: SiteSettings) -> dict[str, Any]:
     return {name: value for name, value in whole.items() if name not in OWN}
 
 
-def differences(before: dict[str, Any], after: dict[str, Any]) -> list[Difference]:
-    """By place. Pure."""
-    was = {place: said for name in before for place, said in _leaves(name, before[name])}
-    is_now = {place: said for name in after for place, said in _leaves(name, after[name])}
-    return [
-        Difference(place, was.get(place), is_now.get(place))
-        for place in sorted(was.keys() | is_now.keys())
-        if was.get(place) != is_now.get(place)
-    ]
-
-
-def _leaves(place: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Every value with where it stands; a list of plain words is one value."""
-    if isinstance(value, dict) and value:
-        for name, each in value.items():
-            yield from _leaves(f"{place}.{name}", each)
-    elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
-        for at, each in enumerate(value, 1):
-            yield from _leaves(f"{place}[{at}]", each)
-    else:
-        yield place, _said(value)
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(_said, value)) or "-"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "-" if value in (None, {}) else str(value)
-
-
 def _next(
     now: Revision, said: dict[str, Any], signing: Ed25519PrivateKey | None, now_us: int
 ) -> SiteSettings:
@@ -365,6 +367,36 @@ def _revisions(
         for at, each in enumerate(found[:limit], 1)
     ]
     return shown, shown[-1].id if len(rows) > limit else None
+
+
+def _written_in(db: Connection, site: str, number: int) -> dict[str, Any] | None:
+    columns = sent_settings.c
+    here = (columns.site == site, columns.gateway == EVERY_GATEWAY, columns.revision == number)
+    body = db.execute(select(columns.body).where(*here)).scalar()
+    if body is None:
+        return None if number else {}
+    try:
+        return written(decode_site_settings(body))
+    except MessageError:
+        return None
+
+
+def _changes_since(db: Connection, site: str, number: int, before: dict[str, Any]) -> History:
+    """What each newer revision of the whole site changed, beginning with what that one said (`before`). Of
+    more than are looked at, the oldest of those stands for what all before it changed."""
+    columns = sent_settings.c
+    here = (columns.site == site, columns.gateway == EVERY_GATEWAY, columns.revision > number)
+    newest = select(sent_settings).where(*here).order_by(columns.id.desc()).limit(_MOST_NEWER)
+    noted = [_as_noted(row, frozenset()) for row in reversed(db.execute(newest).all())]
+    changes = []
+    for each in noted:
+        if each.settings is None:
+            continue
+        said = written(each.settings)
+        if found := differences(before, said):
+            changes.append((each, found))
+        before = said
+    return changes
 
 
 def _one_before(db: Connection, site: str, name: str, number: int, in_force: frozenset[int]) -> list[Noted]:

@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field
 from central.accounts.guard import requires
 from central.accounts.who import Role, Who
 from central.fleet.api import SiteName
-from central.fleet.site_settings import Difference, Former, Noted, Revision, SettingsOffice, written
+from central.fleet.settings_differences import Difference
+from central.fleet.site_settings import Former, Noted, Revision, SettingsOffice, written
 from central.given import In
 from central.problems import RESPONSES, documented
 from central.times import utc_text

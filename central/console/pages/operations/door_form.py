@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from central.console.pages.operations.faults import HOURS, NotAForm, Told
@@ -86,16 +86,16 @@ def form_of(written: Mapping[str, Any], door: str, of_rights: Collection[str] = 
     )
 
 
-def typed(fields: Mapping[str, list[str]], others: tuple[str, ...]) -> DoorForm:
+def typed(sent: Mapping[str, list[str]], others: tuple[str, ...]) -> DoorForm:
     """What somebody has typed, whether it fits or not."""
 
     def one(name: str) -> str:
-        return (fields.get(name) or [""])[0].strip()[:64]
+        return (sent.get(name) or [""])[0].strip()[:64]
 
     def rows(mode: str) -> tuple[Row, ...]:
         found = [
             Row(
-                frozenset(fields.get(f"{mode}-{at}-days", ())) & frozenset(Day),
+                frozenset(sent.get(f"{mode}-{at}-days", ())) & frozenset(Day),
                 one(f"{mode}-{at}-from"),
                 one(f"{mode}-{at}-to"),
             )
@@ -107,7 +107,7 @@ def typed(fields: Mapping[str, list[str]], others: tuple[str, ...]) -> DoorForm:
         mode=one("mode") if one("mode") in set(DoorMode) else "",
         asks_pin=one("asks_pin") if one("asks_pin") in {"yes", "no"} else "",
         minimum=one("minimum") if one("minimum") in set(AssuranceLevel) else "",
-        admits=frozenset(fields.get("admits", ())) & frozenset(Admission),
+        admits=frozenset(sent.get("admits", ())) & frozenset(Admission),
         free=rows(DoorMode.FREE),
         locked=rows(DoorMode.LOCKED_DOWN),
         others=others,
@@ -146,13 +146,14 @@ def changed(
     return said
 
 
-def of_door(written: Mapping[str, Any], door: str) -> dict[str, Any]:
-    """The part of the settings that is about that door: its rules, and the schedules that they name."""
-    rules = written.get("doors", {}).get(door, {})
-    named = {each["schedule"] for each in rules.get("windows", ())}
-    schedules = {name: each for name, each in written.get("schedules", {}).items() if name in named}
-    parts = {"doors": {door: rules} if rules else {}, "schedules": schedules}
-    return {name: part for name, part in parts.items() if part}
+def together(before: DoorForm, theirs: DoorForm, own: DoorForm) -> DoorForm:
+    """What one changed of the form as it was before one, put on top of what others made of it meanwhile."""
+
+    def one_of(field: str) -> Any:
+        is_own: Any = getattr(own, field)
+        return is_own if is_own != getattr(before, field) else getattr(theirs, field)
+
+    return DoorForm(**{each.name: one_of(each.name) for each in fields(DoorForm)})
 
 
 def _own(written: Mapping[str, Any], door: str, of_rights: Collection[str]) -> Iterator[tuple[str, DoorMode]]:

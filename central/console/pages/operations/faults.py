@@ -102,9 +102,8 @@ HOURS: Final[Mapping[str, str]] = {"eight": "08:00", "begin": "00:00", "end": "2
 
 
 def steps_of(place: str) -> tuple[str, ...]:
-    """Of a difference's place, such as doors.lobby.windows[0].mode; what has no name is counted from 1."""
-    parts = place.replace("[", ".").replace("]", "").split(".")
-    return tuple(str(int(part) + 1) if part.isdecimal() else part for part in parts)
+    """Of a difference's place, such as doors.lobby.windows[1].mode; what has no name is counted from 1."""
+    return tuple(place.replace("[", ".").replace("]", "").split("."))
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ def form_values(error: CentralError | None, said: dict[str, Any] | None) -> dict
         "faults": error.faults if isinstance(error, NotAnOrder) else {},
         "most_minutes": MOST_MINUTES,
         "actions": list(Action),
+        "with_door": [each for each in Action if each in AT_A_DOOR],
+        "with_minutes": [each for each in Action if each in UNTIL],
         "whys": list(Why),
     }
 

@@ -12,11 +12,13 @@ from central.accounts.who import Role, Who
 from central.console.centre import Centre
 from central.console.forms import led_to, status_of
 from central.console.guard import page_for
-from central.console.pages.operations.faults import PLACES, steps_of, told
+from central.console.pages.operations.faults import PLACES, told
+from central.console.pages.operations.in_words import InWords
 from central.console.pages.operations.one_gateway import Name
 from central.console.pages.operations.written import Site, Writer, as_text, writers
 from central.console.views import Language
 from central.errors import BadQuestion, CentralError, Clash, ProveAgain
+from central.fleet.completeness import completeness
 from central.fleet.site_settings import written
 
 SEEN_BY: Final = frozenset({Role.OPERATOR, Role.SUPERVISOR})
@@ -63,25 +65,41 @@ def router(centre: Centre) -> APIRouter:
         try:
             await centre.site_settings.put_back(who, site, number, after)
         except (BadQuestion, Clash) as error:
-            return await one_shown(who, site, number, lang, error)
+            return await one_shown(who, site, number, lang, error, after=after)
         return led_to(f"/operations/settings?site={site}&sent=true")
 
     async def one_shown(
-        who: Who, site: str, number: int, lang: str | None, error: CentralError | None = None
+        who: Who,
+        site: str,
+        number: int,
+        lang: str | None,
+        error: CentralError | None = None,
+        *,
+        after: int | None = None,
     ) -> HTMLResponse:
+        """`after`: the revision beside which it was looked at before."""
         found = await centre.site_settings.former(who, site, number)
         settings = found.noted.settings
+        gateways = await centre.questions.ask(lambda db: completeness(db, sites=[site]))
+        both = [] if settings is None else [written(settings)]
+        both += [] if found.now is None else [found.now.written]
+        words = InWords(centre.views.said_in(lang), gateways, both)
+        of_late = await centre.site_settings.of_late(who, site)
+        differences = found.differences
         values: dict[str, Any] = {
             "site": site,
             "noted": found.noted,
             "number_now": found.in_force,
             "revision": found.now,
-            "differences": found.differences,
+            "differences": differences and words.differences(differences, of_late, besides=who.by),
+            "touched": words.touched(differences or ()),
+            "meanwhile": words.history(
+                [each for each in of_late if after is not None and each[0].number > after]
+            ),
             "written": None if settings is None else as_text(written(settings)),
             **await writers(centre, who),
             "told": told(error),
             "place_names": PLACES,
-            "steps_of": steps_of,
             "stale": isinstance(error, ProveAgain),
             "writes": who.role is Role.OPERATOR,
         }

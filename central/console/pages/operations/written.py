@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Final
 
-from fastapi import Query
+from fastapi import Form, Query
 
 from central.accounts.book import staff_names
 from central.accounts.who import Role, Who
@@ -16,7 +16,11 @@ from central.console.words import N_
 from central.fleet.orders import BY_CENTRE, BY_COMMAND_LINE
 
 Writer = Annotated[Who, page_for(Role.OPERATOR)]
-Site = Annotated[str, Query(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+_NAME: Final = r"^[a-z0-9][a-z0-9-]{0,31}$"
+Site = Annotated[str, Query(pattern=_NAME)]
+Door = Annotated[str, Query(pattern=_NAME)]
+FormDoor = Annotated[str, Form(pattern=rf"^$|{_NAME}")]
+"""The door whose form one came from; empty: none."""
 
 _WRITERS: Final = {
     BY_CENTRE: N_("the centre itself"),
