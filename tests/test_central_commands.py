@@ -362,7 +362,7 @@ def test_settings_are_changed_on_the_page(town: Town) -> None:
         assert stale.count("locked_down") >= 2
         served.is_asked_by(OPERATOR)
         late = browser.post(send, data={"written": "{}", "after": "0"})
-        assert (late.status_code, "Others wrote settings meanwhile." in late.text) == (409, True)
+        assert (late.status_code, "Settings were written meanwhile." in late.text) == (409, True)
         assert "Nothing: these are the settings that hold now." in late.text, "nothing of others is undone"
 
 

@@ -239,7 +239,7 @@ def test_a_change_is_put_on_top_of_what_a_colleague_sent_meanwhile(operator: htt
     late = sends(operator, {"doors": {"unit-1": L2}}, 0, door="unit-1")
     assert late.status_code == 409
     told = late.text[late.text.index('id="differences-title"') :]
-    assert "Others wrote settings meanwhile." in told
+    assert "Settings were written meanwhile." in told
     assert re.search(r'revisions/[a-z-]+/1">Revision 1</a>.*: 东楼 · 车库门</li>', told)
     assert "<del>" not in told, "nothing of the colleague's is undone"
     assert "<ins>L2: cards that are hard to copy</ins> <code>L2</code>" in told
@@ -269,7 +269,7 @@ def test_what_two_changed_is_decided_before_anything_is_sent(
 ) -> None:
     sends(operator, {"doors": {"unit-1": L1}}, 0)
     late = sends(operator, {"doors": {"unit-1": L2, "garage": L2}}, 0)
-    assert (late.status_code, "Changed by two" in late.text) == (409, True)
+    assert (late.status_code, "Changed twice" in late.text) == (409, True)
     assert "What would change" not in late.text
     row = late.text[late.text.index('id="differences"') :].split("</tbody>")[0]
     assert ("L1: any card" in row, "L2: cards" in row, "Revision 1" in row) == (True, True, True)
@@ -280,7 +280,7 @@ def test_what_two_changed_is_decided_before_anything_is_sent(
     assert ("<del>L1: any card" in decided) == (prefer == "own")
     sends(operator, {"doors": {"unit-1": {"minimum_assurance": "L3"}}}, 1)
     later = operator.post(f"/operations/settings?site={SITE}", data=said)
-    assert (later.status_code, "Changed by two" in later.text) == (409, True), "more was written since"
+    assert (later.status_code, "Changed twice" in later.text) == (409, True), "more was written since"
 
 
 def test_a_form_in_which_a_colleague_changed_the_same_keeps_what_was_typed(operator: httpx.Client) -> None:
@@ -313,7 +313,7 @@ def test_a_form_goes_on_where_a_colleague_changed_something_else(operator: httpx
     sends(operator, {"doors": {"unit-1": {"mode": "locked_down"}, "garage": {"mode": "free"}}}, 0)
     for shown in (operator.post(here, data={**FORM, "after": opened}) for opened in ("no number", "0")):
         assert (shown.status_code, "What would change" in shown.text) == (200, True)
-        assert "Others wrote settings meanwhile." in shown.text
+        assert "Settings were written meanwhile." in shown.text
         assert "<del>" not in shown.text
     shown = operator.post(here, data={**FORM, "after": "0"})
     back = sends(operator, json.loads(hidden(shown.text, "written")), 1, door="unit-1", back="yes").text

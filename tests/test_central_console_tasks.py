@@ -109,8 +109,8 @@ def an_operator_writes_settings(page: Page, _console: Console, way: Way) -> None
     page.goto("/operations/settings")
     page.locator("#written").fill(SETTINGS % ("true" if way.turn else "false"))
     page.locator("form:has(#written) button").click()
-    doors, asks_pin = ("single doors", "asks for the PIN") if way.lang == "en" else ("各门", "要求密码")
-    assert f"{doors} › east-front › {asks_pin}" in page.locator("#differences").inner_text()
+    asks_pin = "PIN after the card" if way.lang == "en" else "刷卡后密码"
+    assert f"1 号楼 · 正门 › {asks_pin}" in page.locator("#differences").inner_text()
     page.locator("form[action*='/send'] button").click()
     page.locator(".notice.good").wait_for()
 
@@ -158,3 +158,20 @@ def test_each_role_gets_its_main_task_done(console: Console, task: Task, way: Wa
         task(page, console, way)
         assert faults_of(page) == []
     assert (console.complaints.elsewhere, console.complaints.said) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("action", "takes"),
+    [
+        pytest.param("release", (True, False), id="a door alone"),
+        pytest.param("lock_down", (True, True), id="a door and minutes"),
+        pytest.param("reset_passback", (False, False), id="neither"),
+    ],
+)
+def test_the_form_of_a_command_shows_what_its_action_takes(
+    console: Console, action: str, takes: tuple[bool, bool]
+) -> None:
+    with console.as_role(Role.OPERATOR) as page:
+        page.goto(f"/operations/{SITE}/{EAST}")
+        page.locator("#action").select_option(action)
+        assert (page.locator("#door").is_visible(), page.locator("#minutes").is_visible()) == takes
