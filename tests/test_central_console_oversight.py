@@ -32,6 +32,9 @@ from central.store.questions import Questions
 
 DAY_US = 86_400_000_000
 WHY = "核对走失老人最后经过的门"
+A_NUMBER = "000000199001010010"
+"""Nobody's."""
+
 OFFICER, APPROVER, COLLEAGUE, SUPERVISOR = 1, 2, 3, 4
 PEOPLE = {
     OFFICER: ("officer-1", Role.OFFICER, "一号警务室"),
@@ -158,7 +161,15 @@ def test_a_second_person_of_another_unit_agrees_with_a_reason(district: District
     decide = f"/oversight/approvals/{number}/{Act.WHOLE}"
     refused = approver.post(decide, data={"agreed": "true", "why": ""})
     assert refused.status_code == 422
-    assert "write why" in refused.text
+    assert "Write why in 4 to 300 characters." in refused.text
+    short = approver.post(decide, data={"agreed": "true", "why": "同意"}).text
+    field = re.search(rf'<input id="why-{number}-{Act.WHOLE}".*?</p>', short, re.DOTALL)
+    assert field is not None
+    assert 'value="同意"' in field[0], "what was typed stays"
+    assert "Write why in 4 to 300 characters." in field[0], "and what is wrong with it stands beside it"
+    assert f'{decide}#why-{number}-{Act.WHOLE}"' in short, "the browser is led back there"
+    about = approver.post(decide, data={"agreed": "true", "why": f"核对 {A_NUMBER}"}).text
+    assert "looks like somebody's ID number" in about
     agreed = approver.post(decide, data={"agreed": "true", "why": WHY})
     assert "Nothing waits for your word." in agreed.text
     twice = approver.post(decide, data={"agreed": "true", "why": WHY})
@@ -245,6 +256,9 @@ def test_that_somebody_s_look_ups_shall_rest_is_asked_once_more_by_name(district
     urgent = district.asks(Asked.BUILDING, days=1, emergency="老人走失，天黑前要找到")
     supervisor = district.of(SUPERVISOR)
     data = {"explained": "false", "why": "与报案记录核对", "days": "90"}
+    short = supervisor.post(f"/oversight/reviews/{urgent}", data={**data, "why": "不明"})
+    assert (short.status_code, 'value="不明"' in short.text) == (422, True)
+    assert "rest?" not in short.text, "first a reason that can stand"
     asked = supervisor.post(f"/oversight/reviews/{urgent}", data=data).text
     assert "Let the look-ups of 测试1 · 一号警务室 rest?" in asked
     assert 'value="与报案记录核对"' in asked, "what was typed stays"
