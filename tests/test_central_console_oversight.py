@@ -15,6 +15,7 @@ from central_support import DEADLINE_S
 from central_web_support import Chain, Filled, Served, somebody
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from register_support import EAST, SITE, Estate, copied_estate
+from sqlalchemy import select
 
 from central import lookup
 from central.accounts import book
@@ -28,6 +29,7 @@ from central.lookup.service import Answer, LookUps
 from central.lookup.words import Act, Asked, Basis, Happened, Purpose
 from central.store.changes import Changes
 from central.store.engine import open_reader, writing
+from central.store.lookup_tables import look_up_event
 from central.store.questions import Questions
 
 DAY_US = 86_400_000_000
@@ -240,6 +242,39 @@ def test_the_register_calls_nobody_what_they_are_not(district: District) -> None
     who = re.findall(r'data-label="Who"><div>(.*?)</div>', page)
     said = [re.sub("<.*?>", "", each) for each in reversed(who)]
     assert said == ["a visitor, by a receipt", "the centre itself", "Officer 77", "Resident 78", "account 79"]
+
+
+def test_looks_at_the_same_in_a_row_are_one_line_of_the_register_s_page(district: District) -> None:
+    """Every one of them stays on record, and a later one has a line of its own."""
+    number = district.asks(Asked.BUILDING, days=1)
+    officer, supervisor = district.of(OFFICER), district.of(SUPERVISOR)
+    for view in ("timeline", "table", "places"):
+        district.estate.now_us += 60_000_000
+        assert officer.get(f"/look-up/{number}", params={"view": view}).status_code == 200
+    district.estate.now_us += 3_600_000_000
+    officer.get(f"/look-up/{number}")
+    with district.reader.connect() as db:
+        kinds = db.execute(select(look_up_event.c.kind)).scalars().all()
+    assert kinds.count(Happened.ANSWERED) == 5, "the answer, and four looks at its page"
+    page = supervisor.get("/oversight/register", params={"look_up": number}).text
+    table = page[page.index("<tbody>") :]
+    assert len(re.findall("was answered", table)) == 2
+    assert re.findall(r"seen \d+ times", table) == ["seen 4 times"]
+
+
+def test_what_is_told_as_one_line_is_the_same_look_of_one_account() -> None:
+    def row(minute: float, **changes: Any) -> dict[str, Any]:
+        facts = {"records": [1, 2], "by": {"role": "officer"}, "after": None, "complete": minute > 1}
+        made = {"kind": "answered", "account": 1, "look_up": 5, "at_us": int(minute * 60_000_000)}
+        return {**made, "facts": facts, **changes}
+
+    rows = [row(9), row(5), row(0), row(-6)]
+    assert [len(each.events) for each in register.lines_of(rows)] == [3, 1], "each near the next"
+    for other in ({"account": 2}, {"look_up": 6}, {"facts": {"records": [1]}}):
+        assert len(register.lines_of([row(3), row(2, **other), row(1)])) == 3
+    approved = [row(minute, kind="approved") for minute in (2, 1)]
+    assert len(register.lines_of(approved)) == 2, "an act is no look"
+    assert [one for line in register.lines_of(rows) for one in line.events] == rows, "none is left out"
 
 
 def test_a_look_up_that_is_not_explained_stays_until_it_is(district: District) -> None:
