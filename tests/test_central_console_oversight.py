@@ -20,12 +20,13 @@ from sqlalchemy import select
 from central import lookup
 from central.accounts import book
 from central.accounts.who import Role
-from central.console.pages.oversight import asker, register, reviews
+from central.console.pages.oversight import asker, register, reviews, transparency
 from central.identity.certificates import DataClass, certify
 from central.lookup import audit
 from central.lookup.paging import Window
 from central.lookup.rules import Asker, Asking
 from central.lookup.service import Answer, LookUps
+from central.lookup.transparency import Report
 from central.lookup.words import Act, Asked, Basis, Happened, Purpose
 from central.store.changes import Changes
 from central.store.engine import open_reader, writing
@@ -350,6 +351,19 @@ def test_the_public_report_tells_a_quarter_that_is_over_and_no_small_count(distr
     assert "2027-Q1, is told from 2027-04-01 on" in page, "that one is not over"
     assert "?quarter=2027-Q1" not in page
     assert officer.get(f"{path}?community={district.estate.community + 1}").status_code == 404
+
+
+def test_a_share_of_the_public_report_is_of_all_look_ups_and_tells_no_small_count(
+    district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purposes = {Purpose.MISSING_PERSON: 31, Purpose.RESCUE: None, Purpose.DOOR_FAULT: 0}
+    told = Report(district.estate.community, 0, 1, 130, purposes, {}, {}, {}, 0, {}, 0)
+    monkeypatch.setattr(transparency, "report", lambda *_: told)
+    page = district.of(OFFICER).get("/oversight/transparency").text
+    rows = re.findall(r'data-label="Share">(.*?)</td>', page, re.DOTALL)
+    assert [re.findall(r"\d+%</span>", each) for each in rows] == [["24%</span>"], [], ["0%</span>"]]
+    assert ['class="brand" width="23.85%"' in each for each in rows] == [True, False, False]
+    assert "<svg" not in rows[1], "what is kept back has no bar at all"
 
 
 def test_the_public_report_is_read_without_an_account(district: District) -> None:
