@@ -356,7 +356,11 @@ def test_the_public_report_tells_a_quarter_that_is_over_and_no_small_count(distr
 def test_a_share_of_the_public_report_is_of_all_look_ups_and_tells_no_small_count(
     district: District, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    purposes = {Purpose.MISSING_PERSON: 31, Purpose.RESCUE: None, Purpose.DOOR_FAULT: 0}
+    purposes: dict[str, int | None] = {
+        Purpose.MISSING_PERSON: 31,
+        Purpose.RESCUE: None,
+        Purpose.DOOR_FAULT: 0,
+    }
     told = Report(district.estate.community, 0, 1, 130, purposes, {}, {}, {}, 0, {}, 0)
     monkeypatch.setattr(transparency, "report", lambda *_: told)
     page = district.of(OFFICER).get("/oversight/transparency").text
