@@ -15,23 +15,29 @@ from central_support import DEADLINE_S
 from central_web_support import Chain, Filled, Served, somebody
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from register_support import EAST, SITE, Estate, copied_estate
+from sqlalchemy import select
 
 from central import lookup
 from central.accounts import book
 from central.accounts.who import Role
-from central.console.pages.oversight import asker, register, reviews
+from central.console.pages.oversight import asker, register, reviews, transparency
 from central.identity.certificates import DataClass, certify
 from central.lookup import audit
 from central.lookup.paging import Window
 from central.lookup.rules import Asker, Asking
 from central.lookup.service import Answer, LookUps
+from central.lookup.transparency import Report
 from central.lookup.words import Act, Asked, Basis, Happened, Purpose
 from central.store.changes import Changes
 from central.store.engine import open_reader, writing
+from central.store.lookup_tables import look_up_event
 from central.store.questions import Questions
 
 DAY_US = 86_400_000_000
 WHY = "核对走失老人最后经过的门"
+A_NUMBER = "000000199001010010"
+"""Nobody's."""
+
 OFFICER, APPROVER, COLLEAGUE, SUPERVISOR = 1, 2, 3, 4
 PEOPLE = {
     OFFICER: ("officer-1", Role.OFFICER, "一号警务室"),
@@ -158,7 +164,15 @@ def test_a_second_person_of_another_unit_agrees_with_a_reason(district: District
     decide = f"/oversight/approvals/{number}/{Act.WHOLE}"
     refused = approver.post(decide, data={"agreed": "true", "why": ""})
     assert refused.status_code == 422
-    assert "write why" in refused.text
+    assert "Write why in 4 to 300 characters." in refused.text
+    short = approver.post(decide, data={"agreed": "true", "why": "同意"}).text
+    field = re.search(rf'<input id="why-{number}-{Act.WHOLE}".*?</p>', short, re.DOTALL)
+    assert field is not None
+    assert 'value="同意"' in field[0], "what was typed stays"
+    assert "Write why in 4 to 300 characters." in field[0], "and what is wrong with it stands beside it"
+    assert f'{decide}#why-{number}-{Act.WHOLE}"' in short, "the browser is led back there"
+    about = approver.post(decide, data={"agreed": "true", "why": f"核对 {A_NUMBER}"}).text
+    assert "looks like somebody's ID number" in about
     agreed = approver.post(decide, data={"agreed": "true", "why": WHY})
     assert "Nothing waits for your word." in agreed.text
     twice = approver.post(decide, data={"agreed": "true", "why": WHY})
@@ -231,6 +245,39 @@ def test_the_register_calls_nobody_what_they_are_not(district: District) -> None
     assert said == ["a visitor, by a receipt", "the centre itself", "Officer 77", "Resident 78", "account 79"]
 
 
+def test_looks_at_the_same_in_a_row_are_one_line_of_the_register_s_page(district: District) -> None:
+    """Every one of them stays on record, and a later one has a line of its own."""
+    number = district.asks(Asked.BUILDING, days=1)
+    officer, supervisor = district.of(OFFICER), district.of(SUPERVISOR)
+    for view in ("timeline", "table", "places"):
+        district.estate.now_us += 60_000_000
+        assert officer.get(f"/look-up/{number}", params={"view": view}).status_code == 200
+    district.estate.now_us += 3_600_000_000
+    officer.get(f"/look-up/{number}")
+    with district.reader.connect() as db:
+        kinds = db.execute(select(look_up_event.c.kind)).scalars().all()
+    assert kinds.count(Happened.ANSWERED) == 5, "the answer, and four looks at its page"
+    page = supervisor.get("/oversight/register", params={"look_up": number}).text
+    table = page[page.index("<tbody>") :]
+    assert len(re.findall("was answered", table)) == 2
+    assert re.findall(r"seen \d+ times", table) == ["seen 4 times"]
+
+
+def test_what_is_told_as_one_line_is_the_same_look_of_one_account() -> None:
+    def row(minute: float, **changes: Any) -> dict[str, Any]:
+        facts = {"records": [1, 2], "by": {"role": "officer"}, "after": None, "complete": minute > 1}
+        made = {"kind": "answered", "account": 1, "look_up": 5, "at_us": int(minute * 60_000_000)}
+        return {**made, "facts": facts, **changes}
+
+    rows = [row(9), row(5), row(0), row(-6)]
+    assert [len(each.events) for each in register.lines_of(rows)] == [3, 1], "each near the next"
+    for other in ({"account": 2}, {"look_up": 6}, {"facts": {"records": [1]}}):
+        assert len(register.lines_of([row(3), row(2, **other), row(1)])) == 3
+    approved = [row(minute, kind="approved") for minute in (2, 1)]
+    assert len(register.lines_of(approved)) == 2, "an act is no look"
+    assert [one for line in register.lines_of(rows) for one in line.events] == rows, "none is left out"
+
+
 def test_a_look_up_that_is_not_explained_stays_until_it_is(district: District) -> None:
     urgent = district.asks(Asked.BUILDING, days=1, emergency="老人走失，天黑前要找到")
     supervisor = district.of(SUPERVISOR)
@@ -245,6 +292,9 @@ def test_that_somebody_s_look_ups_shall_rest_is_asked_once_more_by_name(district
     urgent = district.asks(Asked.BUILDING, days=1, emergency="老人走失，天黑前要找到")
     supervisor = district.of(SUPERVISOR)
     data = {"explained": "false", "why": "与报案记录核对", "days": "90"}
+    short = supervisor.post(f"/oversight/reviews/{urgent}", data={**data, "why": "不明"})
+    assert (short.status_code, 'value="不明"' in short.text) == (422, True)
+    assert "rest?" not in short.text, "first a reason that can stand"
     asked = supervisor.post(f"/oversight/reviews/{urgent}", data=data).text
     assert "Let the look-ups of 测试1 · 一号警务室 rest?" in asked
     assert 'value="与报案记录核对"' in asked, "what was typed stays"
@@ -301,6 +351,23 @@ def test_the_public_report_tells_a_quarter_that_is_over_and_no_small_count(distr
     assert "2027-Q1, is told from 2027-04-01 on" in page, "that one is not over"
     assert "?quarter=2027-Q1" not in page
     assert officer.get(f"{path}?community={district.estate.community + 1}").status_code == 404
+
+
+def test_a_share_of_the_public_report_is_of_all_look_ups_and_tells_no_small_count(
+    district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purposes: dict[str, int | None] = {
+        Purpose.MISSING_PERSON: 31,
+        Purpose.RESCUE: None,
+        Purpose.DOOR_FAULT: 0,
+    }
+    told = Report(district.estate.community, 0, 1, 130, purposes, {}, {}, {}, 0, {}, 0)
+    monkeypatch.setattr(transparency, "report", lambda *_: told)
+    page = district.of(OFFICER).get("/oversight/transparency").text
+    rows = re.findall(r'data-label="Share">(.*?)</td>', page, re.DOTALL)
+    assert [re.findall(r"\d+%</span>", each) for each in rows] == [["24%</span>"], [], ["0%</span>"]]
+    assert ['class="brand" width="23.85%"' in each for each in rows] == [True, False, False]
+    assert "<svg" not in rows[1], "what is kept back has no bar at all"
 
 
 def test_the_public_report_is_read_without_an_account(district: District) -> None:

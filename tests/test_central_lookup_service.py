@@ -40,9 +40,10 @@ from central.errors import (
 )
 from central.lookup import acts, audit, reviews
 from central.lookup.paging import Window
-from central.lookup.revealing import reveal
+from central.lookup.revealing import reveal, reveal_beside
 from central.lookup.rules import Asker, Asking
 from central.lookup.service import Answer
+from central.lookup.states import state_of
 from central.lookup.words import Act, Asked, Happened, Shown
 from central.store.engine import reading, writing
 from central.store.lookup_tables import look_up_event
@@ -352,6 +353,33 @@ def test_each_field_is_revealed_with_a_reason_and_a_row_before_it(world: World) 
     forbid(world.engine, "INSERT", "look_up_event", "tired")
     with pytest.raises(StoreUnavailable):
         revealed(world, answer, Shown.NAME)
+
+
+def test_a_name_is_revealed_at_each_entry_of_the_same_person_by_one_act(world: World) -> None:
+    world.resident()
+    world.enter(*(NOON_US - hours * HOUR_US for hours in (1, 2, 3)))
+    world.enter(NOON_US - 4 * HOUR_US, holder="H-2")
+    answer = ask(world, world.asking(Asked.DOOR))
+    mine = [each.id for each in answer.entries if each.alias == answer.entries[0].alias]
+    every = [each.id for each in answer.entries]
+    assert (len(mine), len(every)) == (3, 4)
+    for shown, also in ((Shown.NAME, mine), (Shown.HOME, [mine[0]])):
+        found = run(
+            reveal_beside(
+                *(world.look_ups, OFFICER, answer.look_up, mine[0]),
+                shown=shown,
+                why="确认身份",
+                beside=[*every, max(every) + 1],  # of which this look-up has shown nothing
+            )
+        )
+        assert {mine[0], *found.also} == set(also)
+        facts = [facts for kind, facts in happened(world) if kind is Happened.REVEALED][-1]
+        assert set(facts.get("also", ())) == set(also) - {mine[0]}
+        assert found.value is not None
+        assert found.value not in repr(found)
+    with world.engine.connect() as db:
+        revealed_of = state_of(db, answer.look_up).revealed
+    assert revealed_of == {*((each, Shown.NAME) for each in mine), (mine[0], Shown.HOME)}
 
 
 def test_a_visitor_is_revealed_until_the_day_s_keys_are_destroyed(world: World) -> None:

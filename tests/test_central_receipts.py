@@ -28,10 +28,10 @@ from central.store.identity_tables import deletion_certificate, envelope
 from central.store.lookup_tables import case_hold, case_hold_entry, look_up_event
 from central.store.tables import gateway, record
 from central.store.visitor_tables import visitor_pass
-from central.visitors.passes import Desk, Issued, Visitor, Wanted, forget_visitor, opened_pass
+from central.visitors.passes import Desk, Issued, Visitor, Wanted, forget_visitor, opened_pass, revoke
 from central.visitors.receipts import recorded
 from central.visitors.receipts_api import statement
-from central.visitors.words import PassKind, VisitReason
+from central.visitors.words import PassKind, Standing, VisitReason
 from messages.envelope import envelope_hash
 from messages.topics import GatewayTopic, Leaf
 from messages.wire import encode
@@ -157,6 +157,21 @@ def test_a_receipt_says_what_was_recorded_and_after_the_deletion_which_certifica
     (made,) = lodge.ends(31)
     gone = [("visitor_passes", "deleted", made.number), ("entry_records", "kept", None)]
     assert lodge.told(given.made.receipt) == gone
+
+
+def test_a_receipt_says_how_the_pass_stands(lodge: Lodge) -> None:
+    given = lodge.gives()
+
+    def stands(now_us: int) -> Standing:
+        with lodge.estate.reading() as connection:
+            return recorded(connection, given.made.receipt or "", RULES, now_us).standing
+
+    over_us = NOON_US + 4 * HOUR_US
+    moments = (NOON_US - 1, NOON_US, over_us - 1, over_us)
+    assert [stands(at) for at in moments] == ["not_yet", "good", "good", "over"]
+    with writing(lodge.engine) as connection:
+        revoke(connection, given.made.id, [SITE], by="account 1", now_us=NOON_US + HOUR_US)
+    assert {stands(at) for at in (NOON_US + HOUR_US, over_us)} == {"taken_back"}
 
 
 def test_what_was_deleted_because_somebody_asked_needs_no_certificate(lodge: Lodge) -> None:

@@ -27,7 +27,7 @@ class Part:
 
 
 def share(count: Count, most: int) -> float:
-    """In percent of the longest bar; what is kept back has none."""
+    """In percent of the longest bar, or of the whole; what is kept back has none."""
     return round(WHOLE * count / most, 2) if count and most else 0.0
 
 

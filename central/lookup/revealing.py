@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -36,16 +38,46 @@ class Registered(Struct):
     number: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """`value` None: it is not known. `also`: numbers of further records of the same person that bear it."""
+
+    value: str | None
+    also: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return "Revealed(...)"
+
+
 async def reveal(
     look_ups: LookUps, asker: Asker, number: int, record: int, *, shown: Shown, why: str
 ) -> str | None:
-    """None: it is not known. Raises NotThere, BadQuestion, Clash (no such field), IdentityGone,
+    """None: it is not known. Raises as `reveal_beside` does."""
+    return (await reveal_beside(look_ups, asker, number, record, shown=shown, why=why)).value
+
+
+async def reveal_beside(
+    look_ups: LookUps,
+    asker: Asker,
+    number: int,
+    record: int,
+    *,
+    shown: Shown,
+    why: str,
+    beside: Collection[int] = (),
+) -> Revealed:
+    """A name is somebody's, and no record's: of the records `beside` it, those of the same person bear it,
+    too, by the same act, which names them. Raises NotThere, BadQuestion, Clash (no such field), IdentityGone,
     StoreUnavailable."""
     checked_why(why)
-    row, found = await look_ups.questions.ask(lambda db: _shown_before(db, asker, number, record))
+    row, found, also = await look_ups.questions.ask(
+        lambda db: _shown_before(db, asker, number, record, beside if shown is Shown.NAME else ())
+    )
     if shown not in hidden_of(found):
         raise Clash("this record has no such field")
-    facts = {"record": record, "shown": shown, "why": why}
+    facts: dict[str, Any] = {"record": record, "shown": shown, "why": why}
+    if also:
+        facts["also"] = also
     now_us = look_ups.now_us()
 
     def revealed(db: Connection) -> None:
@@ -54,7 +86,8 @@ async def reveal(
         touches.note(db, row.community_id, people, by, Through.REVEAL, now_us=now_us, look_up=row.id)
 
     await look_ups.record(revealed)
-    return await look_ups.questions.ask(lambda db: opened(db, look_ups.vault, row, found, shown))
+    value = await look_ups.questions.ask(lambda db: opened(db, look_ups.vault, row, found, shown))
+    return Revealed(value, tuple(also))
 
 
 def opened(connection: Connection, vault: Vault | None, row: Any, found: Found, shown: Shown) -> str | None:
@@ -81,14 +114,37 @@ def opened(connection: Connection, vault: Vault | None, row: Any, found: Found, 
     return registered.name if shown is Shown.NAME else registered.number
 
 
-def _shown_before(connection: Connection, asker: Asker, number: int, record: int) -> tuple[Any, Found]:
+def _shown_before(
+    connection: Connection, asker: Asker, number: int, record: int, beside: Collection[int]
+) -> tuple[Any, Found, list[int]]:
     row = own_row(connection, asker, number)
-    if record not in state_of(connection, number).given:
+    given = state_of(connection, number).given
+    if record not in given:
         raise NotThere("no such record in what this look-up has shown")
     found = one(connection, record)
     if found is None:
         raise NotThere("the record is not here any more")
-    return row, found
+    others = sorted(given & set(beside) - {record})
+    return row, found, list(_of_the_same(connection, row.community_id, found, others))
+
+
+def _of_the_same(
+    connection: Connection, community: int, found: Found, others: Collection[int]
+) -> Iterator[int]:
+    """Which of the records are of the same pass, or of the person that the same holder was then, too."""
+    if found.holder is None:
+        return
+    held = None if of_a_pass(found) else _holder(connection, community, found)
+    for number in others:
+        other = one(connection, number)
+        if other is None or other.holder != found.holder or of_a_pass(other) != of_a_pass(found):
+            continue
+        if of_a_pass(other):
+            yield number
+        elif held is not None:
+            then = _holder(connection, community, other)
+            if then is not None and then.person_id == held.person_id:
+                yield number
 
 
 def _holder(connection: Connection, community: int, found: Found) -> Any | None:

@@ -38,7 +38,10 @@ OF_A_PLACE: Final = frozenset(set(Asked) - OF_SOMEBODY - {Asked.ROOM})
 
 _CASE = re.compile(r"[\w()（）〔〕\[\]/.-]{4,40}")
 _LIKE_AN_ID = re.compile(r"(?<![0-9A-Za-z])[0-9]{17}[0-9Xx](?![0-9A-Za-z])")
-_WHY_LEAST, _WHY_MOST = 4, 300
+WHY_LEAST, WHY_MOST = 4, 300
+"""Letters of a reason, blanks around it not counted."""
+
+HOLDS_AN_ID: Final = "holds what looks like somebody's ID number; leave it out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +129,10 @@ def _check_number(asking: Asking) -> None:
 
 def checked_why(text: str, field: str = "why") -> None:
     """Raises BadQuestion. Reasons are read by others: nobody's number stands in one."""
-    if not _WHY_LEAST <= len(text.strip()) <= _WHY_MOST:
-        raise BadQuestion(field, f"{_WHY_LEAST} to {_WHY_MOST} letters")
+    if not WHY_LEAST <= len(text.strip()) <= WHY_MOST:
+        raise BadQuestion(field, f"{WHY_LEAST} to {WHY_MOST} letters")
     if _LIKE_AN_ID.search(text):
-        raise BadQuestion(field, "holds what looks like somebody's ID number; leave it out")
+        raise BadQuestion(field, HOLDS_AN_ID)
 
 
 def why_wide(asking: Asking) -> list[str]:

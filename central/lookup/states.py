@@ -139,7 +139,8 @@ def _follow(state: State, kind: Happened, row: Row[Any]) -> None:
         state.given.update(facts_of(row)["records"])
     elif kind is Happened.REVEALED:
         facts = facts_of(row)
-        state.revealed.add((facts["record"], facts["shown"]))
+        records = (facts["record"], *facts.get("also", ()))
+        state.revealed.update((record, facts["shown"]) for record in records)
     elif kind is Happened.EXPORTED:
         facts = facts_of(row)
         state.exported.append(Taken(row.at, facts["format"], facts["records"]))

@@ -1,5 +1,6 @@
 """What a visitor is told who holds a receipt: which kinds of data were recorded of that visit, at which door
 and on which day, until when they are kept; and once they are gone, by which certificate (trust.md R-110).
+And how the pass stands.
 
 The program ends visitors' names and identity, and entries, and says until when; of entries also how many days
 the community has set, and by which rule. No name, no number, no time of day; nor that a case holds something.
@@ -29,7 +30,9 @@ from central.store.identity_tables import deletion_certificate, envelope
 from central.store.row_policies import admit_receipt
 from central.store.tables import gateway, record
 from central.store.visitor_tables import visitor_pass, visitor_pass_event
-from central.visitors.words import KeptState, PassEvent
+from central.visitors.passes import who_stayed
+from central.visitors.visits import seen_of
+from central.visitors.words import KeptState, PassEvent, Standing
 
 UNKNOWN: Final = "no visit has this receipt"
 MOST_RECORDS: Final = 1_000
@@ -61,6 +64,9 @@ class Recorded:
 
     community: int
     pass_id: int
+    standing: Standing
+    standing_us: int
+    """A moment of the day from which, or until which, it stands so."""
     kept: tuple[Kept, ...]
 
 
@@ -80,7 +86,9 @@ def recorded(connection: Connection, receipt: str, rules: RetentionRules, now_us
     if row is None:
         raise NotThere(UNKNOWN)
     visit = _Visit(connection, row, rules, now_us)
-    return Recorded(row.community_id, row.id, (*visit.name(), *visit.entries(), *visit.ended()))
+    return Recorded(
+        row.community_id, row.id, *visit.standing(), (*visit.name(), *visit.entries(), *visit.ended())
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,19 @@ class _Visit:
     row: Row[Any]
     rules: RetentionRules
     now_us: int
+
+    def standing(self) -> tuple[Standing, int]:
+        row = self.row
+        if row.revoked_at is not None:
+            stayed = row.id in who_stayed(self.connection, [row.id])
+            return (Standing.ENDED if stayed else Standing.TAKEN_BACK), row.revoked_at
+        if self.now_us >= row.until_at:
+            return Standing.OVER, row.until_at
+        if self.now_us < row.from_at:
+            return Standing.NOT_YET, row.from_at
+        seen = seen_of(self.connection, {row.reference: row.uses}).get(row.reference)
+        used_up = seen is not None and seen.used_up
+        return (Standing.USED_UP if used_up else Standing.GOOD), row.until_at
 
     def name(self) -> Iterator[Kept]:
         """Of whom the pass was given to, where somebody asked for a name."""

@@ -40,6 +40,17 @@ class PassEvent(StrEnum):
     STAYED = "stayed"  # the visitor lives here now, and the pass has ended
 
 
+class Standing(StrEnum):
+    """Of a pass, as whoever holds its receipt is told."""
+
+    NOT_YET = "not_yet"
+    GOOD = "good"
+    USED_UP = "used_up"
+    OVER = "over"
+    TAKEN_BACK = "taken_back"
+    ENDED = "ended"  # sooner than it would have been over, by nobody who took it back
+
+
 class KeptState(StrEnum):
     """Of what a receipt tells of."""
 

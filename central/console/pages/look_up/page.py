@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import Field
 
 from central.accounts.who import Role, Who
 from central.console.case_words import CaseWords
@@ -40,7 +41,7 @@ from central.lookup.case_formats import Format
 from central.lookup.exporting import export
 from central.lookup.holding import hold
 from central.lookup.look_ups_api import asker_for
-from central.lookup.revealing import reveal
+from central.lookup.revealing import reveal_beside
 from central.lookup.rules import Asker
 from central.lookup.states import look_ups_of, own_row
 from central.lookup.words import Act, Shown
@@ -54,6 +55,7 @@ TakingOut = Annotated[Who, page_for(Role.OFFICER, fresh=True)]
 Number = Annotated[int, InPath(ge=1, le=2**53)]
 View = Literal["timeline", "table", "places"]
 _Text = Annotated[str, Form(max_length=300)]
+_Record = Annotated[int, Field(ge=1, le=2**62)]
 _SEE_OTHER: Final = 303
 _ZIP: Final = "application/zip"
 
@@ -91,22 +93,36 @@ class _Own:
         view: View = "timeline",
         cursor: str | None = None,
         error: CentralError | None = None,
+        *,
+        at: Act | None = None,
+        typed: str = "",
     ) -> HTMLResponse:
-        """The answer of that number, written down as given once more."""
+        """The answer of that number, written down as given once more. `at`: whose reason, `typed`, `error` is
+        about."""
         values = await show.answer_values(self.centre, who, asker, number, cursor)
-        told = {"view": view, "error": told_of(error), "cursor": cursor}
+        told = {"view": view, "error": told_of(error), "cursor": cursor, "at": at, "typed": typed}
         return self.centre.show(
             who, lang, "look_up/answer.html", "look-up", status=status_of(error), **told, **values
         )
 
     async def done(
-        self, who: Who, asker: Asker, number: int, lang: str | None, act: Callable[[], Awaitable[object]]
+        self,
+        who: Who,
+        asker: Asker,
+        number: int,
+        lang: str | None,
+        act: Callable[[], Awaitable[object]],
+        *,
+        at: Act | None = None,
+        typed: str = "",
     ) -> Response:
-        """Leads back to the answer, or shows there why it could not be done."""
+        """Leads back to the answer, or shows there why it could not be done. `at`: where `typed` is the
+        reason for."""
         try:
             await act()
         except (BadQuestion, Clash, NotAllowed) as error:
-            return await self.answer(who, asker, number, lang, error=error)
+            at = at if isinstance(error, BadQuestion) else None
+            return await self.answer(who, asker, number, lang, error=error, at=at, typed=typed)
         return RedirectResponse(f"/look-up/{number}", _SEE_OTHER)
 
 
@@ -197,15 +213,20 @@ def _answer(pages: APIRouter, own: _Own) -> None:
         who: Officer,
         number: Number,
         *,
-        record: Annotated[int, Form(ge=1, le=2**62)],
+        record: Annotated[_Record, Form()],
         field: Annotated[Shown, Form()],
         why: _Text,
+        beside: Annotated[list[_Record], Form(max_length=500)] = [],  # noqa: B006  FastAPI copies it
         lang: Language = None,
     ) -> Response:
+        """`beside`: the records of the page that are marked as the same person's."""
         asker = await own.asker(who, request)
-        values: dict[str, Any] = {"field": field, "record": record, "value": None, "error": None}
+        values: dict[str, Any] = {"field": field, "also": (), "value": None, "error": None}
         try:
-            values["value"] = await reveal(centre.look_ups, asker, number, record, shown=field, why=why)
+            found = await reveal_beside(
+                centre.look_ups, asker, number, record, shown=field, why=why, beside=beside
+            )
+            values |= {"value": found.value, "also": found.also}
         except (BadQuestion, Clash, IdentityGone) as error:
             values["error"] = told_of(error)
         return centre.part(lang, "look_up/revealed.html", **values)
@@ -252,7 +273,7 @@ def _take_out(pages: APIRouter, own: _Own) -> None:
                 lambda db: acts.ask_for(db, asker, number, act=act, why=why, now_us=now_us)
             )
 
-        return await own.done(who, asker, number, lang, asked)
+        return await own.done(who, asker, number, lang, asked, at=act, typed=why)
 
     @pages.post("/look-up/{number}/exports")
     async def taken_out(

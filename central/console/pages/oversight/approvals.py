@@ -14,7 +14,7 @@ from central.console.centre import Centre
 from central.console.forms import Done, RowId, Text, led_to, status_of
 from central.console.guard import page_for
 from central.console.labels import labels_of
-from central.console.pages.oversight.asker import asker_of, told, where_of
+from central.console.pages.oversight.asker import asker_of, reason_fault, told, where_of
 from central.console.views import Language
 from central.console.words import WAITS
 from central.errors import BadQuestion, CentralError, Clash, NotAllowed
@@ -52,7 +52,7 @@ def router(centre: Centre) -> APIRouter:
                 )
             )
         except (BadQuestion, Clash, NotAllowed) as error:
-            return await shown(request, who, lang, error, at=(number, act))
+            return await shown(request, who, lang, error, at=(number, act), typed=why)
         return led_to("/oversight/approvals", "agreed" if agreed else "refused")
 
     async def shown(
@@ -62,6 +62,7 @@ def router(centre: Centre) -> APIRouter:
         error: CentralError | None = None,
         *,
         at: tuple[int, Act] | None = None,
+        typed: str = "",
         done: str | None = None,
     ) -> HTMLResponse:
         approver = await asker_of(centre, who, request)
@@ -73,10 +74,13 @@ def router(centre: Centre) -> APIRouter:
             "names": names,
             "where_of": partial(where_of, labels),
             "at": at,
+            "at_waits": at in {(each.row.id, each.act) for each in waiting},
+            "typed": typed,
             "just_done": done,
         }
         values["wide"] = WAITS
-        values |= {"told": None if error is None else told(error)}
+        fault = reason_fault(error)
+        values |= {"fault": fault, "told": None if error is None or fault else told(error)}
         status = status_of(error)
         return centre.show(who, lang, "oversight/approvals.html", "approvals", status=status, **values)
 

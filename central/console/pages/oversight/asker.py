@@ -13,8 +13,8 @@ from central.accounts.who import Who
 from central.console.centre import Centre
 from central.console.labels import Labels
 from central.console.words import N_
-from central.errors import CentralError
-from central.lookup.rules import Asker
+from central.errors import BadQuestion, CentralError
+from central.lookup.rules import HOLDS_AN_ID, Asker
 
 KNOWN: Final[dict[str, str]] = {
     "nobody waits for this": N_("nobody waits for this any more"),
@@ -24,7 +24,9 @@ KNOWN: Final[dict[str, str]] = {
 }
 """Beginnings of what the register of look-ups says, and the sentence for it."""
 
-SAY_MORE: Final = N_("write why, in a few words and without any ID number")
+SAY_MORE: Final = N_("Write why in 4 to 300 characters.")
+NOT_SO: Final = N_("what is there does not allow it")
+NO_NUMBER: Final = N_("Leave out what looks like somebody's ID number.")
 
 
 async def asker_of(centre: Centre, who: Who, request: Request) -> Asker:
@@ -35,7 +37,14 @@ async def asker_of(centre: Centre, who: Who, request: Request) -> Asker:
 def told(error: CentralError) -> str:
     """A sentence in English, to be translated."""
     text = str(error)
-    return next((meant for begins, meant in KNOWN.items() if text.startswith(begins)), SAY_MORE)
+    return next((meant for begins, meant in KNOWN.items() if text.startswith(begins)), NOT_SO)
+
+
+def reason_fault(error: CentralError | None) -> str | None:
+    """What is wrong with the reason that was typed, in English, to be translated; None: nothing is."""
+    if not isinstance(error, BadQuestion):
+        return None
+    return NO_NUMBER if HOLDS_AN_ID in str(error) else SAY_MORE
 
 
 def where_of(labels: Labels, parameters: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -43,6 +45,50 @@ HAPPENED: Final[dict[str, str]] = {
     Happened.HONEY_REMOVED: N_("removed a honey record"),
 }
 
+_LOOKS: Final = frozenset({Happened.ANSWERED, Happened.OWN_READ})
+"""What happens again with each look at a page."""
+
+_SAME_WITHIN_US: Final = 5 * 60_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Events in a row, newest first, that a page tells as one: looks of one account at the same, each within
+    five minutes of the next. Any other event is alone."""
+
+    events: tuple[Mapping[str, Any], ...]
+
+    @property
+    def newest(self) -> Mapping[str, Any]:
+        return self.events[0]
+
+    @property
+    def oldest(self) -> Mapping[str, Any]:
+        return self.events[-1]
+
+
+def lines_of(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
+    """`rows`: of the register, newest first, with `at_us`. Each stands in one line. Pure."""
+    lines: list[Line] = []
+    for row in rows:
+        if lines and _is_same(lines[-1].oldest, row):
+            lines[-1] = Line((*lines[-1].events, row))
+        else:
+            lines.append(Line((row,)))
+    return lines
+
+
+def _is_same(later: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    looked = row["kind"] in _LOOKS and later["at_us"] - row["at_us"] <= _SAME_WITHIN_US
+    return looked and _look(later) == _look(row)
+
+
+def _look(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Who looked at what, and from where. How complete an answer was may change from one look to the next."""
+    facts = row["facts"]
+    said = {"records", "by", "after"} if row["kind"] == Happened.ANSWERED else facts.keys()
+    return row["kind"], row["account"], row["look_up"], {each: facts.get(each) for each in said}
+
 
 def router(centre: Centre) -> APIRouter:
     pages = APIRouter()
@@ -67,7 +113,12 @@ def router(centre: Centre) -> APIRouter:
         rows, further, look_ups, names = await centre.questions.ask(asked)
         for row in rows:
             row["at_us"] = micros(datetime.fromisoformat(row["at"]))
-        values: dict[str, Any] = {"rows": rows, "further": further, "look_ups": look_ups, "names": names}
+        values: dict[str, Any] = {
+            "lines": lines_of(rows),
+            "further": further,
+            "look_ups": look_ups,
+            "names": names,
+        }
         values |= {"number": number, "happened": HAPPENED}
         return centre.show(who, lang, "oversight/register.html", "look-up-register", **values)
 

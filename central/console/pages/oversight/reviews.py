@@ -15,13 +15,13 @@ from central.console.centre import Centre
 from central.console.forms import Done, RowId, Text, led_to, status_of
 from central.console.guard import page_for
 from central.console.labels import labels_of
-from central.console.pages.oversight.asker import asker_of, told, where_of
+from central.console.pages.oversight.asker import asker_of, reason_fault, told, where_of
 from central.console.views import Language
 from central.console.words import N_
 from central.errors import BadQuestion, CentralError, NotAllowed
 from central.honey import touches
 from central.lookup import reviews
-from central.lookup.rules import Asker
+from central.lookup.rules import Asker, checked_why
 from central.lookup.words import Happened
 
 Supervisor = Annotated[Who, page_for(Role.SUPERVISOR)]
@@ -68,16 +68,17 @@ def router(centre: Centre) -> APIRouter:
             if number not in {each.row.id for each in due}:  # somebody else has just found it explained
                 gone = NotAllowed("nobody waits for this review any more")
                 return await shown(request, who, lang, days, error=gone, at=number)
-            if not sure:
-                return await shown(request, who, lang, days, at=number, doubted=why)
         try:
+            checked_why(why)
+            if not explained and not sure:
+                return await shown(request, who, lang, days, at=number, typed=why, doubts=True)
             await centre.look_ups.record(
                 lambda db: reviews.review(
                     db, supervisor, number, explained=explained, why=why.strip(), now_us=now_us
                 )
             )
         except (BadQuestion, NotAllowed) as error:
-            return await shown(request, who, lang, days, error=error, at=number)
+            return await shown(request, who, lang, days, error=error, at=number, typed=why, doubts=bool(sure))
         return led_to(f"/oversight/reviews?days={days}", "explained" if explained else "unexplained")
 
     async def every_one(supervisor: Asker, now_us: int, days: int) -> list[reviews.Due]:
@@ -94,10 +95,12 @@ def router(centre: Centre) -> APIRouter:
         *,
         error: CentralError | None = None,
         at: int | None = None,
-        doubted: str | None = None,
+        typed: str = "",
+        doubts: bool = False,
         done: str | None = None,
     ) -> HTMLResponse:
-        """`at`: the look-up that `error` is about, or that is to be found not explained; `doubted`: why."""
+        """`at`: the look-up that `error` is about, or, with `doubts`, that is to be found not explained;
+        `typed`: why."""
         supervisor = await asker_of(centre, who, request)
         every = await every_one(supervisor, centre.now_us(), days)
         names = await centre.questions.ask(lambda db: staff_names(db, who.communities))
@@ -113,9 +116,15 @@ def router(centre: Centre) -> APIRouter:
             "why_words": WHY,
             "at": at,
             "just_done": done,
-            "doubted": doubted,
+            "typed": typed,
+            "doubts": doubts,
         }
-        values |= {"told": None if error is None else told(error), "touched": touched}
+        fault = reason_fault(error)
+        values |= {
+            "fault": fault,
+            "told": None if error is None or fault else told(error),
+            "touched": touched,
+        }
         status = status_of(error)
         return centre.show(who, lang, "oversight/reviews.html", "reviews", status=status, **values)
 

@@ -1,4 +1,5 @@
-// Look up: rooms are found while one types, and a revealed value shuts the form that asked for it.
+// Look up: rooms are found while one types, and a revealed value shuts the form that asked for it,
+// and is not offered again.
 "use strict";
 
 const name_ = document.querySelector("[data-rooms]");
@@ -55,6 +56,13 @@ document.addEventListener("toggle", ({ target }) => {
   const hidden = target.dataset.fields.split(" ");
   form.elements.record.value = target.dataset.reveal;
   for (const option of [...form.elements.field.options]) if (!hidden.includes(option.value)) option.remove();
+  // A name that is revealed here is shown at the other entries with the same mark, too.
+  for (const other of document.querySelectorAll(`[data-reveal][data-alias="${target.dataset.alias}"]`)) {
+    if (other === target) continue;
+    const beside = document.createElement("input");
+    Object.assign(beside, { type: "hidden", name: "beside", value: other.dataset.reveal });
+    form.append(beside);
+  }
   form.setAttribute("hx-target", `#revealed-${target.dataset.reveal}`);
   target.append(form);
   htmx.process(form);
@@ -63,6 +71,28 @@ document.addEventListener("toggle", ({ target }) => {
 document.body.addEventListener("htmx:afterRequest", (event) => {
   const form = event.target.closest("[data-reveals]");
   if (!form || !event.detail.successful) return;
+  // What was refused is told below the form, which keeps what was typed.
+  if (document.querySelector(form.getAttribute("hx-target")).lastElementChild?.matches(".error")) return;
   form.reset();
-  form.closest("details").open = false;
+  const asked = form.closest("details");
+  asked.open = false;
+  asked.querySelector("summary").focus();
+  withoutWhatIsShown();
 });
+
+document.body.addEventListener("htmx:beforeRequest", (event) => {
+  const form = event.target.closest("[data-reveals]");
+  if (form) document.querySelectorAll(`${form.getAttribute("hx-target")} > .error`).forEach((each) => each.remove());
+});
+
+// What an entry shows already is not offered there again.
+function withoutWhatIsShown() {
+  for (const details of document.querySelectorAll("[data-reveal]")) {
+    const shown = document.querySelectorAll(`#revealed-${details.dataset.reveal} > [data-field]`);
+    const fields = new Set(details.dataset.fields.split(" "));
+    for (const each of shown) fields.delete(each.dataset.field);
+    details.dataset.fields = [...fields].join(" ");
+    if (fields.size === 0) details.remove();
+    for (const option of details.querySelectorAll("option")) if (!fields.has(option.value)) option.remove();
+  }
+}
