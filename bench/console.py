@@ -189,7 +189,9 @@ def session(database: Path, role: Role = Role.OFFICER, signed: Signed = "fresh")
             number = row.id if row is not None else _made(connection, login, role, now_us)
             token = sessions.begin_session(connection, number, now_us)
             proved_us = now_us - _A_WHILE_US if signed == "stale" else now_us
-            return sessions.proved(connection, sessions.find_session(connection, token, now_us), proved_us)
+            token = sessions.proved(connection, sessions.find_session(connection, token, now_us), proved_us)
+            sessions.used(connection, sessions.find_session(connection, token, now_us), now_us)
+            return token
     finally:
         engine.dispose()
 

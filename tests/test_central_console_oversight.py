@@ -245,6 +245,25 @@ def test_the_register_calls_nobody_what_they_are_not(district: District) -> None
     assert said == ["a visitor, by a receipt", "the centre itself", "Officer 77", "Resident 78", "account 79"]
 
 
+def test_a_reveal_says_in_the_register_of_how_many_records_it_was(district: District) -> None:
+    number = district.asks(Asked.BUILDING, days=1)
+    facts = {"record": 7, "shown": "name", "why": WHY}
+    with writing(district.estate.engine) as db:
+        for more in ({}, {"also": [8, 9]}):
+            audit.append(
+                db,
+                Happened.REVEALED,
+                look_up=number,
+                community=district.estate.community,
+                at_us=district.estate.now_us,
+                account=1,
+                facts={**facts, **more},
+            )
+    page = district.of(SUPERVISOR).get("/oversight/register", params={"look_up": number}).text
+    told = [re.sub("<.*?>", "", each) for each in re.findall(r'data-label="What"><div>(.*?)</div>', page)]
+    assert ["3 records" in each for each in told[:2]] == [True, False]
+
+
 def test_looks_at_the_same_in_a_row_are_one_line_of_the_register_s_page(district: District) -> None:
     """Every one of them stays on record, and a later one has a line of its own."""
     number = district.asks(Asked.BUILDING, days=1)

@@ -134,7 +134,7 @@ async def sends_late(page: Page) -> None:
 async def commands_late(page: Page) -> None:
     """As `sends_late`, a command."""
     await page.locator("#door").select_option(index=1)
-    await _sent(page, "form[action$='/commands'] button")
+    await _sent(page, "form[action*='/commands'] button")
 
 
 async def makes_an_account(page: Page) -> None:
