@@ -45,7 +45,7 @@ def plan_tours(desk: Desk, estates: Sequence[Estate], guards: dict[Estate, list[
         points = [
             make_point(
                 desk,
-                f"{estate.name} {names.get(gateway, '')}{door.label}",
+                " ".join(filter(None, (estate.name, names.get(gateway), door.label))),
                 site=estate.site,
                 gateway=gateway,
                 door=door.name,
