@@ -168,11 +168,12 @@ class EpochDelivery:
         return self._take_off(first, last, Lane.BACKLOG, now_s)
 
     def cut_short(self, first: int, last: int, kept: int) -> None:
-        """Of what was to be sent as `first`..`last` only records up to `kept` went."""
+        """Of what was to be sent as `first`..`last` only records up to `kept` went. What was pruned meanwhile
+        had been acknowledged, and does not wait again."""
         self._flights = [
             replace(f, last=kept) if (f.first, f.last) == (first, last) else f for f in self._flights
         ]
-        self._pending |= Ranges.of([(kept + 1, last)])
+        self._pending |= Ranges.of([(max(kept + 1, self.oldest), last)])
 
     def acknowledged(self, ack: EpochAck, now_s: float) -> Heard:
         """Takes the centre's word, also when it has less than it once had (restored from a backup)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 from sqlalchemy import Column, Connection, Integer, LargeBinary, Table, insert, select
 
@@ -123,7 +123,7 @@ def _typed(name: str, kind: Any) -> str:
         return "true"
     if kind is date:
         return "2026-05-01"
-    if get_origin(kind) is list:
+    if get_origin(kind) in {list, Annotated}:
         return _typed(name, get_args(kind)[0])
     return str(THEIRS) if kind is int else THEIR_WORDS.get(name, CANARY)
 

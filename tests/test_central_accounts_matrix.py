@@ -41,6 +41,7 @@ OPEN = frozenset(
         "GET /sign-in/code",
         "POST /sign-in/code",
         "GET /sign-in/enrol",
+        "GET /sign-in/on",
         "POST /sign-in/enrol",
         "POST /sign-in/provider",
         "GET /sign-in/provider/callback",

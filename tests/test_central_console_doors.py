@@ -50,7 +50,7 @@ def test_hours_are_typed_and_what_would_change_is_shown(console: Console) -> Non
         assert page.locator("fieldset.hours").first.get_by_label("from").input_value() == "08:00"
         page.locator("fieldset.hours").first.get_by_label("to", exact=True).fill("18:00")
         page.get_by_role("button", name="See what would change").click()
-        where = "schedules › east-front-free › hours › no. 2 › to"
+        where = "Hours in which it stands free › Row 1 › to"
         page.locator("#differences").get_by_text(where).wait_for()
         assert faults_of(page) == []
     assert console.complaints.elsewhere == []

@@ -233,7 +233,7 @@ def test_without_a_network_nothing_is_sent_and_what_was_typed_stays(console: Con
 
 # --- pictures --------------------------------------------------------------------------------------------
 
-NO_PAGE = re.compile(r"/parts/|/progress$|/workbook$|/sign-in/provider/callback$")
+NO_PAGE = re.compile(r"/parts/|/progress$|/workbook$|/sign-in/on$|/sign-in/provider/callback$")
 """What a script or a program fetches, and where a provider sends a browser, which is led on at once."""
 
 

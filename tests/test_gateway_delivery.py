@@ -352,6 +352,19 @@ def test_what_did_not_fit_into_a_message_goes_with_the_next() -> None:
     assert delivery.acknowledged(ack(25), 0.0).arrived == 1
 
 
+def test_what_was_pruned_meanwhile_does_not_wait_again() -> None:
+    delivery = EpochDelivery(EPOCH, 1, 150)
+    assert delivery.next_block(0.0) == (1, 100)
+    delivery.acknowledged(ack(60), 0.0)
+    delivery.pruned(41)
+    delivery.cut_short(1, 100, 25)
+    assert delivery.connection_lost() is None
+    assert blocks(delivery, 0.0) == [(41, 140), (141, 150)]
+    delivery.pruned(151)
+    delivery.cut_short(141, 150, 145)
+    assert blocks(delivery, 0.0) == []
+
+
 def test_an_acknowledgement_says_how_many_messages_arrived_and_how_many_did_not() -> None:
     delivery = EpochDelivery(EPOCH, 1, 300)
     for sent_s in (0.0, 0.1, 0.2):
