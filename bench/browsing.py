@@ -6,7 +6,7 @@ the key that asks, to the answer painted; both read from the browser's own clock
 between, and both rows of the register committed. Nobody types as fast as here: the first figure is what a
 person waits for in all, without the pauses between their keys. Beside it what server and browser worked
 meanwhile, in processor time of all their threads: where others are at work, that alone says something.
-For a room its name is typed, which the page looks for meanwhile, and sent at once. `bare`: the same keys on
+For a room its name is typed and sent at once: whoever pauses would see its rooms. `bare`: the same keys on
 a page of nothing but a form, answered at once with a page of one line. Then what each page weighs at its
 first load, without fonts.
 """

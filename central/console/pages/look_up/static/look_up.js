@@ -1,7 +1,8 @@
-// Look up: rooms are found while one types, and a revealed value shuts the form that asked for it,
+// Look up: rooms are found at the first pause in typing, and a revealed value shuts the form that asked for it,
 // and is not offered again.
 "use strict";
 
+const PAUSE_MS = 100; // longer than between two keys of whoever types fast
 const name_ = document.querySelector("[data-rooms]");
 
 if (name_) {
@@ -37,14 +38,22 @@ if (name_) {
     }
   }
 
+  // Whoever is still typing reads no rooms: they are found at the first pause.
+  let pause;
+  function findSoon() {
+    clearTimeout(pause);
+    pause = setTimeout(find, PAUSE_MS);
+  }
+
   name_.addEventListener("input", (event) => {
-    if (!event.isComposing) find(); // a Chinese input method is still choosing
+    if (!event.isComposing) findSoon(); // a Chinese input method is still choosing
   });
-  name_.addEventListener("compositionend", find);
+  name_.addEventListener("compositionend", findSoon);
   form.elements.community?.addEventListener("change", find);
 
   // Nobody asks for a room that stood there for another name: the centre finds it by what is written.
   form.addEventListener("submit", () => {
+    clearTimeout(pause);
     if (shown !== asked()) target.replaceChildren();
   });
 }
